@@ -1,0 +1,64 @@
+# Everything here works from a fresh clone: the environment is built when it is missing, and again when its pins change.
+#   make demo    watch a generated video and answer questions about it
+#   make test    lint, types and every test
+#   make check   lint, types and the quick tests
+#   make format  let ruff rewrite what it can
+#   make clean   remove what was built; `make distclean` removes the environment too
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lint types format clean distclean
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+# --- the environment -------------------------------------------------------------------------------------------------
+# A stamp is newer than the pins it was installed from; a missing stamp, or a changed pin, installs again.
+
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
+	  || { echo "tempo needs Python 3.11, 3.12 or 3.13; name one: make PYTHON=python3.12" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.core: requirements.lock pyproject.toml src/tempo/version.py $(VENV)/.made
+	$(PIP) install -r requirements.lock
+	$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.lock $(VENV)/.core
+	$(PIP) install -r requirements-dev.lock
+	@touch $@
+
+# --- what one does with it -------------------------------------------------------------------------------------------
+
+demo: $(VENV)/.core
+	@$(BIN)/python demo/run.py
+
+test: lint types
+	$(BIN)/python -m pytest
+
+check: lint types
+	$(BIN)/python -m pytest -m "not slow"
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev
+	$(BIN)/mypy
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf build dist demo/out .pytest_cache .mypy_cache .ruff_cache
+	find src tests demo docs -name __pycache__ -type d -prune -exec rm -rf {} +
+
+distclean: clean
+	rm -rf $(VENV)
