@@ -1,8 +1,8 @@
 """The errors that a user can mend.
 
-Whatever goes wrong because of something given from outside (a file, an option, a checkpoint) is raised as one of
-these. The message is a single line that names the file or the option and says what to do; the command line prints
-it behind ``tempo:`` and nothing else. Any other exception is a fault in tempo itself and keeps its traceback.
+Whatever goes wrong because of something given from outside (a file, an option, a checkpoint) is raised as one
+of these. The message is a single line that names the file or the option and says what to do; the command line
+prints it behind ``tempo:`` and nothing else. Any other exception is a fault in tempo itself.
 """
 
 

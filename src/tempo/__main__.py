@@ -1,0 +1,8 @@
+"""``python -m tempo`` is ``tempo``."""
+
+import sys
+
+from tempo.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,111 @@
+"""The options that several verbs share: declared once, so that they mean and are called the same everywhere.
+
+An option that is not given stays ``None`` and :func:`given` leaves it out, so that the defaults live in one
+place: the Python functions that the verbs call.
+"""
+
+import argparse
+import math
+from typing import Any
+
+DTYPES = ("auto", "bfloat16", "float16", "float32")
+CACHES = ("none", "device", "host", "disk")
+KEEPS = ("head", "tail", "random", "merge")
+
+
+def add_model_options(parser: argparse.ArgumentParser) -> None:
+    """Which model answers, and where it runs."""
+    group = parser.add_argument_group("model")
+    group.add_argument(
+        "--model", metavar="M", help="a checkpoint's folder or hub name (default: the embedded model)"
+    )
+    group.add_argument(
+        "--base", metavar="B", help="the base compressor of a published checkpoint: folder or hub name"
+    )
+    group.add_argument("--device", metavar="D", help="auto, cpu, cuda, cuda:1, mps … (default: auto)")
+    group.add_argument("--dtype", choices=DTYPES, metavar="T", help=f"{', '.join(DTYPES)} (default: auto)")
+
+
+def add_watch_options(parser: argparse.ArgumentParser) -> None:
+    """Which frames are watched and where the result is kept."""
+    group = parser.add_argument_group("watching")
+    group.add_argument(
+        "--fps", type=positive_number, metavar="F", help="frames watched a second (default: 2)"
+    )
+    group.add_argument(
+        "--max-frames",
+        type=positive_integer,
+        metavar="N",
+        help="frames watched at most; of a longer video N are taken, evenly spread (default: 1024)",
+    )
+    group.add_argument(
+        "--cache",
+        choices=CACHES,
+        metavar="C",
+        help="where to keep what was watched: none, device, host, or disk, which makes the next question on "
+        "the same video cheap (default: what disk holds already, else none)",
+    )
+
+
+def add_answer_options(parser: argparse.ArgumentParser) -> None:
+    """How many tokens the moments get and how long the answer may be."""
+    group = parser.add_argument_group("answering")
+    group.add_argument(
+        "--budget",
+        type=positive_integer,
+        metavar="N",
+        help="memory tokens for the whole video (default: the model's own, 8192 for the published weights)",
+    )
+    group.add_argument(
+        "--no-adaptive",
+        dest="adaptive",
+        action="store_const",
+        const=False,
+        help="give every moment the same share of the budget",
+    )
+    group.add_argument(
+        "--keep",
+        choices=KEEPS,
+        metavar="K",
+        help=f"which memory tokens stay: {', '.join(KEEPS)} (default: head)",
+    )
+    group.add_argument(
+        "--max-new-tokens",
+        type=positive_integer,
+        metavar="N",
+        help="length of the answer at most (default: 256)",
+    )
+
+
+def given(args: argparse.Namespace, *names: str) -> dict[str, Any]:
+    """Return those of the options NAMES that the user gave, as keyword arguments."""
+    return {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+
+
+def positive_number(text: str) -> float:
+    """Parse a finite number above 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not (math.isfinite(value) and value > 0):
+        raise argparse.ArgumentTypeError(f"must be a number above 0, not {text!r}")
+    return value
+
+
+def positive_integer(text: str) -> int:
+    """Parse a whole number of at least 1."""
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, not {text!r}")
+    return value
+
+
+def non_empty_text(text: str) -> str:
+    """Parse a text that holds more than blanks."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("must not be empty")
+    return text
