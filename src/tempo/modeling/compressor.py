@@ -1,0 +1,155 @@
+"""The compressor: a small vision-language model that writes what matters of a segment into memory tokens.
+
+It reads [system][video][question][memory], causally. The way through it is cut in three, at no cost in exactness:
+`watch` reads what no question changes, `route` the question's words, `distil` the first k memory tokens. `forward`
+is the plain way, everything at once; the two give equal numbers.
+
+Legend: see qwen3_vl.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import Qwen3VLConfig, Qwen3VLModel
+
+from tempo.modeling.qwen3_vl import (
+    Grid,
+    KeyValues,
+    Spans,
+    prefix_positions,
+    run_language,
+    vision_features,
+)
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What is kept of segments of equal layout: everything that no question changes."""
+
+    past: KeyValues
+    position: int  # of the first token that follows
+
+
+@dataclass(frozen=True)
+class Routed:
+    """What the question's words added, and how relevant it found each segment."""
+
+    relevance_S: torch.Tensor  # float32, in (0, 1)
+    past: KeyValues  # of the question alone
+    position: int
+
+
+class Compressor(nn.Module):
+    """`vlm` is Hugging Face's Qwen3-VL without an output head.
+
+    `relevance_rows` are the output rows for Yes and No [2, D] of the *base* model: the router is read from them,
+    not trained, and fine-tuning the compressor does not move them.
+    """
+
+    def __init__(self, config: Qwen3VLConfig, *, memory_tokens: int, attention: str = "sdpa") -> None:
+        super().__init__()
+        width = config.text_config.hidden_size
+        self.vlm: Any = Qwen3VLModel._from_config(config, attn_implementation=attention)
+        self.compression_tokens = nn.Parameter(torch.randn(1, memory_tokens, width) * 0.02)
+        self.register_buffer("relevance_rows", torch.zeros(2, width))
+
+    @property
+    def memory_tokens(self) -> int:
+        return self.compression_tokens.shape[1]
+
+    def watch(self, pixels_SPC: torch.Tensor, grid: Grid, ids_SL: torch.Tensor, spans: Spans) -> Watched:
+        """Read segments of equal layout up to where the question will stand.
+
+        Args:
+            pixels_SPC: normalised patches of each segment.
+            ids_SL: token ids of each segment's prompt, `spans` of them visual.
+        """
+        x_SLD, positions, position, visual = self._prefix(pixels_SPC, grid, ids_SL, spans)
+        past = KeyValues.empty(self.vlm.language_model, len(x_SLD), x_SLD.shape[1], like=x_SLD)
+        run_language(self.vlm.language_model, x_SLD, positions, past=past, **visual)
+        return Watched(past, position)
+
+    def route(self, watched: Watched, question_ids: list[int]) -> Routed:
+        """Read the question behind every segment → its relevance. The segments are left as they are."""
+        language = self.vlm.language_model
+        past, count = watched.past, len(question_ids)
+        segments = past.data.shape[2]
+        ids_SQ = torch.tensor(question_ids, device=past.data.device).expand(segments, -1)
+        room = past.extended(count)
+        x_SQD = run_language(
+            language,
+            language.embed_tokens(ids_SQ),
+            torch.arange(watched.position, watched.position + count).expand(3, -1),
+            past=room,
+        )
+        own = room.data[..., past.length :, :].clone()
+        return Routed(self._relevance(x_SQD[:, -1]), KeyValues(own, count), watched.position + count)
+
+    def distil(self, watched: Watched, routed: Routed, count: int) -> torch.Tensor:
+        """The first `count` memory tokens of every segment [S, count, D]."""
+        segments = watched.past.data.shape[2]
+        memory_SMD = self.compression_tokens[:, :count].expand(segments, -1, -1)
+        return run_language(
+            self.vlm.language_model,
+            memory_SMD.to(watched.past.data.dtype),
+            torch.arange(routed.position, routed.position + count).expand(3, -1),
+            past=watched.past.extended(count, routed.past),
+        )
+
+    def forward(
+        self,
+        pixels_SPC: torch.Tensor,
+        grid: Grid,
+        ids_SL: torch.Tensor,
+        spans: Spans,
+        question_ids_SQ: torch.Tensor,
+        question_length_S: torch.Tensor | None = None,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The plain way: one pass, all memory tokens → relevance [S] and memory [S, M, D]. Differentiable.
+
+        Args:
+            question_ids_SQ: the question behind each segment, padded on the right with any id.
+            question_length_S: how many of them count; None: all. Memory tokens follow the last that counts, and
+                what is behind them cannot be seen, so no mask is needed.
+        """
+        language = self.vlm.language_model
+        prefix_SLD, positions, position, visual = self._prefix(pixels_SPC, grid, ids_SL, spans)
+        segments, questions = question_ids_SQ.shape
+        if question_length_S is None:
+            question_length_S = question_ids_SQ.new_full((segments,), questions)
+        memory_SMD = self.compression_tokens.expand(segments, -1, -1).to(prefix_SLD.dtype)
+        place_SM = question_length_S[:, None] + torch.arange(self.memory_tokens, device=prefix_SLD.device)
+        place_SMD = place_SM[..., None].expand_as(memory_SMD)
+        tail_STD = torch.cat([language.embed_tokens(question_ids_SQ), memory_SMD], dim=1)
+        tail_STD = tail_STD.scatter(1, place_SMD, memory_SMD)
+        tail_positions = torch.arange(position, position + tail_STD.shape[1]).expand(3, -1)
+        x_STD = run_language(
+            language,
+            torch.cat([prefix_SLD, tail_STD], dim=1),
+            torch.cat([positions, tail_positions], dim=1),
+            **visual,
+        )[:, prefix_SLD.shape[1] :]
+        last_SD = x_STD[torch.arange(segments, device=x_STD.device), question_length_S - 1]
+        return self._relevance(last_SD), x_STD.gather(1, place_SMD)
+
+    def _prefix(
+        self, pixels_SPC: torch.Tensor, grid: Grid, ids_SL: torch.Tensor, spans: Spans
+    ) -> tuple[torch.Tensor, torch.Tensor, int, dict[str, Any]]:
+        """Embeddings [S, L, D] and positions of the prompts, the next position, and the deepstack arguments."""
+        merge = self.vlm.visual.spatial_merge_size
+        features_SVD, deepstack = vision_features(self.vlm.visual, pixels_SPC, grid)
+        index_V = torch.cat([torch.arange(*span, device=ids_SL.device) for span in spans])
+        x_SLD = self.vlm.language_model.embed_tokens(ids_SL)
+        x_SLD = x_SLD.index_copy(1, index_V, features_SVD.to(x_SLD.dtype))
+        positions, position = prefix_positions(ids_SL.shape[1], spans, grid, merge)
+        return x_SLD, positions, position, {"deepstack": deepstack, "visual_index": index_V}
+
+    def _relevance(self, hidden_SD: torch.Tensor) -> torch.Tensor:
+        """sigmoid(Yes − No) of the last token before the memory [S], float32; the difference of the rows is taken
+        in the dtype in which they are stored, as published."""
+        yes, no = self.relevance_rows
+        return torch.sigmoid(hidden_SD.float() @ (yes - no).float())

@@ -1,0 +1,188 @@
+"""Everything that touches the inside of Hugging Face's Qwen3-VL.
+
+The vision tower and the language model are theirs, module by module; only the way through them is written here,
+because it has to do what their `forward` does not: attend within all frames of a batch in one call, stop at the
+end of a question-free prefix, and go on from there.
+
+Legend: S segments, F = S·t frame pairs, N patches of a pair, P = t·N patches of a segment, C values of a patch,
+V = P/merge² visual tokens of a segment, L tokens, D width, H heads, E width of a head, K layers, Q tokens of a
+question, M memory tokens.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+Grid = tuple[int, int, int]
+Spans = tuple[tuple[int, int], ...]
+
+
+def vision_features(
+    visual: nn.Module, pixels_SPC: torch.Tensor, grid: Grid
+) -> tuple[torch.Tensor, list[torch.Tensor]]:
+    """Visual tokens [S, V, D] of segments with equal grids, and those of each deepstack layer, shaped alike.
+
+    Equal to `visual(pixels, grid_thw)`, which attends within one frame pair after the other. Here the pairs are
+    the batch of one attention call.
+    """
+    tower: Any = visual
+    segments, (t, h, w) = len(pixels_SPC), grid
+    embed = tower.patch_embed.proj  # a convolution whose stride is its kernel: a linear map of the patch
+    pixels_FNC = pixels_SPC.reshape(segments * t, h * w, -1).to(embed.weight.dtype)
+    x_FND = F.linear(pixels_FNC, embed.weight.flatten(1), embed.bias)
+    x_FND = x_FND + _vision_positions(tower, h, w).to(x_FND.dtype)
+    cos_NE, sin_NE = _vision_rope(tower, h, w, x_FND.device)
+
+    deepstack = []
+    for index, block in enumerate(tower.blocks):
+        attention = block.attn
+        qkv = attention.qkv(block.norm1(x_FND)).unflatten(-1, (3, attention.num_heads, -1))
+        q_FHNE, k_FHNE, v_FHNE = qkv.permute(2, 0, 3, 1, 4)
+        o_FHNE = F.scaled_dot_product_attention(
+            _rotate(q_FHNE, cos_NE, sin_NE), _rotate(k_FHNE, cos_NE, sin_NE), v_FHNE
+        )
+        x_FND = x_FND + attention.proj(o_FHNE.transpose(1, 2).flatten(2))
+        x_FND = x_FND + block.mlp(block.norm2(x_FND))
+        if index in tower.deepstack_visual_indexes:
+            merger = tower.deepstack_merger_list[list(tower.deepstack_visual_indexes).index(index)]
+            deepstack.append(merger(x_FND.flatten(0, 1)).unflatten(0, (segments, -1)))
+    return tower.merger(x_FND.flatten(0, 1)).unflatten(0, (segments, -1)), deepstack
+
+
+def _blocks(grid: torch.Tensor, merge: int) -> torch.Tensor:
+    """[h, w, …] → [N, …] in the order in which patches are laid out: merge×merge blocks, row by row."""
+    h, w = grid.shape[:2]
+    blocks = grid.reshape(h // merge, merge, w // merge, merge, *grid.shape[2:]).transpose(1, 2)
+    return blocks.reshape(h * w, *grid.shape[2:])
+
+
+def _vision_positions(tower: Any, h: int, w: int) -> torch.Tensor:
+    """The learnt position grid, resampled bilinearly to h×w patches → [N, D]."""
+    table = tower.pos_embed.weight
+    side = int(len(table) ** 0.5)
+    table_1Dhw = table.T.reshape(1, -1, side, side).float()
+    table_1Dhw = F.interpolate(table_1Dhw, (h, w), mode="bilinear", align_corners=True)
+    return _blocks(table_1Dhw[0].permute(1, 2, 0), tower.spatial_merge_size)
+
+
+def _vision_rope(tower: Any, h: int, w: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """Cosine and sine [N, E] of the axial rotation: a quarter of a head turns with the row, a quarter with the
+    column, and the second half repeats the first. θ = 10000, as in the vision towers of all Qwen-VL models."""
+    width = tower.config.hidden_size // tower.config.num_heads // 2
+    frequency = 1.0 / 10000.0 ** (torch.arange(0, width, 2, device=device, dtype=torch.float32) / width)
+    row_hw, column_hw = torch.meshgrid(
+        torch.arange(h, device=device), torch.arange(w, device=device), indexing="ij"
+    )
+    place_N2 = _blocks(torch.stack([row_hw, column_hw], dim=-1), tower.spatial_merge_size)
+    angle = (place_N2[..., None] * frequency).flatten(1)
+    angle_NE = torch.cat([angle, angle], dim=-1)
+    return angle_NE.cos(), angle_NE.sin()
+
+
+def _rotate(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
+    wide = x.float()
+    first, second = wide.chunk(2, dim=-1)
+    return (wide * cos + torch.cat([-second, first], dim=-1) * sin).to(x.dtype)
+
+
+def prefix_positions(length: int, spans: Spans, grid: Grid, merge: int) -> tuple[torch.Tensor, int]:
+    """Rotary positions (time, row, column) [3, L] of a segment's prompt, and the position of what follows it.
+
+    Text counts on one by one in all three. A frame pair stands at one time; its rows and columns count from
+    there; what follows it starts behind the longer edge. (Their `get_rope_index`.)
+    """
+    h, w = grid[1] // merge, grid[2] // merge
+    parts, at, done = [], 0, 0
+    for start, end in spans:
+        parts.append(torch.arange(at, at + start - done).expand(3, -1))
+        at += start - done
+        row, column = torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij")
+        parts.append(torch.stack([torch.zeros_like(row), row, column]).flatten(1) + at)
+        at, done = at + max(h, w), end
+    parts.append(torch.arange(at, at + length - done).expand(3, -1))
+    return torch.cat(parts, dim=1), at + length - done
+
+
+class KeyValues:
+    """Keys and values of S sequences of equal length, in one tensor [K, 2, S, H, room, E] filled from the left.
+
+    It stands in for a transformers cache: their attention layers call `update` and nothing else. The tensor is
+    exactly as long as `room`, so a kept prefix wastes nothing.
+    """
+
+    def __init__(self, data: torch.Tensor, length: int = 0) -> None:
+        self.data = data
+        self.length = length
+
+    @classmethod
+    def empty(cls, language: nn.Module, segments: int, room: int, like: torch.Tensor) -> KeyValues:
+        config: Any = language.config
+        shape = (config.num_hidden_layers, 2, segments, config.num_key_value_heads, room, config.head_dim)
+        return cls(torch.empty(shape, dtype=like.dtype, device=like.device))
+
+    def extended(self, room: int, *others: KeyValues) -> KeyValues:
+        """A copy with space for `room` more tokens; what `others` hold of the same segments is put behind it."""
+        parts = [self, *others]
+        length = sum(part.length for part in parts)
+        shape = (*self.data.shape[:4], length + room, self.data.shape[5])
+        data = torch.empty(shape, dtype=self.data.dtype, device=self.data.device)
+        at = 0
+        for part in parts:
+            data[..., at : at + part.length, :] = part.data[..., : part.length, :]
+            at += part.length
+        return KeyValues(data, length)
+
+    def update(self, key: torch.Tensor, value: torch.Tensor, layer: int, *_: Any, **__: Any) -> tuple:
+        end = self.length + key.shape[2]
+        self.data[layer, 0, :, :, self.length : end] = key
+        self.data[layer, 1, :, :, self.length : end] = value
+        return self.data[layer, 0, :, :, :end], self.data[layer, 1, :, :, :end]
+
+
+def run_language(
+    language: nn.Module,
+    x_SLD: torch.Tensor,
+    positions: torch.Tensor,
+    *,
+    past: KeyValues | None = None,
+    deepstack: list[torch.Tensor] | None = None,
+    visual_index: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """The language model over embeddings, causally → its last hidden states [S, L, D], normalised.
+
+    Args:
+        positions: rotary positions [3, L], the same for all segments, or [3, S, L].
+        past: what the tokens come after; theirs are added to it.
+        deepstack: [S, V, D] for each of the first layers, added behind it at `visual_index` [V].
+    """
+    model: Any = language
+    if positions.ndim == 2:
+        positions = positions[:, None]
+    rope = model.rotary_emb(x_SLD, positions.to(x_SLD.device))
+    mask = _causal_mask(model.config._attn_implementation, x_SLD, past.length if past else 0)
+    for index, layer in enumerate(model.layers):
+        out = layer(
+            x_SLD, position_embeddings=rope, attention_mask=mask, position_ids=None, past_key_values=past
+        )
+        x_SLD = out[0] if isinstance(out, tuple) else out
+        if deepstack is not None and index < len(deepstack):
+            x_SLD = x_SLD.index_add(1, visual_index, deepstack[index].to(x_SLD.dtype))
+    if past is not None:
+        past.length += x_SLD.shape[1]
+    return model.norm(x_SLD)
+
+
+def _causal_mask(attention: str, x_SLD: torch.Tensor, past: int) -> torch.Tensor | None:
+    """None where the attention kernel is causal by itself; that of sdpa is so only without a past."""
+    length = x_SLD.shape[1]
+    if "flash" in attention or (attention == "sdpa" and (past == 0 or length == 1)):
+        return None
+    seen = torch.ones(length, past + length, dtype=torch.bool, device=x_SLD.device).tril(past)
+    if attention == "eager":
+        floor = torch.finfo(x_SLD.dtype).min
+        return torch.zeros_like(seen, dtype=x_SLD.dtype).masked_fill(~seen, floor)[None, None]
+    return seen[None, None]
