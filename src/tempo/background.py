@@ -1,0 +1,83 @@
+"""A generator run in a thread of its own, so that producing overlaps consuming."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class _Handover(Generic[T]):
+    """A bounded queue with two ends that can each hang up."""
+
+    def __init__(self, depth: int) -> None:
+        self._items: deque[T] = deque()
+        self._depth = depth
+        self._change = threading.Condition()
+        self._finished = False
+        self._error: BaseException | None = None
+        self.stop = threading.Event()
+
+    def put(self, item: T) -> bool:
+        """Wait for room and hand `item` over. False: nobody wants any more."""
+        with self._change:
+            self._change.wait_for(lambda: len(self._items) < self._depth or self.stop.is_set())
+            if self.stop.is_set():
+                return False
+            self._items.append(item)
+            self._change.notify_all()
+            return True
+
+    def finish(self, error: BaseException | None) -> None:
+        with self._change:
+            self._finished, self._error = True, error
+            self._change.notify_all()
+
+    def hang_up(self) -> None:
+        with self._change:
+            self.stop.set()
+            self._items.clear()
+            self._change.notify_all()
+
+    def __iter__(self) -> Iterator[T]:
+        while True:
+            with self._change:
+                self._change.wait_for(lambda: self._items or self._finished)
+                if not self._items:
+                    if self._error is not None:
+                        raise self._error
+                    return
+                item = self._items.popleft()
+                self._change.notify_all()
+            yield item
+            del item  # not kept alive while waiting for the next one
+
+
+def in_background(produce: Callable[[threading.Event], Iterator[T]], *, depth: int, name: str) -> Iterator[T]:
+    """Yield what `produce(stop)` yields, made ahead of time in a thread, never more than `depth` items ahead.
+
+    An exception of the producer is raised here, after the items that came before it. Closing this generator sets
+    `stop`, which the producer has to look at, and waits for the thread to end.
+    """
+    handover: _Handover[T] = _Handover(depth)
+
+    def run() -> None:
+        error: BaseException | None = None
+        try:
+            for item in produce(handover.stop):
+                if not handover.put(item):
+                    break
+        except BaseException as caught:
+            error = caught
+        handover.finish(error)
+
+    thread = threading.Thread(target=run, name=name, daemon=True)
+    thread.start()
+    try:
+        yield from handover
+    finally:
+        handover.hang_up()
+        thread.join(timeout=5)  # a read from the network may hang longer; the thread ends by itself after it

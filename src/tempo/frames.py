@@ -1,0 +1,109 @@
+"""Frames with their times, and what every source of frames has to offer.
+
+A *source* is a file, a folder of images, an animated or still image, or an array. Whatever it is, it says how long and how
+large it is and picks frames at given moments; :class:`tempo.video.Video` does everything else.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, Protocol
+
+import numpy as np
+
+Size = tuple[int, int]
+"""(width, height) in pixels of the upright picture."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class FrameBatch:
+    """Frames that follow one another, with the time at which each one is on screen.
+
+    Attributes:
+        frames: uint8 [T, H, W, 3], RGB, C-contiguous.
+        times: float64 [T], seconds from the start of the video, never falling.
+    """
+
+    frames: np.ndarray
+    times: np.ndarray
+
+    def __post_init__(self) -> None:
+        if self.frames.dtype != np.uint8 or self.frames.ndim != 4 or self.frames.shape[-1] != 3:
+            raise ValueError(
+                f"frames must be uint8 [T, H, W, 3], not {self.frames.dtype} {self.frames.shape}"
+            )
+        if not self.frames.flags.c_contiguous:
+            raise ValueError("frames must be C-contiguous")
+        if self.times.dtype != np.float64 or self.times.shape != self.frames.shape[:1]:
+            raise ValueError(
+                f"times must be float64 [{self.frames.shape[0]}], not {self.times.dtype} {self.times.shape}"
+            )
+        if not np.isfinite(self.times).all() or (np.diff(self.times) < 0).any():
+            raise ValueError("times must be finite and must not fall")
+
+    def __len__(self) -> int:
+        return len(self.times)
+
+    def __repr__(self) -> str:
+        span = f"{self.times[0]:.3f}-{self.times[-1]:.3f} s" if len(self) else "empty"
+        return f"FrameBatch(frames=uint8{list(self.frames.shape)}, times={span})"
+
+
+class Picked(NamedTuple):
+    """One frame as a source hands it over."""
+
+    moment: int  # index into the moments that were asked for
+    frame: np.ndarray  # uint8 [H, W, 3]; may be the same object as the one before
+    time: float  # presentation time in seconds
+
+
+@dataclass(frozen=True)
+class Damage:
+    """What could not be decoded while frames were being picked. False when nothing was lost.
+
+    Attributes:
+        seconds: how much of the video's time was found undecodable (stretches that were skipped over because
+            no sampled moment lies in them are not looked at).
+        moments: how many sampled moments were lost with it.
+        spans: (start, end) in seconds of every undecodable stretch, ascending.
+    """
+
+    seconds: float = 0.0
+    moments: int = 0
+    spans: tuple[tuple[float, float], ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.spans)
+
+
+class Source(Protocol):
+    """Where frames come from."""
+
+    kind: Literal["video", "image"]
+    size: Size
+    start: float  # presentation time of the first frame
+    end: float  # time at which the last frame leaves the screen
+    frame_rate: float | None  # frames per second on average
+    frame_count: int | None  # None: not known without decoding
+    resample: Literal["any", "thin", "never"]
+    """Whether a moment may be asked for at any rate ("any"), at no more than the frame rate ("thin"), or every
+    frame is watched as it is whatever rate is asked for ("never")."""
+
+    def fingerprint(self) -> str:
+        """Hexadecimal hash of the content."""
+        ...
+
+    def pick(
+        self,
+        times: np.ndarray,
+        *,
+        size: Size | None,
+        stop: threading.Event,
+        losses: list[tuple[float, float]],
+    ) -> Iterator[Picked]:
+        """The frame on screen at each of `times` (float64, ascending seconds): the last one that appears at or
+        before it, the first frame if there is none. Moments that cannot be decoded are left out, and the
+        undecodable spans appended to `losses`. Ends early once `stop` is set."""
+        ...

@@ -1,0 +1,80 @@
+"""Frames → segments: the few seconds that are read at a time, with their timestamps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from .frames import FrameBatch
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Segment:
+    """A few frames that are read together.
+
+    Attributes:
+        index: position in the video, from 0.
+        frames: uint8 [n, H, W, 3], n = segment_frames except perhaps in the last segment.
+        times: float64 [n], seconds.
+        start: time of the first frame, seconds.
+        end: start of what follows, seconds: a full window after `start`; for a short last segment one frame's time
+            after its last frame.
+        timestamp: what the decoder reads: the first frame's time plus half a *full* window, also for a short last
+            segment, as published.
+    """
+
+    index: int
+    frames: np.ndarray
+    times: np.ndarray
+    start: float
+    end: float
+    timestamp: float
+
+    def __repr__(self) -> str:
+        return (
+            f"Segment({self.index}, frames=uint8{list(self.frames.shape)}, {self.start:.3f}-{self.end:.3f} s)"
+        )
+
+
+def segments_of(batches: Iterable[FrameBatch], *, segment_frames: int = 8, fps: float) -> Iterator[Segment]:
+    """Cut a stream of frames into segments of `segment_frames`, without overlap; the last one may be shorter.
+
+    Holds one segment's frames at most beside the batch it is cutting; segments that lie within one batch are views
+    of it.
+
+    Args:
+        batches: frames in order; the sizes of the batches do not matter.
+        segment_frames: frames a segment.
+        fps: the rate at which the frames were sampled (`Sampling.fps`), frames per second.
+    """
+    if segment_frames < 1 or not fps > 0:
+        raise ValueError(f"segment_frames and fps must be positive, not {segment_frames} and {fps}")
+    window = segment_frames / fps
+    index = 0
+    pending: list[FrameBatch] = []  # pieces of the segment that is being filled
+
+    def close() -> Segment:
+        if len(pending) == 1:
+            frames, times = pending[0].frames, pending[0].times
+        else:
+            frames = np.concatenate([piece.frames for piece in pending])
+            times = np.concatenate([piece.times for piece in pending])
+        start = float(times[0])
+        end = start + window if len(times) == segment_frames else float(times[-1]) + 1.0 / fps
+        return Segment(index, frames, times, start, end, start + 0.5 * window)
+
+    for batch in batches:
+        taken = 0
+        while taken < len(batch):
+            room = segment_frames - sum(len(piece) for piece in pending)
+            cut = slice(taken, taken + room)
+            pending.append(FrameBatch(batch.frames[cut], batch.times[cut]))
+            taken += len(pending[-1])
+            if len(pending[-1]) == room:
+                yield close()
+                pending.clear()
+                index += 1
+    if pending:
+        yield close()

@@ -1,0 +1,216 @@
+"""Videos: files, folders of images, animated and still images, and arrays become frames with their real times."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Literal
+from urllib.parse import unquote, urlsplit
+
+import numpy as np
+
+from . import sampling as _sampling
+from .background import in_background
+from .decoding import VideoFile
+from .errors import TempoError, UsageError
+from .frames import Damage, FrameBatch, Picked, Size, Source
+from .images import FOLDER_RATE, AnimatedImage, FrameArray, ImageFolder, is_image
+from .sampling import Sampling
+
+__all__ = ["Damage", "FrameBatch", "Sampling", "Video"]
+
+AHEAD_BYTES = 64 << 20  # decoded frames that may wait for the consumer
+
+
+class Video:
+    """Something to watch: what it is, and its frames as a stream.
+
+    Attributes:
+        path: where it comes from; None for an array.
+        kind: "video", or "image" for a single still picture (one frame at time 0, duration 0).
+        duration: seconds from time 0, which is what a player shows as 0, to the end of the last frame.
+        width, height: of the upright picture in pixels.
+        frame_rate: frames per second on average, None where that says nothing.
+        frame_count: frames that there are, None where that is not known without decoding.
+        damage: what the latest `stream` could not decode; complete once that has ended.
+    """
+
+    def __init__(self, source: Source, *, path: str | None) -> None:
+        self._source = source
+        self.path = path
+        self.kind: Literal["video", "image"] = source.kind
+        self.duration = float(source.end)
+        self.width, self.height = source.size
+        self.frame_rate = source.frame_rate
+        self.frame_count = source.frame_count
+        self.damage = Damage()
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str], *, frame_rate: float | None = None) -> Video:
+        """Open a video file, an animated or still image, a folder of images, or an http(s) address.
+
+        Args:
+            path: file, folder or URL.
+            frame_rate: images per second of a folder (default 1). Files carry their own times.
+
+        Raises:
+            TempoError: it is missing, empty, damaged from end to end, or holds no pictures.
+            UsageError: `frame_rate` makes no sense.
+        """
+        path = os.fspath(path)
+        if frame_rate is not None:
+            _check_positive("frame_rate", frame_rate)
+        scheme = urlsplit(path).scheme.lower() if "://" in path else ""
+        if scheme in ("http", "https"):
+            return cls(VideoFile(path, remote=True), path=path)
+        if scheme == "file":
+            path = unquote(urlsplit(path).path)
+        elif scheme:
+            raise TempoError(
+                f"{path}: {scheme} addresses are not supported; give a file, a folder or an http(s) URL"
+            )
+        if os.path.isdir(path):
+            return cls(ImageFolder(path, frame_rate=frame_rate or FOLDER_RATE), path=path)
+        if frame_rate is not None:
+            raise UsageError(f"frame_rate is for folders of images, and {path} is none; leave it out")
+        _check_readable(path)
+        source: Source = AnimatedImage(path) if is_image(path) else VideoFile(path)
+        return cls(source, path=path)
+
+    @classmethod
+    def from_frames(cls, frames: np.ndarray, *, fps: float) -> Video:
+        """Take frames that are already sampled: uint8 [T, H, W, 3] RGB, frame i shown at i / fps seconds.
+
+        They are watched as they are; a rate asked for later does not sample them again, only a limit on their
+        number does. Raises UsageError for another type or shape.
+        """
+        _check_positive("fps", fps)
+        return cls(FrameArray(frames, fps=float(fps)), path=None)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of the content, for cache keys. Quick: large files are hashed in blocks spread over their length."""
+        return self._source.fingerprint()
+
+    def sample(self, *, fps: float = 2.0, max_frames: int = 1024, min_frames: int = 4) -> Sampling:
+        """Choose the moments to watch: `fps` a second, within the limits.
+
+        Above `max_frames`, or below `min_frames`, they are spread evenly from the first frame to the last. Images in
+        a folder are taken once each at most; the frames of an array are all taken.
+
+        Raises:
+            UsageError: a rate or a count that can never work.
+        """
+        _sampling.check_options(fps=fps, max_frames=max_frames, min_frames=min_frames)
+        source = self._source
+        if source.kind == "image":
+            return Sampling(np.zeros(1), float(fps))
+        if source.resample == "never":
+            assert source.frame_count is not None and source.frame_rate is not None
+            return _sampling.every_frame(
+                frame_count=source.frame_count, frame_rate=source.frame_rate, max_frames=max_frames
+            )
+        if source.resample == "thin" and source.frame_rate is not None:
+            fps = min(fps, source.frame_rate)
+        return _sampling.at_rate(
+            start=source.start,
+            end=source.end,
+            interval=1.0 / source.frame_rate if source.frame_rate else 0.0,
+            frame_count=source.frame_count,
+            fps=fps,
+            max_frames=max_frames,
+            min_frames=min_frames,
+        )
+
+    def stream(self, sampling: Sampling, *, chunk: int, size: Size | None = None) -> Iterator[FrameBatch]:
+        """Decode the frames of `sampling` in order, `chunk` at a time (the last batch may be smaller).
+
+        Decoding runs in a thread, a bounded number of frames ahead. Closing the iterator ends it. Every frame is
+        the last one that appears at or before its nominal moment and carries its own presentation time; a frame
+        that is still on screen at a later moment is repeated with that moment as its time.
+
+        Args:
+            sampling: what `sample` returned, or any ascending times.
+            chunk: frames a batch.
+            size: (width, height) to scale to while the frames are converted; None: full size.
+
+        Raises:
+            TempoError: nothing at all could be decoded (while iterating). Lesser losses are left in `damage`.
+            UsageError: `chunk` or `size` makes no sense.
+        """
+        if chunk < 1:
+            raise UsageError(f"chunk must be at least 1 frame, not {chunk}")
+        if size is not None and (len(size) != 2 or min(size) < 1):
+            raise UsageError(f"size must be (width, height) of at least 1 pixel each, not {size}")
+        return self._batches(sampling, chunk, size)
+
+    def _batches(self, sampling: Sampling, chunk: int, size: Size | None) -> Iterator[FrameBatch]:
+        width, height = size or (self.width, self.height)
+        depth = max(2, min(chunk, AHEAD_BYTES // (width * height * 3)))
+        losses: list[tuple[float, float]] = []
+        self.damage = Damage()
+        picked = in_background(
+            lambda stop: self._source.pick(sampling.times, size=size, stop=stop, losses=losses),
+            depth=depth,
+            name="tempo-decode",
+        )
+        made = 0
+        previous = -math.inf
+        frames = times = None
+        filled = 0
+        try:
+            for pick in picked:
+                if frames is None or times is None:
+                    room = min(chunk, len(sampling) - pick.moment)
+                    frames, times = np.empty((room, height, width, 3), np.uint8), np.empty(room)
+                previous = _time_of(pick, previous, sampling.times)
+                frames[filled], times[filled] = pick.frame, previous
+                filled += 1
+                made += 1
+                if filled == len(times):
+                    batch = FrameBatch(frames, times)
+                    frames = times = None
+                    filled = 0
+                    yield batch
+                    del batch
+            if frames is not None and times is not None:
+                yield FrameBatch(frames[:filled], times[:filled])
+        finally:
+            picked.close()  # type: ignore[attr-defined]
+            self.damage = _damage(losses, missed=len(sampling) - made)
+        if not made:
+            raise TempoError(f"{self.path}: not one frame could be decoded; check that the file is complete")
+
+    def __repr__(self) -> str:
+        return f"Video({self.path!r}, {self.kind}, {self.width}x{self.height}, {self.duration:.3f} s)"
+
+
+def _time_of(pick: Picked, previous: float, nominal: np.ndarray) -> float:
+    """A frame's own time, or the moment itself for a frame that was taken before and is still on screen."""
+    return pick.time if pick.time > previous else max(previous, float(nominal[pick.moment]))
+
+
+def _damage(losses: list[tuple[float, float]], *, missed: int) -> Damage:
+    spans: list[tuple[float, float]] = []
+    for start, end in sorted(losses):
+        if spans and start <= spans[-1][1]:
+            spans[-1] = (spans[-1][0], max(end, spans[-1][1]))
+        else:
+            spans.append((start, end))
+    return Damage(sum(end - start for start, end in spans), missed if spans else 0, tuple(spans))
+
+
+def _check_positive(name: str, value: float) -> None:
+    if not (isinstance(value, int | float) and math.isfinite(value) and value > 0):
+        raise UsageError(f"{name} must be a positive number of frames per second, not {value}")
+
+
+def _check_readable(path: str) -> None:
+    if not os.path.exists(path):
+        raise TempoError(f"{path}: no such file; check the path")
+    if not os.access(path, os.R_OK):
+        raise TempoError(f"{path}: not readable; check its permissions")
+    if os.path.isfile(path) and os.path.getsize(path) == 0:
+        raise TempoError(f"{path}: the file is empty; was it downloaded or copied completely?")
