@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
 from transformers import Qwen3Config, Qwen3VLConfig
@@ -62,7 +63,7 @@ class TempoQwenConfig(Qwen3Config):
             raise TempoError(
                 "config.json: no compressor_config; load the checkpoint together with its base model"
             )
-        return Qwen3VLConfig(**self.compressor_config)
+        return Qwen3VLConfig(**deepcopy(self.compressor_config))
 
     def make_geometry(self) -> Geometry:
         """How this checkpoint cuts frames into patches; the patch sizes are its vision tower's."""
