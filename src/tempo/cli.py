@@ -33,6 +33,7 @@ from tempo.version import __version__
 
 VERBS = {
     "ask": "answer a question about a video",
+    "convert": "write a checkpoint in the other layout: published, or one folder that loads by itself",
 }
 
 FIRST_STEPS = """\

@@ -4,9 +4,11 @@ What is drawn here is text with styles and does not know where it goes. Colour i
 out where the output is no terminal, where ``NO_COLOR`` is set, and where the terminal is dumb.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Protocol
 
+from rich.console import Console
 from rich.text import Text
 
 HEIGHTS = " ▁▂▃▄▅▆▇█"  # of a column, in eighths
@@ -112,3 +114,24 @@ def indented(text: Text, by: int = 2) -> Text:
 def printable(text: str) -> str:
     """Return TEXT with every character that could steer the terminal replaced; line ends and tabs stay."""
     return "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def size(count: int) -> str:
+    """Return COUNT bytes in the largest decimal unit that leaves at least one: ``1.2 GB``."""
+    value, unit = float(count), "bytes"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if value < 1000:
+            break
+        value, unit = value / 1000, larger
+    return f"{value:.0f} {unit}" if unit == "bytes" else f"{value:.1f} {unit}"
+
+
+@contextmanager
+def activity(what: str) -> Iterator[None]:
+    """Show on stderr, where that is a terminal, that WHAT goes on for as long as the block runs."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield
+        return
+    with console.status(Text(printable(what))):
+        yield
