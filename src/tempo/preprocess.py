@@ -28,7 +28,9 @@ _CAP = 512
 
 @dataclass(frozen=True, kw_only=True)
 class Geometry:
-    """How frames become patches. Sizes are in pixels, `min_pixels` and `max_pixels` count those of one frame."""
+    """How frames become patches. Sizes are in pixels, `min_pixels` and `max_pixels` count those of one
+    frame.
+    """
 
     resize: Literal["published", "direct"] = "published"
     patch_size: int = 16
@@ -86,11 +88,12 @@ def patches(
     """Cut segments of equal shape into normalised patches.
 
     Args:
-        frames_STHWC: uint8 RGB, S segments of T frames each. An odd T is made even by repeating the last frame.
+        frames_STHWC: uint8 RGB, S segments of T frames each. An odd T is made even by repeating the last
+            frame.
 
     Returns:
-        float32 patches [S, P, C·frames_per_patch·patch²], in the order in which the vision tower merges them, and
-        the grid of one segment (time, height, width) with P = t·h·w.
+        float32 patches [S, P, C·frames_per_patch·patch²], in the order in which the vision tower merges them,
+        and the grid of one segment (time, height, width) with P = t·h·w.
     """
     segments, count, height, width, _ = frames_STHWC.shape
     frames_FHWC = frames_STHWC.reshape(-1, height, width, 3)
@@ -171,7 +174,9 @@ def _frame_size(width: int, height: int, *, factor: int) -> tuple[int, int]:
 
 
 def smart_resize(width: int, height: int, factor: int, min_pixels: int, max_pixels: int) -> tuple[int, int]:
-    """Qwen's rule: the nearest multiples of `factor` whose area lies between the two limits → (width, height)."""
+    """Qwen's rule: the nearest multiples of `factor` whose area lies between the two limits → (width,
+    height).
+    """
     if max(width, height) > _ASPECT_LIMIT * min(width, height):
         raise TempoError(f"a frame of {width}×{height} is longer than {_ASPECT_LIMIT} times its width")
     new_width = max(factor, round(width / factor) * factor)

@@ -1,9 +1,9 @@
 """The wording and its token ids.
 
-What the two models read is put together from token ids, never from one string with markers in it, so nothing that
-a user types can become a special token, a placeholder or a chat turn. Ordinary text gets exactly the ids of the
-published one-string tokenisation: added tokens split a text before it is tokenised, so the pieces between them
-can be encoded one by one.
+What the two models read is put together from token ids, never from one string with markers in it, so nothing
+that a user types can become a special token, a placeholder or a chat turn. Ordinary text gets exactly the ids
+of the published one-string tokenisation: added tokens split a text before it is tokenised, so the pieces
+between them can be encoded one by one.
 """
 
 from __future__ import annotations
@@ -31,12 +31,13 @@ _SPECIALS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Wording:
-    """The sentences around the video. The defaults are the published model's; a checkpoint may bring its own."""
+    """The sentences around the video, the published ones unless a checkpoint brings its own."""
 
     compressor_system: str = (
-        "You are a query-conditioned visual compressor. Store in the provided memory tokens the minimal visual "
-        "information needed to answer the Query. Ignore irrelevant details. Now, before compressing, answer exactly "
-        "'Yes' or 'No': is this segment relevant to the Query?"
+        "You are a query-conditioned visual compressor. "
+        "Store in the provided memory tokens the minimal visual information needed to answer the Query. "
+        "Ignore irrelevant details. "
+        "Now, before compressing, answer exactly 'Yes' or 'No': is this segment relevant to the Query?"
     )
     query: str = "\nQuery:\n"
     decoder_system: str = "You are a helpful assistant."
@@ -151,7 +152,7 @@ class Prompts:
         spans = []
         for time in times:
             if kind != "image":
-                # The tag follows "\n" or <|vision_end|>. Its first piece "<" never joins the line break before it.
+                # Encoded by itself: its "<" never joins the line break before the first one.
                 ids += encoder.text(time_tag(time))
             ids.append(start)
             spans.append((len(ids), len(ids) + tokens))
@@ -189,8 +190,8 @@ class Prompts:
         """The decoder's prompt (before the video, after the video), up to the opening of the answer.
 
         Args:
-            earlier: the (question, answer) pairs of the conversation so far, oldest first. The video stands in
-                the first turn.
+            earlier: the (question, answer) pairs of the conversation so far, oldest first. The video stands
+                in the first turn.
         """
         encoder = self.decoder
         before = [*_turn(encoder, "system", self.wording.decoder_system), *_open_turn(encoder, "user")]

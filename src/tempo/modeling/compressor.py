@@ -1,14 +1,15 @@
 """The compressor: a small vision-language model that writes what matters of a segment into memory tokens.
 
-It reads [system][video][question][memory], causally. The way through it is cut in three, at no cost in exactness:
-`watch` reads what no question changes, `route` the question's words, `distil` the first k memory tokens. `forward`
-is the plain way, everything at once; the two give equal numbers.
+It reads [system][video][question][memory], causally. The way through it is cut in three, at no cost in
+exactness: `watch` reads what no question changes, `route` the question's words, `distil` the first k memory
+tokens. `forward` is the plain way, everything at once; the two give equal numbers.
 
 Legend: see qwen3_vl.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,28 +27,19 @@ from tempo.modeling.qwen3_vl import (
 )
 
 
-@dataclass(frozen=True)
-class Watched:
-    """What is kept of segments of equal layout: everything that no question changes."""
+@dataclass
+class Reading:
+    """Segments of equal layout, read up to some token. Reading on adds to it."""
 
     past: KeyValues
-    position: int  # of the first token that follows
-
-
-@dataclass(frozen=True)
-class Routed:
-    """What the question's words added, and how relevant it found each segment."""
-
-    relevance_S: torch.Tensor  # float32, in (0, 1)
-    past: KeyValues  # of the question alone
-    position: int
+    position: int  # the rotary position of the next token
 
 
 class Compressor(nn.Module):
     """`vlm` is Hugging Face's Qwen3-VL without an output head.
 
-    `relevance_rows` are the output rows for Yes and No [2, D] of the *base* model: the router is read from them,
-    not trained, and fine-tuning the compressor does not move them.
+    `relevance_rows` are the output rows for Yes and No [2, D] of the *base* model: the router is read from
+    them, not trained, and fine-tuning the compressor does not move them.
     """
 
     def __init__(self, config: Qwen3VLConfig, *, memory_tokens: int, attention: str = "sdpa") -> None:
@@ -61,44 +53,36 @@ class Compressor(nn.Module):
     def memory_tokens(self) -> int:
         return self.compression_tokens.shape[1]
 
-    def watch(self, pixels_SPC: torch.Tensor, grid: Grid, ids_SL: torch.Tensor, spans: Spans) -> Watched:
-        """Read segments of equal layout up to where the question will stand.
+    def watch(
+        self, pixels_SPC: torch.Tensor, grid: Grid, ids_SL: torch.Tensor, spans: Spans, *, room: int = 0
+    ) -> Reading:
+        """Read segments of equal layout up to where a question will stand: what no question changes.
 
         Args:
             pixels_SPC: normalised patches of each segment.
-            ids_SL: token ids of each segment's prompt, `spans` of them visual.
+            ids_SL: token ids of each segment's prompt; those within `spans` are visual.
+            room: for how many more tokens there has to be space.
         """
-        x_SLD, positions, position, visual = self._prefix(pixels_SPC, grid, ids_SL, spans)
-        past = KeyValues.empty(self.vlm.language_model, len(x_SLD), x_SLD.shape[1], like=x_SLD)
-        run_language(self.vlm.language_model, x_SLD, positions, past=past, **visual)
-        return Watched(past, position)
-
-    def route(self, watched: Watched, question_ids: list[int]) -> Routed:
-        """Read the question behind every segment → its relevance. The segments are left as they are."""
         language = self.vlm.language_model
-        past, count = watched.past, len(question_ids)
-        segments = past.data.shape[2]
-        ids_SQ = torch.tensor(question_ids, device=past.data.device).expand(segments, -1)
-        room = past.extended(count)
-        x_SQD = run_language(
-            language,
-            language.embed_tokens(ids_SQ),
-            torch.arange(watched.position, watched.position + count).expand(3, -1),
-            past=room,
-        )
-        own = room.data[..., past.length :, :].clone()
-        return Routed(self._relevance(x_SQD[:, -1]), KeyValues(own, count), watched.position + count)
+        x_SLD, positions, position, visual = self._prefix(pixels_SPC, grid, ids_SL, spans)
+        past = KeyValues.empty(language, len(x_SLD), x_SLD.shape[1] + room, like=x_SLD)
+        run_language(language, x_SLD, positions, past=past, **visual)
+        return Reading(past, position)
 
-    def distil(self, watched: Watched, routed: Routed, count: int) -> torch.Tensor:
-        """The first `count` memory tokens of every segment [S, count, D]."""
-        segments = watched.past.data.shape[2]
-        memory_SMD = self.compression_tokens[:, :count].expand(segments, -1, -1)
-        return run_language(
-            self.vlm.language_model,
-            memory_SMD.to(watched.past.data.dtype),
-            torch.arange(routed.position, routed.position + count).expand(3, -1),
-            past=watched.past.extended(count, routed.past),
-        )
+    def route(self, reading: Reading, question_ids: Sequence[int]) -> torch.Tensor:
+        """Read the question behind every segment → its relevance [S], float32 in (0, 1)."""
+        language = self.vlm.language_model
+        segments, device = len(reading.past.data), reading.past.data.device
+        ids_SQ = torch.tensor(question_ids, device=device).expand(segments, -1)
+        x_SQD = self._read_on(reading, language.embed_tokens(ids_SQ))
+        return self._relevance(x_SQD[:, -1])
+
+    def distil(self, reading: Reading, count: int) -> torch.Tensor:
+        """The first `count` memory tokens [S, count, D] of every segment behind which the question was
+        read.
+        """
+        memory_SMD = self.compression_tokens[:, :count].expand(len(reading.past.data), -1, -1)
+        return self._read_on(reading, memory_SMD.to(reading.past.data.dtype))
 
     def forward(
         self,
@@ -113,8 +97,8 @@ class Compressor(nn.Module):
 
         Args:
             question_ids_SQ: the question behind each segment, padded on the right with any id.
-            question_length_S: how many of them count; None: all. Memory tokens follow the last that counts, and
-                what is behind them cannot be seen, so no mask is needed.
+            question_length_S: how many of them count; None: all. Memory tokens follow the last that counts,
+                and what is behind them cannot be seen, so no mask is needed.
         """
         language = self.vlm.language_model
         prefix_SLD, positions, position, visual = self._prefix(pixels_SPC, grid, ids_SL, spans)
@@ -136,10 +120,18 @@ class Compressor(nn.Module):
         last_SD = x_STD[torch.arange(segments, device=x_STD.device), question_length_S - 1]
         return self._relevance(last_SD), x_STD.gather(1, place_SMD)
 
+    def _read_on(self, reading: Reading, x_SLD: torch.Tensor) -> torch.Tensor:
+        end = reading.position + x_SLD.shape[1]
+        positions = torch.arange(reading.position, end).expand(3, -1)
+        reading.position = end
+        return run_language(self.vlm.language_model, x_SLD, positions, past=reading.past)
+
     def _prefix(
         self, pixels_SPC: torch.Tensor, grid: Grid, ids_SL: torch.Tensor, spans: Spans
     ) -> tuple[torch.Tensor, torch.Tensor, int, dict[str, Any]]:
-        """Embeddings [S, L, D] and positions of the prompts, the next position, and the deepstack arguments."""
+        """Embeddings [S, L, D] and positions of the prompts, the next position, and the deepstack
+        arguments.
+        """
         merge = self.vlm.visual.spatial_merge_size
         features_SVD, deepstack = vision_features(self.vlm.visual, pixels_SPC, grid)
         index_V = torch.cat([torch.arange(*span, device=ids_SL.device) for span in spans])
@@ -149,7 +141,7 @@ class Compressor(nn.Module):
         return x_SLD, positions, position, {"deepstack": deepstack, "visual_index": index_V}
 
     def _relevance(self, hidden_SD: torch.Tensor) -> torch.Tensor:
-        """sigmoid(Yes − No) of the last token before the memory [S], float32; the difference of the rows is taken
-        in the dtype in which they are stored, as published."""
+        """sigmoid(Yes − No) of the last token before the memory [S], float32; the difference of the rows is
+        taken in the dtype in which they are stored, as published."""
         yes, no = self.relevance_rows
         return torch.sigmoid(hidden_SD.float() @ (yes - no).float())

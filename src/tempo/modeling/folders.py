@@ -50,7 +50,7 @@ def find_base(name: str, checkpoint: Path) -> Path:
         return find_model(name)
     except TempoError as error:
         raise TempoError(
-            f"{checkpoint}: its base model {name!r} is not beside it and not on the hub; say where it is with base="
+            f"{checkpoint}: its base model {name!r} is neither beside it nor on the hub; name its folder with base="
         ) from error
 
 

@@ -1,4 +1,6 @@
-"""The state-dict names of published checkpoints ↔ ours. Every other difference between the layouts is in loading."""
+"""The state-dict names of published checkpoints ↔ ours. Every other difference between the layouts is in
+loading.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,8 @@ _PAIRS = (
     ("model.vision_tower_aux_list.0.vlm.model.", "compressor.vlm."),
     ("model.vision_tower_aux_list.0.compression_tokens", "compressor.compression_tokens"),
 )
-# Written by some versions of the published code and read by none: rotary tables, a head that is read from the base.
+# Written by some versions of the published code and read by none: rotary tables, a head that is read from the
+# base.
 _IGNORED = ("rotary_emb.inv_freq", ".vlm.lm_head.weight", ".linear_layer.weight")
 
 

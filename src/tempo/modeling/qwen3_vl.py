@@ -1,16 +1,17 @@
 """Everything that touches the inside of Hugging Face's Qwen3-VL.
 
-The vision tower and the language model are theirs, module by module; only the way through them is written here,
-because it has to do what their `forward` does not: attend within all frames of a batch in one call, stop at the
-end of a question-free prefix, and go on from there.
+The vision tower and the language model are theirs, module by module; only the way through them is written
+here, because it has to do what their `forward` does not: attend within all frames of a batch in one call,
+stop at the end of a question-free prefix, and go on from there.
 
-Legend: S segments, F = S·t frame pairs, N patches of a pair, P = t·N patches of a segment, C values of a patch,
-V = P/merge² visual tokens of a segment, L tokens, D width, H heads, E width of a head, K layers, Q tokens of a
-question, M memory tokens.
+Legend: S segments, F = S·t frame pairs, N patches of a pair, P = t·N patches of a segment, C values of a
+patch, V = P/merge² visual tokens of a segment, L tokens, D width, H heads, E width of a head, K layers, Q
+tokens of a question, M memory tokens.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -26,8 +27,8 @@ def vision_features(
 ) -> tuple[torch.Tensor, list[torch.Tensor]]:
     """Visual tokens [S, V, D] of segments with equal grids, and those of each deepstack layer, shaped alike.
 
-    Equal to `visual(pixels, grid_thw)`, which attends within one frame pair after the other. Here the pairs are
-    the batch of one attention call.
+    Equal to `visual(pixels, grid_thw)`, which attends within one frame pair after the other. Here the pairs
+    are the batch of one attention call.
     """
     tower: Any = visual
     segments, (t, h, w) = len(pixels_SPC), grid
@@ -70,8 +71,9 @@ def _vision_positions(tower: Any, h: int, w: int) -> torch.Tensor:
 
 
 def _vision_rope(tower: Any, h: int, w: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    """Cosine and sine [N, E] of the axial rotation: a quarter of a head turns with the row, a quarter with the
-    column, and the second half repeats the first. θ = 10000, as in the vision towers of all Qwen-VL models."""
+    """Cosine and sine [N, E] of the axial rotation: a quarter of a head turns with the row, a quarter with
+    the column, and the second half repeats the first. θ = 10000, as in the vision towers of all Qwen-VL
+    models."""
     width = tower.config.hidden_size // tower.config.num_heads // 2
     frequency = 1.0 / 10000.0 ** (torch.arange(0, width, 2, device=device, dtype=torch.float32) / width)
     row_hw, column_hw = torch.meshgrid(
@@ -108,39 +110,47 @@ def prefix_positions(length: int, spans: Spans, grid: Grid, merge: int) -> tuple
 
 
 class KeyValues:
-    """Keys and values of S sequences of equal length, in one tensor [K, 2, S, H, room, E] filled from the left.
+    """Keys and values of S sequences of equal length: one tensor [S, K, 2, H, room, E], filled from the left.
 
-    It stands in for a transformers cache: their attention layers call `update` and nothing else. The tensor is
-    exactly as long as `room`, so a kept prefix wastes nothing.
+    It stands in for a transformers cache: their attention layers call `update` and nothing else. A segment
+    lies in one piece, so that segments can be gathered, moved and mapped from a file one by one.
     """
 
-    def __init__(self, data: torch.Tensor, length: int = 0) -> None:
+    def __init__(self, data: torch.Tensor, length: int) -> None:
         self.data = data
         self.length = length
 
     @classmethod
-    def empty(cls, language: nn.Module, segments: int, room: int, like: torch.Tensor) -> KeyValues:
+    def empty(cls, language: nn.Module, segments: int, room: int, *, like: torch.Tensor) -> KeyValues:
+        """Space for `room` tokens of each segment, in the dtype and on the device of `like`."""
         config: Any = language.config
-        shape = (config.num_hidden_layers, 2, segments, config.num_key_value_heads, room, config.head_dim)
-        return cls(torch.empty(shape, dtype=like.dtype, device=like.device))
+        shape = (segments, config.num_hidden_layers, 2, config.num_key_value_heads, room, config.head_dim)
+        return cls(torch.empty(shape, dtype=like.dtype, device=like.device), 0)
 
-    def extended(self, room: int, *others: KeyValues) -> KeyValues:
-        """A copy with space for `room` more tokens; what `others` hold of the same segments is put behind it."""
-        parts = [self, *others]
-        length = sum(part.length for part in parts)
-        shape = (*self.data.shape[:4], length + room, self.data.shape[5])
-        data = torch.empty(shape, dtype=self.data.dtype, device=self.data.device)
-        at = 0
-        for part in parts:
-            data[..., at : at + part.length, :] = part.data[..., : part.length, :]
-            at += part.length
-        return KeyValues(data, length)
+    @classmethod
+    def gather(cls, rows: Sequence[Sequence[torch.Tensor]], *, room: int, device: torch.device) -> KeyValues:
+        """Copy segments from wherever they are kept, and leave space for `room` more tokens behind them.
+
+        Args:
+            rows: for each segment the pieces [K, 2, H, L, E] that follow one another in it.
+        """
+        layers, two, heads, _, width = rows[0][0].shape
+        length = sum(piece.shape[3] for piece in rows[0])
+        shape = (len(rows), layers, two, heads, length + room, width)
+        data = torch.empty(shape, dtype=rows[0][0].dtype, device=device)
+        for index, pieces in enumerate(rows):
+            at = 0
+            for piece in pieces:
+                data[index, :, :, :, at : at + piece.shape[3]] = piece
+                at += piece.shape[3]
+        return cls(data, length)
 
     def update(self, key: torch.Tensor, value: torch.Tensor, layer: int, *_: Any, **__: Any) -> tuple:
+        """Put a layer's new keys and values [S, H, L, E] behind its old ones; all of them, as views."""
         end = self.length + key.shape[2]
-        self.data[layer, 0, :, :, self.length : end] = key
-        self.data[layer, 1, :, :, self.length : end] = value
-        return self.data[layer, 0, :, :, :end], self.data[layer, 1, :, :, :end]
+        self.data[:, layer, 0, :, self.length : end] = key
+        self.data[:, layer, 1, :, self.length : end] = value
+        return self.data[:, layer, 0, :, :end], self.data[:, layer, 1, :, :end]
 
 
 def run_language(

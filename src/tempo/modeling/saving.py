@@ -72,12 +72,13 @@ def convert(
     Args:
         path: a folder or a hub name, in the layout that is not asked for.
         destination: a new or empty folder.
-        layout: `tempo`: one folder that loads by itself. `published`: what the published code reads. The base that
-            it needs is the one that the configuration names; where there is none, it is written inside.
+        layout: `tempo`: one folder that loads by itself. `published`: what the published code reads. The base
+            that it needs is the one that the configuration names; where there is none, it is written inside.
         base: the base model of a published checkpoint, where it is not found by itself.
 
     Raises:
-        TempoError: the checkpoint is incomplete or already in that layout, or the destination has something in it.
+        TempoError: the checkpoint is incomplete or already in that layout, or the destination has something
+            in it.
     """
     if layout not in ("tempo", "published"):
         raise UsageError(f"layout={layout!r}: it can be 'tempo' or 'published'")
@@ -118,7 +119,8 @@ def _to_published(source: Source, folder: Path) -> None:
 
 
 def _write_base(source: Source, folder: Path, compressor: dict[str, Any]) -> None:
-    """What is read of a base: its configuration, tokenizer and processor files, and its Yes and No output rows.
+    """What is read of a base: its configuration, tokenizer and processor files, and its Yes and No output
+    rows.
 
     The other weights are the compressor's, so that the folder is a whole Qwen3-VL model.
     """

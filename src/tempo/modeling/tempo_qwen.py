@@ -1,6 +1,7 @@
 """The whole model: compressor, projector and decoder.
 
-Legend: S segments, k kept memory tokens, D the compressor's width, N tokens of the storyline, H the decoder's width.
+Legend: S segments, k kept memory tokens, D the compressor's width, N tokens of the storyline, H the decoder's
+width.
 """
 
 from __future__ import annotations

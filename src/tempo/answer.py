@@ -1,0 +1,142 @@
+"""What a question gets back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+
+# In this order they follow one another; together with what is between them they are the total.
+PHASES = ("decode", "watch", "route", "distil", "answer")
+
+
+@dataclass(frozen=True)
+class AnswerSegment:
+    """A few seconds of the video and how much of them the answer rests on.
+
+    Attributes:
+        start, end, timestamp: seconds; `timestamp` is what the decoder read before its tokens.
+        relevance: how relevant the compressor found it for the question, in (0, 1).
+        tokens: how many of its memory tokens the decoder read.
+    """
+
+    index: int
+    start: float
+    end: float
+    timestamp: float
+    relevance: float
+    tokens: int
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What an answer took.
+
+    Attributes:
+        visual_tokens: memory tokens that the decoder read; timestamps do not count.
+        prompt_tokens: everything that the decoder read.
+        answer_tokens: what it wrote.
+        timings: seconds by phase: decode, watch, route, distil, answer, total. Decode is the time spent
+            waiting for frames. Decode and watch are 0 where the video was watched before the question.
+        peak_memory_bytes: the most memory that the process has used so far, of the GPU's where one computes.
+    """
+
+    visual_tokens: int
+    prompt_tokens: int
+    answer_tokens: int
+    timings: dict[str, float]
+    peak_memory_bytes: int
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """What was watched: frames, at how many a second, and how many seconds of the file could not be
+    decoded.
+    """
+
+    path: str | None
+    duration: float
+    width: int
+    height: int
+    frames: int
+    fps: float
+    lost_seconds: float
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer, the segments that it rests on, and what it took.
+
+    Attributes:
+        finished: whether the model ended its answer itself, before `max_new_tokens`.
+        budget: the most memory tokens that it was allowed to read.
+        model: the name that the model was loaded by.
+    """
+
+    text: str
+    token_ids: list[int]
+    segments: list[AnswerSegment]
+    usage: Usage
+    finished: bool
+    budget: int
+    model: str
+    video: VideoInfo
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class AnswerStream(Iterator[str]):
+    """The pieces of an answer as they are written; `answer` is there once they are all out."""
+
+    def __init__(self, pieces: Iterator[str | Answer]) -> None:
+        self._pieces = pieces
+        self._answer: Answer | None = None
+
+    def __next__(self) -> str:
+        piece = next(self._pieces)
+        while isinstance(piece, Answer):
+            self._answer = piece
+            piece = next(self._pieces)
+        return piece
+
+    @property
+    def answer(self) -> Answer:
+        """The whole answer; what is not written yet is waited for."""
+        for _ in self:
+            pass
+        if self._answer is None:
+            raise RuntimeError("the answer was interrupted before its end")
+        return self._answer
+
+    def close(self) -> None:
+        """Stop writing."""
+        self._pieces.close()  # type: ignore[attr-defined]
+
+
+class Clock:
+    """Adds up how long each phase took, in seconds. What a GPU still has to do counts for the phase that
+    asked.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self.seconds = dict.fromkeys(PHASES, 0.0)
+        self._device = device
+        self._begun = time.perf_counter()
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            if self._device.type == "cuda":
+                torch.cuda.synchronize(self._device)
+            self.seconds[name] += time.perf_counter() - start
+
+    def timings(self) -> dict[str, float]:
+        """Seconds by phase, and `total` since the clock was made."""
+        return {**self.seconds, "total": time.perf_counter() - self._begun}

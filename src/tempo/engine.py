@@ -1,0 +1,256 @@
+"""A loaded model, ready to watch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from collections.abc import Callable
+from functools import cached_property
+from os import PathLike
+from pathlib import Path
+
+import torch
+
+from tempo import memory
+from tempo.answer import Clock
+from tempo.cache import CacheKind, DiskCache, DiskShelf, Kept, MemoryShelf, check_kind, check_room
+from tempo.errors import TempoError, UsageError
+from tempo.modeling import TempoQwenForCausalLM
+from tempo.modeling.loading import find_source, load_model, load_prompts
+from tempo.pipeline import Progress, watch
+from tempo.prompts import Prompts
+from tempo.session import Session
+from tempo.video import Sampling, Video
+
+EMBEDDED = Path(__file__).parent / "assets" / "nano"
+ATTENTIONS = ("sdpa", "eager", "flash_attention_2")
+_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+def load(
+    path: str | PathLike[str] | None = None,
+    base: str | PathLike[str] | None = None,
+    *,
+    device: str | torch.device = "auto",
+    dtype: str | torch.dtype = "auto",
+    attention: str = "sdpa",
+) -> Tempo:
+    """Load a model.
+
+    Args:
+        path: a checkpoint's folder or hub name, in the published layout or our own. None: the embedded model.
+        base: the base model of a published checkpoint, where it is neither beside it nor where it says.
+        device: "auto" is a GPU if there is one.
+        dtype: "auto" is bfloat16 on a GPU and on processors that compute in it, else float32.
+        attention: how the language models attend: sdpa, eager or flash_attention_2.
+
+    Raises:
+        TempoError: a part of the model is missing or damaged, or the device is not there.
+        UsageError: an option that does not exist.
+    """
+    if attention not in ATTENTIONS:
+        raise UsageError(f"attention={attention!r}: it can be {', '.join(ATTENTIONS)}")
+    chosen_device = pick_device(device)
+    chosen_dtype = pick_dtype(dtype, chosen_device)
+    if path is None:
+        if not (EMBEDDED / "config.json").is_file():
+            raise TempoError(
+                "this installation has no embedded model; name one with model=, or install again"
+            )
+        path, name = EMBEDDED, "tempo-nano"
+    else:
+        name = str(path)
+    source = find_source(path, base=base)
+    model = load_model(source, device=chosen_device, dtype=chosen_dtype, attention=attention)
+    return Tempo(model, load_prompts(source), name=name)
+
+
+class Tempo:
+    """A model with its wording and its geometry.
+
+    Attributes:
+        model: the weights; `model.compressor`, `model.projector` and the decoder.
+        prompts, geometry, config: what travels with them.
+        name: what it was loaded by.
+        disk: where `cache="disk"` keeps videos.
+    """
+
+    def __init__(self, model: TempoQwenForCausalLM, prompts: Prompts, *, name: str = "tempo") -> None:
+        self.model = model
+        self.prompts = prompts
+        self.config = model.config
+        self.geometry = model.config.make_geometry()
+        self.name = name
+        self.disk = DiskCache()
+
+    @property
+    def device(self) -> torch.device:
+        return self.model.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.model.dtype
+
+    @property
+    def stop_ids(self) -> set[int]:
+        """Tokens that end an answer."""
+        ends = self.model.generation_config.eos_token_id
+        ends = [] if ends is None else [ends] if isinstance(ends, int) else ends
+        return {*ends, self.prompts.end_of_answer}
+
+    def watch(
+        self,
+        video: str | PathLike[str] | Video,
+        *,
+        fps: float | None = None,
+        max_frames: int | None = None,
+        cache: CacheKind = "device",
+        progress: Progress | None = None,
+    ) -> Session:
+        """Watch a video: everything that does not depend on a question.
+
+        Args:
+            video: a file, a folder of images, an address, or an opened :class:`Video`.
+            fps: frames a second; None: the model's own.
+            max_frames: frames at most, evenly spread where there are more; None: the model's own.
+            cache: where the result is kept: "device", "host", "disk" (which survives the process), or "none":
+                every question watches the video anew, with the least memory. "auto" is "disk" where this
+                video is kept there already, else "none".
+            progress: called with (frames watched, frames to watch); with "none" while a question is answered.
+
+        Raises:
+            UsageError: an option that can never work.
+            TempoError: the video cannot be read, or there is no room to keep it.
+        """
+        kind = check_kind(cache)
+        if not isinstance(video, Video):
+            video = Video.open(video)
+        config = self.config
+        sampling = video.sample(
+            fps=config.fps if fps is None else fps,
+            max_frames=config.max_frames if max_frames is None else max_frames,
+            min_frames=config.min_frames,
+        )
+        key = self._key(video, sampling) if kind in ("disk", "auto") else ""
+        if kind == "auto":
+            kind = "disk" if self.disk.has(key) else "none"
+        if kind == "none":
+            return Session(self, video, sampling, kept=None, progress=progress)
+        if kind == "disk" and (found := self.disk.open(key)) is not None:
+            if progress is not None:
+                progress(len(sampling), len(sampling))
+            return Session(self, video, sampling, kept=found[0], lost_seconds=found[1])
+        shelf = self._shelf(kind, key, video, sampling)
+        clock = Clock(self.device)
+        try:
+            for batch, reading in watch(self, video, sampling, clock=clock, progress=progress):
+                shelf.add(batch.moments, reading)
+            lost = video.damage.seconds
+            kept: list[Kept] = shelf.finish(lost_seconds=lost)
+        except BaseException:
+            if isinstance(shelf, DiskShelf):
+                shelf.abandon()
+            raise
+        timings = {name: clock.seconds[name] for name in ("decode", "watch")}
+        return Session(self, video, sampling, kept=kept, lost_seconds=lost, timings=timings)
+
+    def segment_tokens(self, video: Video) -> int:
+        """Tokens of a full segment of this video up to the question, with the longest time tags there may
+        be.
+        """
+        t, h, w = self.geometry.grid(self.config.segment_frames, video.width, video.height, kind=video.kind)
+        tokens = h * w // self.geometry.merge_size**2
+        return len(self.prompts.segment([video.duration] * t, tokens=tokens, kind=video.kind).ids)
+
+    def segments_together(self, video: Video, *, room: int) -> int:
+        """How many segments of this video go through the compressor in one batch, with `room` tokens behind
+        each.
+        """
+        frames = self.config.segment_frames
+        t, h, w = self.geometry.grid(frames, video.width, video.height, kind=video.kind)
+        width, height = self.geometry.stream_size(video.width, video.height) or (video.width, video.height)
+        return memory.segments_together(
+            self.config.compressor(),
+            patches=t * h * w,
+            tokens=self.segment_tokens(video) + room,
+            frame_bytes=frames * height * width * 3,
+            device=self.device,
+            dtype=self.dtype,
+        )
+
+    def _shelf(self, kind: CacheKind, key: str, video: Video, sampling: Sampling) -> MemoryShelf | DiskShelf:
+        segments = -(-len(sampling) // self.config.segment_frames)
+        expected = segments * memory.kept_bytes(
+            self.config.compressor(), self.segment_tokens(video), self.dtype
+        )
+        if kind == "disk":
+            return self.disk.shelf(key, expected_bytes=expected)
+        device = self.device if kind == "device" else torch.device("cpu")
+        check_room(expected, memory.available_bytes(device), cache=kind)
+        return MemoryShelf(device)
+
+    def _key(self, video: Video, sampling: Sampling) -> str:
+        """Names what is kept: the file's content, the moments watched, the model, and how it reads."""
+        reads = {
+            "video": video.fingerprint,
+            "fps": sampling.fps,
+            "model": self._fingerprint,
+            "geometry": self.geometry.to_dict(),
+            "prompt": self.prompts.segment([0.0], tokens=1).ids,
+            "segment_frames": self.config.segment_frames,
+        }
+        digest = hashlib.sha256(json.dumps(reads, sort_keys=True).encode())
+        digest.update(sampling.times.tobytes())
+        return digest.hexdigest()[:32]
+
+    @cached_property
+    def _fingerprint(self) -> str:
+        """Hash of the compressor's weights, by values spread over every tensor."""
+        digest = hashlib.sha256(str(self.dtype).encode())
+        for name, tensor in sorted(self.model.compressor.vlm.state_dict().items()):
+            values = tensor.flatten()[:: max(1, tensor.numel() // 64)].float().cpu()
+            digest.update(f"{name}{list(tensor.shape)}".encode())
+            digest.update(values.numpy().tobytes())
+        return digest.hexdigest()
+
+
+def pick_device(device: str | torch.device) -> torch.device:
+    """Raises TempoError for a device that is not there."""
+    if device == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        chosen = torch.device(device)
+    except (RuntimeError, TypeError):
+        raise UsageError(f"device={device!r}: it can be auto, cpu, cuda, cuda:1, mps") from None
+    present: dict[str, Callable[[], bool]] = {
+        "cuda": lambda: torch.cuda.is_available() and (chosen.index or 0) < torch.cuda.device_count(),
+        "mps": torch.backends.mps.is_available,
+        "cpu": lambda: True,
+    }
+    if not present.get(chosen.type, lambda: False)():
+        raise TempoError(f"device={device}: there is none on this machine; use device=auto or cpu")
+    return chosen
+
+
+def pick_dtype(dtype: str | torch.dtype, device: torch.device) -> torch.dtype:
+    """Raises UsageError for a dtype that does not exist."""
+    if isinstance(dtype, torch.dtype):
+        return dtype
+    if dtype == "auto":
+        return torch.bfloat16 if device.type == "cuda" or _has_bfloat16() else torch.float32
+    if dtype not in _DTYPES:
+        raise UsageError(f"dtype={dtype!r}: it can be auto, {', '.join(_DTYPES)}")
+    return _DTYPES[dtype]
+
+
+def _has_bfloat16() -> bool:
+    """Whether the processor multiplies in bfloat16; emulating it is slower than float32."""
+    try:
+        flags = Path("/proc/cpuinfo").read_text().split()
+    except OSError:
+        return False
+    wanted = {"bf16"} if platform.machine() in ("aarch64", "arm64") else {"avx512_bf16", "amx_bf16"}
+    return not wanted.isdisjoint(flags)

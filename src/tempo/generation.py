@@ -1,0 +1,70 @@
+"""The decoder's answer, token by token.
+
+A loop of our own over the Hugging Face model: it yields as it goes, can be stopped between two tokens, and is
+equal to their `generate` where that is greedy.
+
+Legend: N tokens of the storyline, H the decoder's width, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+
+import torch
+from transformers import DynamicCache
+
+from tempo.modeling import TempoQwenForCausalLM
+from tempo.prompts import TextEncoder
+
+
+def generate(
+    model: TempoQwenForCausalLM,
+    storyline_NH: torch.Tensor,
+    *,
+    max_new_tokens: int,
+    stop_ids: Collection[int],
+    temperature: float = 0.0,
+    top_p: float = 1.0,
+) -> Iterator[int]:
+    """Token ids of the answer; the one that ended it is the last.
+
+    Args:
+        temperature: 0: always the likeliest token. Otherwise one is drawn, with torch's global generator.
+        top_p: draw only among the likeliest tokens that have this much probability together.
+    """
+    past = DynamicCache(config=model.config)
+    inputs = {"inputs_embeds": storyline_NH[None]}
+    for _ in range(max_new_tokens):
+        with torch.inference_mode():
+            logits_V = model(**inputs, past_key_values=past, use_cache=True, logits_to_keep=1).logits[0, -1]
+            token = _choose(logits_V.float(), temperature, top_p)
+        yield token
+        if token in stop_ids:
+            return
+        inputs = {"input_ids": torch.tensor([[token]], device=storyline_NH.device)}
+
+
+def _choose(logits_V: torch.Tensor, temperature: float, top_p: float) -> int:
+    if temperature == 0:
+        return int(logits_V.argmax())
+    chance_V, order_V = (logits_V / temperature).softmax(-1).sort(descending=True)
+    before_V = chance_V.cumsum(-1) - chance_V
+    chance_V[before_V >= top_p] = 0  # the likeliest one always stays
+    return int(order_V[torch.multinomial(chance_V, 1)])
+
+
+def pieces(encoder: TextEncoder, ids: Iterable[int]) -> Iterator[tuple[list[int], str]]:
+    """(all ids so far, the text that is new) with each id; a character that is not whole yet is held back."""
+    so_far: list[int] = []
+    told = ""
+    for token in ids:
+        so_far.append(token)
+        text = encoder.decode(so_far)
+        if text.endswith("�") or not text.startswith(told):
+            yield so_far, ""
+            continue
+        yield so_far, text[len(told) :]
+        told = text
+    rest = encoder.decode(so_far)
+    if rest != told and rest.startswith(told):
+        yield so_far, rest[len(told) :]
