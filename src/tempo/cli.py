@@ -144,9 +144,11 @@ def _fault(error: Exception) -> str:
 
 def _say(message: str, error: Exception | None = None) -> None:
     """Print MESSAGE as one line on stderr, after the traceback of ERROR where that was asked for."""
+    from tempo.terminal import say
+
     if error is not None and _debugging():
         traceback.print_exception(error)
-    print("tempo:", " ".join(message.split()), file=sys.stderr, flush=True)
+    say(message)
 
 
 def _debugging() -> bool:

@@ -4,11 +4,14 @@ What is drawn here is text with styles and does not know where it goes. Colour i
 out where the output is no terminal, where ``NO_COLOR`` is set, and where the terminal is dumb.
 """
 
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Protocol
+from types import TracebackType
+from typing import Protocol, Self
 
 from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
 HEIGHTS = " ▁▂▃▄▅▆▇█"  # of a column, in eighths
@@ -116,6 +119,11 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
+def say(message: str) -> None:
+    """Print MESSAGE as one line on stderr, behind the name of the program."""
+    print("tempo:", printable(" ".join(message.split())), file=sys.stderr, flush=True)
+
+
 def size(count: int) -> str:
     """Return COUNT bytes in the largest decimal unit that leaves at least one: ``1.2 GB``."""
     value, unit = float(count), "bytes"
@@ -135,3 +143,40 @@ def activity(what: str) -> Iterator[None]:
         return
     with console.status(Text(printable(what))):
         yield
+
+
+class WatchProgress:
+    """A progress bar on stderr, where that is a terminal: loading, watching frame by frame, answering.
+
+    The object is what `watch` takes as `progress`; the bar is gone when the block ends.
+    """
+
+    def __init__(self) -> None:
+        console = Console(stderr=True)
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=40),
+            TextColumn("{task.fields[frames]}", style=FAINT),
+            TimeRemainingColumn(elapsed_when_finished=True),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._task = self._bar.add_task("loading", total=None, frames="")
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def __call__(self, done: int, total: int) -> None:
+        """Show that DONE of TOTAL frames have been watched."""
+        frames = f"{done} of {total} frames"
+        if done < total:
+            self._bar.update(self._task, description="watching", completed=done, total=total, frames=frames)
+        else:
+            self._bar.reset(self._task, description="answering", total=None, frames=frames)

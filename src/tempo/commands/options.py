@@ -9,7 +9,8 @@ import math
 from typing import Any
 
 DTYPES = ("auto", "bfloat16", "float16", "float32")
-CACHES = ("none", "device", "host", "disk")
+ATTENTIONS = ("sdpa", "eager", "flash_attention_2")
+CACHES = ("auto", "none", "device", "host", "disk")
 KEEPS = ("head", "tail", "random", "merge")
 
 
@@ -24,6 +25,9 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--device", metavar="D", help="auto, cpu, cuda, cuda:1, mps … (default: auto)")
     group.add_argument("--dtype", choices=DTYPES, metavar="T", help=f"{', '.join(DTYPES)} (default: auto)")
+    group.add_argument(
+        "--attention", choices=ATTENTIONS, metavar="A", help=f"{', '.join(ATTENTIONS)} (default: sdpa)"
+    )
 
 
 def add_watch_options(parser: argparse.ArgumentParser) -> None:
@@ -41,9 +45,10 @@ def add_watch_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--cache",
         choices=CACHES,
+        default="auto",
         metavar="C",
         help="where to keep what was watched: none, device, host, or disk, which makes the next question on "
-        "the same video cheap (default: what disk holds already, else none)",
+        "the same video cheap (default: auto, which is disk for what is there already, else none)",
     )
 
 
@@ -75,6 +80,12 @@ def add_answer_options(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="length of the answer at most (default: 256)",
     )
+    group.add_argument(
+        "--temperature",
+        type=number_from_zero,
+        metavar="T",
+        help="0 (the default) always takes the likeliest word, more draws more freely",
+    )
 
 
 def given(args: argparse.Namespace, *names: str) -> dict[str, Any]:
@@ -84,13 +95,25 @@ def given(args: argparse.Namespace, *names: str) -> dict[str, Any]:
 
 def positive_number(text: str) -> float:
     """Parse a finite number above 0."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
+    value = _number(text)
     if not (math.isfinite(value) and value > 0):
         raise argparse.ArgumentTypeError(f"must be a number above 0, not {text!r}")
     return value
+
+
+def number_from_zero(text: str) -> float:
+    """Parse a finite number of 0 or more."""
+    value = _number(text)
+    if not (math.isfinite(value) and value >= 0):
+        raise argparse.ArgumentTypeError(f"must be a number of 0 or more, not {text!r}")
+    return value
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
 
 
 def positive_integer(text: str) -> int:

@@ -1,0 +1,92 @@
+"""An answer as the one JSON object that every verb writes, and as text for people."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.text import Text
+
+from tempo.terminal import chart, clock, indented, moments, printable, size, table
+
+if TYPE_CHECKING:
+    from tempo.answer import Answer
+    from tempo.session import Session
+
+SEGMENT_KEYS = ("start", "end", "timestamp", "relevance", "tokens")
+
+
+def record(answer: Answer) -> dict[str, Any]:
+    """Return ANSWER as JSON values: times in seconds, relevance in (0, 1), memory in bytes."""
+    return {
+        "answer": answer.text,
+        "token_ids": answer.token_ids,
+        "finished": answer.finished,
+        "model": answer.model,
+        "video": dataclasses.asdict(answer.video),
+        "segments": [{key: getattr(segment, key) for key in SEGMENT_KEYS} for segment in answer.segments],
+        "budget": answer.budget,
+        "visual_tokens": answer.usage.visual_tokens,
+        "prompt_tokens": answer.usage.prompt_tokens,
+        "answer_tokens": answer.usage.answer_tokens,
+        "timings": answer.usage.timings,
+        "peak_memory_bytes": answer.usage.peak_memory_bytes,
+    }
+
+
+def with_watching(answer: Answer, session: Session) -> Answer:
+    """Return ANSWER with the time for which its SESSION watched counted in: what a first question costs."""
+    timings = dict(answer.usage.timings)
+    for phase, seconds in session.timings.items():
+        timings[phase] += seconds
+        timings["total"] += seconds
+    return dataclasses.replace(answer, usage=dataclasses.replace(answer.usage, timings=timings))
+
+
+def print_json(value: dict[str, Any]) -> None:
+    """Print VALUE as JSON on one line. Where stdout cannot encode it, or a path is no valid text, it is escaped."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        text = json.dumps(value, allow_nan=False)
+    print(text)
+
+
+def answer_text(answer: Answer) -> Text:
+    """The answer alone, and a remark where it was cut short."""
+    text = Text(printable(answer.text.strip()) or "(no answer)", style="bold")
+    if not answer.finished:
+        text = Text.assemble(text, (" … (cut off: raise --max-new-tokens)", "dim"))
+    return text
+
+
+def print_answer(answer: Answer, console: Console, *, verbose: bool = False) -> None:
+    """Print the answer, the allocation over time and the strongest moments; VERBOSE: and the figures."""
+    console.print(answer_text(answer), soft_wrap=True)
+    for block in (chart(answer.segments), moments(answer.segments)):
+        console.print()
+        console.print(indented(block), soft_wrap=True)
+    if verbose:
+        console.print()
+        console.print(indented(table(figures(answer))), soft_wrap=True)
+
+
+def figures(answer: Answer) -> list[tuple[str, str]]:
+    """What the answer took, as rows of a name and a text."""
+    video, usage = answer.video, answer.usage
+    phases = " · ".join(f"{name} {seconds:.2f}" for name, seconds in usage.timings.items() if name != "total")
+    frames = "1 frame" if video.frames == 1 else f"{video.frames} frames at {video.fps:.3g} a second"
+    per_frame = usage.visual_tokens / video.frames
+    return [
+        ("video", f"{video.path or 'frames'} · {clock(video.duration)} · {video.width}×{video.height}"),
+        ("watched", f"{frames} in {len(answer.segments)} segments"),
+        ("tokens", f"{usage.visual_tokens} of a budget of {answer.budget} · {per_frame:.2g} a frame"),
+        ("text", f"{usage.prompt_tokens} tokens read · {usage.answer_tokens} written"),
+        ("seconds", f"{usage.timings['total']:.2f} = {phases}"),
+        ("memory", f"{size(usage.peak_memory_bytes)} at most"),
+        ("model", answer.model),
+    ]

@@ -1,0 +1,66 @@
+"""Every module can be imported with the core dependencies alone, and the command line is quick about it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import tempo
+
+ROOT = Path(tempo.__path__[0])
+
+# Runs in a process of its own. Whatever is neither tempo, nor the standard library, nor among what tempo's
+# core requirements draw in cannot be found.
+IMPORT_ALL = """
+import importlib, importlib.abc, importlib.metadata as metadata, pkgutil, re, sys
+
+def core(name, seen):
+    name = re.sub(r"[-_.]+", "-", name).lower()
+    if name in seen:
+        return seen
+    try:
+        requirements = metadata.requires(name) or []
+    except metadata.PackageNotFoundError:
+        return seen  # for another platform or another Python
+    seen.add(name)
+    for requirement in requirements:
+        if "extra ==" not in requirement and "extra==" not in requirement:
+            core(re.match(r"[A-Za-z0-9._-]+", requirement)[0], seen)
+    return seen
+
+allowed = core("tempo-video", set())
+assert {"torch", "transformers", "av"} <= allowed, allowed
+blocked = {
+    module
+    for module, distributions in metadata.packages_distributions().items()
+    if not any(re.sub(r"[-_.]+", "-", d).lower() in allowed for d in distributions)
+}
+assert "pytest" in blocked, blocked
+
+class Blocker(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in blocked:
+            raise ModuleNotFoundError(f"{name} is not among tempo's core dependencies", name=name)
+
+sys.meta_path.insert(0, Blocker())
+import tempo
+names = [m.name for m in pkgutil.walk_packages(tempo.__path__, "tempo.") if not m.name.endswith("__main__")]
+for name in names:
+    importlib.import_module(name)
+print(len(names))
+"""
+
+
+def test_every_module_imports_with_the_core_dependencies_alone():
+    done = subprocess.run([sys.executable, "-c", IMPORT_ALL], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    modules = [path for path in ROOT.rglob("*.py") if path.name not in ("__main__.py", "__init__.py")]
+    packages = [path for path in ROOT.rglob("__init__.py") if path.parent != ROOT]
+    assert int(done.stdout) == len(modules) + len(packages), "a package lacks its __init__.py"
+
+
+def test_help_and_the_bare_package_do_not_import_torch():
+    for code in (
+        "import tempo, sys; sys.exit('torch' in sys.modules)",
+        "import tempo.cli, tempo.commands.ask, sys; sys.exit('torch' in sys.modules)",
+    ):
+        assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0, code
