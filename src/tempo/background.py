@@ -59,8 +59,8 @@ class _Handover(Generic[T]):
 def in_background(produce: Callable[[threading.Event], Iterator[T]], *, depth: int, name: str) -> Iterator[T]:
     """Yield what `produce(stop)` yields, made ahead of time in a thread, never more than `depth` items ahead.
 
-    An exception of the producer is raised here, after the items that came before it. Closing this generator sets
-    `stop`, which the producer has to look at, and waits for the thread to end.
+    An exception of the producer is raised here, after the items that came before it. Closing this generator
+    sets `stop`, which the producer has to look at, and waits for the thread to end.
     """
     handover: _Handover[T] = _Handover(depth)
 

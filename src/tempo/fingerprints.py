@@ -43,7 +43,7 @@ def of_array(frames: np.ndarray, *parts: Any) -> str:
     """Hash of every byte of an array, its shape, and whatever else decides how it is read."""
     digest = hashlib.sha256(f"array {frames.shape} {parts!r}\n".encode())
     for frame in frames:
-        digest.update(np.ascontiguousarray(frame))
+        digest.update(np.ascontiguousarray(frame).data)
     return digest.hexdigest()
 
 

@@ -1,7 +1,7 @@
 """Frames with their times, and what every source of frames has to offer.
 
-A *source* is a file, a folder of images, an animated or still image, or an array. Whatever it is, it says how long and how
-large it is and picks frames at given moments; :class:`tempo.video.Video` does everything else.
+A *source* is a file, a folder of images, an animated or still image, or an array. Whatever it is, it says how
+long and how large it is and picks frames at given moments; :class:`tempo.video.Video` does everything else.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
+
+TOUCHING = 2e-3  # seconds; spans as close as this are one (clocks round)
 
 Size = tuple[int, int]
 """(width, height) in pixels of the upright picture."""
@@ -78,6 +80,29 @@ class Damage:
         return bool(self.spans)
 
 
+class Losses:
+    """Collects undecodable spans while they are found, in any order."""
+
+    def __init__(self) -> None:
+        self._spans: list[tuple[float, float]] = []
+
+    def add(self, start: float, end: float) -> None:
+        """Note that nothing between `start` and `end` (seconds) could be decoded."""
+        if self._spans and -TOUCHING < start - self._spans[-1][1] < TOUCHING:
+            start = self._spans.pop()[0]
+        self._spans.append((start, end))
+
+    def damage(self, *, moments: int) -> Damage:
+        """What it all comes to; `moments`: how many sampled moments have no frame."""
+        spans: list[tuple[float, float]] = []
+        for start, end in sorted(self._spans):
+            if spans and start < spans[-1][1] + TOUCHING:
+                spans[-1] = (spans[-1][0], max(end, spans[-1][1]))
+            else:
+                spans.append((start, end))
+        return Damage(sum(end - start for start, end in spans), moments if spans else 0, tuple(spans))
+
+
 class Source(Protocol):
     """Where frames come from."""
 
@@ -88,8 +113,8 @@ class Source(Protocol):
     frame_rate: float | None  # frames per second on average
     frame_count: int | None  # None: not known without decoding
     resample: Literal["any", "thin", "never"]
-    """Whether a moment may be asked for at any rate ("any"), at no more than the frame rate ("thin"), or every
-    frame is watched as it is whatever rate is asked for ("never")."""
+    """Whether a moment may be asked for at any rate ("any"), at no more than the frame rate ("thin"), or
+    every frame is watched as it is whatever rate is asked for ("never")."""
 
     def fingerprint(self) -> str:
         """Hexadecimal hash of the content."""
@@ -101,9 +126,9 @@ class Source(Protocol):
         *,
         size: Size | None,
         stop: threading.Event,
-        losses: list[tuple[float, float]],
+        losses: Losses,
     ) -> Iterator[Picked]:
-        """The frame on screen at each of `times` (float64, ascending seconds): the last one that appears at or
-        before it, the first frame if there is none. Moments that cannot be decoded are left out, and the
-        undecodable spans appended to `losses`. Ends early once `stop` is set."""
+        """The frame on screen at each of `times` (float64, ascending seconds): the last one that appears at
+        or before it, the first frame if there is none. Moments that cannot be decoded are left out, and the
+        undecodable spans added to `losses`. Ends early once `stop` is set."""
         ...

@@ -13,7 +13,7 @@ from PIL import Image, ImageOps
 
 from . import fingerprints
 from .errors import TempoError, UsageError
-from .frames import Picked, Size
+from .frames import Losses, Picked, Size
 
 FORMATS = ("PNG", "JPEG", "MPO", "GIF", "WEBP", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM", "TGA")
 MOVING = (
@@ -38,8 +38,6 @@ SUFFIXES = (
     ".tga",
 )
 FOLDER_RATE = 1.0  # images a second in a folder, unless given
-
-Losses = list[tuple[float, float]]
 
 
 def is_image(path: str) -> bool:
@@ -73,7 +71,7 @@ def _rgb(image: Image.Image) -> Image.Image:
 
 
 def _to_8_bit(values: np.ndarray) -> np.ndarray:
-    """Gray values of 16 or 32 bits → uint8: 16-bit ones by their high byte, others stretched over their range."""
+    """Gray values of 16 or 32 bits → uint8: 16-bit ones divided by 257, others stretched over their range."""
     if values.dtype == np.uint16 or (
         values.dtype.kind in "iu" and values.min() >= 0 and 255 < values.max() < 65536
     ):
@@ -138,7 +136,7 @@ class AnimatedImage:
                         image.seek(int(number))
                         frame, at = _pixels(_rgb(image), size), int(number)
                     except _DECODING_ERRORS:
-                        losses.append((float(self._starts[number]), self.end))
+                        losses.add(float(self._starts[number]), self.end)
                         return  # every picture of an animation builds on the one before
                 assert frame is not None
                 yield Picked(moment, frame, float(self._starts[number]))
@@ -147,13 +145,14 @@ class AnimatedImage:
 def _timeline(image: Image.Image) -> tuple[np.ndarray, float]:
     """When every picture appears (float64 [N], seconds) and when the last one goes.
 
-    Every picture has to be read for it. As in browsers, a picture that claims to be shown for 10 ms or less is
-    shown for 100 ms. Pictures behind damage are not counted.
+    Every picture has to be read for it. As in browsers, a picture that claims to be shown for 10 ms or less
+    is shown for 100 ms. Pictures behind damage are not counted.
     """
-    if image.format not in MOVING or getattr(image, "n_frames", 1) == 1:
+    count = getattr(image, "n_frames", 1)
+    if image.format not in MOVING or count == 1:
         return np.zeros(1), 0.0
     lengths = []
-    for number in range(image.n_frames):
+    for number in range(count):
         try:
             image.seek(number)
             image.load()
@@ -184,7 +183,7 @@ class ImageFolder:
         self._files = [os.path.join(path, name) for name in sorted(names, key=natural)]
         if not self._files:
             raise TempoError(
-                f"{path}: no images in this folder; give a video file or a folder of {', '.join(SUFFIXES)} files"
+                f"{path}: no images in this folder; give a video file or a folder of PNG, JPEG or similar files"
             )
         self._rate = frame_rate
         self.size: Size = self._read(self._files[0]).size
@@ -211,7 +210,7 @@ class ImageFolder:
                 # Images of another size than the first one are brought to it: a video has one size.
                 return _pixels(self._read(self._files[number]), size or self.size)
             except TempoError:
-                losses.append((number / self._rate, (number + 1) / self._rate))
+                losses.add(number / self._rate, (number + 1) / self._rate)
                 return None
 
         yield from _pick_by_number(decode, len(self._files), self._rate, times, stop)
@@ -270,7 +269,7 @@ def _pick_by_number(
     times: np.ndarray,
     stop: threading.Event,
 ) -> Iterator[Picked]:
-    """Pick from `count` frames of which number i appears at i / rate; what `read` returns None for is left out."""
+    """Pick from `count` frames of which number i appears at i / rate; None from `read` leaves it out."""
     starts = np.arange(count, dtype=np.float64) / rate
     last, frame = -1, None
     for moment, number in enumerate(shown_at(starts, times)):

@@ -49,8 +49,8 @@ def at_rate(
 ) -> Sampling:
     """`fps` moments a second from `start` until `end`, at least `min_frames` and at most `max_frames`.
 
-    Beyond either limit the moments are spread evenly from the first frame to the last, as published. A video of
-    fewer than `min_frames` frames has each of them watched once.
+    Beyond either limit the moments are spread evenly from the first frame to the last, as published. A video
+    of fewer than `min_frames` frames has each of them watched once.
 
     Args:
         start: presentation time of the first frame, seconds.
@@ -69,7 +69,7 @@ def at_rate(
 
 
 def spread(*, start: float, last: float, count: int, length: float, fps: float) -> Sampling:
-    """`count` moments evenly from `start` to `last`; a single one stands for the whole `length` in seconds."""
+    """`count` moments evenly from `start` to `last`; a single one stands for `length` seconds."""
     times = np.linspace(start, last, count, dtype=np.float64)
     if count > 1 and last > start:
         return Sampling(times, (count - 1) / (last - start))
@@ -77,7 +77,7 @@ def spread(*, start: float, last: float, count: int, length: float, fps: float) 
 
 
 def every_frame(*, frame_count: int, frame_rate: float, max_frames: int) -> Sampling:
-    """Every frame as it is, frame i at i / frame_rate; above `max_frames` evenly from the first to the last."""
+    """Every frame as it is, frame i at i / frame_rate; above `max_frames` evenly from first to last."""
     if frame_count <= max_frames:
         return Sampling(np.arange(frame_count, dtype=np.float64) / frame_rate, float(frame_rate))
     kept = np.linspace(0, frame_count - 1, max_frames).astype(np.int64)

@@ -19,10 +19,10 @@ class Segment:
         frames: uint8 [n, H, W, 3], n = segment_frames except perhaps in the last segment.
         times: float64 [n], seconds.
         start: time of the first frame, seconds.
-        end: start of what follows, seconds: a full window after `start`; for a short last segment one frame's time
-            after its last frame.
-        timestamp: what the decoder reads: the first frame's time plus half a *full* window, also for a short last
-            segment, as published.
+        end: start of what follows, seconds: a full window after `start`; for a short last segment one frame's
+            time after its last frame.
+        timestamp: what the decoder reads: the first frame's time plus half a *full* window, also for a short
+            last segment, as published.
     """
 
     index: int
@@ -41,8 +41,8 @@ class Segment:
 def segments_of(batches: Iterable[FrameBatch], *, segment_frames: int = 8, fps: float) -> Iterator[Segment]:
     """Cut a stream of frames into segments of `segment_frames`, without overlap; the last one may be shorter.
 
-    Holds one segment's frames at most beside the batch it is cutting; segments that lie within one batch are views
-    of it.
+    Holds one segment's frames at most beside the batch it is cutting; segments that lie within one batch are
+    views of it.
 
     Args:
         batches: frames in order; the sizes of the batches do not matter.

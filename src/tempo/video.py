@@ -1,4 +1,4 @@
-"""Videos: files, folders of images, animated and still images, and arrays become frames with their real times."""
+"""Videos: files, folders of images, images and arrays become frames with their real times."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import numpy as np
 
 from . import sampling as _sampling
 from .background import in_background
-from .decoding import VideoFile
+from .decoding import FileSource
 from .errors import TempoError, UsageError
-from .frames import Damage, FrameBatch, Picked, Size, Source
+from .frames import Damage, FrameBatch, Losses, Picked, Size, Source
 from .images import FOLDER_RATE, AnimatedImage, FrameArray, ImageFolder, is_image
 from .sampling import Sampling
 
@@ -64,7 +64,7 @@ class Video:
             _check_positive("frame_rate", frame_rate)
         scheme = urlsplit(path).scheme.lower() if "://" in path else ""
         if scheme in ("http", "https"):
-            return cls(VideoFile(path, remote=True), path=path)
+            return cls(FileSource(path, remote=True), path=path)
         if scheme == "file":
             path = unquote(urlsplit(path).path)
         elif scheme:
@@ -76,7 +76,7 @@ class Video:
         if frame_rate is not None:
             raise UsageError(f"frame_rate is for folders of images, and {path} is none; leave it out")
         _check_readable(path)
-        source: Source = AnimatedImage(path) if is_image(path) else VideoFile(path)
+        source: Source = AnimatedImage(path) if is_image(path) else FileSource(path)
         return cls(source, path=path)
 
     @classmethod
@@ -91,14 +91,14 @@ class Video:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Hash of the content, for cache keys. Quick: large files are hashed in blocks spread over their length."""
+        """Hash of the content, for cache keys. Of large files, blocks spread over the length are hashed."""
         return self._source.fingerprint()
 
     def sample(self, *, fps: float = 2.0, max_frames: int = 1024, min_frames: int = 4) -> Sampling:
         """Choose the moments to watch: `fps` a second, within the limits.
 
-        Above `max_frames`, or below `min_frames`, they are spread evenly from the first frame to the last. Images in
-        a folder are taken once each at most; the frames of an array are all taken.
+        Above `max_frames`, or below `min_frames`, they are spread evenly from the first frame to the last.
+        Images in a folder are taken once each at most; the frames of an array are all taken.
 
         Raises:
             UsageError: a rate or a count that can never work.
@@ -108,7 +108,8 @@ class Video:
         if source.kind == "image":
             return Sampling(np.zeros(1), float(fps))
         if source.resample == "never":
-            assert source.frame_count is not None and source.frame_rate is not None
+            assert source.frame_count is not None
+            assert source.frame_rate is not None
             return _sampling.every_frame(
                 frame_count=source.frame_count, frame_rate=source.frame_rate, max_frames=max_frames
             )
@@ -127,9 +128,9 @@ class Video:
     def stream(self, sampling: Sampling, *, chunk: int, size: Size | None = None) -> Iterator[FrameBatch]:
         """Decode the frames of `sampling` in order, `chunk` at a time (the last batch may be smaller).
 
-        Decoding runs in a thread, a bounded number of frames ahead. Closing the iterator ends it. Every frame is
-        the last one that appears at or before its nominal moment and carries its own presentation time; a frame
-        that is still on screen at a later moment is repeated with that moment as its time.
+        Decoding runs in a thread, a bounded number of frames ahead. Closing the iterator ends it. Every frame
+        is the last one that appears at or before its nominal moment and carries its own presentation time; a
+        frame that is still on screen at a later moment is repeated with that moment as its time.
 
         Args:
             sampling: what `sample` returned, or any ascending times.
@@ -149,57 +150,63 @@ class Video:
     def _batches(self, sampling: Sampling, chunk: int, size: Size | None) -> Iterator[FrameBatch]:
         width, height = size or (self.width, self.height)
         depth = max(2, min(chunk, AHEAD_BYTES // (width * height * 3)))
-        losses: list[tuple[float, float]] = []
+        losses = Losses()
         self.damage = Damage()
         picked = in_background(
             lambda stop: self._source.pick(sampling.times, size=size, stop=stop, losses=losses),
             depth=depth,
             name="tempo-decode",
         )
-        made = 0
+        missed = expected = 0
         previous = -math.inf
-        frames = times = None
-        filled = 0
+        batch: _Batch | None = None
         try:
             for pick in picked:
-                if frames is None or times is None:
-                    room = min(chunk, len(sampling) - pick.moment)
-                    frames, times = np.empty((room, height, width, 3), np.uint8), np.empty(room)
+                missed += pick.moment - expected
+                expected = pick.moment + 1
+                if batch is None:
+                    batch = _Batch(min(chunk, len(sampling) - pick.moment), (width, height))
                 previous = _time_of(pick, previous, sampling.times)
-                frames[filled], times[filled] = pick.frame, previous
-                filled += 1
-                made += 1
-                if filled == len(times):
-                    batch = FrameBatch(frames, times)
-                    frames = times = None
-                    filled = 0
-                    yield batch
-                    del batch
-            if frames is not None and times is not None:
-                yield FrameBatch(frames[:filled], times[:filled])
+                batch.add(pick.frame, previous)
+                if batch.full:
+                    yield batch.close()
+                    batch = None
+            missed += len(sampling) - expected
+            if batch is not None:
+                yield batch.close()
         finally:
             picked.close()  # type: ignore[attr-defined]
-            self.damage = _damage(losses, missed=len(sampling) - made)
-        if not made:
+            self.damage = losses.damage(moments=missed)
+        if missed == len(sampling):
             raise TempoError(f"{self.path}: not one frame could be decoded; check that the file is complete")
 
     def __repr__(self) -> str:
         return f"Video({self.path!r}, {self.kind}, {self.width}x{self.height}, {self.duration:.3f} s)"
 
 
+class _Batch:
+    """A batch that is being filled."""
+
+    def __init__(self, room: int, size: Size) -> None:
+        self._frames = np.empty((room, size[1], size[0], 3), np.uint8)
+        self._times = np.empty(room)
+        self._filled = 0
+
+    def add(self, frame: np.ndarray, time: float) -> None:
+        self._frames[self._filled], self._times[self._filled] = frame, time
+        self._filled += 1
+
+    @property
+    def full(self) -> bool:
+        return self._filled == len(self._times)
+
+    def close(self) -> FrameBatch:
+        return FrameBatch(self._frames[: self._filled], self._times[: self._filled])
+
+
 def _time_of(pick: Picked, previous: float, nominal: np.ndarray) -> float:
     """A frame's own time, or the moment itself for a frame that was taken before and is still on screen."""
     return pick.time if pick.time > previous else max(previous, float(nominal[pick.moment]))
-
-
-def _damage(losses: list[tuple[float, float]], *, missed: int) -> Damage:
-    spans: list[tuple[float, float]] = []
-    for start, end in sorted(losses):
-        if spans and start <= spans[-1][1]:
-            spans[-1] = (spans[-1][0], max(end, spans[-1][1]))
-        else:
-            spans.append((start, end))
-    return Damage(sum(end - start for start, end in spans), missed if spans else 0, tuple(spans))
 
 
 def _check_positive(name: str, value: float) -> None:

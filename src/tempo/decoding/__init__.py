@@ -1,0 +1,5 @@
+"""From video files to frames, through PyAV."""
+
+from .source import FileSource
+
+__all__ = ["FileSource"]

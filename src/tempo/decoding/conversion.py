@@ -1,0 +1,68 @@
+"""Decoded frames → upright RGB arrays."""
+
+from __future__ import annotations
+
+import struct
+from typing import NamedTuple
+
+import av.video.frame
+import av.video.reformatter
+import numpy as np
+from av.sidedata.sidedata import Type as SideData
+
+from ..frames import Size
+
+
+class Orientation(NamedTuple):
+    """How a stored picture has to be turned to stand upright: first transposed, then flipped."""
+
+    transposed: bool = False
+    flip_x: bool = False
+    flip_y: bool = False
+
+    @classmethod
+    def of(cls, frame: av.video.frame.VideoFrame) -> Orientation:
+        """Read the display matrix: stored (x, y) is shown at (a x + c y, b x + d y). Nearest quarter turn."""
+        matrix = frame.side_data.get(SideData.DISPLAYMATRIX)
+        if matrix is None:
+            return cls()
+        a, b, _, c, d, *_ = struct.unpack("=9i", bytes(matrix))
+        if abs(b) > abs(a):
+            return cls(True, c < 0, b < 0)
+        return cls(False, a < 0, d < 0)
+
+    def apply(self, picture: np.ndarray) -> np.ndarray:
+        """[H, W, 3] stored → [H', W', 3] upright, C-contiguous."""
+        if self.transposed:
+            picture = picture.swapaxes(0, 1)
+        return np.ascontiguousarray(picture[:: -1 if self.flip_y else 1, :: -1 if self.flip_x else 1])
+
+    def swap(self, size: Size) -> Size:
+        """The size of the stored picture for that of the upright one, and the other way round."""
+        return (size[1], size[0]) if self.transposed else size
+
+
+def upright_size(frame: av.video.frame.VideoFrame) -> Size:
+    """(width, height) of the frame as it is to be shown."""
+    return Orientation.of(frame).swap((frame.width, frame.height))
+
+
+class Converter:
+    """Decoded frames → upright RGB of one size, scaled by libswscale while it converts the colours."""
+
+    def __init__(self, size: Size) -> None:
+        self._size = size
+        self._reformatter = av.video.reformatter.VideoReformatter()
+
+    def __call__(self, frame: av.video.frame.VideoFrame) -> np.ndarray:
+        """uint8 [H, W, 3] of the size given."""
+        orientation = Orientation.of(frame)
+        width, height = orientation.swap(self._size)
+        picture = self._reformatter.reformat(
+            frame,
+            width=width,
+            height=height,
+            format="rgb24",
+            interpolation=av.video.reformatter.Interpolation.AREA,
+        )
+        return orientation.apply(picture.to_ndarray())

@@ -1,0 +1,219 @@
+"""Video files through PyAV: opening them, and what can be told about them before they are watched."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from fractions import Fraction
+
+import av
+import av.container
+import av.error
+import av.stream
+import av.video.frame
+import av.video.stream
+import numpy as np
+
+from ..errors import TempoError
+from ..frames import Size
+from .conversion import upright_size
+
+OPEN_SECONDS, READ_SECONDS = 10.0, 30.0  # patience with a network address
+CONTAINER_TICK = Fraction(1, av.time_base)  # seconds, of a container's own times
+HIGHEST_RATE = 1000.0  # frames per second; what claims more is a clock, not a rate
+USUAL_RATE = 25.0  # frames per second, where neither the file nor its times tell
+CUT_OFF = 1.0  # seconds without frames at the end, at least, that count as missing
+PLANNABLE_FORMATS = frozenset({"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"})
+PLANNABLE_CODECS = frozenset({"h264", "hevc", "vp9", "av1", "mjpeg", "prores"})
+
+
+class VideoFile:
+    """A file or an http(s) address with a video stream in it.
+
+    Attributes:
+        path, remote: where it is.
+        size: (width, height) of the upright picture.
+        start, end: when the first frame appears and the last one goes, in seconds from what a player shows as
+        0.
+        first_pts: presentation time of the first frame on the file's clock.
+        rate: frames per second on average, None where that is not known.
+        interval: seconds between frames on average.
+        frame_count: told by the file, or estimated from its length and rate.
+        plannable: whether the packets' times can be relied on and every packet shows one frame.
+        ticks_per_frame: length of a frame on the file's clock.
+        bytes_per_tick: of the whole file, on average.
+    """
+
+    def __init__(self, path: str, *, remote: bool = False) -> None:
+        """Read the headers and decode the first frame.
+
+        Raises TempoError when this is not a video, has no pictures, or not one frame of it can be decoded.
+        """
+        self.path = path
+        self.remote = remote
+        with self.open() as container:
+            stream = self.stream_of(container)
+            first = _first_frame(container, stream, path)
+            self._tick = stream.time_base or first.time_base or Fraction(1, 1000)
+            self._origin = _origin(container, stream)
+            self.first_pts = first.pts or 0
+            self.rate = _rate(stream)
+            self.size: Size = upright_size(first)
+            self.plannable = (
+                first.pts is not None
+                and container.format.name in PLANNABLE_FORMATS
+                and stream.codec_context.name in PLANNABLE_CODECS
+            )
+            told_end = _end(container, stream)
+            size_in_bytes = max(0, container.size)
+            self.frame_count: int | None = stream.frames or None
+        self.start = self.seconds(self.first_pts)
+        self.interval = 1.0 / (self.rate or USUAL_RATE)
+        end = float(told_end - self._origin) if told_end is not None else self._scan_end()
+        self.end = max(end, self.start + self.interval)
+        if self.frame_count is None and self.rate:
+            self.frame_count = max(1, round((self.end - self.start) * self.rate))
+        self.ticks_per_frame = max(1, round(self.interval / float(self._tick)))
+        self.bytes_per_tick = size_in_bytes / (self.end - self.start) * float(self._tick)
+
+    def open(self) -> av.container.InputContainer:
+        """Open the container. Raises TempoError."""
+        # The prefix keeps a colon or a percent sign in a name from being read as an address or a pattern.
+        name = self.path if self.remote else f"file:{self.path}"
+        timeout = (OPEN_SECONDS, READ_SECONDS) if self.remote else None
+        try:
+            return av.open(name, timeout=timeout, metadata_errors="replace")
+        except (av.error.FFmpegError, OSError) as error:
+            raise _refuse(self.path, self.remote, error) from error
+
+    def stream_of(self, container: av.container.InputContainer) -> av.video.stream.VideoStream:
+        """The stream that a player would show. Raises TempoError when there is none that can be decoded."""
+        streams = [
+            s for s in container.streams.video if not s.disposition & av.stream.Disposition.attached_pic
+        ]
+        # Text, which libav is able to draw, is no video.
+        if not streams or container.format.name == "tty":
+            what = "only sound" if container.streams.audio else "no video"
+            raise TempoError(f"{self.path}: there is {what} in this file; give one with a video stream")
+        best = container.streams.best("video")
+        stream = next((s for s in streams if s is best), streams[0])
+        if stream.codec_context is None:
+            raise TempoError(f"{self.path}: its video codec is not supported; convert the file to H.264")
+        return stream
+
+    def seconds(self, pts: int) -> float:
+        """Presentation time in seconds from what a player shows as 0."""
+        return float(pts * self._tick - self._origin)
+
+    @property
+    def slack(self) -> float:
+        """How far behind a moment a frame may appear and still be the one on screen, seconds.
+
+        Half a tick of the file's clock, which is how far a time is rounded; a millisecond at most.
+        """
+        return min(0.5 * float(self._tick), 1e-3) + 1e-6
+
+    def limits(self, times: np.ndarray) -> list[int]:
+        """For every moment the greatest pts that counts as reached by then, the first frame's at least."""
+        ticks = np.floor((times + self.slack + float(self._origin)) / float(self._tick)).astype(np.int64)
+        limits: list[int] = np.maximum(ticks, self.first_pts).tolist()
+        return limits
+
+    def is_cut_off(self, end: float) -> bool:
+        """Whether frames that end at `end` seconds stop so early that the rest must be missing.
+
+        Up to a second or three frames, the last frame may just stay on screen for longer.
+        """
+        return self.end - end > max(CUT_OFF, 3 * self.interval)
+
+    def _scan_end(self) -> float:
+        """The end of the last frame, from all packets, for files that do not tell their length."""
+        last, count = None, 0
+        with self.open() as container:
+            stream = self.stream_of(container)
+            try:
+                for packet in container.demux(stream):
+                    if packet.size:
+                        count += 1
+                        if packet.pts is not None:
+                            end = packet.pts + (packet.duration or 0)
+                            last = end if last is None else max(last, end)
+            except av.error.FFmpegError:
+                pass  # what comes before the damage counts
+        return self.seconds(last) if last is not None else count * self.interval
+
+
+def _first_frame(
+    container: av.container.InputContainer, stream: av.video.stream.VideoStream, path: str
+) -> av.video.frame.VideoFrame:
+    for frame in _frames(container, stream):
+        if not frame.is_corrupt:
+            return frame
+    raise TempoError(f"{path}: not one frame of this video can be decoded; check that the file is complete")
+
+
+def _frames(
+    container: av.container.InputContainer, stream: av.video.stream.VideoStream
+) -> Iterator[av.video.frame.VideoFrame]:
+    """Every frame that can be decoded, in the order of presentation."""
+    packets = container.demux(stream)
+    while True:
+        try:
+            packet = next(packets)
+            frames = packet.decode()
+        except StopIteration:
+            return
+        except av.error.FFmpegError:
+            continue
+        yield from frames
+
+
+def _refuse(path: str, remote: bool, error: Exception) -> TempoError:
+    reason = getattr(error, "strerror", None) or str(error)
+    if remote:
+        return TempoError(
+            f"{path}: cannot be fetched ({reason}); check the address and the network, or download it"
+        )
+    if isinstance(error, av.error.InvalidDataError):
+        return TempoError(
+            f"{path}: not a video, or cut off before its index; check that the file is complete"
+        )
+    return TempoError(f"{path}: cannot be opened ({reason}); check the file")
+
+
+def _origin(container: av.container.InputContainer, stream: av.video.stream.VideoStream) -> Fraction:
+    """What a player shows as 0, in seconds of the file's clock: where its first stream begins."""
+    own = stream.start_time * stream.time_base if stream.start_time is not None and stream.time_base else None
+    if container.start_time is None:
+        return own or Fraction(0)
+    origin = container.start_time * CONTAINER_TICK
+    # Sound that begins before 0 is there to warm its decoder up and is not heard.
+    if origin < 0 and own is not None and own >= 0:
+        return Fraction(0)
+    # The container's time is rounded to microseconds; where it means the video's own start, that one is
+    # exact.
+    if own is not None and abs(own - origin) < Fraction(1, 100_000):
+        return own
+    return origin
+
+
+def _rate(stream: av.video.stream.VideoStream) -> float | None:
+    for rate in (stream.average_rate, stream.guessed_rate):
+        if rate and 0 < float(rate) <= HIGHEST_RATE:
+            return float(rate)
+    return None
+
+
+def _end(container: av.container.InputContainer, stream: av.video.stream.VideoStream) -> Fraction | None:
+    """When the video stream ends, in seconds of the file's clock; None when the file does not say."""
+    if stream.duration and stream.time_base:
+        return ((stream.start_time or 0) + stream.duration) * stream.time_base
+    # Matroska tells how long each track is in words: 00:01:02.345000000.
+    told = re.fullmatch(r"(\d+):(\d+):(\d+(?:\.\d+)?)", stream.metadata.get("DURATION", ""))
+    if told:
+        length = int(told[1]) * 3600 + int(told[2]) * 60 + Fraction(told[3])
+        if length > 0:
+            return length
+    if container.duration:
+        return (container.duration + (container.start_time or 0)) * CONTAINER_TICK
+    return None

@@ -1,0 +1,107 @@
+"""The packets of a video stream, read one after the other or jumped to; and what can go wrong with it."""
+
+from __future__ import annotations
+
+import contextlib
+
+import av.container
+import av.error
+import av.packet
+import av.video.stream
+
+from .files import VideoFile
+from .planning import Planner
+
+SEEK_BYTES = 8 << 20  # more than this is jumped over rather than read and thrown away
+FAILED_READS = 100  # in a row, after which the rest of a damaged file is given up
+
+
+class DamageError(Exception):
+    """Something could not be decoded while it was taken for granted that everything can."""
+
+
+class JumpError(Exception):
+    """A frame did not come out although nothing is damaged: decoding cannot begin where it did."""
+
+
+class Reader:
+    """The packets of one stream in the order of decoding. A context manager; closes what it opens itself."""
+
+    def __init__(
+        self,
+        file: VideoFile,
+        container: av.container.InputContainer,
+        stream: av.video.stream.VideoStream,
+        *,
+        forgiving: bool,
+    ) -> None:
+        self._file, self._forgiving = file, forgiving
+        self._container, self._stream = container, stream
+        self._packets = container.demux(stream)
+        self._own = contextlib.ExitStack()
+        self._apart = False
+
+    def __enter__(self) -> Reader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._own.close()
+
+    def read(self) -> av.packet.Packet | None:
+        """The next packet, None at the end. Raises DamageError unless forgiving."""
+        for _ in range(FAILED_READS):
+            try:
+                packet = next(self._packets)
+            except StopIteration:
+                return None
+            except av.error.FFmpegError as error:
+                if not self._forgiving:
+                    raise DamageError from error
+                self._packets = self._container.demux(self._stream)
+                continue
+            return packet if packet.size else None
+        return None
+
+    def seek(self, pts: int) -> av.packet.Packet | None:
+        """The keyframe at or before `pts`, as far as the container knows; None if it has lost its way."""
+        if not self._apart:
+            # Seeking empties the decoders of a container, and there may be frames in them that are wanted.
+            self._container = self._own.enter_context(self._file.open())
+            self._stream = self._file.stream_of(self._container)
+            self._apart = True
+        try:
+            self._container.seek(pts, stream=self._stream, backward=True)
+        except av.error.FFmpegError:
+            return None
+        self._packets = self._container.demux(self._stream)
+        packet = self.read()
+        return packet if packet is not None and packet.is_keyframe else None
+
+
+class Seeker:
+    """Reads packets, and jumps instead of reading where the next moment is far ahead."""
+
+    def __init__(self, file: VideoFile, reader: Reader, limits: list[int]) -> None:
+        self._reader, self._limits = reader, limits
+        self._far = SEEK_BYTES / max(1.0, file.bytes_per_tick)  # ticks worth a seek
+        self._tried = -1
+
+    def next(self, planner: Planner[av.packet.Packet]) -> av.packet.Packet | None:
+        """The next packet that the planner should see."""
+        moment, newest = planner.moment, planner.newest
+        limit = self._limits[moment]
+        here = newest if newest is not None else self._limits[0]
+        if limit - here <= self._far or moment == self._tried:
+            return self._reader.read()
+        self._tried = moment
+        packet = self._reader.seek(limit)
+        if packet is None or packet.pts is None or packet.dts is None or packet.pts > limit:
+            raise JumpError
+        if newest is None or packet.dts > newest:
+            planner.restart()
+            return packet
+        # There is no keyframe in between: read on from where we were, and expect groups of this length.
+        self._far = max(self._far, 2 * (limit - packet.pts))
+        while packet is not None and (packet.dts is None or packet.dts <= newest):
+            packet = self._reader.read()
+        return packet
