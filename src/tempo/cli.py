@@ -34,6 +34,7 @@ from tempo.version import __version__
 VERBS = {
     "ask": "answer a question about a video",
     "convert": "write a checkpoint in the other layout: published, or one folder that loads by itself",
+    "world": "make videos of the generated world with their ground truth, and measure a model on them",
 }
 
 FIRST_STEPS = """\

@@ -5,10 +5,9 @@ out where the output is no terminal, where ``NO_COLOR`` is set, and where the te
 """
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -135,48 +134,32 @@ def size(count: int) -> str:
 
 
 @contextmanager
-def activity(what: str) -> Iterator[None]:
-    """Show on stderr, where that is a terminal, that WHAT goes on for as long as the block runs."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield
-        return
-    with console.status(Text(printable(what))):
-        yield
+def counting(
+    what: str, unit: str = "", *, before: str = "", after: str = ""
+) -> Iterator[Callable[[int, int], None]]:
+    """Show on stderr, where that is a terminal, how far WHAT has got, for as long as the block runs.
 
-
-class WatchProgress:
-    """A progress bar on stderr, where that is a terminal: loading, watching frame by frame, answering.
-
-    The object is what `watch` takes as `progress`; the bar is gone when the block ends.
+    Yields a function that takes (done, total), counted in UNIT. Until it is called the bar only moves, labelled
+    BEFORE; once all is done it is labelled AFTER. If it is never called, it shows that something goes on.
     """
+    console = Console(stderr=True)
+    shown = Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=40),
+        TextColumn("{task.fields[count]}", style=FAINT),
+        TimeRemainingColumn(compact=True),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+    task = shown.add_task(printable(before or what), total=None, count="")
 
-    def __init__(self) -> None:
-        console = Console(stderr=True)
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=40),
-            TextColumn("{task.fields[frames]}", style=FAINT),
-            TimeRemainingColumn(elapsed_when_finished=True),
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
-        )
-        self._task = self._bar.add_task("loading", total=None, frames="")
-
-    def __enter__(self) -> Self:
-        self._bar.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._bar.stop()
-
-    def __call__(self, done: int, total: int) -> None:
-        """Show that DONE of TOTAL frames have been watched."""
-        frames = f"{done} of {total} frames"
+    def move(done: int, total: int) -> None:
         if done < total:
-            self._bar.update(self._task, description="watching", completed=done, total=total, frames=frames)
+            count = f"{done} of {total} {unit}"
+            shown.update(task, description=printable(what), completed=done, total=total, count=count)
         else:
-            self._bar.reset(self._task, description="answering", total=None, frames=frames)
+            shown.reset(task, description=printable(after or what), total=None, count=f"{total} {unit}")
+
+    with shown:
+        yield move

@@ -1,0 +1,98 @@
+"""Make videos of the generated world with their ground truth, and measure a model on them.
+
+Examples:
+  tempo world make films --count 4 --seconds 60 --height 360
+  tempo world make films --seconds 600 --held-out --seed 7
+  tempo world bench films
+  tempo world bench films --budget 512 --json
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+from tempo.commands.options import (
+    add_answer_options,
+    add_model_options,
+    given,
+    positive_integer,
+    positive_number,
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare `make` and `bench`."""
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB", parser_class=type(parser))
+    make = verbs.add_parser("make", help="write H.264 files with their ground truth as JSON")
+    make.add_argument("folder", metavar="FOLDER", type=Path, help="where to; made if need be")
+    make.add_argument(
+        "--count", type=positive_integer, default=1, metavar="N", help="how many files (default: 1)"
+    )
+    make.add_argument(
+        "--seconds", type=positive_number, default=60.0, metavar="S", help="length (default: 60)"
+    )
+    make.add_argument(
+        "--height", type=positive_integer, default=360, metavar="P", help="240 … 1080 (default: 360)"
+    )
+    make.add_argument(
+        "--fps", type=positive_integer, default=15, metavar="F", help="frame rate (default: 15)"
+    )
+    make.add_argument(
+        "--aspect", default="16:9", metavar="A", help="16:9, 4:3, 9:16, or mixed (default: 16:9)"
+    )
+    make.add_argument(
+        "--questions", type=positive_integer, default=16, metavar="N", help="a file (default: 16)"
+    )
+    make.add_argument("--seed", default="0", metavar="S", help="any word or number (default: 0)")
+    make.add_argument(
+        "--held-out", action="store_true", help="with backgrounds and wordings that were never trained on"
+    )
+    bench = verbs.add_parser("bench", help="ask a model every question of every file in a folder")
+    bench.add_argument("folder", metavar="FOLDER", type=Path, help="a folder that `tempo world make` wrote")
+    bench.add_argument("--json", action="store_true", help="print one JSON object with every answer")
+    add_model_options(bench)
+    add_answer_options(bench)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Do what was asked for."""
+    (_make if args.verb == "make" else _bench)(args)
+
+
+def _make(args: argparse.Namespace) -> None:
+    from tempo.errors import TempoError
+    from tempo.terminal import counting
+    from tempo.world.files import ASPECTS, FileSpec, make_file
+
+    aspects = tuple(ASPECTS) if args.aspect == "mixed" else (args.aspect,)
+    specs = [
+        FileSpec(
+            seconds=args.seconds,
+            height=args.height,
+            fps=args.fps,
+            aspect=aspects[i % len(aspects)],
+            held_out=args.held_out,
+        )
+        for i in range(args.count)
+    ]
+    try:
+        args.folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise TempoError(f"{args.folder}: cannot be made ({error.strerror})") from error
+    for number, spec in enumerate(specs):
+        path = args.folder / f"{args.seed}-{number:03}.mp4"
+        with counting(f"making {path.name}", "frames") as progress:
+            make_file(path, spec, seed=f"{args.seed}/{number}", questions=args.questions, progress=progress)
+        print(path)
+
+
+def _bench(args: argparse.Namespace) -> None:
+    import tempo
+    from tempo.terminal import counting
+    from tempo.world.bench import bench
+
+    model = tempo.load(args.model, **given(args, "base", "device", "dtype", "attention"))
+    options = given(args, "budget", "adaptive", "keep", "max_new_tokens", "temperature")
+    with counting("asking", "files") as progress:
+        result = bench(model, args.folder, options=options, progress=progress)
+    print(json.dumps(result.to_json(), indent=1) if args.json else result.table())

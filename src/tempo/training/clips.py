@@ -1,0 +1,199 @@
+"""Clips of several segments with questions about them: what the whole model learns from, made on the fly."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from tempo.training.cells import CELL
+from tempo.training.nano import DESCRIBE_PROMPT, FRAME_SIZES, MEMORY_TOKENS
+from tempo.training.packing import IGNORE, Packed, Row, Wording, pack
+from tempo.training.samples import relevant
+from tempo.world.describe import describe
+from tempo.world.questions import Question, as_choice, ask
+from tempo.world.render import render
+from tempo.world.script import Script, make_script, shift
+from tempo.world.wording import KINDS
+
+SEGMENT_FRAMES = 8
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A question about a clip, as it is trained: its name, text and answer, and the segments that show what
+    it names."""
+
+    kind: str
+    text: str
+    answer: str
+    shown: tuple[bool, ...]
+
+
+@dataclass(frozen=True)
+class Clip:
+    frames: list[np.ndarray]  # one uint8 [2n, H, W, 3] a segment
+    times: list[np.ndarray]  # seconds of those frames
+    window: float  # seconds of a full segment
+    asked: list[Asked]
+
+
+@dataclass(frozen=True)
+class ClipBatch:
+    """Legend: R segments of all clips, P frame pairs of all of them, N questions of all clips, L tokens."""
+
+    pairs: np.ndarray  # uint8 [P, 2, H, W, 3]
+    packed: Packed  # R rows; a branch for every question, with its memory tokens
+    ids_NL: Tensor  # what the decoder reads, right-padded
+    labels_NL: Tensor
+    memory_NL: Tensor  # bool: where memory tokens go, row by row …
+    order: Tensor  # … and which of the compressor's, in the order in which `packed` holds them
+    kinds: list[str]
+
+
+def kept(rng: random.Random, shown: bool) -> int:
+    """How many memory tokens a segment keeps in training: many where it matters, few elsewhere, now and then
+    any
+    number, so that the first ones come to carry the most."""
+    luck = rng.random()
+    if shown:
+        return MEMORY_TOKENS if luck < 0.55 else rng.randint(1, MEMORY_TOKENS)
+    if luck < 0.6:
+        return 1
+    return rng.randint(1, 4) if luck < 0.9 else rng.randint(1, MEMORY_TOKENS)
+
+
+def _ask(
+    rng: random.Random, script: Script, times: list[np.ndarray], window: float, choice: float
+) -> Asked | None:
+    question: Question | None = ask(rng, script, kind=rng.choice(KINDS))
+    if question is None:
+        return None
+    shown = tuple(relevant(script, question, t) for t in times)
+    if question.answer != "no" and not any(shown):
+        return None
+    if rng.random() < choice:
+        question = as_choice(rng, script, question)
+        if question is None:
+            return None
+    elif question.kind == "when":
+        # The storyline carries the times of segments, so that is the precision that can be asked for.
+        moment = float(times[shown.index(True)][0]) + window / 2
+        question = replace(question, answer=f"{moment:.1f} seconds")
+    return Asked(question.kind, question.text, question.answer, shown)
+
+
+def make_clip(
+    rng: random.Random,
+    *,
+    segments: int,
+    questions: int,
+    aspect: float,
+    describing: bool,
+    choice: float = 0.35,
+) -> Clip:
+    """A clip of about `segments` segments (the last may be short) with up to `questions` questions."""
+    fps = 2.0 if rng.random() < 0.6 else rng.uniform(1.5, 2.2)
+    window = SEGMENT_FRAMES / fps
+    tail = rng.choice((8, 8, 8, 8, 2, 4, 6)) if segments > 1 else 8
+    count = SEGMENT_FRAMES * (segments - 1) + tail
+    script = make_script(rng, duration=max(count / fps, 3.5), aspect=aspect)
+    stamps = np.arange(count) / fps
+    if rng.random() < 0.5:
+        later = 10 ** rng.uniform(0.5, 3.5)
+        script, stamps = shift(script, later), stamps + later
+    frames = render(script, stamps, FRAME_SIZES[aspect])
+    cuts = list(range(SEGMENT_FRAMES, count, SEGMENT_FRAMES))
+    times = np.split(stamps, cuts)
+    asked: list[Asked] = []
+    if describing:
+        asked.append(Asked("describe", DESCRIBE_PROMPT, describe(script, stamps), (True,) * len(times)))
+    for _ in range(questions * 3):
+        if len(asked) >= questions:
+            break
+        found = _ask(rng, script, times, window, choice)
+        if found:
+            asked.append(found)
+    return Clip(np.split(frames, cuts), times, window, asked)
+
+
+def collate(rng: random.Random, clips: list[Clip], wording: Wording) -> ClipBatch:
+    """Lay clips of one frame size out for the compressor and for the decoder."""
+    height, width = clips[0].frames[0].shape[1:3]
+    grid = (height // CELL, width // CELL)
+    rows: list[Row] = []
+    first: dict[
+        tuple[int, int, int], tuple[int, int]
+    ] = {}  # (clip, segment, question) → offset and count of memory tokens
+    total = 0
+    for c, clip in enumerate(clips):
+        for s, times in enumerate(clip.times):
+            row = Row(wording.prefix(((times[::2] + times[1::2]) / 2).tolist(), grid[0] * grid[1]))
+            for q, asked in enumerate(clip.asked):
+                branch = wording.routing(asked.text, asked.shown[s])
+                count = kept(rng, asked.shown[s])
+                row.branches.append(replace(branch, memory=count))
+                first[c, s, q] = total, count
+                total += count
+            rows.append(row)
+
+    before, sequences, kinds = wording.decoder_open, [], []
+    order: list[int] = []
+    for c, clip in enumerate(clips):
+        for q, asked in enumerate(clip.asked):
+            ids, labels = list(before), [IGNORE] * len(before)
+            slots = [False] * len(before)
+            for s, times in enumerate(clip.times):
+                stamp = wording.plain(f"<{times[0] + clip.window / 2:.1f} seconds>")
+                offset, count = first[c, s, q]
+                order += range(offset, offset + count)
+                ids += stamp + [wording.pad_id] * count
+                slots += [False] * len(stamp) + [True] * count
+            branch = wording.asking(asked.text, asked.answer)
+            labels += [IGNORE] * (len(ids) - len(labels)) + branch.labels
+            slots += [False] * len(branch.ids)
+            ids += branch.ids
+            sequences.append((ids, labels, slots))
+            kinds.append(asked.kind)
+    length = max(len(ids) for ids, _, _ in sequences)
+    ids_NL = torch.full((len(sequences), length), wording.pad_id)
+    labels_NL = torch.full((len(sequences), length), IGNORE)
+    memory_NL = torch.zeros(len(sequences), length, dtype=torch.bool)
+    for n, (ids, labels, slots) in enumerate(sequences):
+        ids_NL[n, : len(ids)] = torch.tensor(ids)
+        labels_NL[n, : len(ids)] = torch.tensor(labels)
+        memory_NL[n, : len(ids)] = torch.tensor(slots)
+    frames = np.concatenate([segment for clip in clips for segment in clip.frames])
+    pairs = frames.reshape(-1, 2, height, width, 3)
+    return ClipBatch(
+        pairs, pack(rows, wording, grid), ids_NL, labels_NL, memory_NL, torch.tensor(order), kinds
+    )
+
+
+class ClipBatches(Dataset[ClipBatch]):
+    """Batch number i, always the same for the same seed. `segments` are the lengths that clips may have."""
+
+    def __init__(
+        self, wording: Wording, *, steps: int, seed: int, rows: int, segments: tuple[int, ...], questions: int
+    ) -> None:
+        self.wording, self.steps, self.seed = wording, steps, seed
+        self.rows, self.segments, self.questions = rows, segments, questions
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def __getitem__(self, step: int) -> ClipBatch:
+        rng = random.Random(f"clips/{self.seed}/{step}")
+        aspect = rng.choices(tuple(FRAME_SIZES), (0.6, 0.2, 0.2))[0]
+        segments = rng.choice(self.segments)
+        clips = [
+            make_clip(
+                rng, segments=segments, questions=self.questions, aspect=aspect, describing=segments <= 2
+            )
+            for _ in range(max(1, self.rows // segments))
+        ]
+        return collate(rng, [clip for clip in clips if clip.asked], self.wording)

@@ -1,0 +1,201 @@
+"""Many questions on one segment in one row: a shared prefix, and branches that see the prefix and themselves
+only.
+
+The compressor reads [system][video][question][memory] causally, so everything before the question is the
+same for every
+question. Training packs several questions (and descriptions) behind one copy of it:
+
+    prefix | branch 1 | branch 2 | …        branch tokens attend to the prefix and to earlier tokens of their
+    own branch
+
+Each branch's positions continue from the prefix, as if it stood alone. Attention, positions and therefore
+losses equal
+those of separate rows; the prefix and the vision tower are paid for once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase
+
+IGNORE = -100  # the label of tokens that are not learnt
+
+
+@dataclass
+class Branch:
+    """Token ids behind the prefix, for each the label it should predict (IGNORE for none), and memory tokens
+    after it."""
+
+    ids: list[int]
+    labels: list[int]
+    memory: int = 0
+
+
+@dataclass
+class Row:
+    prefix: list[int]
+    branches: list[Branch] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Packed:
+    """B rows of L tokens. Legend: B rows, L tokens of the longest row, N branches of all rows."""
+
+    ids_BL: Tensor
+    labels_BL: Tensor
+    positions_3BL: Tensor
+    mask_B1LL: Tensor  # bool: may the token in the row attend to the token in the column
+    video_BL: Tensor  # bool: where visual tokens go
+    memory_BL: Tensor  # which memory token stands there, counted from 0 within its branch; -1 where none does
+
+
+class Wording:
+    """Turns texts into the token sequences that the compressor and its base are trained on."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, system: str) -> None:
+        self._tokenizer = tokenizer
+        self._cache: dict[str, list[int]] = {}
+        ids = tokenizer.convert_tokens_to_ids
+        self.video_id: int = ids("<|video_pad|>")
+        self.end_id: int = ids("<|im_end|>")
+        self.yes_id: int = ids("Yes")
+        self.no_id: int = ids("No")
+        self.pad_id: int = ids("<|endoftext|>")
+        self._open = self.special(f"<|im_start|>system\n{system}<|im_end|>\n<|im_start|>user\n")
+        self._vision = [ids("<|vision_start|>"), ids("<|vision_end|>")]
+        self.answer = self.special("<|im_end|>\n<|im_start|>assistant\n")
+        self._query = self.plain("\nQuery:\n")
+        self._newline = self.plain("\n")
+        self.decoder_open = self.special(
+            "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n<|im_start|>user\n"
+        )
+
+    def special(self, text: str) -> list[int]:
+        """Ids of our own wording, whose special tokens count as such."""
+        return self._tokenizer.encode(text, add_special_tokens=False)
+
+    def plain(self, text: str) -> list[int]:
+        """Ids of anybody's text: nothing in it becomes a special token."""
+        if text not in self._cache:
+            if len(self._cache) > 50_000:
+                self._cache.clear()
+            self._cache[text] = self._tokenizer.encode(
+                text, add_special_tokens=False, split_special_tokens=True
+            )
+        return self._cache[text]
+
+    def prefix(self, pair_times: list[float], tokens_a_pair: int) -> list[int]:
+        """System prompt and video of one segment; the time of each frame pair in seconds."""
+        ids = list(self._open)
+        for time in pair_times:
+            ids += self.plain(f"<{time:.1f} seconds>")
+            ids += [self._vision[0], *[self.video_id] * tokens_a_pair, self._vision[1]]
+        return ids
+
+    def routed(self, question: str) -> list[int]:
+        """The question as the compressor reads it, up to where it would answer Yes or No."""
+        return [*self._query, *self.plain(question), *self.answer]
+
+    def routing(self, question: str, relevant: bool) -> Branch:
+        """The question, with the Yes or No that the router reads learnt at its last token."""
+        ids = self.routed(question)
+        return Branch(ids, [IGNORE] * (len(ids) - 1) + [self.yes_id if relevant else self.no_id])
+
+    def asking(self, question: str, answer: str) -> Branch:
+        """The question put to the base model itself, answered in words."""
+        head = [*self._newline, *self.plain(question), *self.answer]
+        tail = self.plain(answer)
+        return Branch([*head, *tail], [IGNORE] * (len(head) - 1) + [*tail, self.end_id])
+
+
+def prefix_positions(prefix: Tensor, video_id: int, grid: tuple[int, int]) -> Tensor:
+    """Rotary positions [3, P] of a prefix whose visual tokens come in blocks of `grid` = (rows, columns).
+
+    Text advances all three by one; a block of visual tokens shares one time and counts rows and columns;
+    after it text
+    goes on at the largest position so far plus one (Qwen3-VL).
+    """
+    rows, columns = grid
+    positions = torch.empty(3, len(prefix), dtype=torch.long)
+    block = rows * columns
+    within_row = torch.arange(rows).repeat_interleave(columns)
+    within_column = torch.arange(columns).repeat(rows)
+    index, current = 0, 0
+    ids = prefix.tolist()
+    while index < len(ids):
+        if ids[index] == video_id:
+            span = slice(index, index + block)
+            positions[0, span] = current
+            positions[1, span] = current + within_row
+            positions[2, span] = current + within_column
+            index, current = index + block, current + max(rows, columns)
+        else:
+            positions[:, index] = current
+            index, current = index + 1, current + 1
+    return positions
+
+
+def pack(rows: list[Row], wording: Wording, grid: tuple[int, int]) -> Packed:
+    """Lay rows out side by side, padded at the end; `grid` = rows and columns of visual tokens of a frame
+    pair."""
+    length = max(len(row.prefix) + sum(len(b.ids) + b.memory for b in row.branches) for row in rows)
+    count = len(rows)
+    ids = torch.full((count, length), wording.pad_id)
+    labels = torch.full((count, length), IGNORE)
+    positions = torch.zeros(3, count, length, dtype=torch.long)
+    owner = torch.full((count, length), -1)
+    memory = torch.full((count, length), -1)
+    known: dict[tuple[int, ...], Tensor] = {}
+    for index, row in enumerate(rows):
+        at = len(row.prefix)
+        prefix = torch.tensor(row.prefix)
+        ids[index, :at] = prefix
+        key = tuple(i for i, token in enumerate(row.prefix) if token == wording.video_id)
+        if key not in known:
+            known[key] = prefix_positions(prefix, wording.video_id, grid)
+        positions[:, index, :at] = known[key]
+        following = int(known[key].max()) + 1
+        owner[index, :at] = 0
+        for number, branch in enumerate(row.branches, start=1):
+            words, end = at + len(branch.ids), at + len(branch.ids) + branch.memory
+            ids[index, at:words] = torch.tensor(branch.ids)
+            labels[index, at:words] = torch.tensor(branch.labels)
+            memory[index, words:end] = torch.arange(branch.memory)
+            positions[:, index, at:end] = torch.arange(following, following + end - at)
+            owner[index, at:end] = number
+            at = end
+    causal = torch.ones(length, length, dtype=torch.bool).tril()
+    same = owner[:, :, None] == owner[:, None, :]
+    shared = (owner == 0)[:, None, :]
+    mask = causal & (same | shared)
+    return Packed(ids, labels, positions, mask[:, None], ids == wording.video_id, memory)
+
+
+def read_packed(
+    vlm: Any, packed: Packed, visual: Tensor, deepstack: list[Tensor], memory_MD: Tensor | None = None
+) -> Tensor:
+    """The language model of a Qwen3-VL over packed rows → its last hidden states [B, L, D].
+
+    Args:
+        visual: the visual tokens of all rows, in order, in any shape that ends with their width; `deepstack`
+        likewise.
+        memory_MD: the embeddings of the memory tokens, where there are any.
+    """
+    language = vlm.language_model
+    embeds = language.embed_tokens(packed.ids_BL)
+    embeds = embeds.masked_scatter(packed.video_BL[..., None], visual.flatten(0, -2).to(embeds.dtype))
+    if memory_MD is not None:
+        here = packed.memory_BL >= 0
+        embeds = embeds.masked_scatter(here[..., None], memory_MD[packed.memory_BL[here]])
+    return language(
+        inputs_embeds=embeds,
+        attention_mask=packed.mask_B1LL,
+        position_ids=packed.positions_3BL,
+        visual_pos_masks=packed.video_BL,
+        deepstack_visual_embeds=[features.flatten(0, -2) for features in deepstack],
+        use_cache=False,
+    ).last_hidden_state

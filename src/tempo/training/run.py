@@ -1,0 +1,134 @@
+"""One training run on disk: optimiser, schedule, log, and checkpoints that a killed run resumes from."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Linear warm-up, constant, and a square-root fall to zero over the last `cooldown` share of the
+    steps."""
+
+    steps: int
+    warmup: int
+    cooldown: float = 0.4
+
+    def scale(self, step: int) -> float:
+        """Factor on the learning rate at `step`."""
+        left = (self.steps - step) / max(1.0, self.steps * self.cooldown)
+        return min(1.0, (step + 1) / max(1, self.warmup), math.sqrt(max(left, 0.0)) if left < 1 else 1.0)
+
+
+def parameter_groups(module: nn.Module, lr: float, *, decay: float) -> list[dict[str, Any]]:
+    """AdamW groups: matrices decay, vectors and embeddings do not. Frozen parameters are left out."""
+    matrices: list[nn.Parameter] = []
+    rest: list[nn.Parameter] = []
+    for name, parameter in module.named_parameters():
+        if parameter.requires_grad:
+            (matrices if parameter.ndim >= 2 and "embed" not in name else rest).append(parameter)
+    return [
+        {"params": matrices, "lr": lr, "weight_decay": decay},
+        {"params": rest, "lr": lr, "weight_decay": 0.0},
+    ]
+
+
+class Run:
+    """Steps an optimiser, writes `log.jsonl` and keeps `checkpoint.pt`, written whole or not at all, in
+    `folder`."""
+
+    def __init__(
+        self,
+        folder: Path,
+        module: nn.Module,
+        groups: list[dict[str, Any]],
+        schedule: Schedule,
+        *,
+        save_seconds: float = 180,
+        log_every: int = 20,
+    ) -> None:
+        self.folder, self.module, self.schedule = folder, module, schedule
+        self.save_seconds, self.log_every = save_seconds, log_every
+        self.optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.98), fused=True)
+        self._base = [group["lr"] for group in self.optimizer.param_groups]
+        self.step = 0
+        self._sums: dict[str, float] = {}
+        self._counted = 0
+
+    @property
+    def steps(self) -> int:
+        return self.schedule.steps
+
+    def __enter__(self) -> Run:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / "checkpoint.pt"
+        if path.exists():
+            state = torch.load(path, weights_only=True)
+            self.module.load_state_dict(state["module"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.step = state["step"]
+        self._saved = self._logged = time.monotonic()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.save()
+
+    def update(self, loss: Tensor, figures: dict[str, float]) -> None:
+        """One step down `loss`; `figures` are averaged into the log. ValueError on a loss that is not
+        finite."""
+        value = loss.item()
+        if not math.isfinite(value):
+            raise ValueError(f"the loss of step {self.step} is {value}; lower the learning rate")
+        for group, lr in zip(self.optimizer.param_groups, self._base, strict=True):
+            group["lr"] = lr * self.schedule.scale(self.step)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(self.module.parameters(), 1.0)
+        self.optimizer.step()
+        self.step += 1
+        for name, figure in {"loss": value, "norm": norm.item(), **figures}.items():
+            if math.isfinite(figure):
+                self._sums[name] = self._sums.get(name, 0.0) + figure
+        self._counted += 1
+        if self.step % self.log_every == 0:
+            self._log()
+        if time.monotonic() - self._saved > self.save_seconds:
+            self.save()
+
+    def _log(self) -> None:
+        now = time.monotonic()
+        record: dict[str, float] = {
+            "step": self.step,
+            "seconds_a_step": round((now - self._logged) / self._counted, 3),
+        }
+        record |= {name: round(total / self._counted, 4) for name, total in self._sums.items()}
+        with (self.folder / "log.jsonl").open("a") as stream:
+            stream.write(json.dumps(record) + "\n")
+        print(record, flush=True)
+        self._sums, self._counted, self._logged = {}, 0, now
+
+    def save(self) -> None:
+        """Write the checkpoint beside its place and move it there, so that a kill leaves the old one or the
+        new one."""
+        state = {
+            "module": self.module.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "step": self.step,
+        }
+        path = self.folder / "checkpoint.pt"
+        torch.save(state, path.with_suffix(".part"))
+        os.replace(path.with_suffix(".part"), path)
+        self._saved = time.monotonic()

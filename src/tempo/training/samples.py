@@ -1,0 +1,154 @@
+"""Segments of the generated world with everything the base model is taught about them, made on the fly."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from tempo.training.cells import CELL, cell_labels
+from tempo.training.nano import DESCRIBE_PROMPT, FRAME_SIZES
+from tempo.training.packing import Packed, Row, Wording, pack
+from tempo.world.describe import describe, seen_action
+from tempo.world.questions import Question, ask
+from tempo.world.render import render
+from tempo.world.script import Script, Thing, crop, make_script, shift
+from tempo.world.vocabulary import COLOURS, DIRECTIONS, SHAPES, SIZES
+from tempo.world.wording import KINDS
+
+
+@dataclass(frozen=True)
+class SegmentBatch:
+    frames: np.ndarray  # uint8 [B, 8, H, W, 3]
+    packed: Packed
+    # int64 [B·T·V, 4]: shape, colour, size, motion of what covers each visual token; 0 for nothing
+    cells: Tensor
+
+
+def segment_times(rng: random.Random, duration: float) -> np.ndarray:
+    """Eight moments within `duration` seconds, at a rate that short and long videos are sampled at."""
+    fps = 2.0 if rng.random() < 0.5 else rng.uniform(1.5, 2.2)
+    length = 7 / fps
+    return rng.uniform(0, max(duration - length, 0.0)) + np.arange(8) / fps
+
+
+def relevant(script: Script, question: Question, times: np.ndarray) -> bool:
+    """Whether what `question` names can be seen in frames at `times`."""
+    return any(
+        look.fits(thing) and any(thing.start <= t < thing.end for t in times)
+        for _, thing in script.appearances
+        for look in question.looks
+    )
+
+
+def disguise(rng: random.Random, script: Script) -> Script:
+    """The script with one attribute of most things changed: a source of questions that are nearly about
+    it."""
+
+    def change(thing: Thing) -> Thing:
+        kind = rng.random()
+        if kind < 0.35:
+            return replace(thing, colour=rng.choice(tuple(COLOURS)))
+        if kind < 0.7:
+            return replace(thing, shape=rng.choice(SHAPES))
+        if kind < 0.8:
+            return replace(thing, size=rng.choice(tuple(SIZES)))
+        return replace(thing, action=rng.choice(tuple(DIRECTIONS))) if thing.moves else thing
+
+    scenes = tuple(replace(scene, things=tuple(map(change, scene.things))) for scene in script.scenes)
+    return replace(script, scenes=scenes)
+
+
+def _question(rng: random.Random, script: Script, *, choice: float) -> Question | None:
+    for _ in range(4):
+        question = ask(rng, script, kind=rng.choice(KINDS), choice=rng.random() < choice)
+        if question:
+            return question
+    return None
+
+
+def routing_questions(
+    rng: random.Random, script: Script, times: np.ndarray, count: int
+) -> list[tuple[Question, bool]]:
+    """Questions with the truth about whether this segment shows what they name, about half of them yes."""
+    seen = crop(script, times.tolist())
+    found: list[tuple[Question, bool]] = []
+    for index in range(count):
+        source = seen if index % 2 == 0 else rng.choice((script, disguise(rng, script), disguise(rng, seen)))
+        question = _question(rng, source, choice=0.3) if source.scenes else None
+        if question is not None:
+            found.append((question, relevant(script, question, times)))
+    return found
+
+
+def direct_questions(rng: random.Random, script: Script, times: np.ndarray, count: int) -> list[Question]:
+    """Questions about this segment alone that its frames answer."""
+    seen = crop(script, times.tolist())
+    found = []
+    for _ in range(count):
+        question = _question(rng, seen, choice=0.25) if seen.scenes else None
+        if question is None or question.kind == "when":
+            continue
+        if question.kind == "direction" and not _moves_visibly(seen, question, times):
+            continue
+        if question.kind == "count" and len(seen.scenes) > 1:
+            continue
+        found.append(question)
+    return found
+
+
+def _moves_visibly(seen: Script, question: Question, times: np.ndarray) -> bool:
+    return all(
+        seen_action(seen.scenes[index], thing, times) in DIRECTIONS
+        for index, thing in seen.appearances
+        if question.looks[0].fits(thing)
+    )
+
+
+class SegmentBatches(Dataset[SegmentBatch]):
+    """Batch number i, always the same for the same seed: what makes a run resumable to the sample."""
+
+    def __init__(
+        self,
+        wording: Wording,
+        *,
+        steps: int,
+        batch: int,
+        seed: int,
+        routings: int,
+        questions: int,
+        held_out: bool = False,
+    ) -> None:
+        self.wording, self.steps, self.batch, self.seed = wording, steps, batch, seed
+        self.routings, self.questions, self.held_out = routings, questions, held_out
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def __getitem__(self, step: int) -> SegmentBatch:
+        rng = random.Random(f"{self.seed}/{step}")
+        aspect = rng.choices(tuple(FRAME_SIZES), (0.6, 0.2, 0.2))[0]
+        size = FRAME_SIZES[aspect]
+        tokens = (size[0] // CELL) * (size[1] // CELL)
+        frames, rows, cells = [], [], []
+        for _ in range(self.batch):
+            script = make_script(rng, duration=rng.uniform(6, 16), aspect=aspect)
+            times = segment_times(rng, script.duration)
+            if rng.random() < 0.75:
+                later = 10 ** rng.uniform(0.5, 3.56)
+                script, times = shift(script, later), times + later
+            frames.append(render(script, times, size, held_out=self.held_out))
+            cells.append(cell_labels(script, times, size))
+            row = Row(self.wording.prefix(((times[::2] + times[1::2]) / 2).tolist(), tokens))
+            row.branches.append(self.wording.asking(DESCRIBE_PROMPT, describe(script, times)))
+            for question, truth in routing_questions(rng, script, times, self.routings):
+                row.branches.append(self.wording.routing(question.text, truth))
+            for question in direct_questions(rng, script, times, self.questions):
+                row.branches.append(self.wording.asking(question.text, question.answer))
+            rows.append(row)
+        packed = pack(rows, self.wording, (size[1] // CELL, size[0] // CELL))
+        return SegmentBatch(np.stack(frames), packed, torch.from_numpy(np.stack(cells)).view(-1, 4))

@@ -1,0 +1,236 @@
+"""Questions about a script, with their answers and the moments that the answers rest on: ground truth by
+construction."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from tempo.world.script import Script, Thing
+from tempo.world.vocabulary import COLOURS, DIRECTIONS, SHAPES
+from tempo.world.wording import CHOICE_ENDINGS, CHOICE_ENDINGS_HELD_OUT, KINDS, noun_phrase, word
+
+LETTERS = "ABCD"
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a question says about a thing; None is not said."""
+
+    shape: str | None = None
+    colour: str | None = None
+    size: str | None = None
+    action: str | None = None
+
+    def fits(self, thing: Thing) -> bool:
+        return (
+            self.shape in (None, thing.shape)
+            and self.colour in (None, thing.colour)
+            and self.size in (None, thing.size)
+            and self.action in (None, thing.action)
+        )
+
+    def say(self, rng: random.Random, article: str = "the") -> str:
+        return noun_phrase(
+            rng, shape=self.shape, colour=self.colour, size=self.size, action=self.action, article=article
+        )
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question with one right answer. `evidence` are the times (seconds) during which what it names is on
+    screen."""
+
+    kind: str
+    text: str
+    answer: str
+    looks: tuple[Look, ...]
+    evidence: tuple[tuple[float, float], ...]
+    seconds: float | None = None  # "when" only: the moment asked for
+    options: tuple[str, ...] = ()
+
+
+Maker = Callable[[random.Random, Script, bool], "Question | None"]
+
+
+def _evidence(script: Script, looks: tuple[Look, ...]) -> tuple[tuple[float, float], ...]:
+    return tuple((t.start, t.end) for _, t in script.appearances if any(look.fits(t) for look in looks))
+
+
+def _sighting(script: Script, look: Look) -> list[tuple[int, Thing]]:
+    return [(scene, thing) for scene, thing in script.appearances if look.fits(thing)]
+
+
+def _single(rng: random.Random, script: Script, hidden: str) -> tuple[int, Thing, Look] | None:
+    """A thing and a look that fits only it and does not give away its `hidden` attribute; the shortest such
+    look."""
+    appearances = script.appearances
+    for scene, thing in rng.sample(appearances, min(len(appearances), 12)):
+        base = Look(
+            shape=None if hidden == "shape" else thing.shape,
+            colour=None if hidden == "colour" else thing.colour,
+        )
+        more = [base, replace(base, size=thing.size)]
+        if thing.moves and hidden != "action":
+            more += [replace(base, action=thing.action), replace(base, size=thing.size, action=thing.action)]
+        fitting = [look for look in more if len(_sighting(script, look)) == 1]
+        if fitting:
+            look = fitting[0] if rng.random() < 0.75 else rng.choice(fitting)
+            return scene, thing, look
+    return None
+
+
+def _attribute(kind: str, hidden: str, answer: Callable[[Thing], str]) -> Maker:
+    def make(rng: random.Random, script: Script, held_out: bool) -> Question | None:
+        for _ in range(6):
+            found = _single(rng, script, hidden)
+            if found and (kind != "direction" or found[1].moves):
+                break
+        else:
+            return None
+        _, thing, look = found
+        text = word(rng, kind, held_out=held_out, np=look.say(rng))
+        return Question(kind, text, answer(thing), (look,), _evidence(script, (look,)))
+
+    return make
+
+
+def _exists(rng: random.Random, script: Script, held_out: bool) -> Question | None:
+    seen = {(t.shape, t.colour) for _, t in script.appearances}
+    if rng.random() < 0.5:
+        found = _single(rng, script, "") if rng.random() < 0.7 else None
+        shape, colour = (found[1].shape, found[1].colour) if found else rng.choice(sorted(seen))
+        answer = "yes"
+    else:
+        absent = [(s, c) for s in SHAPES for c in COLOURS if (s, c) not in seen]
+        if not absent:
+            return None
+        # Half of them share a shape or a colour with something that is there: reading one word is not enough.
+        near = [(s, c) for s, c in absent if any(s == a or c == b for a, b in seen)]
+        shape, colour = rng.choice(near if near and rng.random() < 0.8 else absent)
+        answer = "no"
+    look = Look(shape=shape, colour=colour)
+    text = word(rng, "exists", held_out=held_out, a=look.say(rng, "a"))
+    return Question("exists", text, answer, (look,), _evidence(script, (look,)))
+
+
+def _count(rng: random.Random, script: Script, held_out: bool) -> Question | None:
+    found = _single(rng, script, "")
+    if found is None:
+        return None
+    scene, _, look = found
+    things = script.scenes[scene].things
+    if any(t.action in ("appears", "disappears") for t in things):
+        return None
+    text = word(rng, "count", held_out=held_out, np=look.say(rng))
+    return Question("count", text, str(len(things)), (look,), _evidence(script, (look,)))
+
+
+def _when(rng: random.Random, script: Script, held_out: bool) -> Question | None:
+    found = _single(rng, script, "")
+    if found is None:
+        return None
+    _, thing, look = found
+    text = word(rng, "when", held_out=held_out, np=look.say(rng))
+    return Question(
+        "when", text, f"{thing.start:.1f} seconds", (look,), _evidence(script, (look,)), seconds=thing.start
+    )
+
+
+def _first(rng: random.Random, script: Script, held_out: bool) -> Question | None:
+    uses = Counter(thing.name for _, thing in script.appearances)
+    unique = [(scene, thing) for scene, thing in script.appearances if uses[thing.name] == 1]
+    if len({scene for scene, _ in unique}) < 2:
+        return None
+    one = rng.choice(unique)
+    two = rng.choice([other for other in unique if other[0] != one[0]])
+    looks = tuple(Look(shape=thing.shape, colour=thing.colour) for _, thing in (one, two))
+    text = word(rng, "first", held_out=held_out, a=looks[0].say(rng), b=looks[1].say(rng))
+    earlier = one[1] if one[0] < two[0] else two[1]
+    return Question("first", text, earlier.name, looks, _evidence(script, looks))
+
+
+def _after(rng: random.Random, script: Script, held_out: bool) -> Question | None:
+    for _ in range(6):
+        found = _single(rng, script, "")
+        if found and found[0] + 1 < len(script.scenes) and len(script.scenes[found[0] + 1].things) == 1:
+            scene, _, look = found
+            follower = script.scenes[scene + 1].things[0]
+            text = word(rng, "after", held_out=held_out, np=look.say(rng))
+            return Question("after", text, follower.name, (look,), _evidence(script, (look,)))
+    return None
+
+
+_MAKERS: dict[str, Maker] = {
+    "colour": _attribute("colour", "colour", lambda t: t.colour),
+    "shape": _attribute("shape", "shape", lambda t: t.shape),
+    "direction": _attribute("direction", "action", lambda t: t.action),
+    "exists": _exists,
+    "count": _count,
+    "when": _when,
+    "first": _first,
+    "after": _after,
+}
+assert tuple(_MAKERS) == KINDS
+
+
+def _wrong(rng: random.Random, script: Script, question: Question) -> list[str]:
+    """Other answers of the same type, for multiple choice."""
+    if question.kind == "exists":
+        return ["no" if question.answer == "yes" else "yes"]
+    if question.kind == "first":
+        return [
+            look_name
+            for look in question.looks
+            if (look_name := f"{look.colour} {look.shape}") != question.answer
+        ]
+    if question.kind == "when":
+        assert question.seconds is not None
+        apart = max(8.0, script.duration / 12)
+        times = [question.seconds]
+        origin = script.scenes[0].start
+        for _ in range(200):
+            time = rng.uniform(origin, script.duration)
+            if len(times) < 4 and all(abs(time - other) >= apart for other in times):
+                times.append(time)
+        return [f"{time:.1f} seconds" for time in times[1:]]
+    pools = {
+        "colour": list(COLOURS),
+        "shape": list(SHAPES),
+        "direction": list(DIRECTIONS),
+        "count": list("1234"),
+    }
+    pool = pools.get(question.kind) or [f"{c} {s}" for c in COLOURS for s in SHAPES]
+    others = [item for item in pool if item != question.answer]
+    return rng.sample(others, 3)
+
+
+def as_choice(
+    rng: random.Random, script: Script, question: Question, *, held_out: bool = False
+) -> Question | None:
+    """The same question as multiple choice; its answer becomes the letter. None where no options can be
+    made."""
+    wrong = _wrong(rng, script, question)
+    if not wrong:
+        return None
+    options = [question.answer, *wrong]
+    rng.shuffle(options)
+    ending = rng.choice(CHOICE_ENDINGS_HELD_OUT if held_out else CHOICE_ENDINGS)
+    lines = [
+        question.text,
+        *(f"{letter}. {text}" for letter, text in zip(LETTERS, options, strict=False)),
+        ending,
+    ]
+    letter = LETTERS[options.index(question.answer)]
+    return replace(question, text="\n".join(lines), answer=letter, options=tuple(options))
+
+
+def ask(
+    rng: random.Random, script: Script, *, kind: str, held_out: bool = False, choice: bool = False
+) -> Question | None:
+    """A question of `kind` about `script`, or None where the script allows none that has exactly one
+    answer."""
+    question = _MAKERS[kind](rng, script, held_out)
+    return as_choice(rng, script, question, held_out=held_out) if question and choice else question

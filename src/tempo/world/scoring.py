@@ -1,0 +1,41 @@
+"""Whether an answer about a generated video is right. Strict: nothing is guessed from an answer that says
+too much."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+
+def is_right(question: dict[str, Any], answer: str, *, window: float) -> bool:
+    """Compare `answer` with the truth of `question`, an entry of a ground-truth file.
+
+    Letters and words have to be equal but for case and a closing full stop. A moment ("when", unless multiple
+    choice) is right within `window` seconds, the length of one segment, of the truth.
+    """
+    said = answer.strip().rstrip(".").lower()
+    if question["kind"] == "when" and not question["options"]:
+        number = re.fullmatch(r"(?:at )?(\d+(?:\.\d+)?)(?: ?s| seconds?)?", said)
+        return number is not None and abs(float(number[1]) - question["seconds"]) <= window
+    return said == str(question["answer"]).lower()
+
+
+def shows(question: dict[str, Any], start: float, end: float) -> bool:
+    """Whether what `question` names is on screen between `start` and `end` seconds."""
+    return any(first < end and last > start for first, last in question["evidence"])
+
+
+def evidence_rank(
+    question: dict[str, Any], spans: list[tuple[float, float]], relevance: list[float]
+) -> float:
+    """The best place, as a share of all segments (0 is the very top), of a segment that shows what is asked
+    for.
+
+    Segments that show it for less than half a second do not count. 1.0 where no segment shows it.
+    """
+    order = sorted(range(len(spans)), key=lambda i: -relevance[i])
+    for place, index in enumerate(order):
+        start, end = spans[index]
+        if shows(question, start + 0.25, end - 0.25):
+            return place / len(spans)
+    return 1.0

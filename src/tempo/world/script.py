@@ -1,0 +1,231 @@
+"""Scripts: what is to be seen in a generated video, scene by scene, before anything is drawn."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+from tempo.world.vocabulary import ACTIONS, BACKGROUNDS, COLOURS, DIRECTIONS, SHAPES, SIZES
+
+
+@dataclass(frozen=True)
+class Thing:
+    """One thing during one scene. Lengths are in units of the frame's shorter edge, times in seconds of the
+    video."""
+
+    shape: str
+    colour: str
+    size: str
+    action: str
+    radius: float
+    path: tuple[float, float, float, float]  # centre at the scene's start (x, y) and at its end (x, y)
+    start: float  # when it is first to be seen
+    end: float  # when it is last to be seen
+
+    @property
+    def moves(self) -> bool:
+        return self.action in DIRECTIONS
+
+    @property
+    def name(self) -> str:
+        return f"{self.colour} {self.shape}"
+
+
+@dataclass(frozen=True)
+class Background:
+    """How a scene's backdrop looks; `seed` fixes everything that the kind leaves open."""
+
+    kind: str
+    seed: int
+
+
+@dataclass(frozen=True)
+class Scene:
+    start: float
+    end: float
+    background: Background
+    things: tuple[Thing, ...]
+
+    def at(self, thing: Thing, time: float) -> tuple[float, float]:
+        """Centre of `thing` at `time`, in units of the shorter edge."""
+        share = (time - self.start) / (self.end - self.start)
+        x0, y0, x1, y1 = thing.path
+        return x0 + (x1 - x0) * share, y0 + (y1 - y0) * share
+
+
+@dataclass(frozen=True)
+class Script:
+    """A whole video: its length in seconds, its shape (width over height) and its scenes in order."""
+
+    duration: float
+    aspect: float
+    scenes: tuple[Scene, ...]
+
+    @property
+    def extent(self) -> tuple[float, float]:
+        """Width and height in units of the shorter edge."""
+        return (self.aspect, 1.0) if self.aspect >= 1 else (1.0, 1 / self.aspect)
+
+    @property
+    def appearances(self) -> list[tuple[int, Thing]]:
+        """Every thing with the index of its scene, in order."""
+        return [(index, thing) for index, scene in enumerate(self.scenes) for thing in scene.things]
+
+
+@dataclass(frozen=True)
+class Cast:
+    """Which looks may be drawn. Long videos keep some shapes and colours rare, so that questions have one
+    answer."""
+
+    shapes: tuple[str, ...] = SHAPES
+    colours: tuple[str, ...] = tuple(COLOURS)
+
+
+def _route(rng: random.Random, action: str, radius: float, extent: tuple[float, float]) -> tuple[float, ...]:
+    width, height = extent
+    margin = radius * 0.9
+    x, y = rng.uniform(margin, width - margin), rng.uniform(margin, height - margin)
+    if action not in DIRECTIONS:
+        return x, y, x, y
+    dx, dy = DIRECTIONS[action]
+    room = (width if dx else height) - 2 * margin
+    length = room * rng.uniform(0.65, 1.0)
+    low = margin + (room - length) * rng.random()
+    ends = (low, low + length) if dx + dy > 0 else (low + length, low)
+    return (ends[0], y, ends[1], y) if dx else (x, ends[0], x, ends[1])
+
+
+def _apart(a: tuple[float, ...], b: tuple[float, ...], distance: float) -> bool:
+    for step in (0.0, 0.25, 0.5, 0.75, 1.0):
+        dx = (a[0] + (a[2] - a[0]) * step) - (b[0] + (b[2] - b[0]) * step)
+        dy = (a[1] + (a[3] - a[1]) * step) - (b[1] + (b[3] - b[1]) * step)
+        if dx * dx + dy * dy < distance * distance:
+            return False
+    return True
+
+
+def make_scene(
+    rng: random.Random,
+    start: float,
+    end: float,
+    extent: tuple[float, float],
+    *,
+    cast: Cast = Cast(),
+    count: int | None = None,
+    first: tuple[str, str] | None = None,
+    backgrounds: tuple[str, ...] = BACKGROUNDS,
+) -> Scene:
+    """Draw one scene of up to `count` things (one to three where it is None) that do not cover each other.
+
+    `first` fixes the (shape, colour) of the first thing. No look is used twice in a scene.
+    """
+    wanted = count or rng.choices((1, 2, 3), (0.45, 0.33, 0.22))[0]
+    things: list[Thing] = []
+    for attempt in range(wanted * 8):
+        if len(things) == wanted:
+            break
+        shape, colour = rng.choice(cast.shapes), rng.choice(cast.colours)
+        if first and not things:
+            shape, colour = first
+        if any(t.shape == shape and t.colour == colour for t in things):
+            continue
+        size = rng.choice(tuple(SIZES)) if attempt < wanted * 4 else "small"
+        action = rng.choices(ACTIONS, (2, 2, 2, 2, 2, 1, 1))[0]
+        radius = rng.uniform(*SIZES[size])
+        path = _route(rng, action, radius, extent)
+        if not all(_apart(path, t.path, (radius + t.radius) * 0.95) for t in things):
+            continue
+        change = start + (end - start) * rng.uniform(0.35, 0.65)
+        things.append(
+            Thing(
+                shape=shape,
+                colour=colour,
+                size=size,
+                action=action,
+                radius=radius,
+                path=(path[0], path[1], path[2], path[3]),
+                start=change if action == "appears" else start,
+                end=change if action == "disappears" else end,
+            )
+        )
+    background = Background(rng.choice(backgrounds), rng.getrandbits(31))
+    return Scene(start, end, background, tuple(things))
+
+
+def make_script(
+    rng: random.Random,
+    *,
+    duration: float,
+    aspect: float = 16 / 9,
+    scene_seconds: tuple[float, float] = (3.0, 8.0),
+    needles: int | None = None,
+    backgrounds: tuple[str, ...] = BACKGROUNDS,
+) -> Script:
+    """Draw a video of `duration` seconds whose scenes last `scene_seconds`.
+
+    Up to a dozen scenes anything goes. Longer videos keep three shapes and three colours rare: they appear
+    only in
+    `needles` scenes (about one in ten where it is None), each with a look of its own, so that a question
+    about one
+    of them has one answer however long the video is.
+    """
+    cuts = [0.0]
+    while cuts[-1] < duration:
+        cuts.append(cuts[-1] + rng.uniform(*scene_seconds))
+    if len(cuts) > 2 and duration - cuts[-2] < scene_seconds[0]:
+        cuts.pop(-2)
+    cuts[-1] = duration
+    spans = list(pairwise(cuts))
+    extent = (aspect, 1.0) if aspect >= 1 else (1.0, 1 / aspect)
+
+    cast, starring = Cast(), {}
+    if len(spans) > 12:
+        shapes, colours = rng.sample(SHAPES, 8), rng.sample(tuple(COLOURS), 8)
+        cast = Cast(tuple(shapes[3:]), tuple(colours[3:]))
+        looks = [(s, c) for s in shapes for c in colours if s in shapes[:3] or c in colours[:3]]
+        # First looks in which the rare shape or colour occurs only once: they carry "what colour is the
+        # star?".
+        alone = [(shapes[0], rng.choice(colours[3:])), (rng.choice(shapes[3:]), colours[0])]
+        rest = [look for look in looks if look[0] != shapes[0] and look[1] != colours[0]]
+        wanted = min(needles or max(6, len(spans) // 10), len(spans) // 2, len(rest) + 2)
+        chosen = (alone + rng.sample(rest, len(rest)))[:wanted]
+        starring = dict(zip(rng.sample(range(len(spans)), wanted), chosen, strict=True))
+
+    scenes = []
+    for index, (start, end) in enumerate(spans):
+        scene = make_scene(
+            rng, start, end, extent, cast=cast, first=starring.get(index), backgrounds=backgrounds
+        )
+        scenes.append(scene)
+    return Script(duration, aspect, tuple(scenes))
+
+
+def shift(script: Script, seconds: float) -> Script:
+    """The same script as if it began `seconds` later: how a piece out of the middle of a long video looks."""
+    scenes = tuple(
+        replace(
+            scene,
+            start=scene.start + seconds,
+            end=scene.end + seconds,
+            things=tuple(replace(t, start=t.start + seconds, end=t.end + seconds) for t in scene.things),
+        )
+        for scene in script.scenes
+    )
+    return Script(script.duration + seconds, script.aspect, scenes)
+
+
+def crop(script: Script, times: Sequence[float]) -> Script:
+    """What of `script` can be seen in frames taken at `times`: scenes and things that are in none of them
+    are left out."""
+    scenes = []
+    for scene in script.scenes:
+        things = tuple(
+            t
+            for t in scene.things
+            if any(max(scene.start, t.start) <= x < min(scene.end, t.end) for x in times)
+        )
+        if things:
+            scenes.append(replace(scene, things=things))
+    return Script(script.duration, script.aspect, tuple(scenes))
