@@ -139,8 +139,8 @@ def counting(
 ) -> Iterator[Callable[[int, int], None]]:
     """Show on stderr, where that is a terminal, how far WHAT has got, for as long as the block runs.
 
-    Yields a function that takes (done, total), counted in UNIT. Until it is called the bar only moves, labelled
-    BEFORE; once all is done it is labelled AFTER. If it is never called, it shows that something goes on.
+    Yields a function that takes (done, total), counted in UNIT. Until it is called the bar only moves,
+    labelled BEFORE; once all is done it is labelled AFTER. Never called, it shows that something goes on.
     """
     console = Console(stderr=True)
     shown = Progress(

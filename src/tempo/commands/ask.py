@@ -67,9 +67,9 @@ def run(args: argparse.Namespace) -> None:
 def _ask(args: argparse.Namespace) -> Answer:
     import tempo
     from tempo.commands.report import with_watching
-    from tempo.terminal import WatchProgress
+    from tempo.terminal import counting
 
-    with WatchProgress() as progress:
+    with counting("watching", "frames", before="loading", after="answering") as progress:
         model = tempo.load(args.model, **given(args, "base", "device", "dtype", "attention"))
         session = model.watch(
             args.video, cache=args.cache, progress=progress, **given(args, "fps", "max_frames")

@@ -35,9 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Convert and say how much was written."""
     from tempo.modeling.saving import convert
-    from tempo.terminal import activity, size
+    from tempo.terminal import counting, size
 
-    with activity(f"writing {args.destination}"):
+    with counting(f"writing {args.destination}"):
         convert(args.source, args.destination, layout=args.layout, **given(args, "base"))
     written = sum(file.stat().st_size for file in args.destination.rglob("*") if file.is_file())
     print(f"{args.destination}: {size(written)} in the {args.layout} layout")

@@ -47,7 +47,7 @@ def with_watching(answer: Answer, session: Session) -> Answer:
 
 
 def print_json(value: dict[str, Any]) -> None:
-    """Print VALUE as JSON on one line. Where stdout cannot encode it, or a path is no valid text, it is escaped."""
+    """Print VALUE as JSON on one line, escaped where stdout cannot encode it."""
     text = json.dumps(value, ensure_ascii=False, allow_nan=False)
     try:
         text.encode(sys.stdout.encoding or "utf-8")
