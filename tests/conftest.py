@@ -2,6 +2,42 @@
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-# Modules beside this one (clips) are imported by name.
+import pytest
+
+# Modules beside this one (clips, reference_cases) are imported by name.
 sys.path.insert(0, str(Path(__file__).parent))
+
+from reference_cases import CASES, REFERENCE
+
+if TYPE_CHECKING:
+    from tempo import Tempo
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "cheap: quick on every reference case, the long ones too")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test that takes `case` runs on every one; those of three minutes are slow unless it is marked cheap."""
+    if "case" in metafunc.fixturenames:
+        cheap = any(metafunc.definition.iter_markers("cheap"))
+        params = [
+            pytest.param(case, id=name, marks=[] if cheap or "three" not in name else pytest.mark.slow)
+            for name, case in CASES.items()
+        ]
+        metafunc.parametrize("case", params)
+
+
+@pytest.fixture(scope="session")
+def reference() -> Path:
+    return REFERENCE
+
+
+@pytest.fixture(scope="session")
+def tiny() -> "Tempo":
+    """The tiny published checkpoint, loaded in float32 on the CPU."""
+    import tempo
+
+    return tempo.load(REFERENCE / "tempo-tiny", device="cpu", dtype="float32")

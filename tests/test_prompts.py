@@ -111,8 +111,11 @@ def test_a_conversation_is_the_chat_format_in_order(prompts):
     before, after = prompts.storyline("And then?", earlier=[("What is first?", "A circle.")])
     whole = prompts.decoder.tokenizer.decode([*before, *after], skip_special_tokens=False)
     assert whole == (
-        "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n<|im_start|>user\n\nWhat is first?<|im_end|>\n"
-        "<|im_start|>assistant\nA circle.<|im_end|>\n<|im_start|>user\nAnd then?<|im_end|>\n<|im_start|>assistant\n"
+        "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n"
+        "<|im_start|>user\n\nWhat is first?<|im_end|>\n"
+        "<|im_start|>assistant\nA circle.<|im_end|>\n"
+        "<|im_start|>user\nAnd then?<|im_end|>\n"
+        "<|im_start|>assistant\n"
     )
     query = prompts.compressor.tokenizer.decode(prompts.question("And then?", earlier=["What is first?"]))
     assert "Context turn 1: What is first?\nContext turn 2: And then?" in query
