@@ -82,10 +82,10 @@ def from_base(
     model = TempoQwenForCausalLM(config)
     model.compressor.vlm.load_state_dict(base.model.state_dict())
     model.model.load_state_dict(base.model.language_model.state_dict())
-    model.tie_weights()  # type: ignore[operator]
+    model.tie_weights()
     with torch.no_grad():
         rows = base.model.language_model.embed_tokens.weight[[yes_id, no_id]]
-        model.compressor.relevance_rows.copy_(rows)
+        model.get_buffer("compressor.relevance_rows").copy_(rows)
     model.generation_config.eos_token_id = eos_id
     return model
 

@@ -64,21 +64,33 @@ def _sighting(script: Script, look: Look) -> list[tuple[int, Thing]]:
 
 
 def _single(rng: random.Random, script: Script, hidden: str) -> tuple[int, Thing, Look] | None:
-    """A thing and a look that fits only it and does not give away its `hidden` attribute; the shortest such
-    look."""
-    appearances = script.appearances
-    for scene, thing in rng.sample(appearances, min(len(appearances), 12)):
-        base = Look(
+    """A thing and a look that fits only it and does not give away its `hidden` attribute.
+
+    Things that shape and colour alone tell apart come first; of the others a dozen are tried with more attributes.
+    """
+
+    def base(thing: Thing) -> Look:
+        return Look(
             shape=None if hidden == "shape" else thing.shape,
             colour=None if hidden == "colour" else thing.colour,
         )
-        more = [base, replace(base, size=thing.size)]
+
+    appearances = script.appearances
+    uses = Counter(base(thing) for _, thing in appearances)
+    plain = [(scene, thing) for scene, thing in appearances if uses[base(thing)] == 1]
+    if plain and rng.random() < 0.75:
+        scene, thing = rng.choice(plain)
+        return scene, thing, base(thing)
+    for scene, thing in rng.sample(appearances, min(len(appearances), 12)):
+        looks = [replace(base(thing), size=thing.size)]
         if thing.moves and hidden != "action":
-            more += [replace(base, action=thing.action), replace(base, size=thing.size, action=thing.action)]
-        fitting = [look for look in more if len(_sighting(script, look)) == 1]
+            looks += [replace(base(thing), action=thing.action), replace(looks[0], action=thing.action)]
+        fitting = [look for look in looks if len(_sighting(script, look)) == 1]
         if fitting:
-            look = fitting[0] if rng.random() < 0.75 else rng.choice(fitting)
-            return scene, thing, look
+            return scene, thing, rng.choice(fitting)
+    if plain:
+        scene, thing = rng.choice(plain)
+        return scene, thing, base(thing)
     return None
 
 

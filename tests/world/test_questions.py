@@ -1,0 +1,121 @@
+"""Answers are found again from the script by brute force, without the code that made them."""
+
+import random
+import re
+
+import pytest
+
+from tempo.world.questions import ask
+from tempo.world.script import Script, make_script
+from tempo.world.vocabulary import COLOURS, DIRECTIONS, SHAPES
+from tempo.world.wording import HELD_OUT, KINDS, TEMPLATES
+
+SIZE_WORDS = {"large": "large", "big": "large", "small": "small", "little": "small", "tiny": "small"}
+
+
+def mentions(text: str) -> list[dict[str, str]]:
+    """The things that TEXT names, read from its words alone."""
+    found = []
+    adjectives, nouns = "|".join([*SIZE_WORDS, *COLOURS]), "|".join([*SHAPES, "thing", "object", "shape"])
+    pattern = rf"\b(?:the|an?)\s+((?:(?:{adjectives})\s+)*)({nouns})\b"
+    for match in re.finditer(pattern, text.lower()):
+        look = {}
+        for word in match[1].split():
+            look["size" if word in SIZE_WORDS else "colour"] = SIZE_WORDS.get(word, word)
+        if match[2] in SHAPES:
+            look["shape"] = match[2]
+        after = text.lower()[match.end() :]
+        motion = re.match(r" (?:that (?:moves|goes)|moving)(?: to the)? (left|right|up|down)", after)
+        if motion:
+            look["action"] = motion[1]
+        if look:
+            found.append(look)
+    return found
+
+
+def matching(script: Script, look: dict[str, str]) -> list[tuple[int, object]]:
+    return [
+        (index, thing)
+        for index, scene in enumerate(script.scenes)
+        for thing in scene.things
+        if all(getattr(thing, key) == value for key, value in look.items())
+    ]
+
+
+@pytest.mark.parametrize("duration", [12, 60, 600])
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_question_has_exactly_the_answer_that_is_given(kind: str, duration: int) -> None:
+    rng = random.Random(f"{kind}{duration}")
+    asked = 0
+    for _ in range(25):
+        script = make_script(rng, duration=duration)
+        question = ask(rng, script, kind=kind)
+        if question is None:
+            continue
+        asked += 1
+        looks = mentions(question.text)
+        assert looks, question.text
+        found = matching(script, looks[0])
+        if kind == "exists":
+            assert question.answer == ("yes" if found else "no"), question.text
+            continue
+        assert len(found) == 1, question.text
+        index, thing = found[0]
+        scene = script.scenes[index]
+        if kind == "first":
+            (other_index, other) = matching(script, looks[1])[0]
+            earlier = thing if index < other_index else other
+            assert question.answer == f"{earlier.colour} {earlier.shape}"
+            continue
+        if kind == "after":
+            follower = script.scenes[index + 1].things[0]
+            expected = f"{follower.colour} {follower.shape}"
+        elif kind == "count":
+            expected = str(len(scene.things))
+        elif kind == "when":
+            expected = f"{thing.start:.1f} seconds"
+        else:
+            expected = {"colour": thing.colour, "shape": thing.shape, "direction": thing.action}[kind]
+        assert question.answer == expected, question.text
+        assert question.evidence == ((thing.start, thing.end),)
+    assert asked >= 8
+
+
+def test_multiple_choice_offers_the_answer_once_and_under_its_letter() -> None:
+    rng = random.Random(1)
+    seen = set()
+    for _ in range(200):
+        script = make_script(rng, duration=60)
+        question = ask(rng, script, kind=rng.choice(KINDS), choice=True)
+        if question is None:
+            continue
+        lines = question.text.split("\n")
+        options = dict(line.split(". ", 1) for line in lines[1:-1])
+        assert list(options) == list("ABCD")[: len(options)]
+        assert len(set(options.values())) == len(options) >= 2
+        assert question.answer in options
+        seen.add(question.answer)
+    assert seen == set("ABCD")
+
+
+def test_directions_that_are_asked_for_are_ones() -> None:
+    rng = random.Random(2)
+    for _ in range(50):
+        question = ask(rng, make_script(rng, duration=30), kind="direction")
+        assert question is None or question.answer in DIRECTIONS
+
+
+def test_held_out_wordings_are_never_trained_on() -> None:
+    for kind in KINDS:
+        assert not set(TEMPLATES[kind]) & set(HELD_OUT[kind])
+
+
+def test_the_same_seed_gives_the_same_video() -> None:
+    assert make_script(random.Random(5), duration=100) == make_script(random.Random(5), duration=100)
+
+
+def test_long_videos_have_things_that_are_unique() -> None:
+    rng = random.Random(6)
+    script = make_script(rng, duration=3600)
+    for kind in ("colour", "shape", "when", "first", "after"):
+        assert ask(rng, script, kind=kind) is not None
