@@ -62,8 +62,7 @@ class Run:
         self.optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.98), fused=True)
         self._base = [group["lr"] for group in self.optimizer.param_groups]
         self.step = 0
-        self._sums: dict[str, float] = {}
-        self._counted = 0
+        self._seen: dict[str, list[float]] = {}
 
     @property
     def steps(self) -> int:
@@ -101,8 +100,7 @@ class Run:
         self.step += 1
         for name, figure in {"loss": value, "norm": norm.item(), **figures}.items():
             if math.isfinite(figure):
-                self._sums[name] = self._sums.get(name, 0.0) + figure
-        self._counted += 1
+                self._seen.setdefault(name, []).append(figure)
         if self.step % self.log_every == 0:
             self._log()
         if time.monotonic() - self._saved > self.save_seconds:
@@ -112,13 +110,13 @@ class Run:
         now = time.monotonic()
         record: dict[str, float] = {
             "step": self.step,
-            "seconds_a_step": round((now - self._logged) / self._counted, 3),
+            "seconds_a_step": round((now - self._logged) / len(self._seen["loss"]), 3),
         }
-        record |= {name: round(total / self._counted, 4) for name, total in self._sums.items()}
+        record |= {name: round(sum(figures) / len(figures), 4) for name, figures in self._seen.items()}
         with (self.folder / "log.jsonl").open("a") as stream:
             stream.write(json.dumps(record) + "\n")
         print(record, flush=True)
-        self._sums, self._counted, self._logged = {}, 0, now
+        self._seen, self._logged = {}, now
 
     def save(self) -> None:
         """Write the checkpoint beside its place and move it there, so that a kill leaves the old one or the

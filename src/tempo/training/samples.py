@@ -78,7 +78,15 @@ def routing_questions(
     seen = crop(script, times.tolist())
     found: list[tuple[Question, bool]] = []
     for index in range(count):
-        source = seen if index % 2 == 0 else rng.choice((script, disguise(rng, script), disguise(rng, seen)))
+        source = seen
+        if index % 2:
+            luck = rng.random()
+            if luck < 0.45:
+                source = make_script(rng, duration=12, aspect=script.aspect)
+            elif luck < 0.85:
+                source = disguise(rng, seen)
+            else:
+                source = script
         question = _question(rng, source, choice=0.3) if source.scenes else None
         if question is not None:
             found.append((question, relevant(script, question, times)))

@@ -2,7 +2,7 @@
 
     python -m tempo.training.tempo --base runs/base/final --out runs/tempo
 
-Clips grow from one segment to a quarter of an hour. The base's own task, Yes or No to the routing prompt,
+Clips grow from one segment to ten minutes. The base's own task, Yes or No to the routing prompt,
 stays in the
 mixture, so that the compressor does not forget what the router reads from it.
 """
@@ -41,11 +41,13 @@ class Stage:
     segments: tuple[int, ...]
     questions: int
     lr: float
+    compressor: bool = True  # whether it learns too, or only the projector and the decoder
 
 
 STAGES = (
-    Stage("short", 700, 32, (1, 2, 2, 3), 6, 1e-3),
-    Stage("minute", 400, 48, (2, 4, 8, 12, 16), 6, 5e-4),
+    Stage("short", 600, 32, (1, 2, 2, 3), 6, 1e-3),
+    Stage("minute", 250, 48, (2, 4, 8, 12, 16), 6, 5e-4),
+    Stage("long", 200, 128, (32, 64, 128), 8, 3e-4, compressor=False),
 )
 
 
@@ -95,8 +97,11 @@ def forward(model: TempoQwenForCausalLM, batch: ClipBatch, wording: Wording) -> 
     truth [2, m]."""
     compressor: Any = model.compressor
     packed = batch.packed
-    visual, deep = vision_features(compressor.vlm.visual, *patches(batch.pairs, model.config.make_geometry()))
-    states = read_packed(compressor.vlm, packed, visual, deep, compressor.compression_tokens[0])
+    with torch.set_grad_enabled(compressor.compression_tokens.requires_grad):
+        visual, deep = vision_features(
+            compressor.vlm.visual, *patches(batch.pairs, model.config.make_geometry())
+        )
+        states = read_packed(compressor.vlm, packed, visual, deep, compressor.compression_tokens[0])
     here = packed.memory_BL >= 0
     asked = packed.labels_BL != IGNORE
     yes, no = compressor.relevance_rows
@@ -132,9 +137,11 @@ def train(args: argparse.Namespace) -> None:
     base = Qwen3VLForConditionalGeneration.from_pretrained(base_folder, dtype=torch.float32)
     model = from_base(base, wording.yes_id, wording.no_id, wording.end_id)
     for number, stage in enumerate(STAGES):
-        fresh = [model.compressor.compression_tokens, *model.projector.parameters()]
+        model.compressor.requires_grad_(stage.compressor)
+        fresh = [*model.projector.parameters()]
+        fresh += [model.compressor.compression_tokens] if stage.compressor else []
         known = {id(p) for p in fresh}
-        others = [p for p in model.parameters() if id(p) not in known]
+        others = [p for p in model.parameters() if id(p) not in known and p.requires_grad]
         groups = [
             {"params": [p for p in others if p.ndim >= 2], "lr": stage.lr, "weight_decay": 0.05},
             {"params": [p for p in others if p.ndim < 2], "lr": stage.lr, "weight_decay": 0.0},

@@ -66,7 +66,8 @@ def _sighting(script: Script, look: Look) -> list[tuple[int, Thing]]:
 def _single(rng: random.Random, script: Script, hidden: str) -> tuple[int, Thing, Look] | None:
     """A thing and a look that fits only it and does not give away its `hidden` attribute.
 
-    Things that shape and colour alone tell apart come first; of the others a dozen are tried with more attributes.
+    Things that shape and colour alone tell apart come first; of the others a dozen are tried with more
+    attributes.
     """
 
     def base(thing: Thing) -> Look:
