@@ -1,11 +1,8 @@
 """`tempo convert` writes folders that load, and loses nothing on the way there and back."""
 
-import pytest
 from safetensors import safe_open
 
-from .conftest import REFERENCE, TINY
-
-pytestmark = pytest.mark.skipif(not TINY.is_dir(), reason="no reference checkpoint")
+from .conftest import TINY
 
 
 def tensors(folder):
@@ -20,7 +17,6 @@ def test_there_and_back(tempo, tmp_path):
     done = tempo("convert", TINY, tmp_path / "own")
     assert (done.returncode, done.stderr) == (0, "")
     assert str(tmp_path / "own") in done.stdout
-    assert not (REFERENCE / "own").exists()
     done = tempo("convert", tmp_path / "own", tmp_path / "back", "--layout", "published")
     assert (done.returncode, done.stderr) == (0, "")
     before, after = tensors(TINY), tensors(tmp_path / "back")

@@ -69,10 +69,9 @@ def _ask(args: argparse.Namespace) -> Answer:
     from tempo.commands.report import with_watching
     from tempo.terminal import counting
 
+    video = tempo.Video.open(args.video)  # first: it is quick, and loading a model for nothing is not
     with counting("watching", "frames", before="loading", after="answering") as progress:
         model = tempo.load(args.model, **given(args, "base", "device", "dtype", "attention"))
-        session = model.watch(
-            args.video, cache=args.cache, progress=progress, **given(args, "fps", "max_frames")
-        )
+        session = model.watch(video, cache=args.cache, progress=progress, **given(args, "fps", "max_frames"))
         options = given(args, "budget", "adaptive", "keep", "max_new_tokens", "temperature")
         return with_watching(session.ask(args.question, **options), session)
