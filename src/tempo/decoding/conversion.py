@@ -8,7 +8,6 @@ from typing import NamedTuple
 import av.video.frame
 import av.video.reformatter
 import numpy as np
-from av.sidedata.sidedata import Type as SideData
 
 from ..frames import Size
 
@@ -23,7 +22,7 @@ class Orientation(NamedTuple):
     @classmethod
     def of(cls, frame: av.video.frame.VideoFrame) -> Orientation:
         """Read the display matrix: stored (x, y) is shown at (a x + c y, b x + d y). Nearest quarter turn."""
-        matrix = frame.side_data.get(SideData.DISPLAYMATRIX)
+        matrix = frame.side_data.get("DISPLAYMATRIX")
         if matrix is None:
             return cls()
         a, b, _, c, d, *_ = struct.unpack("=9i", bytes(matrix))

@@ -24,7 +24,8 @@ HIGHEST_RATE = 1000.0  # frames per second; what claims more is a clock, not a r
 USUAL_RATE = 25.0  # frames per second, where neither the file nor its times tell
 CUT_OFF = 1.0  # seconds without frames at the end, at least, that count as missing
 PLANNABLE_FORMATS = frozenset({"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"})
-PLANNABLE_CODECS = frozenset({"h264", "hevc", "vp9", "av1", "mjpeg", "prores"})
+PLANNABLE_CODECS = frozenset({"h264", "hevc", "vp9", "av1", "libdav1d", "mjpeg", "prores"})
+SKIPPING_CODECS = frozenset({"h264", "hevc"})  # can be told packet by packet to leave out unreferenced frames
 
 
 class VideoFile:
@@ -40,6 +41,7 @@ class VideoFile:
         interval: seconds between frames on average.
         frame_count: told by the file, or estimated from its length and rate.
         plannable: whether the packets' times can be relied on and every packet shows one frame.
+        can_skip: whether the decoder can leave out frames that no other refers to.
         ticks_per_frame: length of a frame on the file's clock.
         bytes_per_tick: of the whole file, on average.
     """
@@ -57,6 +59,9 @@ class VideoFile:
             self._tick = stream.time_base or first.time_base or Fraction(1, 1000)
             self._origin = _origin(container, stream)
             self.first_pts = first.pts or 0
+            if container.format.name == "avi" and stream.start_time is not None:
+                # AVI has no presentation times; what is made up for it runs late by the decoder's delay.
+                self._origin += (self.first_pts - stream.start_time) * self._tick
             self.rate = _rate(stream)
             self.size: Size = upright_size(first)
             self.plannable = (
@@ -64,6 +69,7 @@ class VideoFile:
                 and container.format.name in PLANNABLE_FORMATS
                 and stream.codec_context.name in PLANNABLE_CODECS
             )
+            self.can_skip = stream.codec_context.name in SKIPPING_CODECS
             told_end = _end(container, stream)
             size_in_bytes = max(0, container.size)
             self.frame_count: int | None = stream.frames or None

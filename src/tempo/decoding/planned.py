@@ -120,7 +120,7 @@ class Planned:
             if not packet.is_discard and pts >= self._begin:
                 self._unseen.append((pts, packet.duration or self._file.ticks_per_frame))
                 self._unseen.sort()
-        else:
+        elif self._file.can_skip:
             context.skip_frame = "DEFAULT" if moment is not None else "NONREF"
         try:
             frames = context.decode(packet)

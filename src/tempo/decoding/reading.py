@@ -85,23 +85,35 @@ class Seeker:
         self._reader, self._limits = reader, limits
         self._far = SEEK_BYTES / max(1.0, file.bytes_per_tick)  # ticks worth a seek
         self._tried = -1
+        self._key: int | None = None  # pts of the latest keyframe that was read
+        self._last: tuple[int | None, int] | None = None  # pts and size of the latest packet that was read
 
     def next(self, planner: Planner[av.packet.Packet]) -> av.packet.Packet | None:
         """The next packet that the planner should see."""
-        moment, newest = planner.moment, planner.newest
-        limit = self._limits[moment]
-        here = newest if newest is not None else self._limits[0]
-        if limit - here <= self._far or moment == self._tried:
-            return self._reader.read()
-        self._tried = moment
+        packet = self._jump(planner) if self._worth_it(planner) else self._reader.read()
+        if packet is not None:
+            self._last = (packet.pts, packet.size)
+            if packet.is_keyframe:
+                self._key = packet.pts
+        return packet
+
+    def _worth_it(self, planner: Planner[av.packet.Packet]) -> bool:
+        here = planner.newest if planner.newest is not None else self._limits[0]
+        return self._limits[planner.moment] - here > self._far and planner.moment != self._tried
+
+    def _jump(self, planner: Planner[av.packet.Packet]) -> av.packet.Packet | None:
+        self._tried = planner.moment
+        limit = self._limits[planner.moment]
         packet = self._reader.seek(limit)
-        if packet is None or packet.pts is None or packet.dts is None or packet.pts > limit:
+        if packet is None or packet.pts is None or packet.pts > limit:
             raise JumpError
-        if newest is None or packet.dts > newest:
+        if self._key is None or packet.pts > self._key:
             planner.restart()
             return packet
         # There is no keyframe in between: read on from where we were, and expect groups of this length.
         self._far = max(self._far, 2 * (limit - packet.pts))
-        while packet is not None and (packet.dts is None or packet.dts <= newest):
+        while (packet.pts, packet.size) != self._last:
             packet = self._reader.read()
-        return packet
+            if packet is None:
+                raise JumpError
+        return self._reader.read()

@@ -72,6 +72,7 @@ def pick(
         except UnplannableError:
             planned = False
         except JumpError:
-            jumps = False
+            # Without jumps a frame can only be missing where the plan was wrong.
+            jumps, planned = False, jumps
         except DamageError:
             careful = True
