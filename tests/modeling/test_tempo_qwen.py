@@ -1,0 +1,36 @@
+"""The whole plain way against the recorded runs: one pass of everything."""
+
+import torch
+
+from tempo.allocation import adaptive
+from tempo.preprocess import patches
+
+
+@torch.inference_mode()
+def test_reference_memory_storyline_and_answer(case, tiny):
+    model, prompts, t = tiny.model, tiny.prompts, case.tensors
+    question = torch.tensor([prompts.question(case.query)])
+    relevance, memory, stamps = [], [], []
+    for index, frames in enumerate(case.segments()):
+        pixels_SPC, grid = patches(frames[None], tiny.geometry, kind=case.kind)
+        times = [(8 * index + 2 * pair + 0.5) / case.fps for pair in range(grid[0])]
+        prompt = prompts.segment(times, tokens=grid[1] * grid[2] // 4, kind=case.kind)
+        relevance_S, memory_SMD = model.compressor(
+            pixels_SPC, grid, torch.tensor([prompt.ids]), prompt.spans, question
+        )
+        relevance.append(relevance_S)
+        memory.append(memory_SMD)
+        stamps.append(prompts.timestamp((8 * index + 4) / case.fps) if case.kind == "video" else [])
+    torch.testing.assert_close(torch.cat(memory), t["memory_tokens"], atol=1e-4, rtol=0)
+    if "relevance" in t:
+        torch.testing.assert_close(torch.cat(relevance), t["relevance"], atol=1e-5, rtol=0)
+    counts = [32] * len(stamps)
+    if "allocation" in t:
+        counts = adaptive(torch.cat(relevance).tolist(), budget=case.budget, k_min=4, k_max=32)
+        assert counts == t["allocation"].tolist()
+    before, after = prompts.storyline(case.query)
+    moments = [(stamp, tokens[0, :k]) for stamp, tokens, k in zip(stamps, memory, counts, strict=True)]
+    storyline_NH = model.storyline(before, moments, after)
+    torch.testing.assert_close(storyline_NH, t["decoder_inputs_embeds"], atol=1e-5, rtol=0)
+    ids = model.generate(inputs_embeds=storyline_NH[None], max_new_tokens=24, do_sample=False)
+    assert ids[0].tolist() == t["generated_ids"].tolist()
