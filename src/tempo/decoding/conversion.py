@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import av.video.frame
 import av.video.reformatter
@@ -22,7 +22,7 @@ class Orientation(NamedTuple):
     @classmethod
     def of(cls, frame: av.video.frame.VideoFrame) -> Orientation:
         """Read the display matrix: stored (x, y) is shown at (a x + c y, b x + d y). Nearest quarter turn."""
-        matrix = frame.side_data.get("DISPLAYMATRIX")
+        matrix: Any = frame.side_data.get("DISPLAYMATRIX")
         if matrix is None:
             return cls()
         a, b, _, c, d, *_ = struct.unpack("=9i", bytes(matrix))

@@ -25,6 +25,7 @@ USUAL_RATE = 25.0  # frames per second, where neither the file nor its times tel
 CUT_OFF = 1.0  # seconds without frames at the end, at least, that count as missing
 PLANNABLE_FORMATS = frozenset({"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"})
 PLANNABLE_CODECS = frozenset({"h264", "hevc", "vp9", "av1", "libdav1d", "mjpeg", "prores"})
+LEAPING_FORMATS = frozenset({"matroska,webm"})
 SKIPPING_CODECS = frozenset({"h264", "hevc"})  # can be told packet by packet to leave out unreferenced frames
 
 
@@ -41,6 +42,7 @@ class VideoFile:
         interval: seconds between frames on average.
         frame_count: told by the file, or estimated from its length and rate.
         plannable: whether the packets' times can be relied on and every packet shows one frame.
+        leaps: whether the container passes over damage without a word.
         can_skip: whether the decoder can leave out frames that no other refers to.
         ticks_per_frame: length of a frame on the file's clock.
         bytes_per_tick: of the whole file, on average.
@@ -69,6 +71,7 @@ class VideoFile:
                 and container.format.name in PLANNABLE_FORMATS
                 and stream.codec_context.name in PLANNABLE_CODECS
             )
+            self.leaps = container.format.name in LEAPING_FORMATS
             self.can_skip = stream.codec_context.name in SKIPPING_CODECS
             told_end = _end(container, stream)
             size_in_bytes = max(0, container.size)

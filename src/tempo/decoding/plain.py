@@ -89,8 +89,11 @@ class Plain:
                 context.thread_count = 1
             reader = Reader(self._file, container, stream, forgiving=self._careful)
             packet: Packet | None
+            resumed: set[int | None] = set()  # pts of packets behind something that the container passed over
             while not self._stop.is_set():
                 packet = reader.read()
+                if reader.leapt and packet is not None:
+                    resumed.add(packet.pts)
                 try:
                     frames = context.decode(packet)
                 except av.error.FFmpegError as error:
@@ -98,6 +101,8 @@ class Plain:
                         raise DamageError from error
                     frames, self._gap = [], True
                 for frame in frames:
+                    if frame.pts in resumed:
+                        self._gap = True
                     if not frame.is_corrupt:
                         yield frame
                     elif not self._careful:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from bisect import bisect_right
+from bisect import bisect_right, insort
 from collections.abc import Iterable, Iterator
 
 import av.error
@@ -19,6 +19,9 @@ from .files import VideoFile
 from .planning import Planner, UnplannableError
 from .reading import DamageError, JumpError, Reader, Seeker
 from .shown import Shown
+
+HOLE = 2  # frames' time without a packet that counts as missing where the container passed over something
+MOST_DELAYED = 64  # frames that a decoder may hold back
 
 
 class Planned:
@@ -47,6 +50,7 @@ class Planned:
         self._planner: Planner[Packet] = Planner(limits, first=first, jumps=jumps)
         self._limits = limits
         self._due: dict[int, list[int]] = {}  # pts of frames on their way through the decoder → moments
+        self._holes: list[tuple[int, int]] = []  # careful: from pts to pts, where packets are missing
         self._unseen: list[
             tuple[int, int]
         ] = []  # careful: (pts, duration) of packets sent, frame not seen yet
@@ -74,6 +78,8 @@ class Planned:
                 self._planner.end(keep=self._reached(last_end))
             else:
                 shown = not packet.is_discard
+                if reader.leapt:
+                    self._note_hole(last_end, packet.pts)
                 self._planner.add(
                     packet,
                     pts=packet.pts,
@@ -110,16 +116,30 @@ class Planned:
         self._losses.add(end, self._file.end)
         return bisect_right(self._times, end)
 
+    def _note_hole(self, end: int, resumed: int | None) -> None:
+        """The container passed over something; see whether frames are missing between `end` and `resumed`."""
+        if resumed is not None and resumed - end > HOLE * self._file.ticks_per_frame:
+            if not self._careful:
+                raise DamageError
+            self._holes.append((end, resumed))
+            self._losses.add(self._file.seconds(end), self._file.seconds(resumed))
+
+    def _expect(self, pts: int, moment: int) -> None:
+        """A frame in the decoder, or on its way there, is to be shown at `moment`."""
+        if not any(end <= self._limits[moment] < resumed for end, resumed in self._holes):
+            self._due.setdefault(pts, []).append(moment)
+
     def _decode(self, context: VideoCodecContext, packet: Packet, moment: int | None) -> Iterator[Picked]:
         pts = packet.pts
         assert pts is not None
         if moment is not None:
-            self._due.setdefault(pts, []).append(moment)
+            self._expect(pts, moment)
         if self._careful:
             # What leads up to the first keyframe refers to frames before it and cannot come out.
             if not packet.is_discard and pts >= self._begin:
-                self._unseen.append((pts, packet.duration or self._file.ticks_per_frame))
-                self._unseen.sort()
+                insort(self._unseen, (pts, packet.duration or self._file.ticks_per_frame))
+                if len(self._unseen) > MOST_DELAYED:
+                    self._write_off(before=self._unseen[1][0])
         elif self._file.can_skip:
             context.skip_frame = "DEFAULT" if moment is not None else "NONREF"
         try:
@@ -144,10 +164,10 @@ class Planned:
 
     def _again(self, pts: int, moment: int | None) -> Iterator[Picked]:
         assert moment is not None
+        self._expect(pts, moment)
         if pts == self._shown.pts:
-            yield self._shown.at(moment)
-        else:
-            self._due.setdefault(pts, []).append(moment)
+            for waiting in self._due.pop(pts, ()):
+                yield self._shown.at(waiting)
 
     def _take(self, frames: Iterable[VideoFrame]) -> Iterator[Picked]:
         for frame in frames:
@@ -168,14 +188,18 @@ class Planned:
             for moment in moments:
                 yield self._shown.at(moment)
 
+    def _write_off(self, *, before: int | None) -> None:
+        """Count as lost what has been sent and will not come out any more."""
+        while self._unseen and (before is None or self._unseen[0][0] < before):
+            pts, duration = self._unseen.pop(0)
+            self._losses.add(self._file.seconds(pts), self._file.seconds(pts + duration))
+
     def _missing(self, *, before: int | None) -> Iterator[Picked]:
         """See to the frames that ought to have come out by now and have not."""
         missing = sorted(pts for pts in self._due if before is None or pts < before)
         if missing and not self._careful:
             raise JumpError
-        while self._unseen and (before is None or self._unseen[0][0] < before):
-            pts, duration = self._unseen.pop(0)
-            self._losses.add(self._file.seconds(pts), self._file.seconds(pts + duration))
+        self._write_off(before=before)
         if self._unseen and self._unseen[0][0] == before:
             self._unseen.pop(0)
         for pts in missing:

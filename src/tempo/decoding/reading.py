@@ -13,6 +13,7 @@ from .files import VideoFile
 from .planning import Planner
 
 SEEK_BYTES = 8 << 20  # more than this is jumped over rather than read and thrown away
+FRAMING = 4096  # bytes between packets that are no more than the container's own
 FAILED_READS = 100  # in a row, after which the rest of a damaged file is given up
 
 
@@ -25,7 +26,11 @@ class JumpError(Exception):
 
 
 class Reader:
-    """The packets of one stream in the order of decoding. A context manager; closes what it opens itself."""
+    """The packets of one stream in the order of decoding. A context manager; closes what it opens itself.
+
+    Attributes:
+        leapt: whether the container skipped over bytes that it could not read, just before the latest packet.
+    """
 
     def __init__(
         self,
@@ -37,9 +42,16 @@ class Reader:
     ) -> None:
         self._file, self._forgiving = file, forgiving
         self._container, self._stream = container, stream
-        self._packets = container.demux(stream)
         self._own = contextlib.ExitStack()
         self._apart = False
+        self._begin()
+
+    def _begin(self) -> None:
+        # Where every byte has to be accounted for, the packets of other streams have to be seen too.
+        streams = () if self._file.leaps else (self._stream,)
+        self._packets = self._container.demux(*streams)
+        self._through: int | None = None  # position in the file up to which packets have been read
+        self.leapt = False
 
     def __enter__(self) -> Reader:
         return self
@@ -49,7 +61,9 @@ class Reader:
 
     def read(self) -> av.packet.Packet | None:
         """The next packet, None at the end. Raises DamageError unless forgiving."""
-        for _ in range(FAILED_READS):
+        self.leapt = False
+        failures = 0
+        while failures < FAILED_READS:
             try:
                 packet = next(self._packets)
             except StopIteration:
@@ -57,10 +71,23 @@ class Reader:
             except av.error.FFmpegError as error:
                 if not self._forgiving:
                     raise DamageError from error
-                self._packets = self._container.demux(self._stream)
+                failures += 1
+                self._begin()
+                self.leapt = True
                 continue
-            return packet if packet.size else None
+            if packet.size:
+                self._account_for(packet)
+                if packet.stream_index == self._stream.index:
+                    return packet
+            elif packet.pts is None and packet.dts is None:
+                return None  # what demuxing ends with; other empty packets stand for a frame that stays
         return None
+
+    def _account_for(self, packet: av.packet.Packet) -> None:
+        if packet.pos is not None and packet.pos >= 0:
+            if self._through is not None and packet.pos > self._through + FRAMING:
+                self.leapt = True
+            self._through = max(packet.pos, self._through or 0) + packet.size
 
     def seek(self, pts: int) -> av.packet.Packet | None:
         """The keyframe at or before `pts`, as far as the container knows; None if it has lost its way."""
@@ -73,7 +100,7 @@ class Reader:
             self._container.seek(pts, stream=self._stream, backward=True)
         except av.error.FFmpegError:
             return None
-        self._packets = self._container.demux(self._stream)
+        self._begin()
         packet = self.read()
         return packet if packet is not None and packet.is_keyframe else None
 
