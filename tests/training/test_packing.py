@@ -87,6 +87,8 @@ def test_batches_are_the_same_for_the_same_seed(wording: Wording) -> None:
         return SegmentBatches(wording, steps=9, batch=2, seed=seed, routings=2, questions=1)[3]
 
     one, same, other = make(1), make(1), make(2)
+    assert one.packed is not None
+    assert same.packed is not None
     assert torch.equal(one.packed.ids_BL, same.packed.ids_BL)
     assert (one.frames == same.frames).all()
     assert one.frames.shape != other.frames.shape or not (one.frames == other.frames).all()

@@ -4,29 +4,50 @@
 
 The vision tower first learns what covers each of its cells (minutes); then tower and language model together
 learn to
-describe a segment, to answer questions about it, and to say Yes or No to the routing prompt, all at once.
+describe a segment, to answer questions about it, and to say Yes or No to the routing prompt, all at once;
+last, both
+tasks together.
 """
 
 from __future__ import annotations
 
 import argparse
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.utils.data import DataLoader
-from transformers import PreTrainedTokenizerBase, Qwen3VLForConditionalGeneration
+from transformers import AutoTokenizer, Qwen3VLForConditionalGeneration
 
 from tempo.modeling.qwen3_vl import vision_features
 from tempo.preprocess import Geometry, patches
 from tempo.training.cells import CellHead
+from tempo.training.loader import ahead
 from tempo.training.nano import GEOMETRY, SYSTEM_PROMPT, base_config, build_tokenizer
 from tempo.training.packing import IGNORE, Packed, Wording, read_packed
 from tempo.training.run import Run, Schedule, parameter_groups
 from tempo.training.samples import SegmentBatch, SegmentBatches
 
-VISION_STEPS = 600
+
+@dataclass(frozen=True)
+class Leg:
+    """A part of the run: how many segments with text and how many without make a step, and how fast it
+    learns."""
+
+    name: str
+    steps: int
+    batch: int
+    extra: int
+    lr: float
+
+
+LEGS = (
+    Leg("vision", 440, 0, 64, 2e-3),
+    Leg("language", 600, 32, 0, 1e-3),
+    Leg("joint", 200, 32, 64, 6e-4),
+)
 # How much a routing answer, one token, counts beside a token of a description.
 ROUTING_WEIGHT = 3.0
 
@@ -48,67 +69,54 @@ def answer_losses(
     }
 
 
-def batches(
-    wording: Wording, *, seed: int, start: int, steps: int, batch: int, routings: int, questions: int
-) -> DataLoader[SegmentBatch]:
-    """Batches `start` … `steps` of the seed, made ahead by one worker."""
-    data = SegmentBatches(
-        wording, steps=steps, batch=batch, seed=seed, routings=routings, questions=questions
-    )
-    return DataLoader(
-        data,
-        batch_size=None,
-        sampler=range(start, steps),
-        num_workers=1,
-        prefetch_factor=3,
-        multiprocessing_context="fork",
-    )
+class Student(nn.Module):
+    """The base in training, with the heads that its vision tower starts with and that are thrown away."""
+
+    def __init__(self, model: Qwen3VLForConditionalGeneration, wording: Wording) -> None:
+        super().__init__()
+        self.model: Any = model
+        self.wording = wording
+        width = model.config.text_config.hidden_size
+        self.heads = nn.ModuleList([CellHead(width), CellHead(width)])
+        self.geometry = Geometry.from_dict({"patch_size": 8, **GEOMETRY})
+
+    def forward(self, sample: SegmentBatch, *, cells: bool) -> tuple[Tensor, dict[str, float]]:
+        """The loss of one batch, and figures for the log."""
+        vlm = self.model.model
+        visual, deep = vision_features(vlm.visual, *patches(sample.frames, self.geometry))
+        loss = torch.zeros(())
+        figures: dict[str, float] = {}
+        if sample.packed is not None:
+            rows = len(sample.packed.ids_BL)
+            states = read_packed(vlm, sample.packed, visual[:rows], [features[:rows] for features in deep])
+            loss, figures = answer_losses(states, self.model.lm_head.weight, sample.packed, self.wording)
+        if cells:
+            final, right = self.heads[0](visual.flatten(0, 1), sample.cells)
+            early, _ = self.heads[1](deep[0].flatten(0, 1), sample.cells)
+            loss = loss + final + 0.5 * early
+            figures |= dict(zip(("shape", "colour", "size", "motion"), right.tolist(), strict=True))
+        return loss, figures
 
 
 def train(args: argparse.Namespace) -> None:
     out = Path(args.out)
     torch.manual_seed(args.seed)
-    tokenizer: PreTrainedTokenizerBase = build_tokenizer()
+    if not (out / "tokenizer").exists():
+        build_tokenizer().save_pretrained(out / "tokenizer")
+    tokenizer = AutoTokenizer.from_pretrained(out / "tokenizer")
     wording = Wording(tokenizer, SYSTEM_PROMPT)
     model = Qwen3VLForConditionalGeneration(base_config(tokenizer))
-    geometry = Geometry.from_dict({"patch_size": 8, **GEOMETRY})
-    head = CellHead(model.config.text_config.hidden_size)
-    deep_head = CellHead(model.config.text_config.hidden_size)
-
-    tower = nn.ModuleList([model.model.visual, head, deep_head])
-    with Run(
-        out / "vision", tower, parameter_groups(tower, 2e-3, decay=0.05), Schedule(args.vision_steps, 60)
-    ) as run:
-        loader = batches(
-            wording, seed=args.seed, start=run.step, steps=run.steps, batch=64, routings=0, questions=0
-        )
-        for sample in loader:
-            with torch.autocast("cpu", torch.bfloat16):
-                visual, deep = vision_features(model.model.visual, *patches(sample.frames, geometry))
-                loss, right = head(visual.flatten(0, 1), sample.cells)
-                deep_loss, _ = deep_head(deep[0].flatten(0, 1), sample.cells)
-            shape, colour, size, motion = right.tolist()
-            run.update(
-                loss + 0.5 * deep_loss, {"shape": shape, "colour": colour, "size": size, "motion": motion}
+    student = Student(model, wording)
+    for number, leg in enumerate(LEGS):
+        groups = parameter_groups(student, leg.lr, decay=0.05)
+        with Run(out / leg.name, student, groups, Schedule(leg.steps, 60)) as run:
+            data = SegmentBatches(
+                wording, steps=leg.steps, seed=args.seed + number, batch=leg.batch, extra=leg.extra
             )
-
-    groups = parameter_groups(model, args.lr, decay=0.05)
-    with Run(out / "language", model, groups, Schedule(args.steps, 300)) as run:
-        loader = batches(
-            wording,
-            seed=args.seed + 1,
-            start=run.step,
-            steps=run.steps,
-            batch=args.batch,
-            routings=4,
-            questions=2,
-        )
-        for sample in loader:
-            with torch.autocast("cpu", torch.bfloat16):
-                visual, deep = vision_features(model.model.visual, *patches(sample.frames, geometry))
-                states = read_packed(model.model, sample.packed, visual, deep)
-                loss, seen = answer_losses(states, model.lm_head.weight, sample.packed, wording)
-            run.update(loss, seen)
+            for sample in ahead(data, run.step):
+                with torch.autocast("cpu", torch.bfloat16):
+                    loss, figures = student(sample, cells=leg.extra > 0)
+                run.update(loss, figures)
     model.save_pretrained(out / "final")
     tokenizer.save_pretrained(out / "final")
 
@@ -118,10 +126,6 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--out", required=True, help="folder of the run: logs, checkpoints, final weights")
-    parser.add_argument("--vision-steps", type=int, default=VISION_STEPS)
-    parser.add_argument("--steps", type=int, default=6000)
-    parser.add_argument("--batch", type=int, default=32, help="segments a step")
-    parser.add_argument("--lr", type=float, default=1e-3)
     parser.add_argument("--seed", type=int, default=1)
     train(parser.parse_args())
 

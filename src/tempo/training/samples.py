@@ -24,7 +24,7 @@ from tempo.world.wording import KINDS
 @dataclass(frozen=True)
 class SegmentBatch:
     frames: np.ndarray  # uint8 [B, 8, H, W, 3]
-    packed: Packed
+    packed: Packed | None  # of the first segments; None where nothing but their cells is learnt
     # int64 [B·T·V, 4]: shape, colour, size, motion of what covers each visual token; 0 for nothing
     cells: Tensor
 
@@ -118,21 +118,26 @@ def _moves_visibly(seen: Script, question: Question, times: np.ndarray) -> bool:
 
 
 class SegmentBatches(Dataset[SegmentBatch]):
-    """Batch number i, always the same for the same seed: what makes a run resumable to the sample."""
+    """Batch number i, always the same for the same seed: what makes a run resumable to the sample.
+
+    Args:
+        batch: segments with text: a description, `routings` routing questions and `questions` direct ones.
+        extra: segments without.
+    """
 
     def __init__(
         self,
         wording: Wording,
         *,
         steps: int,
-        batch: int,
         seed: int,
-        routings: int,
-        questions: int,
-        held_out: bool = False,
+        batch: int,
+        extra: int = 0,
+        routings: int = 4,
+        questions: int = 2,
     ) -> None:
-        self.wording, self.steps, self.batch, self.seed = wording, steps, batch, seed
-        self.routings, self.questions, self.held_out = routings, questions, held_out
+        self.wording, self.steps, self.seed = wording, steps, seed
+        self.batch, self.extra, self.routings, self.questions = batch, extra, routings, questions
 
     def __len__(self) -> int:
         return self.steps
@@ -143,14 +148,16 @@ class SegmentBatches(Dataset[SegmentBatch]):
         size = FRAME_SIZES[aspect]
         tokens = (size[0] // CELL) * (size[1] // CELL)
         frames, rows, cells = [], [], []
-        for _ in range(self.batch):
+        for number in range(self.batch + self.extra):
             script = make_script(rng, duration=rng.uniform(6, 16), aspect=aspect)
             times = segment_times(rng, script.duration)
             if rng.random() < 0.75:
                 later = 10 ** rng.uniform(0.5, 3.56)
                 script, times = shift(script, later), times + later
-            frames.append(render(script, times, size, held_out=self.held_out))
+            frames.append(render(script, times, size))
             cells.append(cell_labels(script, times, size))
+            if number >= self.batch:
+                continue
             row = Row(self.wording.prefix(((times[::2] + times[1::2]) / 2).tolist(), tokens))
             row.branches.append(self.wording.asking(DESCRIBE_PROMPT, describe(script, times)))
             for question, truth in routing_questions(rng, script, times, self.routings):
@@ -158,5 +165,5 @@ class SegmentBatches(Dataset[SegmentBatch]):
             for question in direct_questions(rng, script, times, self.questions):
                 row.branches.append(self.wording.asking(question.text, question.answer))
             rows.append(row)
-        packed = pack(rows, self.wording, (size[1] // CELL, size[0] // CELL))
+        packed = pack(rows, self.wording, (size[1] // CELL, size[0] // CELL)) if rows else None
         return SegmentBatch(np.stack(frames), packed, torch.from_numpy(np.stack(cells)).view(-1, 4))

@@ -18,7 +18,6 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from torch.utils.data import DataLoader
 from transformers import AutoTokenizer, Qwen3VLForConditionalGeneration
 
 from tempo.modeling import TempoQwenConfig, TempoQwenForCausalLM
@@ -26,6 +25,7 @@ from tempo.modeling.qwen3_vl import vision_features
 from tempo.modeling.saving import save_model
 from tempo.preprocess import patches
 from tempo.training.clips import ClipBatch, ClipBatches
+from tempo.training.loader import ahead
 from tempo.training.nano import GEOMETRY, MEMORY_TOKENS, SYSTEM_PROMPT
 from tempo.training.packing import IGNORE, Wording, read_packed
 from tempo.training.run import Run, Schedule
@@ -156,15 +156,7 @@ def train(args: argparse.Namespace) -> None:
             questions=stage.questions,
         )
         with Run(out / stage.name, model, groups, Schedule(stage.steps, 60)) as run:
-            loader: DataLoader[ClipBatch] = DataLoader(
-                data,
-                batch_size=None,
-                sampler=range(run.step, run.steps),
-                num_workers=1,
-                prefetch_factor=3,
-                multiprocessing_context="fork",
-            )
-            for batch in loader:
+            for batch in ahead(data, run.step):
                 with torch.autocast("cpu", torch.bfloat16):
                     logits, labels, routing = forward(model, batch, wording)
                 answering = F.cross_entropy(logits, labels)
