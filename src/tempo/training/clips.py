@@ -94,7 +94,7 @@ def make_clip(
     questions: int,
     aspect: float,
     describing: bool,
-    choice: float = 0.35,
+    choice: float = 0.3,
 ) -> Clip:
     """A clip of about `segments` segments (the last may be short) with up to `questions` questions."""
     fps = 2.0 if rng.random() < 0.6 else rng.uniform(1.5, 2.2)

@@ -45,9 +45,9 @@ class Stage:
 
 
 STAGES = (
-    Stage("short", 600, 32, (1, 2, 2, 3), 6, 1e-3),
-    Stage("minute", 250, 48, (2, 4, 8, 12, 16), 6, 5e-4),
-    Stage("long", 200, 128, (32, 64, 128), 8, 3e-4, compressor=False),
+    Stage("short", 400, 32, (1, 2, 2, 3), 6, 1e-3),
+    Stage("minute", 130, 48, (2, 4, 8, 12, 16), 6, 5e-4),
+    Stage("long", 90, 128, (32, 64, 128), 8, 3e-4, compressor=False),
 )
 
 
@@ -66,6 +66,7 @@ def nano_config(base: Qwen3VLForConditionalGeneration) -> TempoQwenConfig:
         rope_parameters={"rope_type": "default", "rope_theta": text.rope_parameters["rope_theta"]},
         tie_word_embeddings=True,
         num_compression_tokens=MEMORY_TOKENS,
+        mm_vision_tower_aux_list=["nano-base"],
         mm_projector_type="mlp2x_gelu",
         min_tokens=1,
         visual_token_budget=8192 * MEMORY_TOKENS // 128,
@@ -155,7 +156,7 @@ def train(args: argparse.Namespace) -> None:
             segments=stage.segments,
             questions=stage.questions,
         )
-        with Run(out / stage.name, model, groups, Schedule(stage.steps, 60)) as run:
+        with Run(out / stage.name, model, groups, Schedule(stage.steps, 30)) as run:
             for batch in ahead(data, run.step):
                 with torch.autocast("cpu", torch.bfloat16):
                     logits, labels, routing = forward(model, batch, wording)
