@@ -2,7 +2,7 @@
 
     python -m tempo.training.ship --base runs/base/final --model runs/tempo/long-weights
 
-The embedded model is in tempo's own layout, which needs no base; the base goes beside it, so that the embedded
+The embedded model is in the layout that needs no base; the base goes beside it, so that the embedded
 model can be converted to the published layout and trained again from its start.
 """
 
