@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from tempo.errors import TempoError, UsageError
+from tempo.registration import register_with_transformers
 from tempo.version import __version__
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ __all__ = [
     "__version__",
     "load",
 ]
+
+register_with_transformers()
 
 
 def __getattr__(name: str) -> Any:
