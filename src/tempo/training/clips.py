@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from tempo.training.cells import CELL
+from tempo.training.cells import CELL, cell_labels
 from tempo.training.nano import DESCRIBE_PROMPT, FRAME_SIZES, MEMORY_TOKENS
 from tempo.training.packing import IGNORE, Packed, Row, Wording, pack
 from tempo.training.samples import relevant
@@ -39,6 +39,7 @@ class Clip:
     frames: list[np.ndarray]  # one uint8 [2n, H, W, 3] a segment
     times: list[np.ndarray]  # seconds of those frames
     window: float  # seconds of a full segment
+    cells: np.ndarray  # what covers each visual token of each frame pair
     asked: list[Asked]
 
 
@@ -53,6 +54,7 @@ class ClipBatch:
     memory_NL: Tensor  # bool: where memory tokens go, row by row …
     order: Tensor  # … and which of the compressor's, in the order in which `packed` holds them
     kinds: list[str]
+    cells: Tensor  # int64 [P·V, 4], see cells.cell_labels
 
 
 def kept(rng: random.Random, shown: bool) -> int:
@@ -118,7 +120,8 @@ def make_clip(
         found = _ask(rng, script, times, window, choice)
         if found:
             asked.append(found)
-    return Clip(np.split(frames, cuts), times, window, asked)
+    cells = cell_labels(script, stamps, FRAME_SIZES[aspect])
+    return Clip(np.split(frames, cuts), times, window, cells, asked)
 
 
 def collate(rng: random.Random, clips: list[Clip], wording: Wording) -> ClipBatch:
@@ -168,9 +171,15 @@ def collate(rng: random.Random, clips: list[Clip], wording: Wording) -> ClipBatc
         labels_NL[n, : len(ids)] = torch.tensor(labels)
         memory_NL[n, : len(ids)] = torch.tensor(slots)
     frames = np.concatenate([segment for clip in clips for segment in clip.frames])
-    pairs = frames.reshape(-1, 2, height, width, 3)
     return ClipBatch(
-        pairs, pack(rows, wording, grid), ids_NL, labels_NL, memory_NL, torch.tensor(order), kinds
+        pairs=frames.reshape(-1, 2, height, width, 3),
+        packed=pack(rows, wording, grid),
+        ids_NL=ids_NL,
+        labels_NL=labels_NL,
+        memory_NL=memory_NL,
+        order=torch.tensor(order),
+        kinds=kinds,
+        cells=torch.from_numpy(np.concatenate([clip.cells for clip in clips])).view(-1, 4),
     )
 
 

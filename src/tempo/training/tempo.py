@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import AutoTokenizer, Qwen3VLForConditionalGeneration
 
@@ -24,6 +24,7 @@ from tempo.modeling import TempoQwenConfig, TempoQwenForCausalLM
 from tempo.modeling.qwen3_vl import vision_features
 from tempo.modeling.saving import save_model
 from tempo.preprocess import patches
+from tempo.training.cells import CellHead
 from tempo.training.clips import ClipBatch, ClipBatches
 from tempo.training.loader import ahead
 from tempo.training.nano import GEOMETRY, MEMORY_TOKENS, SYSTEM_PROMPT
@@ -93,9 +94,15 @@ def from_base(
     return model
 
 
-def forward(model: TempoQwenForCausalLM, batch: ClipBatch, wording: Wording) -> tuple[Tensor, Tensor, Tensor]:
-    """Answer logits [n, vocabulary] of the learnt tokens, their labels [n], and relevance logits with their
-    truth [2, m]."""
+def forward(
+    model: TempoQwenForCausalLM, batch: ClipBatch, wording: Wording
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """One batch through the whole model.
+
+    Returns:
+        Answer logits [n, vocabulary] of the learnt tokens, their labels [n], relevance logits and their truth [2, m],
+        and the visual tokens [P·V, D].
+    """
     compressor: Any = model.compressor
     packed = batch.packed
     with torch.set_grad_enabled(compressor.compression_tokens.requires_grad):
@@ -114,7 +121,7 @@ def forward(model: TempoQwenForCausalLM, batch: ClipBatch, wording: Wording) -> 
     story = story.masked_scatter(batch.memory_NL[..., None], memory.to(story.dtype))
     hidden = model.model(inputs_embeds=story, use_cache=False).last_hidden_state
     learnt = batch.labels_NL != IGNORE
-    return model.lm_head(hidden[learnt]).float(), batch.labels_NL[learnt], routing
+    return model.lm_head(hidden[learnt]).float(), batch.labels_NL[learnt], routing, visual.flatten(0, 1)
 
 
 def exact(logits: Tensor, batch: ClipBatch) -> dict[str, float]:
@@ -137,9 +144,12 @@ def train(args: argparse.Namespace) -> None:
     wording = Wording(tokenizer, SYSTEM_PROMPT)
     base = Qwen3VLForConditionalGeneration.from_pretrained(base_folder, dtype=torch.float32)
     model = from_base(base, wording.yes_id, wording.no_id, wording.end_id)
+    # The dense task that the tower began with goes on: answers alone teach it shapes too slowly.
+    cells = CellHead(base.config.text_config.hidden_size)
+    both = nn.ModuleList([model, cells])
     for number, stage in enumerate(STAGES):
         model.compressor.requires_grad_(stage.compressor)
-        fresh = [*model.projector.parameters()]
+        fresh = [*model.projector.parameters(), *cells.parameters()]
         fresh += [model.compressor.compression_tokens] if stage.compressor else []
         known = {id(p) for p in fresh}
         others = [p for p in model.parameters() if id(p) not in known and p.requires_grad]
@@ -156,15 +166,17 @@ def train(args: argparse.Namespace) -> None:
             segments=stage.segments,
             questions=stage.questions,
         )
-        with Run(out / stage.name, model, groups, Schedule(stage.steps, 30)) as run:
+        with Run(out / stage.name, both, groups, Schedule(stage.steps, 30)) as run:
             for batch in ahead(data, run.step):
                 with torch.autocast("cpu", torch.bfloat16):
-                    logits, labels, routing = forward(model, batch, wording)
+                    logits, labels, routing, visual = forward(model, batch, wording)
+                    seeing, right = cells(visual, batch.cells)
                 answering = F.cross_entropy(logits, labels)
                 routed = F.binary_cross_entropy_with_logits(routing[0], routing[1])
                 figures = exact(logits, batch)
                 figures["routing"] = ((routing[0] > 0) == (routing[1] > 0.5)).float().mean().item()
-                run.update(answering + 0.5 * routed, figures)
+                figures["cells"] = right[0].item()
+                run.update(answering + 0.5 * routed + 0.5 * seeing, figures)
         save_model(deepcopy(model).to(torch.bfloat16), out / f"{stage.name}-weights", tokenizer=base_folder)
 
 
