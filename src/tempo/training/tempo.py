@@ -100,8 +100,8 @@ def forward(
     """One batch through the whole model.
 
     Returns:
-        Answer logits [n, vocabulary] of the learnt tokens, their labels [n], relevance logits and their truth [2, m],
-        and the visual tokens [P·V, D].
+        Answer logits [n, vocabulary] of the learnt tokens, their labels [n], relevance logits and their truth
+        [2, m], and the visual tokens [P·V, D].
     """
     compressor: Any = model.compressor
     packed = batch.packed
