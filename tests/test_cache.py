@@ -1,0 +1,172 @@
+import json
+import multiprocessing
+import os
+import time
+
+import pytest
+import torch
+
+from tempo.cache import DiskCache, MemoryShelf, check_kind, check_room
+from tempo.errors import TempoError, UsageError
+from tempo.modeling.compressor import Reading
+from tempo.modeling.qwen3_vl import KeyValues
+from tempo.watching import Moment
+
+
+def reading(seed=0, segments=2, dtype=torch.float32):
+    generator = torch.Generator().manual_seed(seed)
+    data = torch.randn(segments, 3, 2, 2, 5, 4, generator=generator).to(dtype)
+    return Reading(KeyValues(data, 5), position=9)
+
+
+def moments(first, count=2):
+    return [Moment(i, 4.0 * i, 4.0 * i + 4, 4.0 * i + 2) for i in range(first, first + count)]
+
+
+def keep(cache, key, seed=0, dtype=torch.float32, lost=0.0):
+    shelf = cache.shelf(key, expected_bytes=1)
+    shelf.add(moments(0), reading(seed, dtype=dtype))
+    shelf.add(moments(2, 1), reading(seed + 1, segments=1, dtype=dtype))
+    return shelf.finish(lost_seconds=lost)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_disk_gives_back_every_bit(tmp_path, dtype):
+    written = keep(DiskCache(tmp_path), "key", dtype=dtype, lost=1.5)
+    found, lost = DiskCache(tmp_path).open("key")
+    assert lost == 1.5
+    for entries in (written, found):
+        assert [entry.moments for entry in entries] == [tuple(moments(0)), tuple(moments(2, 1))]
+        assert all(entry.position == 9 for entry in entries)
+        assert torch.equal(entries[0].past_SK2HLE, reading(0, dtype=dtype).past.data)
+        assert torch.equal(entries[1].row(0), reading(1, segments=1, dtype=dtype).past.data[0])
+    assert DiskCache(tmp_path).has("key")
+    assert DiskCache(tmp_path).open("other") is None
+
+
+def test_memory_keeps_what_it_is_given():
+    shelf = MemoryShelf(torch.device("cpu"))
+    shelf.add(moments(0), reading())
+    (entry,) = shelf.finish(lost_seconds=0)
+    assert torch.equal(entry.row(1), reading().past.data[1])
+
+
+def test_the_least_recently_used_goes_first(tmp_path):
+    size = 3 * 3 * 2 * 2 * 5 * 4 * 4
+    cache = DiskCache(tmp_path, limit_bytes=2 * size)
+    for age, key in ((300, "a"), (200, "b")):
+        keep(cache, key)
+        os.utime(tmp_path / key, (time.time() - age,) * 2)
+    assert cache.open("a") is not None  # used just now
+    keep(cache, "c")
+    assert [cache.has(key) for key in "abc"] == [True, False, True]
+
+
+def test_what_is_removed_stays_readable_to_who_has_it_open(tmp_path):
+    cache = DiskCache(tmp_path, limit_bytes=1)
+    entries = keep(cache, "a")
+    cache.shrink()
+    assert not cache.has("a")
+    assert torch.equal(entries[0].past_SK2HLE, reading(0).past.data)
+
+
+def test_nothing_half_written_is_ever_found(tmp_path):
+    cache = DiskCache(tmp_path)
+    shelf = cache.shelf("key", expected_bytes=1)
+    shelf.add(moments(0), reading())
+    assert not cache.has("key")
+    assert cache.open("key") is None
+    shelf.abandon()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_process_left_is_swept_up_later(tmp_path):
+    cache = DiskCache(tmp_path)
+    old, young = cache.shelf("a", expected_bytes=1), cache.shelf("b", expected_bytes=1)
+    os.utime(old.folder / "past.bin", (time.time() - 7200,) * 2)
+    cache.shelf("c", expected_bytes=1).abandon()
+    assert not old.folder.exists()
+    assert young.folder.exists()
+    young.abandon()
+    old.abandon()
+
+
+@pytest.mark.parametrize("spoil", ["cut", "json", "field", "format"])
+def test_a_damaged_entry_is_as_good_as_none(tmp_path, spoil):
+    cache = DiskCache(tmp_path)
+    keep(cache, "key")
+    meta = tmp_path / "key" / "meta.json"
+    values = json.loads(meta.read_text())
+    if spoil == "cut":
+        file = tmp_path / "key" / "past.bin"
+        os.truncate(file, 100)
+    elif spoil == "json":
+        meta.write_text("{")
+    elif spoil == "field":
+        del values["chunks"]
+        meta.write_text(json.dumps(values))
+    else:
+        meta.write_text(json.dumps(values | {"format": -1}))
+    assert cache.open("key") is None
+    keep(cache, "key")
+    assert cache.open("key") is not None
+
+
+def _write(root, seed, barrier, results):
+    torch.set_num_threads(1)
+    cache = DiskCache(root)
+    shelf = cache.shelf("key", expected_bytes=1)
+    shelf.add(moments(0), reading(seed))
+    barrier.wait(300)
+    kept = shelf.finish(lost_seconds=0)
+    mine = torch.equal(kept[0].past_SK2HLE, reading(seed).past.data)
+    found = cache.open("key")
+    results.put(mine and found is not None and len(found[0][0].moments) == 2)
+
+
+@pytest.mark.slow
+def test_two_processes_at_once(tmp_path):
+    """Both write the same entry; each has its own numbers, one entry stays, and it is whole."""
+    context = multiprocessing.get_context("spawn")
+    barrier, results = context.Barrier(2), context.Queue()
+    both = [context.Process(target=_write, args=(tmp_path, 5, barrier, results)) for _ in range(2)]
+    for process in both:
+        process.start()
+    assert [results.get(timeout=300) for _ in both] == [True, True]
+    for process in both:
+        process.join(60)
+    assert [path.name for path in tmp_path.iterdir()] == ["key"]
+    assert torch.equal(DiskCache(tmp_path).open("key")[0][0].past_SK2HLE, reading(5).past.data)
+
+
+def test_what_is_too_large_is_refused_before_it_is_written(tmp_path):
+    with pytest.raises(TempoError, match=r"takes 5\.0 GB.*limited to 1\.0 GB.*TEMPO_CACHE_GB"):
+        DiskCache(tmp_path, limit_bytes=10**9).shelf("key", expected_bytes=5 * 10**9)
+    with pytest.raises(TempoError, match="free: set TEMPO_CACHE"):
+        DiskCache(tmp_path, limit_bytes=10**19).shelf("key", expected_bytes=10**18)
+    with pytest.raises(TempoError, match=r"on the device takes 9\.0 GB.*1\.0 GB are free.*cache='disk'"):
+        check_room(9 * 10**9, 10**9, cache="device")
+    check_room(10, 10, cache="host")
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path):
+    file = tmp_path / "file"
+    file.write_text("")
+    with pytest.raises(TempoError, match=r"file/sub: cannot write there"):
+        DiskCache(file / "sub").shelf("key", expected_bytes=1)
+
+
+def test_the_environment_says_where_and_how_much(tmp_path, monkeypatch):
+    monkeypatch.setenv("TEMPO_CACHE", str(tmp_path / "x"))
+    monkeypatch.setenv("TEMPO_CACHE_GB", "0.5")
+    cache = DiskCache()
+    assert (cache.root, cache.limit_bytes) == (tmp_path / "x", 500_000_000)
+    monkeypatch.setenv("TEMPO_CACHE_GB", "lots")
+    with pytest.raises(UsageError, match="TEMPO_CACHE_GB='lots'"):
+        DiskCache()
+
+
+def test_places_that_do_not_exist():
+    assert check_kind("host") == "host"
+    with pytest.raises(UsageError, match="cache='cloud'"):
+        check_kind("cloud")
