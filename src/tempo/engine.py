@@ -56,7 +56,7 @@ def load(
     if path is None:
         if not (EMBEDDED / "config.json").is_file():
             raise TempoError(
-                "this installation has no embedded model; name one with model=, or install again"
+                "this installation has no embedded model; name a checkpoint, or install tempo again"
             )
         path, name = EMBEDDED, "tempo-nano"
     else:

@@ -250,16 +250,16 @@ class Session:
         if prompt_tokens > room or question_tokens > reader - other:
             most = max(0, min(room, reader - other))
             raise TempoError(
-                f"the question is too long: {max(prompt_tokens, question_tokens)} tokens with its prompt, and "
-                f"beside video and answer (max_new_tokens={options.max_new_tokens}) there is room for {most}"
+                f"the question is too long: it has {max(prompt_tokens, question_tokens)} tokens, and beside "
+                f"video and answer (max_new_tokens={options.max_new_tokens}) there is room for {most}"
             )
 
     def _check_context(self, prompt_tokens: int, options: _Options) -> None:
         context = self.engine.config.context
         if prompt_tokens + options.max_new_tokens > context:
             raise TempoError(
-                f"video and question come to {prompt_tokens} tokens and the answer to {options.max_new_tokens}: "
-                f"more than the model's context of {context}; lower budget or max_new_tokens"
+                f"video and question come to {prompt_tokens} tokens, the answer to {options.max_new_tokens}; "
+                f"that is more than the model's context of {context}; lower budget or max_new_tokens"
             )
 
     def _video_info(self) -> VideoInfo:

@@ -42,6 +42,8 @@ class Compressor(nn.Module):
     them, not trained, and fine-tuning the compressor does not move them.
     """
 
+    relevance_rows: torch.Tensor
+
     def __init__(self, config: Qwen3VLConfig, *, memory_tokens: int, attention: str = "sdpa") -> None:
         super().__init__()
         width = config.text_config.hidden_size

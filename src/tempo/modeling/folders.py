@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from tempo.errors import TempoError
 _WANTED = ["*.json", "*.safetensors", "*.txt", "*.jinja"]
 
 
-def find_model(name: str | Path) -> Path:
+def find_model(name: str | PathLike[str]) -> Path:
     """The folder of a model that is given as a folder or as a hub name like `Vision-CAIR/Tempo-6B`.
 
     Raises:
@@ -50,7 +51,7 @@ def find_base(name: str, checkpoint: Path) -> Path:
         return find_model(name)
     except TempoError as error:
         raise TempoError(
-            f"{checkpoint}: its base model {name!r} is neither beside it nor on the hub; name its folder with base="
+            f"{checkpoint}: its base model {name!r} is neither beside it nor on the hub; say where with base="
         ) from error
 
 

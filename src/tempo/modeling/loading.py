@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ class Source:
         return own if own.is_dir() else self.folder
 
 
-def find_source(path: str | Path, *, base: str | Path | None = None) -> Source:
+def find_source(path: str | PathLike[str], *, base: str | PathLike[str] | None = None) -> Source:
     """Look up a checkpoint and what belongs to it; nothing is read but configurations.
 
     Raises:
@@ -90,7 +91,13 @@ def load_model(
     Raises:
         TempoError: a tensor is missing, has another shape than the configuration says, or is not known.
     """
-    model = empty_model(source.config, attention=attention)
+    try:
+        model = empty_model(source.config, attention=attention)
+    except (ImportError, ValueError) as error:
+        line = str(error).strip().splitlines()[0]
+        raise TempoError(
+            f"{source.folder}: cannot build the model with attention={attention} ({line})"
+        ) from error
     expected = dict(model.named_parameters(remove_duplicate=False)) | dict(model.named_buffers())
     wanted = set(model.state_dict())
     if source.config.tie_word_embeddings:
@@ -185,7 +192,7 @@ def _parameters_on_meta() -> Iterator[None]:
             parameter = nn.Parameter(parameter.to("meta"), requires_grad=parameter.requires_grad)
         original(module, name, parameter)
 
-    nn.Module.register_parameter = register  # type: ignore[method-assign]
+    nn.Module.register_parameter = register  # type: ignore[method-assign, assignment]
     try:
         yield
     finally:

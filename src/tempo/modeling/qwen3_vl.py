@@ -179,7 +179,7 @@ def run_language(
             x_SLD, position_embeddings=rope, attention_mask=mask, position_ids=None, past_key_values=past
         )
         x_SLD = out[0] if isinstance(out, tuple) else out
-        if deepstack is not None and index < len(deepstack):
+        if deepstack is not None and visual_index is not None and index < len(deepstack):
             x_SLD = x_SLD.index_add(1, visual_index, deepstack[index].to(x_SLD.dtype))
     if past is not None:
         past.length += x_SLD.shape[1]

@@ -179,7 +179,7 @@ def write_weights(
     if len(shards) == 1:
         (folder / "shard-0.tmp").replace(folder / "model.safetensors")
         return
-    weight_map = {}
+    weight_map: dict[str, str] = {}
     for index, names in enumerate(shards):
         file = f"model-{index + 1:05}-of-{len(shards):05}.safetensors"
         (folder / f"shard-{index}.tmp").replace(folder / file)
