@@ -3,6 +3,7 @@
 #   make test    lint, types and every test
 #   make check   lint, types and the quick tests
 #   make format  let ruff rewrite what it can
+#   make train   train the embedded model again (hours); a killed run goes on where it was
 #   make clean   remove what was built; `make distclean` removes the environment too
 
 PYTHON ?= python3
@@ -11,7 +12,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types format clean distclean
+.PHONY: help demo train test check lint types format clean distclean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -38,6 +39,10 @@ $(VENV)/.dev: requirements-dev.lock $(VENV)/.core
 
 demo: $(VENV)/.core
 	@$(BIN)/python demo/run.py
+
+train: $(VENV)/.core
+	$(BIN)/python -m tempo.training.base --out runs/base
+	$(BIN)/python -m tempo.training.tempo --base runs/base/final --out runs/tempo
 
 test: lint types
 	$(BIN)/python -m pytest
