@@ -1,7 +1,8 @@
 """Small media files whose truth is known without any decoder: every picture spells its own index.
 
-The upper half of a picture holds ten vertical bars, black for 0 and white for 1, the most significant bit on the
-left; the lower half is blue on the left and red on the right, which tells which way round the picture stands.
+The upper half of a picture holds ten vertical bars, black for 0 and white for 1, the most significant bit on
+the left; the lower half is blue on the left and red on the right, which tells which way round the picture
+stands.
 """
 
 from __future__ import annotations
@@ -59,8 +60,8 @@ def write(
     container_options: dict[str, str] | None = None,
     file_format: str | None = None,
 ) -> Path:
-    """Encode `count` pictures. `ticks`: their presentation times in units of `time_base`, instead of a steady rate.
-    `sound`: add an audio track from the first to the second, in seconds."""
+    """Encode `count` pictures. `ticks`: their presentation times in units of `time_base`, instead of a steady
+    rate. `sound`: add an audio track from the first to the second, in seconds."""
     base = time_base or Fraction(1) / rate
     times = range(count) if ticks is None else ticks
     with av.open(str(path), "w", format=file_format, options=container_options or {}) as container:
@@ -69,7 +70,7 @@ def write(
         stream.pix_fmt = pix_fmt
         stream.options = options or {}
         stream.codec_context.time_base = base
-        audio: Any = container.add_stream("aac" if sound else "aac", rate=16000) if sound else None
+        audio: Any = container.add_stream("aac", rate=16000) if sound else None
         for index, tick in enumerate(times):
             drawn = draw(index) if draw else picture(index, size)
             frame = av.VideoFrame.from_ndarray(drawn, format="rgb24")
@@ -77,11 +78,11 @@ def write(
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
         if sound:
-            _add_sound(container, audio, *sound)
+            add_sound(container, audio, *sound)
     return path
 
 
-def _add_sound(container: Any, audio: Any, begin: float, end: float) -> None:
+def add_sound(container: Any, audio: Any, begin: float, end: float) -> None:
     for start in range(int(begin * 16000), int(end * 16000), 1024):
         frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
         frame.sample_rate, frame.pts, frame.time_base = 16000, start, Fraction(1, 16000)
@@ -90,7 +91,7 @@ def _add_sound(container: Any, audio: Any, begin: float, end: float) -> None:
 
 
 def set_display_matrix(path: Path, a: int, b: int, c: int, d: int) -> Path:
-    """Rewrite the display matrix in an MP4 file's track header: stored (x, y) is shown at (ax + cy, bx + dy)."""
+    """Rewrite the display matrix in an MP4 file's header: stored (x, y) is shown at (ax + cy, bx + dy)."""
     data = bytearray(path.read_bytes())
     at = data.index(b"tkhd") + 4 + 40
     one = 1 << 16
@@ -100,7 +101,7 @@ def set_display_matrix(path: Path, a: int, b: int, c: int, d: int) -> Path:
 
 
 def shown_at(presented: Sequence[float], moments: Sequence[float]) -> list[int]:
-    """For every moment the index of the last frame presented at or before it, the first one if there is none."""
+    """For every moment the index of the last frame presented by then, the first one if there is none."""
     return [
-        max([i for i, time in enumerate(presented) if time <= moment + 6e-4], default=0) for moment in moments
+        max([i for i, time in enumerate(presented) if time <= moment + 1e-6], default=0) for moment in moments
     ]

@@ -215,9 +215,18 @@ def _check_positive(name: str, value: float) -> None:
 
 
 def _check_readable(path: str) -> None:
+    if not path:
+        raise UsageError("the path of the video is empty; give a file, a folder or an http(s) URL")
     if not os.path.exists(path):
         raise TempoError(f"{path}: no such file; check the path")
     if not os.access(path, os.R_OK):
         raise TempoError(f"{path}: not readable; check its permissions")
-    if os.path.isfile(path) and os.path.getsize(path) == 0:
+    if not os.path.isfile(path):
+        raise TempoError(f"{path}: not a file; give a video file, an image or a folder of images")
+    with open(path, "rb") as file:
+        beginning = file.read(16)
+    if not beginning:
         raise TempoError(f"{path}: the file is empty; was it downloaded or copied completely?")
+    # Playlists would have other files and addresses fetched.
+    if beginning.startswith((b"#EXTM3U", b"ffconcat")):
+        raise TempoError(f"{path}: a playlist, not a video; give the video file that it names")

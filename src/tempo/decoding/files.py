@@ -183,7 +183,7 @@ def _refuse(path: str, remote: bool, error: Exception) -> TempoError:
         return TempoError(
             f"{path}: cannot be fetched ({reason}); check the address and the network, or download it"
         )
-    if isinstance(error, av.error.InvalidDataError):
+    if isinstance(error, av.error.InvalidDataError | av.error.EOFError):
         return TempoError(
             f"{path}: not a video, or cut off before its index; check that the file is complete"
         )

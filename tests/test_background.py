@@ -1,0 +1,95 @@
+"""Producing in a thread."""
+
+from __future__ import annotations
+
+import threading
+import tracemalloc
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import clips
+from tempo.background import in_background
+from tempo.video import Video
+
+
+def threads() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("tempo")]
+
+
+def count_to(limit: int, made: list[int], stop: threading.Event) -> Iterator[int]:
+    for number in range(limit):
+        if stop.is_set():
+            return
+        made.append(number)
+        yield number
+
+
+def test_everything_arrives_in_order() -> None:
+    made: list[int] = []
+    items = in_background(lambda stop: count_to(1000, made, stop), depth=3, name="tempo-test")
+    assert list(items) == list(range(1000))
+    assert threads() == []
+
+
+def test_never_far_ahead() -> None:
+    made: list[int] = []
+    items = in_background(lambda stop: count_to(1000, made, stop), depth=3, name="tempo-test")
+    for taken in range(50):
+        next(items)
+        # Three waiting, one in hand, one being handed over.
+        assert len(made) <= taken + 1 + 3 + 2
+    items.close()  # type: ignore[attr-defined]
+
+
+def test_closing_ends_the_thread() -> None:
+    made: list[int] = []
+    items = in_background(lambda stop: count_to(10**9, made, stop), depth=3, name="tempo-test")
+    next(items)
+    assert threads() == ["tempo-test"]
+    items.close()  # type: ignore[attr-defined]
+    assert threads() == []
+    assert len(made) < 20
+
+
+def test_an_error_arrives_after_what_came_before_it() -> None:
+    def fail(stop: threading.Event) -> Iterator[int]:
+        yield from (1, 2)
+        raise RuntimeError("the third is broken")
+
+    items = in_background(fail, depth=5, name="tempo-test")
+    assert [next(items), next(items)] == [1, 2]
+    with pytest.raises(RuntimeError, match="the third"):
+        next(items)
+    assert threads() == []
+
+
+def test_leaving_a_video_in_the_middle_ends_its_thread(tmp_path: Path) -> None:
+    video = Video.open(clips.write(tmp_path / "clip.mp4", count=120))
+    stream = video.stream(video.sample(fps=30.0), chunk=2)
+    next(stream)
+    stream.close()  # type: ignore[attr-defined]
+    assert threads() == []
+    for _ in video.stream(video.sample(fps=30.0), chunk=2):
+        break
+    assert threads() == []
+
+
+def test_memory_does_not_grow_with_the_length(tmp_path: Path) -> None:
+    """Peak of what NumPy holds while streaming: a few batches, whether there are 60 frames or 600."""
+
+    def peak(count: int) -> int:
+        video = Video.open(clips.write(tmp_path / f"{count}.mp4", count=count, size=(320, 192)))
+        tracemalloc.start()
+        try:
+            for batch in video.stream(video.sample(fps=30.0, max_frames=count), chunk=8):
+                assert batch.frames.dtype == np.uint8
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    short, long = peak(60), peak(600)
+    assert long < short * 1.3
+    assert long < 5 * 8 * 320 * 192 * 3
