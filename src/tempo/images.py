@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from typing import Literal
@@ -37,6 +38,7 @@ SUFFIXES = (
     ".ppm",
     ".tga",
 )
+USUAL_LENGTH = 0.1  # seconds that a picture of an animation stays if it does not say
 FOLDER_RATE = 1.0  # images a second in a folder, unless given
 
 
@@ -45,6 +47,8 @@ def is_image(path: str) -> bool:
     try:
         with _open(path):
             return True
+    except Image.DecompressionBombError:
+        return True  # and too large a one
     except OSError:
         return False
 
@@ -93,7 +97,16 @@ def _refuse(path: str, error: BaseException) -> TempoError:
     return TempoError(f"{path}: the image cannot be decoded ({error}); check that the file is complete")
 
 
-_DECODING_ERRORS = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError)
+_DECODING_ERRORS = (  # what Pillow raises on damaged images
+    OSError,
+    SyntaxError,
+    ValueError,
+    IndexError,
+    TypeError,
+    EOFError,
+    struct.error,
+    Image.DecompressionBombError,
+)
 
 
 class AnimatedImage:
@@ -108,7 +121,7 @@ class AnimatedImage:
             with _open(path) as image:
                 first = _rgb(image)
                 self.size: Size = first.size
-                self._starts, self.end = _timeline(image)
+                self._starts, self.end, self._intact = _timeline(image)
         except _DECODING_ERRORS as error:
             raise _refuse(path, error) from error
         self.start = 0.0
@@ -133,6 +146,8 @@ class AnimatedImage:
                     return
                 if number != at:
                     try:
+                        if number >= self._intact:
+                            raise EOFError
                         image.seek(int(number))
                         frame, at = _pixels(_rgb(image), size), int(number)
                     except _DECODING_ERRORS:
@@ -142,26 +157,35 @@ class AnimatedImage:
                 yield Picked(moment, frame, float(self._starts[number]))
 
 
-def _timeline(image: Image.Image) -> tuple[np.ndarray, float]:
-    """When every picture appears (float64 [N], seconds) and when the last one goes.
+def _timeline(image: Image.Image) -> tuple[np.ndarray, float, int]:
+    """(when every picture appears, float64 [N] in seconds; when the last one goes; how many can be decoded).
 
     Every picture has to be read for it. As in browsers, a picture that claims to be shown for 10 ms or less
-    is shown for 100 ms. Pictures behind damage are not counted.
+    is shown for 100 ms. The first one that cannot be decoded counts, those behind it do not.
     """
-    count = getattr(image, "n_frames", 1)
-    if image.format not in MOVING or count == 1:
-        return np.zeros(1), 0.0
-    lengths = []
-    for number in range(count):
+    lengths: list[float] = []
+    intact = 0
+    while True:
         try:
-            image.seek(number)
+            image.seek(len(lengths))
+        except EOFError:
+            break  # there are no more
+        except _DECODING_ERRORS:
+            lengths.append(USUAL_LENGTH)
+            break
+        milliseconds = float(image.info.get("duration", 0) or 0)
+        lengths.append(milliseconds / 1000 if milliseconds > 10 else USUAL_LENGTH)
+        try:
             image.load()
         except _DECODING_ERRORS:
             break
-        milliseconds = float(image.info.get("duration", 0) or 0)
-        lengths.append(milliseconds / 1000 if milliseconds > 10 else 0.1)
+        intact += 1
+        if image.format not in MOVING:
+            break
+    if len(lengths) == 1:
+        return np.zeros(1), 0.0, intact
     ends = np.cumsum(lengths)
-    return np.concatenate([[0.0], ends[:-1]]), float(ends[-1])
+    return np.concatenate([[0.0], ends[:-1]]), float(ends[-1]), intact
 
 
 def shown_at(starts: np.ndarray, times: np.ndarray) -> np.ndarray:
@@ -183,7 +207,7 @@ class ImageFolder:
         self._files = [os.path.join(path, name) for name in sorted(names, key=natural)]
         if not self._files:
             raise TempoError(
-                f"{path}: no images in this folder; give a video file or a folder of PNG, JPEG or similar files"
+                f"{path}: no images in this folder; give a video file or a folder of PNG or JPEG files"
             )
         self._rate = frame_rate
         self.size: Size = self._read(self._files[0]).size
