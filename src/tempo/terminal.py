@@ -15,7 +15,7 @@ from rich.text import Text
 
 HEIGHTS = " ▁▂▃▄▅▆▇█"  # of a column, in eighths
 LENGTHS = " ▏▎▍▌▋▊▉█"  # of the last cell of a horizontal bar, in eighths
-CHART_COLUMNS = 64
+CHART_COLUMNS = 60  # of an hour every column is a minute
 WIDEST_SEGMENT = 8  # columns, so that a chart of two segments does not fill the line
 METER_COLUMNS = 12
 ACCENT = "bold cyan"
@@ -66,6 +66,7 @@ def chart(segments: Sequence[Moment], *, columns: int = CHART_COLUMNS) -> Text:
         tokens = max(segments[i].tokens for i in members)
         height = -(-tokens * 8 // most)  # rounded up: whatever keeps a token is seen
         bar.append(HEIGHTS[height], style=ACCENT if marked.intersection(members) else FAINT)
+    bar.append(f"  up to {most} token{'' if most == 1 else 's'}", style=FAINT)
     return Text("\n").join([bar, Text(axis(segments[0].start, segments[-1].end, width), style=FAINT)])
 
 
