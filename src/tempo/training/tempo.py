@@ -46,9 +46,9 @@ class Stage:
 
 
 STAGES = (
-    Stage("short", 400, 32, (1, 2, 2, 3), 6, 1e-3),
-    Stage("minute", 130, 48, (2, 4, 8, 12, 16), 6, 5e-4),
-    Stage("long", 90, 128, (32, 64, 128), 8, 3e-4, compressor=False),
+    Stage("short", 300, 32, (1, 2, 2, 3), 6, 1e-3),
+    Stage("minute", 170, 48, (1, 2, 4, 8, 12, 16), 6, 6e-4),
+    Stage("long", 60, 128, (32, 64, 128), 8, 3e-4, compressor=False),
 )
 
 
