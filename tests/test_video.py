@@ -115,6 +115,36 @@ def test_pictures_that_begin_after_the_sound(tmp_path: Path, suffix: str) -> Non
     assert video.duration == pytest.approx(2.5, abs=0.1)
 
 
+def test_frames_that_an_edit_list_hides(tmp_path: Path) -> None:
+    """Cut in the middle of a group of pictures: what comes before the cut is decoded, and never shown."""
+    path = clips.write(
+        tmp_path / "cut.mp4",
+        ticks=range(-7, 33),
+        time_base=Fraction(1, 10),
+        rate=10,
+        options={"g": "20"},
+        container_options={"avoid_negative_ts": "disabled"},
+    )
+    video = Video.open(path)
+    watched = watch(video, fps=10.0)
+    assert clips.indices(watched.frames) == list(range(7, 40))
+    np.testing.assert_allclose(watched.times, np.arange(33) / 10, atol=1e-3)
+    assert clips.indices(watch(video, [0.05, 2.55]).frames) == [7, 32]
+    assert not video.damage
+
+
+def test_a_size_that_changes_on_the_way(tmp_path: Path) -> None:
+    """All frames come in the size of the first."""
+    small = clips.write(tmp_path / "small.h264", count=10, rate=25, options={"bf": "0"})
+    large = clips.write(tmp_path / "large.h264", count=10, rate=25, size=(320, 192), options={"bf": "0"})
+    path = tmp_path / "both.h264"
+    path.write_bytes(small.read_bytes() + large.read_bytes())
+    video = Video.open(path)
+    frames = watch(video, [i / 25 + 0.01 for i in range(20)]).frames
+    assert frames.shape == (20, 96, 160, 3)
+    assert clips.indices(frames) == [*range(10), *range(10)]
+
+
 @pytest.mark.parametrize(
     ("matrix", "store"),
     [

@@ -111,7 +111,7 @@ class Source(Protocol):
     start: float  # presentation time of the first frame
     end: float  # time at which the last frame leaves the screen
     frame_rate: float | None  # frames per second on average
-    frame_count: int | None  # None: not known without decoding
+    frame_count: int | None  # None: not known, nor to be estimated
     resample: Literal["any", "thin", "never"]
     """Whether a moment may be asked for at any rate ("any"), at no more than the frame rate ("thin"), or
     every frame is watched as it is whatever rate is asked for ("never")."""

@@ -33,7 +33,7 @@ class Video:
         duration: seconds from time 0, which is what a player shows as 0, to the end of the last frame.
         width, height: of the upright picture in pixels.
         frame_rate: frames per second on average, None where that says nothing.
-        frame_count: frames that there are, None where that is not known without decoding.
+        frame_count: frames that there are, estimated where the file does not say; None: not known.
         damage: what the latest `stream` could not decode; complete once that has ended.
     """
 

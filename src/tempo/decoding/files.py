@@ -218,8 +218,8 @@ def _end(container: av.container.InputContainer, stream: av.video.stream.VideoSt
     if stream.duration and stream.time_base:
         return ((stream.start_time or 0) + stream.duration) * stream.time_base
     # Matroska tells how long each track is in words: 00:01:02.345000000.
-    told = re.fullmatch(r"(\d+):(\d+):(\d+(?:\.\d+)?)", stream.metadata.get("DURATION", ""))
-    if told:
+    words = next((text for key, text in stream.metadata.items() if key.startswith("DURATION")), "")
+    if told := re.fullmatch(r"(\d+):(\d+):(\d+(?:\.\d+)?)", words):
         length = int(told[1]) * 3600 + int(told[2]) * 60 + Fraction(told[3])
         if length > 0:
             return length
