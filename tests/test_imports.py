@@ -11,7 +11,7 @@ ROOT = Path(tempo.__path__[0])
 # Runs in a process of its own. Whatever is neither tempo, nor the standard library, nor among what tempo's
 # core requirements draw in cannot be found.
 IMPORT_ALL = """
-import importlib, importlib.abc, importlib.metadata as metadata, pkgutil, re, sys
+import importlib, importlib.metadata as metadata, pkgutil, re, sys
 
 def core(name, seen):
     name = re.sub(r"[-_.]+", "-", name).lower()
@@ -36,12 +36,19 @@ blocked = {
 }
 assert "pytest" in blocked, blocked
 
-class Blocker(importlib.abc.MetaPathFinder):
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in blocked:
-            raise ModuleNotFoundError(f"{name} is not among tempo's core dependencies", name=name)
+class Without:
+    # A finder that does not find what is blocked.
 
-sys.meta_path.insert(0, Blocker())
+    def __init__(self, finder):
+        self.finder = finder
+
+    def find_spec(self, name, path=None, target=None):
+        return None if name.partition(".")[0] in blocked else self.finder.find_spec(name, path, target)
+
+    def __getattr__(self, name):
+        return getattr(self.finder, name)
+
+sys.meta_path[:] = map(Without, sys.meta_path)
 import tempo
 names = [m.name for m in pkgutil.walk_packages(tempo.__path__, "tempo.") if not m.name.endswith("__main__")]
 for name in names:
