@@ -26,7 +26,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from tempo.errors import TempoError, UsageError
 from tempo.version import __version__
@@ -92,7 +92,13 @@ def _run(arguments: list[str]) -> int:
         return _overview(arguments)
     verb, *rest = arguments
     _quieten_libraries()
-    module = importlib.import_module(f"tempo.commands.{verb}")
+    args = parser_of(verb).parse_args(rest)
+    return _module(verb).run(args) or 0
+
+
+def parser_of(verb: str) -> Parser:
+    """Return the parser for what follows VERB."""
+    module = _module(verb)
     description, _, examples = (module.__doc__ or "").partition("Examples:")
     parser = Parser(
         prog=f"tempo {verb}",
@@ -100,7 +106,11 @@ def _run(arguments: list[str]) -> int:
         epilog=f"Examples:{examples.rstrip()}\n" if examples else None,
     )
     module.add_arguments(parser)
-    return module.run(parser.parse_args(rest)) or 0
+    return parser
+
+
+def _module(verb: str) -> Any:
+    return importlib.import_module(f"tempo.commands.{verb}")
 
 
 def _overview(arguments: list[str]) -> int:
