@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -89,16 +89,20 @@ def _ask(
     return Asked(question.kind, question.text, question.answer, shown)
 
 
-def make_clip(
-    rng: random.Random,
-    *,
-    segments: int,
-    questions: int,
-    aspect: float,
-    describing: bool,
-    choice: float = 0.3,
-) -> Clip:
-    """A clip of about `segments` segments (the last may be short) with up to `questions` questions."""
+@dataclass(frozen=True)
+class Plan:
+    """A clip before it is drawn: its script, when its frames are taken, and what is asked about it."""
+
+    script: Script
+    times: list[np.ndarray]  # seconds of the frames of each segment
+    window: float  # seconds of a full segment
+    asked: list[Asked]
+
+
+def plan_clip(
+    rng: random.Random, *, segments: int, questions: int, aspect: float, describing: bool, choice: float = 0.3
+) -> Plan:
+    """Plan a clip of `segments` segments (the last may be short) with up to `questions` questions."""
     fps = 2.0 if rng.random() < 0.6 else rng.uniform(1.5, 2.2)
     window = SEGMENT_FRAMES / fps
     tail = rng.choice((8, 8, 8, 8, 2, 4, 6)) if segments > 1 else 8
@@ -108,9 +112,7 @@ def make_clip(
     if rng.random() < 0.5:
         later = 10 ** rng.uniform(0.5, 3.5)
         script, stamps = shift(script, later), stamps + later
-    frames = render(script, stamps, FRAME_SIZES[aspect])
-    cuts = list(range(SEGMENT_FRAMES, count, SEGMENT_FRAMES))
-    times = np.split(stamps, cuts)
+    times = np.split(stamps, range(SEGMENT_FRAMES, count, SEGMENT_FRAMES))
     asked: list[Asked] = []
     if describing:
         asked.append(Asked("describe", DESCRIBE_PROMPT, describe(script, stamps), (True,) * len(times)))
@@ -120,8 +122,56 @@ def make_clip(
         found = _ask(rng, script, times, window, choice)
         if found:
             asked.append(found)
-    cells = cell_labels(script, stamps, FRAME_SIZES[aspect])
-    return Clip(np.split(frames, cuts), times, window, cells, asked)
+    return Plan(script, times, window, asked)
+
+
+def draw(plan: Plan) -> Clip:
+    """Render a planned clip at the size at which the model sees it."""
+    size = FRAME_SIZES[plan.script.aspect]
+    stamps = np.concatenate(plan.times)
+    frames = render(plan.script, stamps, size)
+    cuts = np.cumsum([len(times) for times in plan.times])[:-1]
+    return Clip(
+        np.split(frames, cuts), plan.times, plan.window, cell_labels(plan.script, stamps, size), plan.asked
+    )
+
+
+@dataclass
+class Sequences:
+    """What the decoder reads, one sequence a question, as it is put together."""
+
+    wording: Wording
+    ids: list[list[int]] = field(default_factory=list)
+    labels: list[list[int]] = field(default_factory=list)
+    slots: list[list[bool]] = field(default_factory=list)
+    kinds: list[str] = field(default_factory=list)
+
+    def add(self, asked: Asked, stamps: list[float], said: list[list[int] | int]) -> None:
+        """One question. `said` is what stands behind each timestamp: text ids, or a number of memory
+        tokens."""
+        ids, slots = list(self.wording.decoder_open), [False] * len(self.wording.decoder_open)
+        for stamp, content in zip(stamps, said, strict=True):
+            tag = self.wording.plain(f"<{stamp:.1f} seconds>")
+            body = [self.wording.pad_id] * content if isinstance(content, int) else content
+            ids += tag + body
+            slots += [False] * len(tag) + [isinstance(content, int)] * len(body)
+        branch = self.wording.asking(asked.text, asked.answer)
+        self.labels.append([IGNORE] * len(ids) + branch.labels)
+        self.slots.append(slots + [False] * len(branch.ids))
+        self.ids.append(ids + branch.ids)
+        self.kinds.append(asked.kind)
+
+    def tensors(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Ids, labels and memory slots [N, L], right-padded."""
+        shape = (len(self.ids), max(map(len, self.ids)))
+        ids_NL = torch.full(shape, self.wording.pad_id)
+        labels_NL = torch.full(shape, IGNORE)
+        memory_NL = torch.zeros(shape, dtype=torch.bool)
+        for n, (ids, labels, slots) in enumerate(zip(self.ids, self.labels, self.slots, strict=True)):
+            ids_NL[n, : len(ids)] = torch.tensor(ids)
+            labels_NL[n, : len(ids)] = torch.tensor(labels)
+            memory_NL[n, : len(ids)] = torch.tensor(slots)
+        return ids_NL, labels_NL, memory_NL
 
 
 def collate(rng: random.Random, clips: list[Clip], wording: Wording) -> ClipBatch:
@@ -144,32 +194,18 @@ def collate(rng: random.Random, clips: list[Clip], wording: Wording) -> ClipBatc
                 total += count
             rows.append(row)
 
-    before, sequences, kinds = wording.decoder_open, [], []
+    sequences = Sequences(wording)
     order: list[int] = []
     for c, clip in enumerate(clips):
+        stamps = [float(times[0]) + clip.window / 2 for times in clip.times]
         for q, asked in enumerate(clip.asked):
-            ids, labels = list(before), [IGNORE] * len(before)
-            slots = [False] * len(before)
-            for s, times in enumerate(clip.times):
-                stamp = wording.plain(f"<{times[0] + clip.window / 2:.1f} seconds>")
+            counts: list[list[int] | int] = []
+            for s in range(len(stamps)):
                 offset, count = first[c, s, q]
                 order += range(offset, offset + count)
-                ids += stamp + [wording.pad_id] * count
-                slots += [False] * len(stamp) + [True] * count
-            branch = wording.asking(asked.text, asked.answer)
-            labels += [IGNORE] * (len(ids) - len(labels)) + branch.labels
-            slots += [False] * len(branch.ids)
-            ids += branch.ids
-            sequences.append((ids, labels, slots))
-            kinds.append(asked.kind)
-    length = max(len(ids) for ids, _, _ in sequences)
-    ids_NL = torch.full((len(sequences), length), wording.pad_id)
-    labels_NL = torch.full((len(sequences), length), IGNORE)
-    memory_NL = torch.zeros(len(sequences), length, dtype=torch.bool)
-    for n, (ids, labels, slots) in enumerate(sequences):
-        ids_NL[n, : len(ids)] = torch.tensor(ids)
-        labels_NL[n, : len(ids)] = torch.tensor(labels)
-        memory_NL[n, : len(ids)] = torch.tensor(slots)
+                counts.append(count)
+            sequences.add(asked, stamps, counts)
+    ids_NL, labels_NL, memory_NL = sequences.tensors()
     frames = np.concatenate([segment for clip in clips for segment in clip.frames])
     return ClipBatch(
         pairs=frames.reshape(-1, 2, height, width, 3),
@@ -178,7 +214,7 @@ def collate(rng: random.Random, clips: list[Clip], wording: Wording) -> ClipBatc
         labels_NL=labels_NL,
         memory_NL=memory_NL,
         order=torch.tensor(order),
-        kinds=kinds,
+        kinds=sequences.kinds,
         cells=torch.from_numpy(np.concatenate([clip.cells for clip in clips])).view(-1, 4),
     )
 
@@ -199,10 +235,10 @@ class ClipBatches(Dataset[ClipBatch]):
         rng = random.Random(f"clips/{self.seed}/{step}")
         aspect = rng.choices(tuple(FRAME_SIZES), (0.6, 0.2, 0.2))[0]
         segments = rng.choice(self.segments)
-        clips = [
-            make_clip(
+        plans = [
+            plan_clip(
                 rng, segments=segments, questions=self.questions, aspect=aspect, describing=segments <= 2
             )
             for _ in range(max(1, self.rows // segments))
         ]
-        return collate(rng, [clip for clip in clips if clip.asked], self.wording)
+        return collate(rng, [draw(plan) for plan in plans if plan.asked], self.wording)
