@@ -64,6 +64,7 @@ class Video:
             _check_positive("frame_rate", frame_rate)
         scheme = urlsplit(path).scheme.lower() if "://" in path else ""
         if scheme in ("http", "https"):
+            _refuse_frame_rate(path, frame_rate)
             return cls(FileSource(path, remote=True), path=path)
         if scheme == "file":
             path = unquote(urlsplit(path).path)
@@ -73,9 +74,8 @@ class Video:
             )
         if os.path.isdir(path):
             return cls(ImageFolder(path, frame_rate=frame_rate or FOLDER_RATE), path=path)
-        if frame_rate is not None:
-            raise UsageError(f"frame_rate is for folders of images, and {path} is none; leave it out")
         _check_readable(path)
+        _refuse_frame_rate(path, frame_rate)
         source: Source = AnimatedImage(path) if is_image(path) else FileSource(path)
         return cls(source, path=path)
 
@@ -212,6 +212,11 @@ def _time_of(pick: Picked, previous: float, nominal: np.ndarray) -> float:
 def _check_positive(name: str, value: float) -> None:
     if not (isinstance(value, int | float) and math.isfinite(value) and value > 0):
         raise UsageError(f"{name} must be a positive number of frames per second, not {value}")
+
+
+def _refuse_frame_rate(path: str, frame_rate: float | None) -> None:
+    if frame_rate is not None:
+        raise UsageError(f"frame_rate is for folders of images, and {path} is none; leave it out")
 
 
 def _check_readable(path: str) -> None:
