@@ -29,8 +29,7 @@ from tempo.training.clips import ClipBatch, ClipBatches
 from tempo.training.loader import ahead
 from tempo.training.nano import GEOMETRY, MEMORY_TOKENS, SYSTEM_PROMPT
 from tempo.training.packing import IGNORE, Wording, read_packed
-from tempo.training.reading import ReadingBatch, Readings
-from tempo.training.run import Run, Schedule, parameter_groups
+from tempo.training.run import Run, Schedule
 
 
 @dataclass(frozen=True)
@@ -49,11 +48,8 @@ class Stage:
 STAGES = (
     Stage("short", 300, 32, (1, 2, 2, 3), 6, 1e-3),
     Stage("minute", 170, 48, (1, 2, 4, 8, 12, 16), 6, 6e-4),
-    Stage("long", 60, 128, (32, 64, 128), 8, 3e-4, compressor=False),
+    Stage("long", 40, 128, (32, 64, 128), 8, 3e-4, compressor=False),
 )
-
-
-READING_STEPS = 250
 
 
 def nano_config(base: Qwen3VLForConditionalGeneration) -> TempoQwenConfig:
@@ -128,7 +124,7 @@ def forward(
     return model.lm_head(hidden[learnt]).float(), batch.labels_NL[learnt], routing, visual.flatten(0, 1)
 
 
-def exact(logits: Tensor, batch: ClipBatch | ReadingBatch) -> dict[str, float]:
+def exact(logits: Tensor, batch: ClipBatch) -> dict[str, float]:
     """The share of answers whose every token is right, by kind of question."""
     learnt = batch.labels_NL != IGNORE
     right = torch.ones_like(learnt)
@@ -141,20 +137,6 @@ def exact(logits: Tensor, batch: ClipBatch | ReadingBatch) -> dict[str, float]:
     return {"answers": whole[asked].float().mean().item(), **figures}
 
 
-def read(model: TempoQwenForCausalLM, wording: Wording, out: Path, seed: int) -> None:
-    """The stage before the others: the decoder alone, on films told in words."""
-    data = Readings(wording, steps=READING_STEPS, seed=seed, films=48, segments=(1, 2, 3, 4, 6), questions=8)
-    decoder: Any = model.model
-    groups = parameter_groups(decoder, 1e-3, decay=0.05)
-    with Run(out / "reading", decoder, groups, Schedule(len(data), 30)) as run:
-        for batch in ahead(data, run.step):
-            learnt = batch.labels_NL != IGNORE
-            with torch.autocast("cpu", torch.bfloat16):
-                hidden = decoder(input_ids=batch.ids_NL, use_cache=False).last_hidden_state
-                logits = model.lm_head(hidden[learnt]).float()
-            run.update(F.cross_entropy(logits, batch.labels_NL[learnt]), exact(logits, batch))
-
-
 def train(args: argparse.Namespace) -> None:
     out, base_folder = Path(args.out), Path(args.base)
     torch.manual_seed(args.seed)
@@ -162,7 +144,6 @@ def train(args: argparse.Namespace) -> None:
     wording = Wording(tokenizer, SYSTEM_PROMPT)
     base = Qwen3VLForConditionalGeneration.from_pretrained(base_folder, dtype=torch.float32)
     model = from_base(base, wording.yes_id, wording.no_id, wording.end_id)
-    read(model, wording, out, args.seed)
     # The dense task that the tower began with goes on: answers alone teach it shapes too slowly.
     cells = CellHead(base.config.text_config.hidden_size)
     for number, stage in enumerate(STAGES):
