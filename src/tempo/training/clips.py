@@ -146,15 +146,13 @@ class Sequences:
     slots: list[list[bool]] = field(default_factory=list)
     kinds: list[str] = field(default_factory=list)
 
-    def add(self, asked: Asked, stamps: list[float], said: list[list[int] | int]) -> None:
-        """One question. `said` is what stands behind each timestamp: text ids, or a number of memory
-        tokens."""
+    def add(self, asked: Asked, stamps: list[float], counts: list[int]) -> None:
+        """One question, with a number of memory tokens behind each timestamp."""
         ids, slots = list(self.wording.decoder_open), [False] * len(self.wording.decoder_open)
-        for stamp, content in zip(stamps, said, strict=True):
+        for stamp, count in zip(stamps, counts, strict=True):
             tag = self.wording.plain(f"<{stamp:.1f} seconds>")
-            body = [self.wording.pad_id] * content if isinstance(content, int) else content
-            ids += tag + body
-            slots += [False] * len(tag) + [isinstance(content, int)] * len(body)
+            ids += tag + [self.wording.pad_id] * count
+            slots += [False] * len(tag) + [True] * count
         branch = self.wording.asking(asked.text, asked.answer)
         self.labels.append([IGNORE] * len(ids) + branch.labels)
         self.slots.append(slots + [False] * len(branch.ids))
@@ -199,7 +197,7 @@ def collate(rng: random.Random, clips: list[Clip], wording: Wording) -> ClipBatc
     for c, clip in enumerate(clips):
         stamps = [float(times[0]) + clip.window / 2 for times in clip.times]
         for q, asked in enumerate(clip.asked):
-            counts: list[list[int] | int] = []
+            counts = []
             for s in range(len(stamps)):
                 offset, count = first[c, s, q]
                 order += range(offset, offset + count)
