@@ -90,7 +90,7 @@ def watch(
             with clock.phase("decode"):
                 batch = next(coming, None)
             if batch is None:
-                return
+                break
             with clock.phase("watch"), torch.inference_mode():
                 pixels_SPC = batch.pixels_SPC.to(device, engine.dtype)
                 reading = compressor.watch(
@@ -98,8 +98,10 @@ def watch(
                 )
             done += batch.frames
             if progress is not None:
-                progress(min(done, len(sampling)), len(sampling))
+                progress(done, len(sampling))
             yield batch, reading
+        if progress is not None and done < len(sampling):  # some could not be decoded
+            progress(len(sampling), len(sampling))
     finally:
         coming.close()  # type: ignore[attr-defined]
 
