@@ -21,7 +21,11 @@ class Orientation(NamedTuple):
 
     @classmethod
     def of(cls, frame: av.video.frame.VideoFrame) -> Orientation:
-        """Read the display matrix: stored (x, y) is shown at (a x + c y, b x + d y). Nearest quarter turn."""
+        """Read the display matrix: stored (x, y) is shown at (a x + c y, b x + d y). Nearest quarter turn.
+
+        For one frame a video, not for each: looking at side data ties a frame into a reference cycle, which
+        keeps its megabytes until the garbage collector comes by.
+        """
         matrix: Any = frame.side_data.get("DISPLAYMATRIX")
         if matrix is None:
             return cls()
@@ -41,22 +45,17 @@ class Orientation(NamedTuple):
         return (size[1], size[0]) if self.transposed else size
 
 
-def upright_size(frame: av.video.frame.VideoFrame) -> Size:
-    """(width, height) of the frame as it is to be shown."""
-    return Orientation.of(frame).swap((frame.width, frame.height))
-
-
 class Converter:
     """Decoded frames → upright RGB of one size, scaled by libswscale while it converts the colours."""
 
-    def __init__(self, size: Size) -> None:
-        self._size = size
+    def __init__(self, size: Size, orientation: Orientation) -> None:
+        self._stored_size = orientation.swap(size)
+        self._orientation = orientation
         self._reformatter = av.video.reformatter.VideoReformatter()
 
     def __call__(self, frame: av.video.frame.VideoFrame) -> np.ndarray:
         """uint8 [H, W, 3] of the size given."""
-        orientation = Orientation.of(frame)
-        width, height = orientation.swap(self._size)
+        width, height = self._stored_size
         picture = self._reformatter.reformat(
             frame,
             width=width,
@@ -64,4 +63,4 @@ class Converter:
             format="rgb24",
             interpolation=av.video.reformatter.Interpolation.AREA,
         )
-        return orientation.apply(picture.to_ndarray())
+        return self._orientation.apply(picture.to_ndarray())

@@ -16,7 +16,7 @@ import numpy as np
 
 from ..errors import TempoError
 from ..frames import Size
-from .conversion import upright_size
+from .conversion import Orientation
 
 OPEN_SECONDS, READ_SECONDS = 10.0, 30.0  # patience with a network address
 CONTAINER_TICK = Fraction(1, av.time_base)  # seconds, of a container's own times
@@ -34,6 +34,7 @@ class VideoFile:
 
     Attributes:
         path, remote: where it is.
+        orientation: how its pictures have to be turned.
         size: (width, height) of the upright picture.
         start, end: when the first frame appears and the last one goes, in seconds from what a player shows as
         0.
@@ -65,7 +66,8 @@ class VideoFile:
                 # AVI has no presentation times; what is made up for it runs late by the decoder's delay.
                 self._origin += (self.first_pts - stream.start_time) * self._tick
             self.rate = _rate(stream)
-            self.size: Size = upright_size(first)
+            self.orientation = Orientation.of(first)
+            self.size: Size = self.orientation.swap((first.width, first.height))
             self.plannable = (
                 first.pts is not None
                 and container.format.name in PLANNABLE_FORMATS
