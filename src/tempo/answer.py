@@ -53,9 +53,7 @@ class Usage:
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What was watched: frames, at how many a second, and how many seconds of the file could not be
-    decoded.
-    """
+    """What was watched: `frames` at `fps` a second. `lost_seconds` of it could not be decoded."""
 
     path: str | None
     duration: float
@@ -118,9 +116,7 @@ class AnswerStream(Iterator[str]):
 
 
 class Clock:
-    """Adds up how long each phase took, in seconds. What a GPU still has to do counts for the phase that
-    asked.
-    """
+    """Adds up how long each phase took, in seconds; a GPU's work counts for the phase that asked for it."""
 
     def __init__(self, device: torch.device) -> None:
         self.seconds = dict.fromkeys(PHASES, 0.0)

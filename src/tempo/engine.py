@@ -43,7 +43,8 @@ def load(
         base: the base model of a published checkpoint, where it is neither beside it nor where it says.
         device: "auto" is a GPU if there is one.
         dtype: "auto" is bfloat16 on a GPU and on processors that compute in it, else float32.
-        attention: how the language models attend: sdpa, eager or flash_attention_2.
+        attention: how the language models attend: sdpa, eager or flash_attention_2. The vision tower always
+            uses sdpa, over all frame pairs at once.
 
     Raises:
         TempoError: a part of the model is missing or damaged, or the device is not there.
@@ -156,17 +157,13 @@ class Tempo:
         return Session(self, video, sampling, kept=kept, lost_seconds=lost, timings=timings)
 
     def segment_tokens(self, video: Video) -> int:
-        """Tokens of a full segment of this video up to the question, with the longest time tags there may
-        be.
-        """
+        """Tokens of a full segment of this video up to the question, with the longest time tags."""
         t, h, w = self.geometry.grid(self.config.segment_frames, video.width, video.height, kind=video.kind)
         tokens = h * w // self.geometry.merge_size**2
         return len(self.prompts.segment([video.duration] * t, tokens=tokens, kind=video.kind).ids)
 
     def segments_together(self, video: Video, *, room: int) -> int:
-        """How many segments of this video go through the compressor in one batch, with `room` tokens behind
-        each.
-        """
+        """How many segments of this video go through together, with `room` more tokens behind each."""
         frames = self.config.segment_frames
         t, h, w = self.geometry.grid(frames, video.width, video.height, kind=video.kind)
         width, height = self.geometry.stream_size(video.width, video.height) or (video.width, video.height)

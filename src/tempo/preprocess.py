@@ -32,9 +32,7 @@ _CAP = 512
 
 @dataclass(frozen=True, kw_only=True)
 class Geometry:
-    """How frames become patches. Sizes are in pixels, `min_pixels` and `max_pixels` count those of one
-    frame.
-    """
+    """How frames become patches. `min_pixels` and `max_pixels` count those of one frame."""
 
     resize: Literal["published", "direct"] = "published"
     patch_size: int = 16

@@ -47,7 +47,9 @@ class Compressor(nn.Module):
     def __init__(self, config: Qwen3VLConfig, *, memory_tokens: int, attention: str = "sdpa") -> None:
         super().__init__()
         width = config.text_config.hidden_size
-        self.vlm: Any = Qwen3VLModel._from_config(config, attn_implementation=attention)
+        # In the default dtype, as every module is built, whatever the base was stored in.
+        vlm = Qwen3VLModel._from_config(config, attn_implementation=attention)
+        self.vlm: Any = vlm.to(torch.get_default_dtype())
         self.compression_tokens = nn.Parameter(torch.randn(1, memory_tokens, width) * 0.02)
         self.register_buffer("relevance_rows", torch.zeros(2, width))
 
@@ -80,9 +82,7 @@ class Compressor(nn.Module):
         return self._relevance(x_SQD[:, -1])
 
     def distil(self, reading: Reading, count: int) -> torch.Tensor:
-        """The first `count` memory tokens [S, count, D] of every segment behind which the question was
-        read.
-        """
+        """The first `count` memory tokens [S, count, D] of every segment; the question was read before."""
         memory_SMD = self.compression_tokens[:, :count].expand(len(reading.past.data), -1, -1)
         return self._read_on(reading, memory_SMD.to(reading.past.data.dtype))
 
@@ -131,9 +131,7 @@ class Compressor(nn.Module):
     def _prefix(
         self, pixels_SPC: torch.Tensor, grid: Grid, ids_SL: torch.Tensor, spans: Spans
     ) -> tuple[torch.Tensor, torch.Tensor, int, dict[str, Any]]:
-        """Embeddings [S, L, D] and positions of the prompts, the next position, and the deepstack
-        arguments.
-        """
+        """Embeddings [S, L, D] of the prompts, their positions, the next one, and the deepstack arguments."""
         merge = self.vlm.visual.spatial_merge_size
         features_SVD, deepstack = vision_features(self.vlm.visual, pixels_SPC, grid)
         index_V = torch.cat([torch.arange(*span, device=ids_SL.device) for span in spans])
@@ -143,7 +141,11 @@ class Compressor(nn.Module):
         return x_SLD, positions, position, {"deepstack": deepstack, "visual_index": index_V}
 
     def _relevance(self, hidden_SD: torch.Tensor) -> torch.Tensor:
-        """sigmoid(Yes − No) of the last token before the memory [S], float32; the difference of the rows is
-        taken in the dtype in which they are stored, as published."""
+        """sigmoid(Yes − No) [S], read at the last token of the question's turn, just before the memory.
+
+        That is the line break after `<|im_start|>assistant`, where the base would go on with its Yes or No.
+        The hidden state is normalised, as before an output head. The rows are subtracted in the dtype in
+        which they are stored and multiplied in float32, as published.
+        """
         yes, no = self.relevance_rows
         return torch.sigmoid(hidden_SD.float() @ (yes - no).float())

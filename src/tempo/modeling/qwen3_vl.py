@@ -71,9 +71,10 @@ def _vision_positions(tower: Any, h: int, w: int) -> torch.Tensor:
 
 
 def _vision_rope(tower: Any, h: int, w: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    """Cosine and sine [N, E] of the axial rotation: a quarter of a head turns with the row, a quarter with
-    the column, and the second half repeats the first. θ = 10000, as in the vision towers of all Qwen-VL
-    models."""
+    """Cosine and sine [N, E] of the axial rotation; θ = 10000, as in all Qwen-VL vision towers.
+
+    A quarter of a head turns with the row, a quarter with the column, and the second half repeats the first.
+    """
     width = tower.config.hidden_size // tower.config.num_heads // 2
     frequency = 1.0 / 10000.0 ** (torch.arange(0, width, 2, device=device, dtype=torch.float32) / width)
     row_hw, column_hw = torch.meshgrid(
