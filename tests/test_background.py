@@ -100,7 +100,8 @@ def test_memory_does_not_grow_with_the_length(tmp_path: Path) -> None:
 def test_decoded_pictures_are_let_go(tmp_path: Path) -> None:
     """Not only what NumPy holds: the process does not grow either, without help from the garbage collector."""
     program = (
-        "import gc, resource, sys; from tempo.video import Video; gc.disable(); video = Video.open(sys.argv[1])\n"
+        "import gc, resource, sys; from tempo.video import Video\n"
+        "gc.disable(); video = Video.open(sys.argv[1])\n"
         "for batch in video.stream(video.sample(fps=30.0), chunk=8, size=(96, 48)):\n"
         "    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)"
     )
