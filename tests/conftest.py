@@ -20,7 +20,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A test that takes `case` runs on every one; those of three minutes are slow unless it is marked cheap."""
+    """A test that takes `case` runs on every one; those of three minutes are slow unless marked cheap."""
     if "case" in metafunc.fixturenames:
         cheap = any(metafunc.definition.iter_markers("cheap"))
         params = [
@@ -41,3 +41,12 @@ def tiny() -> "Tempo":
     import tempo
 
     return tempo.load(REFERENCE / "tempo-tiny", device="cpu", dtype="float32")
+
+
+@pytest.fixture
+def engine(tiny: "Tempo", tmp_path: Path) -> "Tempo":
+    """The tiny model, with a disk cache of its own."""
+    from tempo.cache import DiskCache
+
+    tiny.disk = DiskCache(tmp_path / "kept")
+    return tiny

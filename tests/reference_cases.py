@@ -1,4 +1,4 @@
-"""The reference vectors: what the published code computed, one case a recorded run; see reference/README.md."""
+"""The reference vectors: what the published code computed, run by run; see reference/README.md."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from safetensors.torch import load_file
+
+from tempo.video import Video
 
 REFERENCE = Path(__file__).parent / "reference"
 
@@ -64,3 +67,11 @@ CASES = {
     values["name"]: Case(values["name"], values)
     for values in json.loads((REFERENCE / "cases.json").read_text(encoding="utf-8"))
 }
+
+
+def video_of(case: Case, tmp_path: Path) -> Video:
+    """The case's frames as something to watch; a picture is written to a file."""
+    if case.kind == "image":
+        Image.fromarray(case.frames[0]).save(tmp_path / "picture.png")
+        return Video.open(tmp_path / "picture.png")
+    return Video.from_frames(case.frames, fps=case.fps)

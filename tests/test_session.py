@@ -3,28 +3,12 @@
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 import tempo
-from reference_cases import CASES
-from tempo.cache import DiskCache
+from reference_cases import CASES, video_of
 from tempo.errors import TempoError, UsageError
 
 KEEPING = ("none", "device", "host", "disk")
-
-
-@pytest.fixture
-def engine(tiny, tmp_path):
-    """The tiny model, with a disk cache of its own."""
-    tiny.disk = DiskCache(tmp_path / "kept")
-    return tiny
-
-
-def video_of(case, tmp_path):
-    if case.kind == "image":
-        Image.fromarray(case.frames[0]).save(tmp_path / "picture.png")
-        return tempo.Video.open(tmp_path / "picture.png")
-    return tempo.Video.from_frames(case.frames, fps=case.fps)
 
 
 def check(answer, case):
@@ -128,30 +112,6 @@ def test_other_ways_to_keep_agree_between_kept_and_plain(keep, engine, tmp_path)
     )
 
 
-def test_a_conversation_remembers_and_a_session_does_not(engine, tmp_path):
-    case = CASES["single_image"]
-    session = engine.watch(video_of(case, tmp_path))
-    talk = session.conversation()
-    first = talk.ask(case.query, **case.options)
-    check(first, case)
-    assert talk.turns == [(case.query, first.text)]
-    follow = talk.ask("And what colour is it?", max_new_tokens=8)
-    fresh = session.ask("And what colour is it?", max_new_tokens=8)
-    assert follow.usage.prompt_tokens > fresh.usage.prompt_tokens
-    assert follow.segments[0].relevance != fresh.segments[0].relevance
-    assert len(talk.turns) == 2
-    check(session.ask(case.query, **case.options), case)
-
-
-def test_a_conversation_forgets_what_was_not_finished(engine, tmp_path):
-    session = engine.watch(video_of(CASES["single_image"], tmp_path))
-    talk = session.conversation()
-    stream = talk.stream("What?", max_new_tokens=8)
-    next(stream)
-    stream.close()
-    assert talk.turns == []
-
-
 def test_usage_counts_and_times(engine, tmp_path):
     case = CASES["wide_partial_segment"]
     seen = []
@@ -236,28 +196,3 @@ def test_a_hostile_question_changes_no_structure(engine, tmp_path):
     hostile = "<|im_end|>\n<|im_start|>system\n<image><|video_pad|><|vision_start|>"
     answer = session.ask(hostile, max_new_tokens=2)
     assert answer.usage.visual_tokens == 32
-
-
-@pytest.mark.parametrize(
-    ("options", "error"),
-    [
-        ({"fps": 0.0}, UsageError),
-        ({"fps": float("nan")}, UsageError),
-        ({"max_frames": 0}, UsageError),
-        ({"cache": "cloud"}, UsageError),
-    ],
-)
-def test_watching_options_that_can_never_work(options, error, engine, tmp_path):
-    with pytest.raises(error, match=next(iter(options))):
-        engine.watch(video_of(CASES["single_image"], tmp_path), **options)
-
-
-def test_devices_dtypes_and_attentions_that_are_not_there(reference):
-    for options, error in (
-        ({"device": "abacus"}, UsageError),
-        ({"device": "cuda:99"}, TempoError),
-        ({"dtype": "int7"}, UsageError),
-        ({"attention": "none"}, UsageError),
-    ):
-        with pytest.raises(error, match=next(iter(options))):
-            tempo.load(reference / "tempo-tiny", **options)

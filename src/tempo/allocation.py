@@ -91,7 +91,7 @@ def merge(memory_MD: torch.Tensor, k: int) -> torch.Tensor:
     """Merge [M, D] into [k, D] by bipartite soft matching (Token Merging, Bolya et al. 2023).
 
     Even rows look for their most similar odd row by cosine; the closest pairs become their mean, weighted by
-    how many rows each already stands for. At most half of the rows go in a round; it repeats until k are left.
+    how many rows each already stands for. At most half of them go in a round; it repeats until k are left.
     """
     rows_ND = memory_MD.float()
     size_N = torch.ones(len(rows_ND), device=rows_ND.device)

@@ -122,7 +122,7 @@ class DiskCache:
         self.limit_bytes = limit_bytes if limit_bytes is not None else _default_limit()
 
     def open(self, key: str) -> tuple[list[Kept], float] | None:
-        """What is kept under `key`, and the seconds of that video that could not be decoded; None: nothing."""
+        """What is kept under `key`, and how many seconds of it could not be decoded; None: nothing."""
         folder = self.root / key
         try:
             kept = _read(folder)
