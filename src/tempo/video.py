@@ -21,7 +21,7 @@ from .sampling import Sampling
 
 __all__ = ["Damage", "FrameBatch", "Sampling", "Video"]
 
-AHEAD_BYTES = 64 << 20  # decoded frames that may wait for the consumer
+AHEAD_BYTES, AHEAD_FRAMES = 32 << 20, 128  # decoded frames that may wait for the consumer, at most
 
 
 class Video:
@@ -149,7 +149,7 @@ class Video:
 
     def _batches(self, sampling: Sampling, chunk: int, size: Size | None) -> Iterator[FrameBatch]:
         width, height = size or (self.width, self.height)
-        depth = max(2, min(chunk, AHEAD_BYTES // (width * height * 3)))
+        depth = max(2, min(AHEAD_FRAMES, AHEAD_BYTES // (width * height * 3)))
         losses = Losses()
         self.damage = Damage()
         picked = in_background(
