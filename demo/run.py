@@ -11,14 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import av
-from rich.console import Console
 from rich.text import Text
 
 import tempo
 from tempo.answer import Answer
 from tempo.commands.report import answer_text, with_watching
 from tempo.session import Session
-from tempo.terminal import ACCENT, FAINT, chart, clock, counting, indented, moments, printable, size
+from tempo.terminal import ACCENT, FAINT, Output, chart, clock, counting, indented, moments, printable, size
 from tempo.world.files import FileSpec, make_file
 from tempo.world.scoring import is_right
 
@@ -26,7 +25,7 @@ OUT = Path(__file__).parent / "out"
 SEED = "demo"
 KINDS = ("direction", "colour")  # of the two questions
 
-console = Console(highlight=False)
+console = Output()
 
 
 def main() -> None:
@@ -45,11 +44,11 @@ def main() -> None:
     with counting("loading"):
         model = tempo.load(args.model)
     session = watch(model, path)
-    answer = with_watching(session.ask(first["text"]), session)
+    answer = with_watching(session.ask(first["text"], max_new_tokens=48), session)
     show(answer, first, session)
 
     heading("3  Another question", "nothing is watched again")
-    again = session.ask(second["text"])
+    again = session.ask(second["text"], max_new_tokens=48)
     show(again, second, session)
 
     console.print()

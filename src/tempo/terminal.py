@@ -35,6 +35,17 @@ class Moment(Protocol):
     def tokens(self) -> int: ...
 
 
+class Output(Console):
+    """Standard output. Where its reader has gone it says so, instead of ending the process by itself."""
+
+    def __init__(self) -> None:
+        super().__init__(highlight=False)
+
+    def on_broken_pipe(self) -> None:
+        """Called by rich while it handles the error."""
+        raise
+
+
 def clock(seconds: float) -> str:
     """Return SECONDS as ``mm:ss``, from an hour on as ``h:mm:ss``; fractions are cut off."""
     minutes, rest = divmod(int(max(seconds, 0.0)), 60)

@@ -47,15 +47,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Watch, ask, print."""
-    from rich.console import Console
-
     from tempo.commands.report import answer_text, print_answer, print_json, record
-    from tempo.terminal import say
+    from tempo.terminal import Output, say
 
     answer = _ask(args)
     if lost := answer.video.lost_seconds:
         say(f"{args.video}: damaged; {lost:.1f} s of it could not be decoded, and the rest was watched")
-    console = Console(highlight=False)
+    console = Output()
     if args.json:
         print_json(record(answer))
     elif args.quiet:
