@@ -331,6 +331,8 @@ def test_ctrl_c_stops_cleanly(tmp_path, moment):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         encoding="utf-8",
+        # Whoever runs the tests in the background has Ctrl-C ignored, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     while process.poll() is None and not moment(process, video):
         time.sleep(0.01)
