@@ -68,7 +68,7 @@ def test_the_demo_says_what_is_right_and_its_second_question_takes_under_a_fifth
     done = run(sys.executable, tmp_path / "demo" / "run.py", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert "10:00 of H.264" in done.stdout
-    # Ten minutes are more than the weights of this version answer reliably; each verdict is shown, whichever it is.
+    # Ten minutes are more than these weights answer reliably; each verdict is shown, whichever it is.
     assert len(re.findall(r"✓ as drawn|✗ drawn was: \w+", done.stdout)) == 2
     (ratio,) = re.findall(r"1/(\d+) of the first one's time", done.stdout)
     assert int(ratio) > 5
