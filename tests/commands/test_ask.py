@@ -1,5 +1,6 @@
 """`tempo ask`: what it prints, and one clear line for everything that can be wrong with what it is given."""
 
+import contextlib
 import json
 import math
 import os
@@ -316,7 +317,10 @@ def importing(process, video):
 def watching(process, video):
     """Whether the file is being decoded: it is open, and there is more than the main thread."""
     folder = Path(f"/proc/{process.pid}")
-    files = [os.readlink(file) for file in (folder / "fd").iterdir() if file.is_symlink()]
+    files = []
+    for file in (folder / "fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed since it was listed
+            files.append(os.readlink(file))
     return str(video) in files and len(list((folder / "task").iterdir())) > 2
 
 
