@@ -24,6 +24,15 @@ def questions(tiny):
     ]
 
 
+def plainly(compressor, pixels_SPC, grid, ids_SL, spans, questions):
+    """Relevance [S] and memory [S, M, D] of one question, [S, N] and [S, N, M, D] of several."""
+    longest = max(map(len, questions))
+    padded = torch.tensor([[q + [0] * (longest - len(q)) for q in questions]] * len(ids_SL))
+    lengths = torch.tensor([[len(q) for q in questions]] * len(ids_SL))
+    relevance_SN, memory_SNMD = compressor(pixels_SPC, grid, ids_SL, spans, padded, lengths)
+    return (relevance_SN[:, 0], memory_SNMD[:, 0]) if len(questions) == 1 else (relevance_SN, memory_SNMD)
+
+
 @torch.no_grad()
 def test_one_watched_prefix_serves_many_questions_exactly(tiny, segment, questions):
     compressor = tiny.model.compressor
@@ -35,7 +44,7 @@ def test_one_watched_prefix_serves_many_questions_exactly(tiny, segment, questio
         reading = Reading(past, kept.position)
         relevance_S = compressor.route(reading, question)
         memory_SMD = compressor.distil(reading, 32)
-        plain_S, plain_SMD = compressor(*segment, torch.tensor([question, question]))
+        plain_S, plain_SMD = plainly(compressor, *segment, [question])
         torch.testing.assert_close(relevance_S, plain_S, atol=1e-6, rtol=0)
         torch.testing.assert_close(memory_SMD, plain_SMD, atol=1e-5, rtol=0)
     assert torch.equal(kept.past.data, before)
@@ -44,7 +53,7 @@ def test_one_watched_prefix_serves_many_questions_exactly(tiny, segment, questio
 @torch.no_grad()
 def test_the_first_memory_tokens_do_not_depend_on_the_rest(tiny, segment, questions):
     compressor = tiny.model.compressor
-    _, all_SMD = compressor(*segment, torch.tensor([questions[0]] * 2))
+    _, all_SMD = plainly(compressor, *segment, [questions[0]])
     for count in (1, 7, 31):
         reading = compressor.watch(*segment, room=len(questions[0]) + count)
         compressor.route(reading, questions[0])
@@ -58,12 +67,24 @@ def test_questions_of_different_length_share_a_batch(tiny, segment, questions):
     longest = max(map(len, questions))
     pair = [questions[1], questions[2]]
     padded = torch.tensor([q + [0] * (longest - len(q)) for q in pair])
-    relevance_S, memory_SMD = compressor(*segment, padded, torch.tensor([len(q) for q in pair]))
+    relevance_S, memory_SMD = (
+        part[:, 0] for part in compressor(*segment, padded[:, None], torch.tensor([[len(q)] for q in pair]))
+    )
     for index, question in enumerate(pair):
         one = [part[index : index + 1] if isinstance(part, torch.Tensor) else part for part in segment]
-        alone_S, alone_SMD = compressor(*one, torch.tensor([question]))
+        alone_S, alone_SMD = plainly(compressor, *one, [question])
         torch.testing.assert_close(relevance_S[index : index + 1], alone_S, atol=1e-6, rtol=0)
         torch.testing.assert_close(memory_SMD[index : index + 1], alone_SMD, atol=1e-5, rtol=0)
+
+
+@torch.no_grad()
+def test_questions_that_share_a_segment_do_not_see_one_another(tiny, segment, questions):
+    compressor = tiny.model.compressor
+    relevance_SN, memory_SNMD = plainly(compressor, *segment, questions)
+    for index, question in enumerate(questions):
+        alone_S, alone_SMD = plainly(compressor, *segment, [question])
+        torch.testing.assert_close(relevance_SN[:, index], alone_S, atol=1e-6, rtol=0)
+        torch.testing.assert_close(memory_SNMD[:, index], alone_SMD, atol=1e-5, rtol=0)
 
 
 @torch.no_grad()
@@ -88,7 +109,7 @@ def test_relevance_is_the_base_models_yes_against_its_no(tiny, segment, question
         logits_to_keep=1,
     ).logits[:, 0]
     expected_S = logits[:, [yes, no]].softmax(-1)[:, 0]
-    relevance_S = compressor(*segment, torch.tensor([questions[1]] * 2))[0]
+    relevance_S, _ = plainly(compressor, *segment, [questions[1]])
     torch.testing.assert_close(relevance_S, expected_S, atol=1e-5, rtol=0)
 
 
@@ -96,7 +117,7 @@ def test_gradients_reach_every_part(tiny, segment, questions):
     compressor = tiny.model.compressor
     compressor.requires_grad_(True)
     try:
-        relevance_S, memory_SMD = compressor(*segment, torch.tensor([questions[0]] * 2))
+        relevance_S, memory_SMD = plainly(compressor, *segment, [questions[0]])
         (memory_SMD.square().sum() + relevance_S.sum()).backward()
         without = [n for n, p in compressor.named_parameters() if p.grad is None]
         assert without == []

@@ -9,17 +9,17 @@ from tempo.preprocess import patches
 @torch.inference_mode()
 def test_reference_memory_storyline_and_answer(case, tiny):
     model, prompts, t = tiny.model, tiny.prompts, case.tensors
-    question = torch.tensor([prompts.question(case.query)])
+    question = torch.tensor([[prompts.question(case.query)]])
     relevance, memory, stamps = [], [], []
     for index, frames in enumerate(case.segments()):
         pixels_SPC, grid = patches(frames[None], tiny.geometry, kind=case.kind)
         times = [(8 * index + 2 * pair + 0.5) / case.fps for pair in range(grid[0])]
         prompt = prompts.segment(times, tokens=grid[1] * grid[2] // 4, kind=case.kind)
-        relevance_S, memory_SMD = model.compressor(
+        relevance_SN, memory_SNMD = model.compressor(
             pixels_SPC, grid, torch.tensor([prompt.ids]), prompt.spans, question
         )
-        relevance.append(relevance_S)
-        memory.append(memory_SMD)
+        relevance.append(relevance_SN[:, 0])
+        memory.append(memory_SNMD[:, 0])
         stamps.append(prompts.timestamp((8 * index + 4) / case.fps) if case.kind == "video" else [])
     torch.testing.assert_close(torch.cat(memory), t["memory_tokens"], atol=1e-4, rtol=0)
     if "relevance" in t:

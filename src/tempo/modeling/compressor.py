@@ -4,7 +4,7 @@ It reads [system][video][question][memory], causally. The way through it is cut 
 exactness: `watch` reads what no question changes, `route` the question's words, `distil` the first k memory
 tokens. `forward` is the plain way, everything at once; the two give equal numbers.
 
-Legend: see qwen3_vl.
+Legend: see qwen3_vl; N questions about a segment, M memory tokens, T tokens of a question and its memory.
 """
 
 from __future__ import annotations
@@ -92,35 +92,43 @@ class Compressor(nn.Module):
         grid: Grid,
         ids_SL: torch.Tensor,
         spans: Spans,
-        question_ids_SQ: torch.Tensor,
-        question_length_S: torch.Tensor | None = None,
+        question_ids_SNQ: torch.Tensor,
+        question_length_SN: torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """The plain way: one pass, all memory tokens → relevance [S] and memory [S, M, D]. Differentiable.
+        """The plain way: one pass, all memory tokens → relevance [S, N] and memory [S, N, M, D].
+        Differentiable.
+
+        Several questions about a segment share what comes before them: each attends to that and to itself,
+        and stands where it would stand alone.
 
         Args:
-            question_ids_SQ: the question behind each segment, padded on the right with any id.
-            question_length_S: how many of them count; None: all. Memory tokens follow the last that counts,
-                and what is behind them cannot be seen, so no mask is needed.
+            question_ids_SNQ: N questions behind each segment, padded on the right with any id.
+            question_length_SN: how many of them count; None: all. Memory tokens follow the last that counts,
+                and what is behind them cannot be seen, so padding needs no mask.
         """
         language = self.vlm.language_model
         prefix_SLD, positions, position, visual = self._prefix(pixels_SPC, grid, ids_SL, spans)
-        segments, questions = question_ids_SQ.shape
-        if question_length_S is None:
-            question_length_S = question_ids_SQ.new_full((segments,), questions)
-        memory_SMD = self.compression_tokens.expand(segments, -1, -1).to(prefix_SLD.dtype)
-        place_SM = question_length_S[:, None] + torch.arange(self.memory_tokens, device=prefix_SLD.device)
-        place_SMD = place_SM[..., None].expand_as(memory_SMD)
-        tail_STD = torch.cat([language.embed_tokens(question_ids_SQ), memory_SMD], dim=1)
-        tail_STD = tail_STD.scatter(1, place_SMD, memory_SMD)
-        tail_positions = torch.arange(position, position + tail_STD.shape[1]).expand(3, -1)
-        x_STD = run_language(
+        segments, questions, words = question_ids_SNQ.shape
+        length, device = prefix_SLD.shape[1], prefix_SLD.device
+        if question_length_SN is None:
+            question_length_SN = question_ids_SNQ.new_full((segments, questions), words)
+        memory_SNMD = self.compression_tokens.expand(segments, questions, -1, -1).to(prefix_SLD.dtype)
+        place_SNM = question_length_SN[..., None] + torch.arange(self.memory_tokens, device=device)
+        place_SNMD = place_SNM[..., None].expand_as(memory_SNMD)
+        tail_SNTD = torch.cat([language.embed_tokens(question_ids_SNQ), memory_SNMD], dim=2)
+        tail_SNTD = tail_SNTD.scatter(2, place_SNMD, memory_SNMD)
+        behind = tail_SNTD.shape[2]
+        tail_positions = torch.arange(position, position + behind).repeat(questions).expand(3, -1)
+        x_SLD = run_language(
             language,
-            torch.cat([prefix_SLD, tail_STD], dim=1),
+            torch.cat([prefix_SLD, tail_SNTD.flatten(1, 2)], dim=1),
             torch.cat([positions, tail_positions], dim=1),
+            seen_LL=_branches(length, questions, behind, device) if questions > 1 else None,
             **visual,
-        )[:, prefix_SLD.shape[1] :]
-        last_SD = x_STD[torch.arange(segments, device=x_STD.device), question_length_S - 1]
-        return self._relevance(last_SD), x_STD.gather(1, place_SMD)
+        )
+        x_SNTD = x_SLD[:, length:].unflatten(1, (questions, behind))
+        last_SN1D = (question_length_SN - 1)[..., None, None].expand(-1, -1, 1, x_SNTD.shape[-1])
+        return self._relevance(x_SNTD.gather(2, last_SN1D)[:, :, 0]), x_SNTD.gather(2, place_SNMD)
 
     def _read_on(self, reading: Reading, x_SLD: torch.Tensor) -> torch.Tensor:
         end = reading.position + x_SLD.shape[1]
@@ -141,7 +149,7 @@ class Compressor(nn.Module):
         return x_SLD, positions, position, {"deepstack": deepstack, "visual_index": index_V}
 
     def _relevance(self, hidden_SD: torch.Tensor) -> torch.Tensor:
-        """sigmoid(Yes − No) [S], read at the last token of the question's turn, just before the memory.
+        """sigmoid(Yes − No) of every row, read at the last token of the question's turn, before the memory.
 
         That is the line break after `<|im_start|>assistant`, where the base would go on with its Yes or No.
         The hidden state is normalised, as before an output head. The rows are subtracted in the dtype in
@@ -149,3 +157,11 @@ class Compressor(nn.Module):
         """
         yes, no = self.relevance_rows
         return torch.sigmoid(hidden_SD.float() @ (yes - no).float())
+
+
+def _branches(prefix: int, branches: int, length: int, device: torch.device) -> torch.Tensor:
+    """Which tokens each token sees [L, L], where `branches` of `length` tokens each go on from one prefix."""
+    owner_L = torch.arange(branches, device=device).repeat_interleave(length)
+    owner_L = torch.cat([owner_L.new_full((prefix,), -1), owner_L])
+    seen_LL = (owner_L[:, None] == owner_L) | (owner_L == -1)
+    return seen_LL.tril()

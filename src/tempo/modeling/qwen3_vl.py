@@ -162,6 +162,7 @@ def run_language(
     past: KeyValues | None = None,
     deepstack: list[torch.Tensor] | None = None,
     visual_index: torch.Tensor | None = None,
+    seen_LL: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """The language model over embeddings, causally → its last hidden states [S, L, D], normalised.
 
@@ -169,12 +170,13 @@ def run_language(
         positions: rotary positions [3, L], the same for all segments, or [3, S, L].
         past: what the tokens come after; theirs are added to it.
         deepstack: [S, V, D] for each of the first layers, added behind it at `visual_index` [V].
+        seen_LL: bool; which tokens (columns) each token (row) attends to, where that is not all before it.
     """
     model: Any = language
     if positions.ndim == 2:
         positions = positions[:, None]
     rope = model.rotary_emb(x_SLD, positions.to(x_SLD.device))
-    mask = _causal_mask(model.config._attn_implementation, x_SLD, past.length if past else 0)
+    mask = _mask(model.config._attn_implementation, x_SLD, past.length if past else 0, seen_LL)
     for index, layer in enumerate(model.layers):
         out = layer(
             x_SLD, position_embeddings=rope, attention_mask=mask, position_ids=None, past_key_values=past
@@ -187,13 +189,17 @@ def run_language(
     return model.norm(x_SLD)
 
 
-def _causal_mask(attention: str, x_SLD: torch.Tensor, past: int) -> torch.Tensor | None:
+def _mask(
+    attention: str, x_SLD: torch.Tensor, past: int, seen_LL: torch.Tensor | None
+) -> torch.Tensor | None:
     """None where the attention kernel is causal by itself; that of sdpa is so only without a past."""
     length = x_SLD.shape[1]
-    if "flash" in attention or (attention == "sdpa" and (past == 0 or length == 1)):
-        return None
-    seen = torch.ones(length, past + length, dtype=torch.bool, device=x_SLD.device).tril(past)
+    if seen_LL is None:
+        if "flash" in attention or (attention == "sdpa" and (past == 0 or length == 1)):
+            return None
+        seen_LL = torch.ones(length, past + length, dtype=torch.bool, device=x_SLD.device).tril(past)
+    assert "flash" not in attention, "flash attention knows no mask but the causal one"
     if attention == "eager":
         floor = torch.finfo(x_SLD.dtype).min
-        return torch.zeros_like(seen, dtype=x_SLD.dtype).masked_fill(~seen, floor)[None, None]
-    return seen[None, None]
+        return torch.zeros_like(seen_LL, dtype=x_SLD.dtype).masked_fill(~seen_LL, floor)[None, None]
+    return seen_LL[None, None]
