@@ -1,0 +1,76 @@
+"""The strongest moments of a video: segments that follow one another and matter for the question."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+STANDS_OUT = 0.5  # of the strongest segment's relevance: what is at least this is a moment too
+
+
+class Routed(Protocol):
+    """What is looked at of a segment: seconds, relevance in (0, 1), memory tokens kept."""
+
+    @property
+    def start(self) -> float: ...
+    @property
+    def end(self) -> float: ...
+    @property
+    def relevance(self) -> float: ...
+    @property
+    def tokens(self) -> int: ...
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Segments `first` to `last`, with no gap between them.
+
+    Attributes:
+        start, end: seconds.
+        peak: index of its most relevant segment.
+        relevance: of that segment.
+        tokens: memory tokens of all its segments.
+    """
+
+    first: int
+    last: int
+    start: float
+    end: float
+    peak: int
+    relevance: float
+    tokens: int
+
+
+def strongest(segments: Sequence[Routed], count: int, *, at_least: float | None = None) -> list[Stretch]:
+    """Return at most COUNT stretches, the most relevant first, then the earlier.
+
+    Args:
+        at_least: the relevance from which on a segment belongs to one; None: half of the strongest segment's.
+    """
+    if at_least is None:
+        at_least = STANDS_OUT * max(segment.relevance for segment in segments)
+    found: list[Stretch] = []
+    run: list[int] = []
+    for index, segment in enumerate(segments):
+        if segment.relevance >= at_least:
+            run.append(index)
+        elif run:
+            found.append(_stretch(segments, run))
+            run = []
+    if run:
+        found.append(_stretch(segments, run))
+    return sorted(found, key=lambda stretch: (-stretch.relevance, stretch.start))[:count]
+
+
+def _stretch(segments: Sequence[Routed], run: Sequence[int]) -> Stretch:
+    peak = max(run, key=lambda index: segments[index].relevance)
+    return Stretch(
+        first=run[0],
+        last=run[-1],
+        start=segments[run[0]].start,
+        end=segments[run[-1]].end,
+        peak=peak,
+        relevance=segments[peak].relevance,
+        tokens=sum(segments[index].tokens for index in run),
+    )
