@@ -15,7 +15,7 @@ from tempo.training.nano import DESCRIBE_PROMPT, FRAME_SIZES, MEMORY_TOKENS
 from tempo.training.packing import IGNORE, Packed, Row, Wording, pack
 from tempo.training.samples import relevant
 from tempo.world.describe import describe
-from tempo.world.questions import Question, as_choice, ask
+from tempo.world.questions import Look, Question, as_choice, ask
 from tempo.world.render import render
 from tempo.world.script import Script, make_script, shift
 from tempo.world.wording import KINDS
@@ -25,13 +25,14 @@ SEGMENT_FRAMES = 8
 
 @dataclass(frozen=True)
 class Asked:
-    """A question about a clip, as it is trained: its name, text and answer, and the segments that show what
-    it names."""
+    """A question about a clip, as it is trained: its name, text and answer, the segments that show what
+    it names, and the looks by which it names it."""
 
     kind: str
     text: str
     answer: str
     shown: tuple[bool, ...]
+    looks: tuple[Look, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -69,24 +70,27 @@ def kept(rng: random.Random, shown: bool) -> int:
     return rng.randint(1, 4) if luck < 0.9 else rng.randint(1, MEMORY_TOKENS)
 
 
-def _ask(
-    rng: random.Random, script: Script, times: list[np.ndarray], window: float, choice: float
+def phrase(
+    rng: random.Random,
+    script: Script,
+    question: Question,
+    times: list[np.ndarray],
+    window: float,
+    choice: float,
 ) -> Asked | None:
-    question: Question | None = ask(rng, script, kind=rng.choice(KINDS))
-    if question is None:
-        return None
+    """`question` as it is trained, a share of `choice` as multiple choice; None where no segment shows what
+    it names."""
     shown = tuple(relevant(script, question, t) for t in times)
     if question.answer != "no" and not any(shown):
         return None
     if rng.random() < choice:
-        question = as_choice(rng, script, question)
-        if question is None:
-            return None
-    elif question.kind == "when":
+        chosen = as_choice(rng, script, question)
+        return Asked(chosen.kind, chosen.text, chosen.answer, shown, chosen.looks) if chosen else None
+    if question.kind == "when":
         # The storyline carries the times of segments, so that is the precision that can be asked for.
         moment = float(times[shown.index(True)][0]) + window / 2
         question = replace(question, answer=f"{moment:.1f} seconds")
-    return Asked(question.kind, question.text, question.answer, shown)
+    return Asked(question.kind, question.text, question.answer, shown, question.looks)
 
 
 @dataclass(frozen=True)
@@ -99,12 +103,10 @@ class Plan:
     asked: list[Asked]
 
 
-def plan_clip(
-    rng: random.Random, *, segments: int, questions: int, aspect: float, describing: bool, choice: float = 0.3
-) -> Plan:
-    """Plan a clip of `segments` segments (the last may be short) with up to `questions` questions."""
+def timeline(rng: random.Random, *, segments: int, aspect: float) -> tuple[Script, list[np.ndarray], float]:
+    """A script of `segments` segments (the last may be short), the times of each one's frames, and the
+    seconds of a full segment."""
     fps = 2.0 if rng.random() < 0.6 else rng.uniform(1.5, 2.2)
-    window = SEGMENT_FRAMES / fps
     tail = rng.choice((8, 8, 8, 8, 2, 4, 6)) if segments > 1 else 8
     count = SEGMENT_FRAMES * (segments - 1) + tail
     script = make_script(rng, duration=max(count / fps, 3.5), aspect=aspect)
@@ -112,14 +114,23 @@ def plan_clip(
     if rng.random() < 0.5:
         later = 10 ** rng.uniform(0.5, 3.5)
         script, stamps = shift(script, later), stamps + later
-    times = np.split(stamps, range(SEGMENT_FRAMES, count, SEGMENT_FRAMES))
+    return script, np.split(stamps, range(SEGMENT_FRAMES, count, SEGMENT_FRAMES)), SEGMENT_FRAMES / fps
+
+
+def plan_clip(
+    rng: random.Random, *, segments: int, questions: int, aspect: float, describing: bool, choice: float = 0.5
+) -> Plan:
+    """Plan a clip of `segments` segments with up to `questions` questions."""
+    script, times, window = timeline(rng, segments=segments, aspect=aspect)
     asked: list[Asked] = []
     if describing:
-        asked.append(Asked("describe", DESCRIBE_PROMPT, describe(script, stamps), (True,) * len(times)))
+        text = describe(script, np.concatenate(times))
+        asked.append(Asked("describe", DESCRIBE_PROMPT, text, (True,) * len(times)))
     for _ in range(questions * 3):
         if len(asked) >= questions:
             break
-        found = _ask(rng, script, times, window, choice)
+        question = ask(rng, script, kind=rng.choice(KINDS))
+        found = phrase(rng, script, question, times, window, choice) if question else None
         if found:
             asked.append(found)
     return Plan(script, times, window, asked)

@@ -95,19 +95,64 @@ def _single(rng: random.Random, script: Script, hidden: str) -> tuple[int, Thing
     return None
 
 
-def _attribute(kind: str, hidden: str, answer: Callable[[Thing], str]) -> Maker:
-    def make(rng: random.Random, script: Script, held_out: bool) -> Question | None:
-        for _ in range(6):
-            found = _single(rng, script, hidden)
-            if found and (kind != "direction" or found[1].moves):
-                break
-        else:
+def _about(
+    rng: random.Random, script: Script, kind: str, scene: int, thing: Thing, look: Look, held_out: bool
+) -> Question | None:
+    """A question of `kind` about the one thing that `look` fits, or None where its answer is not plain."""
+    seconds = None
+    if kind == "colour":
+        answer = thing.colour
+    elif kind == "shape":
+        answer = thing.shape
+    elif kind == "direction":
+        if not thing.moves:
             return None
-        _, thing, look = found
-        text = word(rng, kind, held_out=held_out, np=look.say(rng))
-        return Question(kind, text, answer(thing), (look,), _evidence(script, (look,)))
+        answer = thing.action
+    elif kind == "count":
+        things = script.scenes[scene].things
+        if any(t.action in ("appears", "disappears") for t in things):
+            return None
+        answer = str(len(things))
+    elif kind == "when":
+        answer, seconds = f"{thing.start:.1f} seconds", thing.start
+    else:
+        if scene + 1 == len(script.scenes) or len(script.scenes[scene + 1].things) > 1:
+            return None
+        answer = script.scenes[scene + 1].things[0].name
+    text = word(rng, kind, held_out=held_out, np=look.say(rng))
+    return Question(kind, text, answer, (look,), _evidence(script, (look,)), seconds)
+
+
+_HIDDEN = {"colour": "colour", "shape": "shape", "direction": "action", "count": "", "when": "", "after": ""}
+_TRIES = {"colour": 6, "shape": 6, "direction": 6, "count": 1, "when": 1, "after": 6}
+
+
+def _one_thing(kind: str) -> Maker:
+    def make(rng: random.Random, script: Script, held_out: bool) -> Question | None:
+        for _ in range(_TRIES[kind]):
+            found = _single(rng, script, _HIDDEN[kind])
+            question = _about(rng, script, kind, *found, held_out) if found else None
+            if question:
+                return question
+        return None
 
     return make
+
+
+def related(rng: random.Random, script: Script, question: Question) -> list[Question]:
+    """Questions of other kinds about the very thing that `question` is about; none where it names two, or
+    none."""
+    if len(question.looks) != 1:
+        return []
+    look = question.looks[0]
+    sightings = _sighting(script, look)
+    if len(sightings) != 1:
+        return []
+    scene, thing = sightings[0]
+    hidden = {"colour": look.colour, "shape": look.shape, "direction": look.action}
+    kinds = [kind for kind in _HIDDEN if kind != question.kind and hidden.get(kind) is None]
+    found = [_about(rng, script, kind, scene, thing, look, False) for kind in kinds]
+    return [other for other in found if other]
 
 
 def _exists(rng: random.Random, script: Script, held_out: bool) -> Question | None:
@@ -129,29 +174,6 @@ def _exists(rng: random.Random, script: Script, held_out: bool) -> Question | No
     return Question("exists", text, answer, (look,), _evidence(script, (look,)))
 
 
-def _count(rng: random.Random, script: Script, held_out: bool) -> Question | None:
-    found = _single(rng, script, "")
-    if found is None:
-        return None
-    scene, _, look = found
-    things = script.scenes[scene].things
-    if any(t.action in ("appears", "disappears") for t in things):
-        return None
-    text = word(rng, "count", held_out=held_out, np=look.say(rng))
-    return Question("count", text, str(len(things)), (look,), _evidence(script, (look,)))
-
-
-def _when(rng: random.Random, script: Script, held_out: bool) -> Question | None:
-    found = _single(rng, script, "")
-    if found is None:
-        return None
-    _, thing, look = found
-    text = word(rng, "when", held_out=held_out, np=look.say(rng))
-    return Question(
-        "when", text, f"{thing.start:.1f} seconds", (look,), _evidence(script, (look,)), seconds=thing.start
-    )
-
-
 def _first(rng: random.Random, script: Script, held_out: bool) -> Question | None:
     uses = Counter(thing.name for _, thing in script.appearances)
     unique = [(scene, thing) for scene, thing in script.appearances if uses[thing.name] == 1]
@@ -165,26 +187,15 @@ def _first(rng: random.Random, script: Script, held_out: bool) -> Question | Non
     return Question("first", text, earlier.name, looks, _evidence(script, looks))
 
 
-def _after(rng: random.Random, script: Script, held_out: bool) -> Question | None:
-    for _ in range(6):
-        found = _single(rng, script, "")
-        if found and found[0] + 1 < len(script.scenes) and len(script.scenes[found[0] + 1].things) == 1:
-            scene, _, look = found
-            follower = script.scenes[scene + 1].things[0]
-            text = word(rng, "after", held_out=held_out, np=look.say(rng))
-            return Question("after", text, follower.name, (look,), _evidence(script, (look,)))
-    return None
-
-
 _MAKERS: dict[str, Maker] = {
-    "colour": _attribute("colour", "colour", lambda t: t.colour),
-    "shape": _attribute("shape", "shape", lambda t: t.shape),
-    "direction": _attribute("direction", "action", lambda t: t.action),
+    "colour": _one_thing("colour"),
+    "shape": _one_thing("shape"),
+    "direction": _one_thing("direction"),
     "exists": _exists,
-    "count": _count,
-    "when": _when,
+    "count": _one_thing("count"),
+    "when": _one_thing("when"),
     "first": _first,
-    "after": _after,
+    "after": _one_thing("after"),
 }
 assert tuple(_MAKERS) == KINDS
 

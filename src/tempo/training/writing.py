@@ -1,0 +1,158 @@
+"""Teach the compressor to write: memory tokens that tell the facts of their segment, in the code that
+decoders read.
+
+    python -m tempo.training.writing --model src/tempo/assets/nano --out runs/writing
+
+Segments stand alone here, and every memory token has its own truth, so nothing has to be found out through a
+decoder. The router's Yes or No and the tower's cells, what the base began with, go on being learnt."""
+
+from __future__ import annotations
+
+import argparse
+import random
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.data import Dataset
+from transformers import AutoTokenizer
+
+from tempo.modeling import TempoQwenForCausalLM
+from tempo.modeling.qwen3_vl import vision_features
+from tempo.preprocess import patches
+from tempo.training.cells import CELL, CellHead, cell_labels
+from tempo.training.checkpoints import load_trained
+from tempo.training.clips import kept
+from tempo.training.facts import FACTS, Code, facts
+from tempo.training.loader import ahead
+from tempo.training.nano import DESCRIBE_PROMPT, FRAME_SIZES, MEMORY_TOKENS, SYSTEM_PROMPT
+from tempo.training.packing import IGNORE, Packed, Row, Wording, pack, read_packed
+from tempo.training.run import Run, Schedule, parameter_groups
+from tempo.training.samples import routing_questions, segment_times
+from tempo.world.render import render
+from tempo.world.script import make_script, shift
+
+OTHERS_WEIGHT = 0.25  # of the memory tokens behind the first, beside it
+
+
+@dataclass(frozen=True)
+class SegmentFacts:
+    frames: np.ndarray  # uint8 [B, 8, H, W, 3]
+    packed: Packed
+    facts_NF: Tensor  # of every memory token, in the order of `packed`
+    cells: Tensor  # int64 [B·T·V, 4]
+
+
+class SegmentFactsBatches(Dataset[SegmentFacts]):
+    """Batch number i, always the same for the same seed: `rows` segments with `questions` questions each."""
+
+    def __init__(self, wording: Wording, *, steps: int, seed: int, rows: int, questions: int) -> None:
+        self.wording, self.steps, self.seed = wording, steps, seed
+        self.rows, self.questions = rows, questions
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def __getitem__(self, step: int) -> SegmentFacts:
+        rng = random.Random(f"writing/{self.seed}/{step}")
+        aspect = rng.choices(tuple(FRAME_SIZES), (0.6, 0.2, 0.2))[0]
+        size = FRAME_SIZES[aspect]
+        tokens = (size[0] // CELL) * (size[1] // CELL)
+        frames, rows, cells, tables = [], [], [], []
+        for _ in range(self.rows):
+            script = make_script(rng, duration=rng.uniform(6, 16), aspect=aspect)
+            times = segment_times(rng, script.duration)
+            if rng.random() < 0.75:
+                later = 10 ** rng.uniform(0.5, 3.56)
+                script, times = shift(script, later), times + later
+            frames.append(render(script, times, size))
+            cells.append(cell_labels(script, times, size))
+            row = Row(self.wording.prefix(((times[::2] + times[1::2]) / 2).tolist(), tokens))
+            for question, shown in routing_questions(rng, script, times, self.questions):
+                count = kept(rng, shown)
+                row.branches.append(replace(self.wording.routing(question.text, shown), memory=count))
+                tables.append(facts(script, question.looks, times, count))
+            if rng.random() < 0.15:
+                row.branches.append(
+                    replace(self.wording.routing(DESCRIBE_PROMPT, True), memory=MEMORY_TOKENS)
+                )
+                tables.append(facts(script, (), times, MEMORY_TOKENS))
+            rows.append(row)
+        return SegmentFacts(
+            np.stack(frames),
+            pack(rows, self.wording, (size[1] // CELL, size[0] // CELL)),
+            torch.from_numpy(np.concatenate(tables)),
+            torch.from_numpy(np.stack(cells)).view(-1, 4),
+        )
+
+
+def write(
+    model: TempoQwenForCausalLM, cells: CellHead, batch: SegmentFacts, code: Code, wording: Wording
+) -> tuple[Tensor, dict[str, float]]:
+    """The loss of one batch, and how much of it is told right."""
+    compressor: Any = model.compressor
+    packed = batch.packed
+    with torch.autocast("cpu", torch.bfloat16):
+        visual, deep = vision_features(
+            compressor.vlm.visual, *patches(batch.frames, model.config.make_geometry())
+        )
+        states = read_packed(compressor.vlm, packed, visual, deep, compressor.compression_tokens[0])
+        here = packed.memory_BL >= 0
+        tokens = model.projector(states[here])
+        seeing, seen = cells(visual.flatten(0, 1), batch.cells)
+    first = packed.memory_BL[here] == 0
+    telling, right = code.loss(tokens, batch.facts_NF, torch.where(first, 1.0, OTHERS_WEIGHT))
+    asked = packed.labels_BL != IGNORE
+    yes, no = compressor.relevance_rows
+    logits = states[asked].float() @ (yes - no)
+    truth = (packed.labels_BL[asked] == wording.yes_id).float()
+    routed = F.binary_cross_entropy_with_logits(logits, truth)
+    lead, table = right[first], batch.facts_NF[first]
+    matched = table[:, 0] > 0
+    figures = {
+        "told": telling.item(),
+        "routing": ((logits > 0) == (truth > 0.5)).float().mean().item(),
+        "name": lead[matched][:, 2:4].all(1).float().mean().item(),
+        "others": right[~first].float().mean().item(),
+        "cells": seen[0].item(),
+    }
+    figures |= {name: lead[matched][:, f].float().mean().item() for f, name in enumerate(FACTS)}
+    figures["match"] = lead[:, 0].float().mean().item()
+    return telling + routed + 0.5 * seeing, figures
+
+
+def train(args: argparse.Namespace) -> None:
+    torch.manual_seed(args.seed)
+    wording = Wording(AutoTokenizer.from_pretrained(args.model), SYSTEM_PROMPT)
+    model = load_trained(args.model)
+    for layer in model.projector:  # it learns another code than before, if it had learnt one
+        if isinstance(layer, nn.Linear):
+            layer.reset_parameters()
+    cells = CellHead(model.compressor.vlm.config.text_config.hidden_size)
+    code = Code(model.model.embed_tokens.weight.detach(), wording.plain)
+    learning = nn.ModuleList([model.compressor, model.projector, cells])
+    groups = parameter_groups(learning, args.lr, decay=0.05)
+    data = SegmentFactsBatches(wording, steps=args.steps, seed=args.seed, rows=32, questions=6)
+    with Run(Path(args.out), learning, groups, Schedule(args.steps, 40)) as run:
+        for batch in ahead(data, run.step):
+            run.update(*write(model, cells, batch, code, wording))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--model", required=True, help="folder of the model whose compressor learns")
+    parser.add_argument("--out", required=True, help="folder of the run")
+    parser.add_argument("--steps", type=int, default=900)
+    parser.add_argument("--lr", type=float, default=8e-4)
+    parser.add_argument("--seed", type=int, default=22)
+    train(parser.parse_args())
+
+
+if __name__ == "__main__":
+    main()
