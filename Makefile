@@ -4,15 +4,17 @@
 #   make check   lint, types and the quick tests
 #   make format  let ruff rewrite what it can
 #   make train   train the embedded model again (hours); a killed run goes on where it was
+#   make eval-env  build .venv-eval, which has lmms-eval, for `tempo eval`
 #   make clean   remove what was built; `make distclean` removes the environment too
 
 PYTHON ?= python3
 VENV   ?= .venv
+EVAL   ?= .venv-eval
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo train test check lint types format clean distclean
+.PHONY: help demo train test check eval-env lint types format clean distclean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -31,6 +33,14 @@ $(VENV)/.core: requirements.lock pyproject.toml src/tempo/version.py $(VENV)/.ma
 	$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $@
 
+# lmms-eval has one of its own, because it pins what others want newer.
+$(EVAL)/.made: requirements.lock requirements-eval.lock pyproject.toml src/tempo/version.py
+	$(PYTHON) -m venv $(EVAL)
+	$(EVAL)/bin/python -m pip --disable-pip-version-check --quiet install -r requirements.lock
+	$(EVAL)/bin/python -m pip --disable-pip-version-check --quiet install --no-deps -r requirements-eval.lock
+	$(EVAL)/bin/python -m pip --disable-pip-version-check --quiet install --no-deps --no-build-isolation -e .
+	@touch $@
+
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.core
 	$(PIP) install -r requirements-dev.lock
 	@touch $@
@@ -44,7 +54,9 @@ train: $(VENV)/.core
 	$(BIN)/python -m tempo.training.base --out runs/base
 	$(BIN)/python -m tempo.training.tempo --base runs/base/final --out runs/tempo
 
-test: lint types
+eval-env: $(EVAL)/.made
+
+test: lint types eval-env
 	$(BIN)/python -m pytest
 
 check: lint types
@@ -66,4 +78,4 @@ clean:
 	find src tests demo docs -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean
-	rm -rf $(VENV)
+	rm -rf $(VENV) $(EVAL)

@@ -1,0 +1,189 @@
+"""What was run, with what, on what: enough to run it again."""
+
+from __future__ import annotations
+
+import importlib.metadata as metadata
+import json
+import os
+import platform
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tempo.errors import TempoError
+from tempo.version import __version__
+
+if TYPE_CHECKING:
+    from tempo.engine import Tempo
+
+NAME = "manifest.json"
+PACKAGES = ("torch", "transformers", "av", "numpy", "accelerate", "datasets", "lmms-eval")
+# A run that goes on has to agree with its beginning in these.
+FIXED = ("tasks", "data", "settings", "limit", "seed", "lmms_eval")
+
+
+def write(folder: Path, values: dict[str, Any]) -> None:
+    """Write the manifest, whole or not at all.
+
+    Raises:
+        TempoError: it cannot be written.
+    """
+    part = folder / (NAME + ".part")
+    try:
+        part.write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        os.replace(part, folder / NAME)
+    except OSError as error:
+        raise TempoError(f"{folder / NAME}: cannot be written ({error.strerror or error})") from error
+
+
+def read(folder: Path) -> dict[str, Any]:
+    """The manifest of a run.
+
+    Raises:
+        TempoError: the folder is not that of a run.
+    """
+    path = folder / NAME
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise TempoError(f"{folder}: no {NAME} in it; it is not the folder of a `tempo eval` run") from None
+    except (OSError, ValueError) as error:
+        raise TempoError(f"{path}: not readable ({str(error).splitlines()[0]})") from error
+    if not isinstance(values, dict) or "settings" not in values:
+        raise TempoError(f"{path}: not a manifest that tempo wrote")
+    return values
+
+
+def begin(folder: Path, values: dict[str, Any]) -> bool:
+    """Begin a run in `folder`, or go on with the one that is there. Returns whether it goes on.
+
+    Args:
+        values: `FIXED` and whatever else is worth writing down.
+
+    Raises:
+        TempoError: the run that is there was begun with something else.
+    """
+    if not (folder / NAME).exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        write(folder, {**values, "tempo": __version__, "commit": commit(), "begun": [_now()]})
+        return False
+    there = read(folder)
+    for name in FIXED:
+        if there.get(name) != values.get(name):
+            raise TempoError(
+                f"{folder}: was begun with {_difference(name, there.get(name), values.get(name))}; "
+                "give the same again to go on with it, or another --out"
+            )
+    write(folder, {**there, "begun": [*there.get("begun", []), _now()]})
+    return True
+
+
+def finish(folder: Path, **values: Any) -> None:
+    """Add what is known at the end."""
+    write(folder, {**read(folder), **values, "finished": _now()})
+
+
+def note_worker(folder: Path, model: Tempo, model_hash: str) -> None:
+    """Called in the process that computes: what it computes with, and that the model is still the same one.
+
+    Raises:
+        TempoError: the run was begun with another model.
+    """
+    values = read(folder) if (folder / NAME).exists() else {"settings": {}}
+    before = values.get("worker", {}).get("model_hash")
+    if before not in (None, model_hash):
+        raise TempoError(
+            f"{folder}: was begun with another model (hash {before[:12]}, and this is {model_hash[:12]}); "
+            "choose another --out"
+        )
+    config = model.config
+    values["worker"] = {
+        "model": model.name,
+        "model_hash": model_hash,
+        "segment_frames": config.segment_frames,
+        "memory_tokens": config.num_compression_tokens,
+        "min_tokens": config.min_tokens,
+        "model_budget": config.visual_token_budget,
+        "device": str(model.device),
+        "dtype": str(model.dtype).removeprefix("torch."),
+        "versions": versions(),
+        "decoder": decoder(),
+        "hardware": hardware(),
+    }
+    write(folder, values)
+
+
+def versions() -> dict[str, str]:
+    """Of Python and of the packages that decide what comes out."""
+    found = {"python": platform.python_version(), "tempo": __version__}
+    for name in PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def decoder() -> str:
+    """What decodes the videos, with its FFmpeg."""
+    import av
+
+    libraries = av.library_versions
+    return f"PyAV {av.__version__}, libavcodec {'.'.join(map(str, libraries.get('libavcodec', ())))}"
+
+
+def hardware() -> dict[str, Any]:
+    """The processor, its cores, the memory in bytes, and the GPUs."""
+    import torch
+
+    gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    return {
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        if hasattr(os, "sysconf")
+        else None,
+        "gpus": gpus,
+        "system": platform.platform(terse=True),
+    }
+
+
+def commit() -> str | None:
+    """The commit of a checkout of tempo, with a plus where something is changed; None elsewhere."""
+    here = Path(__file__).parent
+
+    def git(*arguments: str) -> str:
+        done = subprocess.run(
+            ["git", "-C", str(here), *arguments], capture_output=True, text=True, check=True
+        )
+        return done.stdout.strip()
+
+    try:
+        if not git("ls-files", Path(__file__).name):
+            return None  # installed below somebody else's repository
+        changed = git("status", "--porcelain", "--untracked-files=no")
+        return git("rev-parse", "HEAD") + ("+" if changed else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
+
+
+def _difference(name: str, there: Any, now: Any) -> str:
+    """The first thing in which two values of `name` differ."""
+    if isinstance(there, dict) and isinstance(now, dict):
+        for key in [*there, *now]:
+            if there.get(key) != now.get(key):
+                return f"{key}={there.get(key)} and is now asked for {key}={now.get(key)}"
+    return f"{name}={there} and is now asked for {name}={now}"
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

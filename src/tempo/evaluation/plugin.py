@@ -1,0 +1,196 @@
+"""What lmms-eval loads: `--model tempo`, by way of the entry point in its group `lmms_eval.models`.
+
+    lmms-eval --model tempo --model_args pretrained=DIR,budget=8k --tasks videomme
+
+Beside the arguments of :class:`tempo.evaluation.settings.Settings` it takes `run`, a folder to which every
+answer is written and from which a run goes on, and `max_errors`. With several processes (`accelerate launch`)
+all questions of one video go to the same one.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tempo.errors import TempoError, UsageError
+from tempo.evaluation.answering import Answerer, Item, by_video, deal
+from tempo.evaluation.loading import load
+from tempo.evaluation.records import Key, Log, Record, read_records
+from tempo.evaluation.settings import Settings
+
+try:
+    from lmms_eval.api.instance import GenerationResult, TokenCounts
+    from lmms_eval.api.model import lmms
+except ModuleNotFoundError as missing:
+    # Every module of tempo can be imported without the extras; this one is of use to lmms-eval alone.
+    if missing.name != "lmms_eval":
+        raise
+    lmms = object
+
+IGNORED = ("batch_size", "max_batch_size")
+NOTED = (str, int, float, bool)
+
+
+def manifest() -> Any:
+    """The entry point: tells lmms-eval which class to import."""
+    from lmms_eval.models.registry_v2 import ModelManifest
+
+    return ModelManifest(model_id="tempo", chat_class_path=f"{__name__}.TempoModel")
+
+
+class TempoModel(lmms):
+    """A Tempo model behind lmms-eval's chat interface.
+
+    Attributes:
+        device: where it computes.
+    """
+
+    is_simple = False
+
+    def __init__(self, run: str | None = None, max_errors: int | None = None, **arguments: Any) -> None:
+        from accelerate import Accelerator
+
+        super().__init__()
+        for name in IGNORED:
+            arguments.pop(name, None)
+        settings = Settings.from_arguments(arguments)
+        self.accelerator = Accelerator()
+        self._rank = self.accelerator.process_index
+        self._world_size = self.accelerator.num_processes
+        self.device = self.accelerator.device if self._world_size > 1 else _device(settings)
+        self.folder = None if run is None else Path(run)
+        self._log = None if self.folder is None else Log(self.folder, self._rank)
+        self._answerer = Answerer(
+            settings,
+            lambda: load(settings, device=self.device, run=self.folder if self._rank == 0 else None),
+            max_errors=max_errors,
+        )
+        self._pictures = tempfile.TemporaryDirectory(prefix="tempo-eval-")
+
+    def generate_until(self, requests: list[Any]) -> list[Any]:
+        """An answer for every request: the whole of a run, in one call."""
+        items = [self._item(number, request.args) for number, request in enumerate(requests)]
+        known = {} if self.folder is None else read_records(self.folder)
+        records = self._together(items, known)
+        return [_result(records[item.key]) for item in items]
+
+    def generate_until_multi_round(self, requests: list[Any]) -> list[Any]:
+        """Not there: no round of a benchmark follows from an earlier one of tempo's."""
+        raise UsageError("tempo answers single questions; this task asks in several rounds")
+
+    def loglikelihood(self, requests: list[Any]) -> list[Any]:
+        """Not there: tempo writes answers."""
+        raise UsageError("tempo writes answers; this task wants the likelihood of given ones")
+
+    def clean(self) -> None:
+        """Called when all is answered."""
+        self._pictures.cleanup()
+        super().clean()
+
+    def _together(self, items: list[Item], known: dict[Key, Record]) -> dict[Key, Record]:
+        """Answer the items of all processes, each video in one of them."""
+        if self._world_size == 1:
+            return self._answer(items, known)
+        import torch.distributed as dist
+
+        everyone: list[Any] = [None] * self._world_size
+        dist.all_gather_object(everyone, items)
+        pool = {item.key: item for share in everyone for item in share}
+        # Sorted, so that every process deals alike.
+        groups = by_video(pool[key] for key in sorted(pool))
+        mine = self._answer(deal(groups, self._world_size)[self._rank], known)
+        dist.all_gather_object(everyone, mine)
+        return {key: record for share in everyone for key, record in share.items()}
+
+    def _answer(self, items: list[Item], known: dict[Key, Record]) -> dict[Key, Record]:
+        done = self._answerer.answer(items, known=known, each=self._log.add if self._log else lambda _: None)
+        return done
+
+    def _item(self, number: int, arguments: tuple[Any, ...]) -> Item:
+        """What one request of the chat interface asks."""
+        _, to_messages, options, doc_id, task, split = arguments
+        doc = self.task_dict[task][split][doc_id]
+        about = _noted(doc)
+        try:
+            question, video = self._read(to_messages(doc), name=f"{self._rank}-{number}")
+        except (Exception, SystemExit) as error:  # tasks end the process where a video is missing
+            return Item(task=task, number=doc_id, about=about, error=_missing(doc, error))
+        return Item(
+            task=task, number=doc_id, question=question, video=video, about=about, **_options(task, options)
+        )
+
+    def _read(self, messages: list[dict[str, Any]], *, name: str) -> tuple[str, str]:
+        """The words of the messages, and the one video or picture among them."""
+        words: list[str] = []
+        media: list[Any] = []
+        for message in messages:
+            content = message["content"]
+            for part in [{"type": "text", "text": content}] if isinstance(content, str) else content:
+                if part["type"] == "text":
+                    words.append(part["text"])
+                else:
+                    media.append(part)
+        if len(media) != 1 or media[0]["type"] not in ("video", "image"):
+            kinds = ", ".join(part["type"] for part in media) or "nothing"
+            raise TempoError(f"tempo watches one video or picture for a question, and here is: {kinds}")
+        source = media[0].get("url")
+        if isinstance(source, dict) and {"video_start", "video_end"} & source.keys():
+            raise TempoError("only a part of a video is asked about, and tempo watches whole ones")
+        if isinstance(source, dict):
+            source = source.get("path") or source.get("url")
+        if hasattr(source, "save"):  # a picture that lmms-eval has already opened
+            path = Path(self._pictures.name) / f"{name}.png"
+            source.convert("RGB").save(path)
+            source = str(path)
+        if not isinstance(source, str):
+            raise TempoError(f"a video is given as {type(source).__name__}, and tempo reads files")
+        return "\n".join(words), source
+
+
+def _result(record: Record) -> Any:
+    return GenerationResult(
+        text=record.text,
+        token_counts=TokenCounts(input_tokens=record.prompt_tokens, output_tokens=record.answer_tokens),
+    )
+
+
+def _options(task: str, options: dict[str, Any]) -> dict[str, Any]:
+    """lmms-eval's generation arguments as an item has them."""
+    if (options.get("num_beams") or 1) > 1:
+        raise UsageError(f"{task}: num_beams={options['num_beams']}; tempo writes one answer, without beams")
+    temperature = float(options.get("temperature") or 0.0)
+    stop = options.get("until") or ()
+    return {
+        "max_new_tokens": int(options.get("max_new_tokens") or options.get("max_gen_toks") or 256),
+        "temperature": temperature if options.get("do_sample", temperature > 0) else 0.0,
+        "top_p": float(options.get("top_p") or 1.0),
+        "stop": (stop,) if isinstance(stop, str) else tuple(stop),
+    }
+
+
+def _noted(doc: dict[str, Any]) -> dict[str, Any]:
+    """What the report may want to group by: short values, and lists of them."""
+    return {
+        name: value
+        for name, value in doc.items()
+        if (isinstance(value, NOTED) and len(str(value)) <= 200)
+        or (isinstance(value, list) and len(value) <= 10 and all(isinstance(x, NOTED) for x in value))
+    }
+
+
+def _missing(doc: dict[str, Any], error: BaseException) -> str:
+    """Why an item has no question, in words; tasks say so by ending the process, or by an empty assertion."""
+    named = next((doc[key] for key in ("video_path", "video_name", "videoID", "video") if doc.get(key)), "")
+    text = str(error).strip()
+    if isinstance(error, AssertionError) and not text:
+        return f"{named}: the task does not find this video"
+    return text or f"{named}: {type(error).__name__}"
+
+
+def _device(settings: Settings) -> torch.device:
+    from tempo.engine import pick_device
+
+    return pick_device(settings.device)

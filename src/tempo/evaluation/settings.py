@@ -1,0 +1,114 @@
+"""How a model is evaluated: the arguments that lmms-eval passes on, and that a manifest writes down."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+from tempo.errors import UsageError
+
+if TYPE_CHECKING:
+    from tempo.allocation import Keep
+    from tempo.cache import CacheKind
+
+BUDGETS = {"4k": 4096, "8k": 8192, "12k": 12288}
+KEPT = ("device", "host", "disk")
+KEEPS = ("head", "tail", "random", "merge")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Everything that decides what a model answers. The sampling is that of the published evaluation.
+
+    Attributes:
+        pretrained: a checkpoint's folder or hub name; None: the embedded model.
+        base: the base model of a published checkpoint, where it is neither beside it nor where it says.
+        fps, min_frames, max_frames: which frames of a video are watched.
+        budget: memory tokens that the decoder reads of a video at most; None: the model's own.
+        adaptive: tokens by relevance, or the same number for every segment.
+        keep: which of a segment's memory tokens are kept.
+        dtype, attention, device: how the model computes.
+        group: whether the questions of one video are asked of one watched session.
+        cache: where that session is kept meanwhile: device, host or disk.
+    """
+
+    pretrained: str | None = None
+    base: str | None = None
+    fps: float = 2.0
+    min_frames: int = 8
+    max_frames: int = 1024
+    budget: int | None = None
+    adaptive: bool = True
+    keep: Keep = "head"
+    dtype: str = "auto"
+    attention: str = "sdpa"
+    device: str = "auto"
+    group: bool = True
+    cache: CacheKind = "device"
+
+    def __post_init__(self) -> None:
+        for name in ("min_frames", "max_frames", "budget"):
+            value = getattr(self, name)
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+                raise UsageError(f"{name} must be a whole number of at least 1, not {value}")
+        if isinstance(self.fps, bool) or not isinstance(self.fps, int | float):
+            raise UsageError(f"fps must be a number above 0, not {self.fps!r}")
+        if not (math.isfinite(self.fps) and self.fps > 0):
+            raise UsageError(f"fps must be a number above 0, not {self.fps}")
+        for name in ("adaptive", "group"):
+            if not isinstance(getattr(self, name), bool):
+                raise UsageError(f"{name} must be True or False, not {getattr(self, name)!r}")
+        for name, choices in (("cache", KEPT), ("keep", KEEPS)):
+            if getattr(self, name) not in choices:
+                raise UsageError(f"{name}={getattr(self, name)!r}: it can be {', '.join(choices)}")
+        if self.min_frames > self.max_frames:
+            raise UsageError(f"min_frames={self.min_frames} is more than max_frames={self.max_frames}")
+
+    @classmethod
+    def from_arguments(cls, arguments: dict[str, Any]) -> Settings:
+        """The settings that lmms-eval's `--model_args` name; a budget may be 4k, 8k or 12k.
+
+        Raises:
+            UsageError: an argument that does not exist, or a value that can never work.
+        """
+        known = {field.name for field in fields(cls)}
+        if unknown := sorted(set(arguments) - known):
+            raise UsageError(
+                f"there is no model argument {unknown[0]!r}; there are {', '.join(sorted(known))}"
+            )
+        given = {name: value for name, value in arguments.items() if value is not None}
+        if isinstance(given.get("budget"), str):
+            given["budget"] = parse_budget(given["budget"])
+        return cls(**given)
+
+    def to_arguments(self) -> str:
+        """The same for lmms-eval's command line.
+
+        Raises:
+            UsageError: a name that its syntax cannot carry.
+        """
+        parts = []
+        for name, value in self.to_json().items():
+            if value is None:
+                continue
+            if isinstance(value, str) and set(value) & set(",'\"{}[]"):
+                raise UsageError(f"{name}={value}: lmms-eval takes no commas, quotes and brackets; rename it")
+            parts.append(f"{name}={value}")
+        return ",".join(parts)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def parse_budget(text: str) -> int:
+    """The number that a budget such as ``8k`` or ``8192`` stands for.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    if (known := BUDGETS.get(text.lower())) is not None:
+        return known
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise UsageError(f"budget={text!r}: it can be {', '.join(BUDGETS)} or a whole number of at least 1")
+    return int(text)
