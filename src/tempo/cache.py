@@ -20,7 +20,7 @@ from typing import Any, Literal, get_args
 
 import torch
 
-from tempo.errors import TempoError, UsageError
+from tempo.errors import NoRoomError, TempoError, UsageError
 from tempo.modeling.compressor import Reading
 from tempo.watching import Moment
 
@@ -141,10 +141,11 @@ class DiskCache:
         """Begin to write an entry.
 
         Raises:
-            TempoError: it would be larger than the whole cache may be, or than the disk has room for.
+            NoRoomError: it would be larger than the whole cache may be, or than the disk has room for.
+            TempoError: the folder cannot be written to.
         """
         if expected_bytes > self.limit_bytes:
-            raise TempoError(
+            raise NoRoomError(
                 f"keeping this video takes {_gb(expected_bytes)}, and the disk cache is limited to "
                 f"{_gb(self.limit_bytes)}: raise TEMPO_CACHE_GB, lower max_frames, or use cache='none'"
             )
@@ -154,7 +155,7 @@ class DiskCache:
             self.shrink(room=expected_bytes)
             free = shutil.disk_usage(self.root).free
             if expected_bytes > free:
-                raise TempoError(
+                raise NoRoomError(
                     f"keeping this video takes {_gb(expected_bytes)}, and {self.root} has {_gb(free)} free: "
                     "set TEMPO_CACHE to another folder, or use cache='host' or 'none'"
                 )
@@ -200,9 +201,9 @@ def check_kind(cache: str) -> CacheKind:
 
 
 def check_room(expected_bytes: int, available_bytes: int, *, cache: CacheKind) -> None:
-    """Raises TempoError when a video cannot be kept in memory, before any of it is watched."""
+    """Raises NoRoomError when a video cannot be kept in memory, before any of it is watched."""
     if expected_bytes > available_bytes:
-        raise TempoError(
+        raise NoRoomError(
             f"keeping this video on the {cache} takes {_gb(expected_bytes)}, and {_gb(available_bytes)} are "
             "free: use cache='disk' or 'none', or lower max_frames"
         )

@@ -28,12 +28,13 @@ import warnings
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from tempo.errors import TempoError, UsageError
+from tempo.errors import TempoError, UsageError, told
 from tempo.version import __version__
 
 VERBS = {
     "ask": "answer a question about a video",
     "convert": "write a checkpoint in the other layout: published, or one folder that loads by itself",
+    "train": "train a model as a recipe says, or go on with a run that was stopped",
     "world": "make videos of the generated world with their ground truth, and measure a model on them",
 }
 
@@ -83,7 +84,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except Exception as error:
-        _say(_fault(error), error)
+        _say(told(error), error)
         return 1
 
 
@@ -144,13 +145,6 @@ def _quieten_libraries() -> None:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     if not sys.stderr.isatty():
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-
-
-def _fault(error: Exception) -> str:
-    # By name: importing torch to compare classes would make every failure slow.
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return "out of memory: lower --max-frames, keep nothing with --cache none, or choose another --device"
-    return f"a fault in tempo itself: {type(error).__name__}: {error} (TEMPO_DEBUG=1 shows where)"
 
 
 def _say(message: str, error: Exception | None = None) -> None:

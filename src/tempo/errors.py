@@ -15,3 +15,17 @@ class UsageError(TempoError, ValueError):
 
     It is a :class:`ValueError` too, so that Python callers can catch it as they would from any other library.
     """
+
+
+class NoRoomError(TempoError):
+    """What was watched cannot be kept in the place that was asked for; another place may have the room."""
+
+
+def told(error: BaseException) -> str:
+    """What to tell a user about ERROR, whatever it is: one line."""
+    if isinstance(error, TempoError):
+        return str(error)
+    # By name: importing torch to compare classes would make every failure slow.
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return "out of memory: lower --max-frames, keep nothing with --cache none, or choose another --device"
+    return f"a fault in tempo itself: {type(error).__name__}: {error} (TEMPO_DEBUG=1 shows where)"

@@ -95,6 +95,11 @@ class Session:
         self._kept = kept
         self._progress = progress
 
+    @property
+    def keeps(self) -> bool:
+        """Whether something is kept, so that another question need not watch the video again."""
+        return self._kept is not None
+
     def ask(self, question: str, **options: Unpack[AskOptions]) -> Answer:
         """Answer a question about the video. Every question stands alone.
 
@@ -108,6 +113,20 @@ class Session:
     def stream(self, question: str, **options: Unpack[AskOptions]) -> AnswerStream:
         """The same, in pieces of text as they are written. `answer` of what is returned is the whole."""
         return self.stream_after((), question, **options)
+
+    def route(self, question: str, **options: Unpack[AskOptions]) -> list[AnswerSegment]:
+        """How relevant every segment is for a question, and how many tokens it is given. Nothing is answered.
+
+        Raises:
+            UsageError, TempoError: as `ask`.
+        """
+        chosen = _Options(**options)
+        if not question.strip():
+            raise TempoError("the question is empty; ask something")
+        question_ids = self.engine.prompts.question(question)
+        before_ids, after_ids = self.engine.prompts.storyline(question)
+        self._check_question(len(before_ids) + len(after_ids), len(question_ids), chosen)
+        return _segments(self._distil(question_ids, chosen, Clock(self.engine.device)))
 
     def conversation(self) -> Conversation:
         """Like this session, but later questions see the earlier ones and their answers."""
@@ -164,17 +183,7 @@ class Session:
         yield Answer(
             text=text,
             token_ids=ids,
-            segments=[
-                AnswerSegment(
-                    index=one.moment.index,
-                    start=one.moment.start,
-                    end=one.moment.end,
-                    timestamp=one.moment.timestamp,
-                    relevance=one.relevance,
-                    tokens=len(one.memory_kD),
-                )
-                for one in distilled
-            ],
+            segments=_segments(distilled),
             usage=Usage(
                 visual_tokens=sum(len(one.memory_kD) for one in distilled),
                 prompt_tokens=len(storyline_NH),
@@ -273,3 +282,17 @@ class Session:
             fps=self.sampling.fps,
             lost_seconds=self.lost_seconds,
         )
+
+
+def _segments(distilled: Sequence[Distilled]) -> list[AnswerSegment]:
+    return [
+        AnswerSegment(
+            index=one.moment.index,
+            start=one.moment.start,
+            end=one.moment.end,
+            timestamp=one.moment.timestamp,
+            relevance=one.relevance,
+            tokens=len(one.memory_kD),
+        )
+        for one in distilled
+    ]

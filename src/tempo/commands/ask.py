@@ -8,6 +8,7 @@ Examples:
   tempo ask match.mkv "Who scores first?  A. red  B. blue" --budget 4096
   tempo ask lecture.mp4 "What is on the third slide?" --cache disk   # the next question is cheap
   tempo ask clip.mp4 "What happens?" --json | jq .segments
+  tempo ask film.mp4 "Where is the cat?" --plot cat.png   # or .svg, or .html
   tempo ask film.mp4 "Who is at the door?" --model Vision-CAIR/Tempo-6B --device cuda
 """
 
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING
 from tempo.commands.options import (
     add_answer_options,
     add_model_options,
+    add_plot_option,
     add_watch_options,
     given,
     non_empty_text,
@@ -37,7 +39,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_options(parser)
     add_watch_options(parser)
     add_answer_options(parser)
-    output = parser.add_argument_group("output").add_mutually_exclusive_group()
+    group = parser.add_argument_group("output")
+    add_plot_option(group)
+    output = group.add_mutually_exclusive_group()
     output.add_argument("--json", action="store_true", help="print one JSON object instead of text")
     output.add_argument(
         "-v", "--verbose", action="store_true", help="print the figures too: tokens, seconds, memory"
@@ -47,12 +51,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Watch, ask, print."""
-    from tempo.commands.report import answer_text, print_answer, print_json, record
-    from tempo.terminal import Output, say
+    from tempo.commands.report import answer_text, print_answer, print_json, record, tell_losses
+    from tempo.terminal import Output
 
+    if args.plot is not None:
+        from tempo.plot import check_path
+
+        check_path(args.plot)  # before anything that takes long
     answer = _ask(args)
-    if lost := answer.video.lost_seconds:
-        say(f"{args.video}: damaged; {lost:.1f} s of it could not be decoded, and the rest was watched")
+    tell_losses(answer.video.path or "frames", answer.video.lost_seconds)
     console = Output()
     if args.json:
         print_json(record(answer))
@@ -64,12 +71,18 @@ def run(args: argparse.Namespace) -> None:
 
 def _ask(args: argparse.Namespace) -> Answer:
     import tempo
+    from tempo.commands.opening import answer_options, load_model, watch
     from tempo.commands.report import with_watching
     from tempo.terminal import counting
 
     video = tempo.Video.open(args.video)  # first: it is quick, and loading a model for nothing is not
     with counting("watching", "frames", before="loading", after="answering") as progress:
-        model = tempo.load(args.model, **given(args, "base", "device", "dtype", "attention"))
-        session = model.watch(video, cache=args.cache, progress=progress, **given(args, "fps", "max_frames"))
-        options = given(args, "budget", "adaptive", "keep", "max_new_tokens", "temperature")
-        return with_watching(session.ask(args.question, **options), session)
+        model = load_model(args)
+        sampling = given(args, "fps", "max_frames")
+        session = watch(model, video, cache=args.cache, several=False, progress=progress, **sampling)
+        answer = with_watching(session.ask(args.question, **answer_options(args)), session)
+        if args.plot is not None:
+            from tempo.plot import plot, save
+
+            save(plot(answer, video, question=args.question), args.plot)
+        return answer

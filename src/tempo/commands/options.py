@@ -6,6 +6,7 @@ place: the Python functions that the verbs call.
 
 import argparse
 import math
+from pathlib import Path
 from typing import Any
 
 DTYPES = ("auto", "bfloat16", "float16", "float32")
@@ -85,6 +86,16 @@ def add_answer_options(parser: argparse.ArgumentParser) -> None:
         type=number_from_zero,
         metavar="T",
         help="0 (the default) always takes the likeliest word, more draws more freely",
+    )
+
+
+def add_plot_option(group: argparse._ArgumentGroup) -> None:
+    """A picture of the answer."""
+    group.add_argument(
+        "--plot",
+        type=Path,
+        metavar="FILE",
+        help="draw relevance and tokens over time, with the strongest moments, as FILE.png, .svg or .html",
     )
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.text import Text
 
-from tempo.terminal import chart, clock, indented, moments, printable, size, table
+from tempo.terminal import chart, clock, indented, moments, printable, say, size, table
 
 if TYPE_CHECKING:
     from tempo.answer import Answer
@@ -44,6 +44,12 @@ def with_watching(answer: Answer, session: Session) -> Answer:
         timings[phase] += seconds
         timings["total"] += seconds
     return dataclasses.replace(answer, usage=dataclasses.replace(answer.usage, timings=timings))
+
+
+def tell_losses(name: str, lost_seconds: float) -> None:
+    """Say on stderr how much of a damaged video NAME could not be watched, if any."""
+    if lost_seconds:
+        say(f"{name}: damaged; {lost_seconds:.1f} s of it could not be decoded, and the rest was watched")
 
 
 def print_json(value: dict[str, Any]) -> None:
