@@ -1,0 +1,97 @@
+"""One process or several: whatever started them, torchrun or accelerate, says so in the environment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from tempo.engine import pick_device
+from tempo.errors import TempoError, UsageError
+
+
+@dataclass(frozen=True)
+class Processes:
+    """Who takes part.
+
+    Attributes:
+        rank: this one's number; 0 writes the log, the checkpoints and the model.
+        size: how many there are.
+    """
+
+    rank: int
+    size: int
+    device: torch.device
+
+    @property
+    def first(self) -> bool:
+        return self.rank == 0
+
+    def add(self, *values: float | Tensor) -> list[float]:
+        """Each value summed over all processes, in float64."""
+        sums = torch.tensor([float(value) for value in values], dtype=torch.float64)
+        if self.size > 1:
+            sums = sums.to(self.device)
+            dist.all_reduce(sums)
+        return sums.tolist()
+
+    def gather(self, values: Iterable[Any]) -> list[Any]:
+        """The values of all processes, in order."""
+        values = list(values)
+        if self.size == 1:
+            return values
+        gathered: list[Any] = [None] * self.size
+        dist.all_gather_object(gathered, values)
+        return [value for some in gathered for value in some]
+
+    def agree(self, error: TempoError | None) -> None:
+        """Raise `error` in the process that has one, and its message in the others, so that all end."""
+        messages = self.gather([] if error is None else [str(error)])
+        if error is not None:
+            raise error
+        if messages:
+            raise TempoError(messages[0])
+
+
+@contextmanager
+def processes(device: str) -> Iterator[Processes]:
+    """Join the others, where there are others, for as long as the block runs.
+
+    Raises:
+        TempoError: the device is not there, or there are more processes than GPUs.
+    """
+    size, rank = int(os.environ.get("WORLD_SIZE", 1)), int(os.environ.get("RANK", 0))
+    local = int(os.environ.get("LOCAL_RANK", 0))
+    if size > 1 and device in ("auto", "cuda") and torch.cuda.is_available():
+        if local >= torch.cuda.device_count():
+            raise TempoError(
+                f"process {local} of this machine has no GPU; start at most {torch.cuda.device_count()}"
+            )
+        device = f"cuda:{local}"
+    chosen = pick_device("cpu" if size > 1 and device == "auto" else device)
+    if size == 1:
+        yield Processes(0, 1, chosen)
+        return
+    if "MASTER_ADDR" not in os.environ:
+        raise UsageError("WORLD_SIZE is set but not MASTER_ADDR; start the processes with torchrun")
+    if chosen.type == "cuda":
+        torch.cuda.set_device(chosen)
+    dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
+    try:
+        yield Processes(rank, size, chosen)
+    finally:
+        dist.destroy_process_group()
+
+
+def replicated(module: nn.Module, among: Processes) -> nn.Module:
+    """The module such that gradients are the mean over all processes."""
+    if among.size == 1:
+        return module
+    ids = [among.device.index] if among.device.type == "cuda" else None
+    return nn.parallel.DistributedDataParallel(module, device_ids=ids, broadcast_buffers=False)

@@ -1,0 +1,92 @@
+"""Low-rank adapters, by peft: put in, written, read back, merged into the weights."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from tempo.errors import TempoError
+from tempo.modeling import TempoQwenForCausalLM
+from tempo.training.parts import part_of
+from tempo.training.recipe import Lora
+
+_WEIGHTS, _CONFIG = "adapter.safetensors", "adapter.json"
+
+
+def targets(model: TempoQwenForCausalLM, lora: Lora) -> list[str]:
+    """The linear layers that get adapters: all in the blocks of the parts; not the output head."""
+    return [
+        name
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Linear) and name != "lm_head" and part_of(f"{name}.weight") in lora.parts
+    ]
+
+
+def add_adapters(model: TempoQwenForCausalLM, lora: Lora) -> None:
+    """Put adapters in, in place. They learn; the weights of their parts do not; other parts are as they were.
+
+    Raises:
+        TempoError: peft is not installed.
+    """
+    try:
+        from peft import LoraConfig, inject_adapter_in_model
+    except ImportError as error:
+        raise TempoError("lora needs peft: pip install 'tempo-video[train]'") from error
+    learning = {name for name, p in model.named_parameters() if p.requires_grad}
+    config = LoraConfig(
+        r=lora.rank,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        target_modules=targets(model, lora),
+    )
+    inject_adapter_in_model(config, model)
+    for name, parameter in model.named_parameters():
+        own = "lora_" in name
+        parameter.requires_grad_(own or (part_of(name) not in lora.parts and name in learning))
+
+
+def merge(model: nn.Module) -> None:
+    """Add every adapter into its weights and take it out, in place."""
+    from peft.tuners.lora import LoraLayer
+
+    for name, module in list(model.named_modules()):
+        if isinstance(module, LoraLayer):
+            module.merge()
+            parent, _, leaf = name.rpartition(".")
+            setattr(model.get_submodule(parent), leaf, module.get_base_layer())
+
+
+def save_adapter(model: nn.Module, lora: Lora, folder: Path) -> None:
+    """Write everything that learnt, adapters and the parts trained beside them, and how it fits."""
+    folder.mkdir(parents=True, exist_ok=True)
+    state = {n: p.detach().cpu().contiguous() for n, p in model.named_parameters() if p.requires_grad}
+    save_file(state, folder / _WEIGHTS)
+    values = {"rank": lora.rank, "alpha": lora.alpha, "parts": list(lora.parts)}
+    (folder / _CONFIG).write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+
+
+def apply_adapter(model: TempoQwenForCausalLM, folder: Path) -> None:
+    """Merge what `save_adapter` wrote into the model that it was trained on.
+
+    Raises:
+        TempoError: a file is missing or damaged, or it does not fit this model.
+    """
+    try:
+        values: dict[str, Any] = json.loads((folder / _CONFIG).read_text("utf-8"))
+        state = load_file(folder / _WEIGHTS)
+        lora = Lora(rank=values["rank"], alpha=values["alpha"], parts=tuple(values["parts"]))
+    except Exception as error:
+        raise TempoError(f"{folder}: not an adapter ({str(error).splitlines()[0]})") from error
+    add_adapters(model, lora)
+    expected = dict(model.named_parameters())
+    for name, tensor in state.items():
+        if name not in expected or expected[name].shape != tensor.shape:
+            raise TempoError(f"{folder}: {name} does not fit the model; was it trained on another one?")
+        with torch.no_grad():
+            expected[name].copy_(tensor)
+    merge(model)

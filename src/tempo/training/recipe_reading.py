@@ -1,0 +1,215 @@
+"""YAML → a recipe: typed, and every mistake is one line that says what is meant."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import yaml
+
+from tempo.errors import UsageError
+from tempo.training.recipe import PARTS, Recipe, spelled
+
+
+def read_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
+    """Read a recipe's file, `overrides` like `train.decoder=1e-5` on top.
+
+    Raises:
+        UsageError: the file is not there or not YAML; a field is unknown (the nearest valid one is named), of
+            the wrong type, or makes no sense together with the others.
+    """
+    path = Path(path)
+    try:
+        values = yaml.safe_load(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise UsageError(f"{path}: there is no such recipe") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: not readable ({error})") from error
+    except yaml.YAMLError as error:
+        raise UsageError(f"{path}: not YAML ({' '.join(str(error).split())})") from error
+    if values is None:
+        values = {}
+    if not isinstance(values, dict):
+        raise UsageError(f"{path}: a recipe is a mapping of fields, not {_kind(values)}")
+    for override in overrides:
+        _override(values, override)
+    recipe = _build(Recipe, values, where="", file=str(path))
+    check(recipe, str(path))
+    return recipe
+
+
+def write_recipe(recipe: Recipe, path: Path) -> None:
+    """Write every field, so that a run says all that it was made with."""
+    path.write_text(yaml.safe_dump(_plain(recipe), sort_keys=False, allow_unicode=True), encoding="utf-8")
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {one.name: _plain(getattr(value, one.name)) for one in dataclasses.fields(value)}
+    return [_plain(v) for v in value] if isinstance(value, tuple) else value
+
+
+def _override(values: dict[str, Any], override: str) -> None:
+    """Put `key=value` in its place; the value is read as YAML."""
+    key, equals, text = override.partition("=")
+    if not equals or not key:
+        raise UsageError(f"{override!r}: say key=value, like batch.samples=16")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise UsageError(f"{override!r}: the value is not YAML ({' '.join(str(error).split())})") from error
+    *path, last = key.split(".")
+    at: Any = values
+    for name in path:
+        if isinstance(at, list):
+            at = at[_index(at, name, override)]
+        else:
+            at[name] = at = {} if at.get(name) is None else at[name]
+        if not isinstance(at, dict | list):
+            raise UsageError(f"{override!r}: {name} has no fields of its own")
+    if isinstance(at, list):
+        at[_index(at, last, override)] = value
+    else:
+        at[last] = value
+
+
+def _index(values: list[Any], name: str, override: str) -> int:
+    if not name.isdigit() or int(name) >= len(values):
+        raise UsageError(f"{override!r}: {name} must be a number from 0 to {len(values) - 1}")
+    return int(name)
+
+
+def _build(kind: type, values: Mapping[str, Any], *, where: str, file: str) -> Any:
+    """A dataclass from a mapping."""
+    hints = get_type_hints(kind)
+    for key in values:
+        if key not in hints:
+            raise UsageError(f"{file}: there is no field {where}{key}{_meant(key, hints, where)}")
+    return kind(**{key: _typed(hints[key], value, f"{where}{key}", file) for key, value in values.items()})
+
+
+def _meant(key: Any, hints: Mapping[str, Any], where: str) -> str:
+    near = difflib.get_close_matches(str(key), hints, n=1, cutoff=0.0)
+    return f"; did you mean {where}{near[0]}?" if near else ""
+
+
+def _typed(hint: Any, value: Any, where: str, file: str) -> Any:
+    """`value` as the type `hint`; UsageError where it is something else."""
+    origin, args = get_origin(hint), get_args(hint)
+    if origin in (Union, UnionType):
+        if value is None and type(None) in args:
+            return None
+        return _typed(next(a for a in args if a is not type(None)), value, where, file)
+    if dataclasses.is_dataclass(hint) and isinstance(value, Mapping):
+        assert isinstance(hint, type)
+        return _build(hint, value, where=where + ".", file=file)
+    if origin is tuple and isinstance(value, list):
+        return tuple(_typed(args[0], one, f"{where}.{i}", file) for i, one in enumerate(value))
+    if origin is dict and isinstance(value, Mapping):
+        return dict(value)
+    if origin is Literal and value in args:
+        return value
+    if hint is bool and isinstance(value, bool):
+        return value
+    if hint is str and isinstance(value, str):
+        return value
+    if hint is int and isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if hint is float and (number := _number(value)) is not None:
+        return number
+    raise UsageError(f"{file}: {where} must be {spelled(hint)}, not {_kind(value)}")
+
+
+def _number(value: Any) -> float | None:
+    """YAML takes 1e-5 for a text: it wants 1.0e-5."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = float(value)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "a mapping"
+    return "a list" if isinstance(value, list) else "null" if value is None else repr(value)
+
+
+def check(recipe: Recipe, file: str) -> None:
+    """Raise UsageError for what can never work, whatever the data and the machine are."""
+
+    def refuse(condition: bool, message: str) -> None:
+        if condition:
+            raise UsageError(f"{file}: {message}")
+
+    model, schedule, batch = recipe.model, recipe.schedule, recipe.batch
+    refuse(not recipe.data, "data has no source; give at least one, with a path")
+    refuse(
+        (model.start is None) == (model.compressor is None),
+        "model needs either start, a Tempo checkpoint, or compressor, a base model to make a new one of",
+    )
+    refuse(
+        model.start is not None and (model.decoder is not None or bool(model.config)),
+        "model.decoder and model.config belong to a new model; a checkpoint (model.start) has them",
+    )
+    for index, source in enumerate(recipe.data):
+        where = f"data.{index}"
+        refuse(
+            (source.path is None) == (source.world is None), f"{where} needs either a path or world, not both"
+        )
+        refuse(source.weight <= 0, f"{where}.weight must be above 0; leave the source out instead")
+        if source.world is not None:
+            refuse(
+                not source.world.segments or min(source.world.segments) < 1,
+                f"{where}.world.segments must be whole numbers of at least 1",
+            )
+            refuse(source.world.questions < 1, f"{where}.world.questions must be at least 1")
+    rates = {part: getattr(recipe.train, part) for part in PARTS}
+    refuse(all(rate is None for rate in rates.values()), "train trains nothing; give a part a learning rate")
+    for part, rate in rates.items():
+        refuse(rate is not None and rate <= 0, f"train.{part} must be above 0; null leaves the part as it is")
+    if recipe.lora is not None:
+        refuse(recipe.lora.rank < 1, "lora.rank must be at least 1")
+        refuse(not 0 <= recipe.lora.dropout < 1, "lora.dropout must be from 0 to below 1")
+        refuse(not recipe.lora.parts, "lora.parts is empty; name a part, or leave lora out")
+        for part in recipe.lora.parts:
+            refuse(rates[part] is None, f"lora.parts has {part}, which train gives no learning rate")
+    refuse(
+        (schedule.steps is None) == (schedule.epochs is None),
+        "schedule needs either steps or epochs",
+    )
+    refuse(schedule.steps is not None and schedule.steps < 1, "schedule.steps must be at least 1")
+    refuse(schedule.epochs is not None and schedule.epochs <= 0, "schedule.epochs must be above 0")
+    refuse(
+        schedule.epochs is not None and any(source.path is None for source in recipe.data),
+        "schedule.epochs counts records, and world has no end; give schedule.steps",
+    )
+    refuse(schedule.warmup < 0, "schedule.warmup must be at least 0")
+    refuse(not 0 <= schedule.cooldown <= 1, "schedule.cooldown must be from 0 to 1")
+    for name in ("samples", "together", "chunk", "questions"):
+        refuse(getattr(batch, name) < 1, f"batch.{name} must be at least 1")
+    refuse(recipe.budget.tokens is not None and recipe.budget.tokens < 1, "budget.tokens must be at least 1")
+    refuse(not 0 <= recipe.budget.random <= 1, "budget.random must be from 0 to 1")
+    refuse(len(recipe.optimizer.betas) != 2, "optimizer.betas must be two numbers")
+    refuse(not all(0 <= b < 1 for b in recipe.optimizer.betas), "optimizer.betas must be from 0 to below 1")
+    for name in ("weight_decay", "routing"):
+        refuse(getattr(recipe.optimizer, name) < 0, f"optimizer.{name} must be at least 0")
+    refuse(recipe.optimizer.clip <= 0, "optimizer.clip must be above 0")
+    refuse(recipe.checkpoints.keep < 1, "checkpoints.keep must be at least 1")
+    refuse(recipe.checkpoints.minutes <= 0, "checkpoints.minutes must be above 0")
+    refuse(
+        recipe.checkpoints.steps is not None and recipe.checkpoints.steps < 1,
+        "checkpoints.steps must be at least 1",
+    )
+    refuse(recipe.workers < 0 or recipe.skip_limit < 0, "workers and skip_limit must be at least 0")
+    for name in ("fps", "max_frames", "min_frames"):
+        value = getattr(recipe.video, name)
+        refuse(value is not None and value <= 0, f"video.{name} must be above 0")
+    refuse(recipe.parallel == "fsdp" and recipe.lora is not None, "lora goes with parallel: ddp")

@@ -1,0 +1,368 @@
+"""A training run from its recipe to a folder that `tempo.load` opens."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from tempo.errors import TempoError, UsageError
+from tempo.modeling import TempoQwenForCausalLM
+from tempo.modeling.saving import save_model
+from tempo.training import building, lora, parts
+from tempo.training.distributed import Processes, processes, replicated
+from tempo.training.draws import ATTEMPTS, Drawn, Draws, Skipped, drawn_ahead
+from tempo.training.examples import Example, Reader
+from tempo.training.forward import Learner, counts
+from tempo.training.journal import Bar, Board, Log
+from tempo.training.recipe import Recipe
+from tempo.training.recipe_reading import read_recipe, write_recipe
+from tempo.training.run import Schedule
+from tempo.training.states import States
+
+RECIPE, LOG, STATES, MODEL, ADAPTER = "recipe.yaml", "log.jsonl", "checkpoints", "model", "adapter"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run came to: its loss at its first and its last step, and where the model is."""
+
+    first_loss: float
+    last_loss: float
+    steps: int
+    skipped: int
+    model: Path
+
+
+def train(recipe: Recipe) -> Result:
+    """Begin a run.
+
+    Raises:
+        TempoError: whatever of the recipe is not there or does not work.
+        UsageError: there is a run in its folder already.
+    """
+    out = Path(recipe.out)
+    with processes(recipe.device) as among:
+        error: TempoError | None = None
+        if among.first:
+            try:
+                _begin(out, recipe)
+            except TempoError as caught:
+                error = caught
+        among.agree(error)
+        return Trainer(recipe, out, among).run()
+
+
+def resume(out: Path) -> Result:
+    """Go on with a run from its last checkpoint, or from its beginning where it has none yet.
+
+    Raises:
+        TempoError: there is no run, or its checkpoint is damaged.
+    """
+    if not (out / RECIPE).is_file():
+        raise UsageError(f"{out}: there is no run to resume; a run's folder has a {RECIPE}")
+    recipe = read_recipe(out / RECIPE)
+    with processes(recipe.device) as among:
+        return Trainer(recipe, out, among).run()
+
+
+def _begin(out: Path, recipe: Recipe) -> None:
+    if (out / RECIPE).exists():
+        raise UsageError(f"{out}: there is a run already; go on with --resume {out}, or say out=ANOTHER")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        write_recipe(recipe, out / RECIPE)
+    except OSError as error:
+        raise TempoError(f"{out}: could not be written ({error.strerror or error})") from error
+
+
+class Trainer:
+    """One run in one process. Every process of a run has one and they move in step."""
+
+    def __init__(self, recipe: Recipe, out: Path, among: Processes) -> None:
+        self.recipe, self.out, self.among = recipe, out, among
+        if recipe.batch.samples % among.size:
+            raise UsageError(
+                f"batch.samples={recipe.batch.samples} cannot be shared out to {among.size} processes; "
+                "make it a multiple"
+            )
+        self.planned = building.plan(recipe.model)
+        self.draws = Draws(recipe.data, self._reader(), seed=recipe.seed)
+        self.steps = steps_of(recipe, self.draws.size)
+        self.model = self._model()
+        self.learner = Learner(self.model, recipe.budget, chunk=recipe.batch.chunk)
+        self.parallel = replicated(self.learner, among)
+        groups = parts.groups(self.model.named_parameters(), recipe.train, recipe.optimizer)
+        self.optimizer = torch.optim.AdamW(groups, betas=recipe.optimizer.betas, fused=True)  # type: ignore[arg-type]
+        schedule = recipe.schedule
+        self.schedule = Schedule(self.steps, schedule.warmup, schedule.cooldown)
+        self.states = States(out / STATES, keep=recipe.checkpoints.keep)
+        self.log = Log(out / LOG)
+        self.step = 0
+        self.skipped: dict[str, str] = {}
+        self.first_loss = self.last_loss = math.nan
+        self._stop = 0
+        self._begun = time.monotonic()
+
+    def _reader(self) -> Reader:
+        config, video = self.planned.config, self.recipe.video
+        return Reader(
+            prompts=self.planned.prompts,
+            config=config,
+            geometry=config.make_geometry(),
+            fps=video.fps or config.fps,
+            max_frames=video.max_frames or config.max_frames,
+            min_frames=video.min_frames or config.min_frames,
+            questions=self.recipe.batch.questions,
+        )
+
+    def _model(self) -> TempoQwenForCausalLM:
+        recipe = self.recipe
+        model = building.build(recipe.model, self.planned, device=self.among.device, seed=recipe.seed)
+        parts.set_trained(model, recipe.train)
+        if recipe.lora is not None:
+            torch.manual_seed(recipe.seed)
+            lora.add_adapters(model, recipe.lora)
+        if recipe.precision == "bfloat16":
+            parts.store_frozen(model, torch.bfloat16)
+        return model.train()
+
+    def run(self) -> Result:
+        """Every step that is left, and then the model."""
+        self._restore()
+        saved = self._begun = time.monotonic()
+        board = self._board()
+        previous = {
+            number: signal.signal(number, self._stopping) for number in (signal.SIGINT, signal.SIGTERM)
+        }
+        try:
+            with Bar(steps=self.steps, done=self.step, shown=self.among.first) as bar:
+                batches = self._batches()
+                while self.step < self.steps:
+                    figures = self._one_step(next(batches), bar)
+                    if self.among.first:
+                        self.log.write({"step": self.step, **figures})
+                        if board is not None:
+                            board.write(self.step, figures)
+                    bar.move(self.step, loss=figures["loss"], tokens_per_second=figures["tokens_per_second"])
+                    saved = self._save_when_due(saved)
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+            if board is not None:
+                board.close()
+        self._finish()
+        return Result(self.first_loss, self.last_loss, self.steps, len(self.skipped), self.out / MODEL)
+
+    def _board(self) -> Board | None:
+        if not (self.recipe.tensorboard and self.among.first):
+            return None
+        return Board(self.out / "tensorboard", step=self.step)
+
+    def _batches(self) -> Iterator[list[Drawn]]:
+        """This process's share of the samples of each step."""
+        samples, share = self.recipe.batch.samples, self.recipe.batch.samples // self.among.size
+        mine = range(self.among.rank * share, (self.among.rank + 1) * share)
+        order = [step * samples + n for step in range(self.step, self.steps) for n in mine]
+        drawn = drawn_ahead(self.draws, order, workers=self.recipe.workers)
+        for _ in range(self.step, self.steps):
+            yield [next(drawn) for _ in mine]
+
+    def _one_step(self, drawn: list[Drawn], bar: Bar) -> dict[str, Any]:
+        """Learn from one batch → figures for the log."""
+        torch.manual_seed((self.recipe.seed * 1_000_003 + self.step) * 4099 + self.among.rank)
+        skipped = [one for some in drawn for one in some.skipped]
+        examples = [one.example for one in drawn if one.example is not None]
+        answer_tokens, routed, lost, gone = self.among.add(
+            *counts(examples), len(skipped), len(drawn) - len(examples)
+        )
+        if lost:
+            self._note(skipped, bar)
+        if gone:
+            raise TempoError(
+                f"{ATTEMPTS} samples in a row could not be read; the log in {self.log.path} names them"
+            )
+        totals = self._gradients(examples, answer_tokens, routed)
+        answers, routing, tokens, visual = self.among.add(*totals)
+        loss = answers / answer_tokens
+        relevance = routing / routed if routed else 0.0
+        norm = float(torch.nn.utils.clip_grad_norm_(self._learning(), self.recipe.optimizer.clip))
+        if not (math.isfinite(loss) and math.isfinite(relevance) and math.isfinite(norm)):
+            self._refuse(examples, loss=loss, relevance=relevance, norm=norm)
+        scale = self.schedule.scale(self.step)
+        for group in self.optimizer.param_groups:
+            group["lr"] = getattr(self.recipe.train, group["part"]) * scale
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.step += 1
+        self.last_loss = loss
+        if math.isnan(self.first_loss):
+            self.first_loss = loss
+        now = time.monotonic()
+        seconds, self._begun = now - self._begun, now
+        figures: dict[str, Any] = {"loss": loss}
+        if routed:
+            figures["routing"] = relevance
+        return figures | {
+            "grad_norm": norm,
+            "lr_scale": scale,
+            "answer_tokens": int(answer_tokens),
+            "visual_tokens": int(visual),
+            "tokens": int(tokens),
+            "tokens_per_second": round(tokens / seconds, 1),
+            "seconds": round(seconds, 3),
+            "skipped": len(self.skipped),
+        }
+
+    def _gradients(
+        self, examples: list[Example], answer_tokens: float, routed: float
+    ) -> tuple[float, float, float, float]:
+        """Add up the gradients of this process's share → sums of answers, routing, tokens, visual tokens."""
+        together, totals = self.recipe.batch.together, [0.0] * 4
+        bfloat16 = self.recipe.precision == "bfloat16"
+        for start in range(0, len(examples), together):
+            last = start + together >= len(examples)
+            waits = not last and isinstance(self.parallel, nn.parallel.DistributedDataParallel)
+            with self.parallel.no_sync() if waits else nullcontext():  # type: ignore[operator]
+                with torch.autocast(self.among.device.type, torch.bfloat16, enabled=bfloat16):
+                    answers, routing, sums = self.parallel(examples[start : start + together])
+                loss = answers / answer_tokens
+                if routed:
+                    loss = loss + self.recipe.optimizer.routing * routing / routed
+                # Gradients become the mean over processes; each has its share of one sum.
+                (loss * self.among.size).backward()
+            figures = (answers.item(), routing.item(), sums.tokens, sums.visual_tokens)
+            totals = [total + figure for total, figure in zip(totals, figures, strict=True)]
+        return totals[0], totals[1], totals[2], totals[3]
+
+    def _learning(self) -> list[nn.Parameter]:
+        return [p for group in self.optimizer.param_groups for p in group["params"]]
+
+    def _refuse(self, examples: list[Example], **figures: float) -> None:
+        """Stop before a broken step is taken."""
+        names = self.among.gather(example.name for example in examples)
+        what, value = next((name, value) for name, value in figures.items() if not math.isfinite(value))
+        shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+        raise TempoError(
+            f"step {self.step + 1}: the {what} is {value}; its batch: {shown}; look at these samples, or "
+            f"lower the learning rates; the last checkpoint in {self.states.folder} is from before"
+        )
+
+    def _note(self, skipped: list[Skipped], bar: Bar) -> None:
+        """Name what could not be read; stop where it is too much."""
+        for one in self.among.gather(skipped):
+            if one.name in self.skipped:
+                continue
+            self.skipped[one.name] = one.reason
+            if self.among.first:
+                self.log.write({"step": self.step + 1, "skipped_sample": one.name, "reason": one.reason})
+            bar.remark(f"skipped {one.name}: {one.reason}")
+            limit = self.recipe.skip_limit
+            if len(self.skipped) > limit:
+                raise TempoError(
+                    f"{len(self.skipped)} samples could not be read and skip_limit is {limit}; "
+                    f"the last: {one.name}: {one.reason}"
+                )
+
+    def _stopping(self, number: int, frame: object) -> None:
+        """Ctrl-C or a scheduler: end after this step, with a checkpoint; the second time at once."""
+        self._stop += 1
+        if self._stop > 1:
+            raise KeyboardInterrupt
+
+    def _save_when_due(self, saved: float) -> float:
+        """Write a checkpoint if it is time → when the last was written."""
+        every = self.recipe.checkpoints.steps
+        late = time.monotonic() - saved > 60 * self.recipe.checkpoints.minutes
+        due, stop = self.among.add(
+            self.among.first and (late or self.step == self.steps or (every and self.step % every == 0) or 0),
+            self._stop,
+        )
+        if due or stop:
+            self._save()
+            saved = time.monotonic()
+        if stop and self.step < self.steps:
+            raise KeyboardInterrupt
+        return saved
+
+    def _save(self) -> None:
+        error: TempoError | None = None
+        if self.among.first:
+            state = {
+                "step": self.step,
+                "learnt": {n: p.detach() for n, p in self.model.named_parameters() if p.requires_grad},
+                "optimizer": self.optimizer.state_dict(),
+                "skipped": self.skipped,
+                "sizes": list(self.draws.mixture.sizes),
+                "losses": [self.first_loss, self.last_loss],
+            }
+            try:
+                self.states.save(self.step, state)
+            except TempoError as caught:
+                error = caught
+        self.among.agree(error)
+
+    def _restore(self) -> None:
+        """Go back to the last checkpoint."""
+        found = self.states.load()
+        if found is not None:
+            path, state = found
+            if state["sizes"] != list(self.draws.mixture.sizes):
+                raise TempoError(f"{path}: the data has changed since; begin a new run with model.start")
+            named = dict(self.model.named_parameters())
+            if set(state["learnt"]) != {n for n, p in named.items() if p.requires_grad}:
+                raise TempoError(f"{path}: other parameters were trained than this recipe says")
+            with torch.no_grad():
+                for name, tensor in state["learnt"].items():
+                    named[name].copy_(tensor)
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.step, self.skipped = state["step"], state["skipped"]
+            self.first_loss, self.last_loss = state["losses"]
+        if self.among.first:
+            self.log.cut(self.step)
+
+    def _finish(self) -> None:
+        """Write the model, whole or not at all."""
+        error: TempoError | None = None
+        if self.among.first:
+            try:
+                self.export(self.out)
+            except OSError as caught:
+                error = TempoError(
+                    f"{self.out}: the model could not be written ({caught.strerror or caught})"
+                )
+        self.among.agree(error)
+
+    def export(self, out: Path) -> None:
+        """Write adapters, if there are, and the whole model with them merged."""
+        if self.recipe.lora is not None:
+            lora.save_adapter(self.model, self.recipe.lora, out / ADAPTER)
+            lora.merge(self.model)
+        part = out / f"{MODEL}.part"
+        shutil.rmtree(part, ignore_errors=True)
+        model = self.model.eval().to(getattr(torch, self.recipe.save))
+        save_model(
+            model,
+            part,
+            tokenizer=self.planned.tokenizer,
+            compressor_tokenizer=self.planned.compressor_tokenizer,
+        )
+        shutil.rmtree(out / MODEL, ignore_errors=True)
+        part.rename(out / MODEL)
+
+
+def steps_of(recipe: Recipe, records: int) -> int:
+    """Optimiser steps: as the recipe says, or as many as its epochs take."""
+    if recipe.schedule.steps is not None:
+        return recipe.schedule.steps
+    assert recipe.schedule.epochs is not None
+    return max(1, math.ceil(recipe.schedule.epochs * records / recipe.batch.samples))
