@@ -33,8 +33,11 @@ from tempo.version import __version__
 
 VERBS = {
     "ask": "answer a question about a video",
+    "batch": "answer many questions about many videos, and go on where a run was stopped",
     "convert": "write a checkpoint in the other layout: published, or one folder that loads by itself",
+    "eval": "measure a model on published benchmarks with lmms-eval, and report what came out",
     "train": "train a model as a recipe says, or go on with a run that was stopped",
+    "ui": "open a page in the browser: a video, questions, and the moments that the answers rest on",
     "world": "make videos of the generated world with their ground truth, and measure a model on them",
 }
 

@@ -1,0 +1,162 @@
+"""The report as one HTML page: the tables, and the plots as SVG. Nothing in it is fetched."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from html import escape
+
+from tempo.evaluation.charts import COLOURS, PUBLISHED, Bar, Series, bars
+from tempo.evaluation.results import Run
+from tempo.evaluation.summary import Share, Summary
+from tempo.evaluation.tables import Table, summaries_of, tables
+from tempo.plot.shapes import Drawing
+from tempo.plot.svg import to_svg
+
+_PAGE = """\
+<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Evaluation</title>
+<style>
+body {{ margin: 2rem auto; max-width: 60rem; padding: 0 1rem; color: #1f2933;
+  font-family: Helvetica, Arial, "DejaVu Sans", "Noto Sans", sans-serif; line-height: 1.4; }}
+svg {{ max-width: 100%; height: auto; border: 1px solid #d5dce3; border-radius: 8px; margin: .5rem 0; }}
+.wide {{ overflow-x: auto; }}
+table {{ border-collapse: collapse; font-variant-numeric: tabular-nums; }}
+th, td {{ padding: .25rem .7rem; text-align: right; border-bottom: 1px solid #d5dce3; }}
+th:first-child, td:first-child, .words td, .words th {{ text-align: left; }}
+p {{ color: #57606a; max-width: 44rem; }}
+</style>
+</head>
+<body>
+<h1>Evaluation</h1>
+{plots}
+{tables}
+</body>
+</html>
+"""
+_WORDS = ("Errors", "How it was run")
+
+
+def page(runs: Sequence[Run]) -> str:
+    """The report as HTML."""
+    return _PAGE.format(
+        plots="\n".join(to_svg(drawing) for drawing in drawings(runs)),
+        tables="\n".join(_table(table) for table in tables(runs)),
+    )
+
+
+def drawings(runs: Sequence[Run]) -> list[Drawing]:
+    """The plots: scores, tokens a frame, and each benchmark by length of the video and by its own groups."""
+    by_task = {
+        task: summaries
+        for task, summaries in summaries_of(runs).items()
+        if any(one is not None and one.benchmark is not None for one in summaries)
+    }
+    if not by_task:
+        return []
+    titles = [next(one.title for one in summaries if one is not None) for summaries in by_task.values()]
+    found = [
+        bars("Right answers, per cent", titles, _scores(runs, by_task)),
+        bars("Memory tokens a frame", titles, _tokens(runs, by_task), unit="tokens"),
+    ]
+    for title, summaries in zip(titles, by_task.values(), strict=True):
+        found += _parts(runs, f"{title}: accuracy against duration", [_durations(one) for one in summaries])
+        found += _parts(runs, f"{title}: by group", [_groups(one) for one in summaries])
+    return found
+
+
+def _scores(runs: Sequence[Run], by_task: dict[str, list[Summary | None]]) -> list[Series]:
+    series = [
+        Series(
+            run.name,
+            [
+                Bar(math.nan) if one is None else Bar(one.score, one.shares.margin)
+                for one in (summaries[number] for summaries in by_task.values())
+            ],
+            COLOURS[number % len(COLOURS)],
+        )
+        for number, run in enumerate(runs)
+    ]
+    for budget in dict.fromkeys(run.budget for run in runs):
+        theirs = [_published(summaries, runs, budget) for summaries in by_task.values()]
+        if any(theirs):
+            name = f"published, {budget} tokens"
+            series.append(Series(name, [Bar(one[0] if one else math.nan) for one in theirs], PUBLISHED))
+    return series
+
+
+def _tokens(runs: Sequence[Run], by_task: dict[str, list[Summary | None]]) -> list[Series]:
+    series = [
+        Series(
+            run.name,
+            [
+                Bar(math.nan if one is None else one.per_frame)
+                for one in (summaries[number] for summaries in by_task.values())
+            ],
+            COLOURS[number % len(COLOURS)],
+        )
+        for number, run in enumerate(runs)
+    ]
+    for budget in dict.fromkeys(run.budget for run in runs):
+        theirs = [_published(summaries, runs, budget) for summaries in by_task.values()]
+        if any(one and one[1] is not None for one in theirs):
+            values = [math.nan if one is None or one[1] is None else one[1] for one in theirs]
+            series.append(Series(f"published, {budget} tokens", [Bar(value) for value in values], PUBLISHED))
+    return series
+
+
+def _published(
+    summaries: Sequence[Summary | None], runs: Sequence[Run], budget: int | None
+) -> tuple[float, float | None] | None:
+    """Score and tokens a frame that are published for a budget."""
+    for one, run in zip(summaries, runs, strict=True):
+        if one is not None and one.published is not None and run.budget == budget:
+            return one.published.score, one.published.tokens
+    return None
+
+
+def _parts(runs: Sequence[Run], title: str, parts: Sequence[dict[str, Share]]) -> list[Drawing]:
+    names = list(dict.fromkeys(name for part in parts for name in part))
+    if not names:
+        return []
+    series = [
+        Series(
+            run.name,
+            [_bar(run.name, name, part[name]) if name in part else Bar(math.nan) for name in names],
+            COLOURS[number % len(COLOURS)],
+        )
+        for number, (run, part) in enumerate(zip(runs, parts, strict=True))
+    ]
+    return [bars(title, names, series)]
+
+
+def _bar(run: str, name: str, share: Share) -> Bar:
+    hint = f"{run}, {name}: {share.score:.1f} ({share.right} of {share.total})"
+    return Bar(share.score, share.margin, hint)
+
+
+def _durations(one: Summary | None) -> dict[str, Share]:
+    return {} if one is None else dict(one.durations)
+
+
+def _groups(one: Summary | None) -> dict[str, Share]:
+    return {} if one is None else dict(one.groups)
+
+
+def _table(table: Table) -> str:
+    rows = [_row("th", table.head), *(_row("td", row) for row in table.rows)]
+    kind = ' class="words"' if table.title in _WORDS else ""
+    notes = "".join(f"<p>{escape(note)}</p>\n" for note in table.notes)
+    return (
+        f'<h2>{escape(table.title)}</h2>\n<div class="wide"><table{kind}>\n'
+        + "\n".join(rows)
+        + f"\n</table></div>\n{notes}"
+    )
+
+
+def _row(tag: str, cells: Sequence[str]) -> str:
+    return "<tr>" + "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells) + "</tr>"
