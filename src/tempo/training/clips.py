@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -11,16 +11,19 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from tempo.training.cells import CELL, cell_labels
+from tempo.training.facts import facts
 from tempo.training.nano import DESCRIBE_PROMPT, FRAME_SIZES, MEMORY_TOKENS
 from tempo.training.packing import IGNORE, Packed, Row, Wording, pack
 from tempo.training.samples import relevant
 from tempo.world.describe import describe
-from tempo.world.questions import Look, Question, as_choice, ask
+from tempo.world.questions import LETTERS, Look, Question, as_choice, ask, related
 from tempo.world.render import render
 from tempo.world.script import Script, make_script, shift
 from tempo.world.wording import KINDS
 
 SEGMENT_FRAMES = 8
+# How often each of KINDS is asked; other kinds about the same thing come with it.
+KIND_WEIGHTS = (1, 1, 1, 1, 1, 1.5, 2, 2)
 
 
 @dataclass(frozen=True)
@@ -36,25 +39,51 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Clip:
-    frames: list[np.ndarray]  # one uint8 [2n, H, W, 3] a segment
-    times: list[np.ndarray]  # seconds of those frames
+class Plan:
+    """A clip before it is drawn: its script, when its frames are taken, and what is asked about it, in groups
+    of questions that name the same things."""
+
+    script: Script
+    times: list[np.ndarray]  # seconds of the frames of each segment
     window: float  # seconds of a full segment
+    groups: list[list[Asked]]
+
+    @property
+    def asked(self) -> list[Asked]:
+        """All questions."""
+        return [asked for group in self.groups for asked in group]
+
+    @property
+    def stamps(self) -> list[str]:
+        """The time that the storyline gives each segment."""
+        return [f"{float(times[0]) + self.window / 2:.1f}" for times in self.times]
+
+
+@dataclass(frozen=True)
+class Clip:
+    plan: Plan
+    frames: list[np.ndarray]  # one uint8 [2n, H, W, 3] a segment
     cells: np.ndarray  # what covers each visual token of each frame pair
-    asked: list[Asked]
+
+
+@dataclass(frozen=True)
+class StoryRows:
+    """What the decoder reads: a storyline a row, behind it the questions that share it."""
+
+    packed: Packed  # memory tokens go where it has visual tokens
+    owner_BL: Tensor  # which question a learnt token belongs to; -1 elsewhere
+    kinds: list[str]  # of the questions; with " letter" behind it where the answer is one
 
 
 @dataclass(frozen=True)
 class ClipBatch:
-    """Legend: R segments of all clips, P frame pairs of all of them, N questions of all clips, L tokens."""
+    """Legend: R segments of all clips, P frame pairs of all of them, N memory tokens of all groups."""
 
     pairs: np.ndarray  # uint8 [P, 2, H, W, 3]
-    packed: Packed  # R rows; a branch for every question, with its memory tokens
-    ids_NL: Tensor  # what the decoder reads, right-padded
-    labels_NL: Tensor
-    memory_NL: Tensor  # bool: where memory tokens go, row by row …
-    order: Tensor  # … and which of the compressor's, in the order in which `packed` holds them
-    kinds: list[str]
+    packed: Packed  # R rows; a branch for every group of questions, with its memory tokens
+    facts_NF: Tensor  # what each memory token tells, in the order of `packed`
+    story: StoryRows
+    order_N: Tensor  # the memory tokens of `packed` in the order in which `story` takes them
     cells: Tensor  # int64 [P·V, 4], see cells.cell_labels
 
 
@@ -93,14 +122,22 @@ def phrase(
     return Asked(question.kind, question.text, question.answer, shown, question.looks)
 
 
-@dataclass(frozen=True)
-class Plan:
-    """A clip before it is drawn: its script, when its frames are taken, and what is asked about it."""
-
-    script: Script
-    times: list[np.ndarray]  # seconds of the frames of each segment
-    window: float  # seconds of a full segment
-    asked: list[Asked]
+def group_of(
+    rng: random.Random,
+    script: Script,
+    times: list[np.ndarray],
+    window: float,
+    *,
+    questions: int,
+    choice: float,
+) -> list[Asked]:
+    """Up to `questions` questions that name the same thing, or the same two: they share memory tokens."""
+    question = ask(rng, script, kind=rng.choices(KINDS, KIND_WEIGHTS)[0])
+    if question is None:
+        return []
+    pool = [question] if questions == 1 else [question, *related(rng, script, question)]
+    found = (phrase(rng, script, rng.choice(pool), times, window, choice) for _ in range(questions))
+    return [asked for asked in found if asked]
 
 
 def timeline(rng: random.Random, *, segments: int, aspect: float) -> tuple[Script, list[np.ndarray], float]:
@@ -118,22 +155,28 @@ def timeline(rng: random.Random, *, segments: int, aspect: float) -> tuple[Scrip
 
 
 def plan_clip(
-    rng: random.Random, *, segments: int, questions: int, aspect: float, describing: bool, choice: float = 0.5
+    rng: random.Random,
+    *,
+    segments: int,
+    questions: int,
+    aspect: float,
+    describing: bool,
+    choice: float = 0.5,
+    together: int = 1,
 ) -> Plan:
-    """Plan a clip of `segments` segments with up to `questions` questions."""
+    """Plan a clip of `segments` segments with up to `questions` groups of up to `together` questions."""
     script, times, window = timeline(rng, segments=segments, aspect=aspect)
-    asked: list[Asked] = []
+    groups: list[list[Asked]] = []
     if describing:
         text = describe(script, np.concatenate(times))
-        asked.append(Asked("describe", DESCRIBE_PROMPT, text, (True,) * len(times)))
+        groups.append([Asked("describe", DESCRIBE_PROMPT, text, (True,) * len(times))])
     for _ in range(questions * 3):
-        if len(asked) >= questions:
+        if len(groups) >= questions:
             break
-        question = ask(rng, script, kind=rng.choice(KINDS))
-        found = phrase(rng, script, question, times, window, choice) if question else None
-        if found:
-            asked.append(found)
-    return Plan(script, times, window, asked)
+        group = group_of(rng, script, times, window, questions=together, choice=choice)
+        if group:
+            groups.append(group)
+    return Plan(script, times, window, groups)
 
 
 def draw(plan: Plan) -> Clip:
@@ -142,100 +185,88 @@ def draw(plan: Plan) -> Clip:
     stamps = np.concatenate(plan.times)
     frames = render(plan.script, stamps, size)
     cuts = np.cumsum([len(times) for times in plan.times])[:-1]
-    return Clip(
-        np.split(frames, cuts), plan.times, plan.window, cell_labels(plan.script, stamps, size), plan.asked
-    )
+    return Clip(plan, np.split(frames, cuts), cell_labels(plan.script, stamps, size))
 
 
-@dataclass
-class Sequences:
-    """What the decoder reads, one sequence a question, as it is put together."""
+def story_row(wording: Wording, stamps: list[str], counts: list[int], group: list[Asked]) -> Row:
+    """A storyline with a number of memory tokens behind each timestamp, and the questions of `group`."""
+    ids = list(wording.decoder_open)
+    for stamp, count in zip(stamps, counts, strict=True):
+        ids += wording.plain(f"<{stamp} seconds>") + [wording.video_id] * count
+    return Row(ids, [wording.asking(asked.text, asked.answer) for asked in group])
 
-    wording: Wording
-    ids: list[list[int]] = field(default_factory=list)
-    labels: list[list[int]] = field(default_factory=list)
-    slots: list[list[bool]] = field(default_factory=list)
-    kinds: list[str] = field(default_factory=list)
 
-    def add(self, asked: Asked, stamps: list[float], counts: list[int]) -> None:
-        """One question, with a number of memory tokens behind each timestamp."""
-        ids, slots = list(self.wording.decoder_open), [False] * len(self.wording.decoder_open)
-        for stamp, count in zip(stamps, counts, strict=True):
-            tag = self.wording.plain(f"<{stamp:.1f} seconds>")
-            ids += tag + [self.wording.pad_id] * count
-            slots += [False] * len(tag) + [True] * count
-        branch = self.wording.asking(asked.text, asked.answer)
-        self.labels.append([IGNORE] * len(ids) + branch.labels)
-        self.slots.append(slots + [False] * len(branch.ids))
-        self.ids.append(ids + branch.ids)
-        self.kinds.append(asked.kind)
-
-    def tensors(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Ids, labels and memory slots [N, L], right-padded."""
-        shape = (len(self.ids), max(map(len, self.ids)))
-        ids_NL = torch.full(shape, self.wording.pad_id)
-        labels_NL = torch.full(shape, IGNORE)
-        memory_NL = torch.zeros(shape, dtype=torch.bool)
-        for n, (ids, labels, slots) in enumerate(zip(self.ids, self.labels, self.slots, strict=True)):
-            ids_NL[n, : len(ids)] = torch.tensor(ids)
-            labels_NL[n, : len(ids)] = torch.tensor(labels)
-            memory_NL[n, : len(ids)] = torch.tensor(slots)
-        return ids_NL, labels_NL, memory_NL
+def story_rows(rows: list[Row], groups: list[list[Asked]], wording: Wording) -> StoryRows:
+    """Lay storylines out for the decoder, remembering which learnt token belongs to which question."""
+    packed = pack(rows, wording, (1, 1))
+    owner_BL = torch.full_like(packed.ids_BL, -1)
+    number = 0
+    for index, row in enumerate(rows):
+        at = len(row.prefix)
+        for branch in row.branches:
+            owner_BL[index, at : at + len(branch.ids)] = number
+            at, number = at + len(branch.ids), number + 1
+    kinds = [f"{a.kind} letter" if a.answer in LETTERS else a.kind for group in groups for a in group]
+    return StoryRows(packed, owner_BL.masked_fill(packed.labels_BL == IGNORE, -1), kinds)
 
 
 def collate(rng: random.Random, clips: list[Clip], wording: Wording) -> ClipBatch:
-    """Lay clips of one frame size out for the compressor and for the decoder."""
+    """Lay clips of one frame size out for the compressor and for the decoder.
+
+    A group of questions shares the memory tokens that were written with one of them in mind.
+    """
     height, width = clips[0].frames[0].shape[1:3]
     grid = (height // CELL, width // CELL)
     rows: list[Row] = []
-    first: dict[
-        tuple[int, int, int], tuple[int, int]
-    ] = {}  # (clip, segment, question) → offset and count of memory tokens
+    tables: list[np.ndarray] = []
+    spans: dict[tuple[int, int, int], range] = {}  # (clip, segment, group) → its memory tokens
     total = 0
     for c, clip in enumerate(clips):
-        for s, times in enumerate(clip.times):
+        plan = clip.plan
+        readers = [rng.choice(group) for group in plan.groups]
+        for s, times in enumerate(plan.times):
             row = Row(wording.prefix(((times[::2] + times[1::2]) / 2).tolist(), grid[0] * grid[1]))
-            for q, asked in enumerate(clip.asked):
-                branch = wording.routing(asked.text, asked.shown[s])
+            for g, asked in enumerate(readers):
                 count = kept(rng, asked.shown[s])
-                row.branches.append(replace(branch, memory=count))
-                first[c, s, q] = total, count
+                row.branches.append(replace(wording.routing(asked.text, asked.shown[s]), memory=count))
+                tables.append(facts(plan.script, asked.looks, times, count))
+                spans[c, s, g] = range(total, total + count)
                 total += count
             rows.append(row)
 
-    sequences = Sequences(wording)
     order: list[int] = []
+    stories: list[Row] = []
     for c, clip in enumerate(clips):
-        stamps = [float(times[0]) + clip.window / 2 for times in clip.times]
-        for q, asked in enumerate(clip.asked):
-            counts = []
-            for s in range(len(stamps)):
-                offset, count = first[c, s, q]
-                order += range(offset, offset + count)
-                counts.append(count)
-            sequences.add(asked, stamps, counts)
-    ids_NL, labels_NL, memory_NL = sequences.tensors()
+        for g, group in enumerate(clip.plan.groups):
+            taken = [spans[c, s, g] for s in range(len(clip.plan.times))]
+            order += [index for span in taken for index in span]
+            stories.append(story_row(wording, clip.plan.stamps, [len(span) for span in taken], group))
     frames = np.concatenate([segment for clip in clips for segment in clip.frames])
     return ClipBatch(
         pairs=frames.reshape(-1, 2, height, width, 3),
         packed=pack(rows, wording, grid),
-        ids_NL=ids_NL,
-        labels_NL=labels_NL,
-        memory_NL=memory_NL,
-        order=torch.tensor(order),
-        kinds=sequences.kinds,
+        facts_NF=torch.from_numpy(np.concatenate(tables)),
+        story=story_rows(stories, [group for clip in clips for group in clip.plan.groups], wording),
+        order_N=torch.tensor(order),
         cells=torch.from_numpy(np.concatenate([clip.cells for clip in clips])).view(-1, 4),
     )
 
 
-class ClipBatches(Dataset[ClipBatch]):
-    """Batch number i, always the same for the same seed. `segments` are the lengths that clips may have."""
+@dataclass(frozen=True)
+class Lengths:
+    """How long clips are, and how much is asked about them."""
 
-    def __init__(
-        self, wording: Wording, *, steps: int, seed: int, rows: int, segments: tuple[int, ...], questions: int
-    ) -> None:
-        self.wording, self.steps, self.seed = wording, steps, seed
-        self.rows, self.segments, self.questions = rows, segments, questions
+    rows: int  # segments of a batch
+    segments: tuple[int, ...]  # of a clip, drawn anew for every batch
+    groups: int  # of questions, for each clip
+    together: int  # questions of a group
+
+
+class ClipBatches(Dataset[ClipBatch]):
+    """Batch number i, always the same for the same seed."""
+
+    def __init__(self, wording: Wording, lengths: Lengths, *, steps: int, seed: int) -> None:
+        self.wording, self.lengths, self.steps, self.seed = wording, lengths, steps, seed
 
     def __len__(self) -> int:
         return self.steps
@@ -243,11 +274,19 @@ class ClipBatches(Dataset[ClipBatch]):
     def __getitem__(self, step: int) -> ClipBatch:
         rng = random.Random(f"clips/{self.seed}/{step}")
         aspect = rng.choices(tuple(FRAME_SIZES), (0.6, 0.2, 0.2))[0]
-        segments = rng.choice(self.segments)
-        plans = [
-            plan_clip(
-                rng, segments=segments, questions=self.questions, aspect=aspect, describing=segments <= 2
-            )
-            for _ in range(max(1, self.rows // segments))
-        ]
-        return collate(rng, [draw(plan) for plan in plans if plan.asked], self.wording)
+        segments = rng.choice(self.lengths.segments)
+        plans: list[Plan] = []
+        while not plans:
+            drafts = [
+                plan_clip(
+                    rng,
+                    segments=segments,
+                    questions=self.lengths.groups,
+                    aspect=aspect,
+                    describing=segments <= 2 and rng.random() < 0.3,
+                    together=self.lengths.together,
+                )
+                for _ in range(max(1, self.lengths.rows // segments))
+            ]
+            plans = [plan for plan in drafts if plan.groups]
+        return collate(rng, [draw(plan) for plan in plans], self.wording)

@@ -48,7 +48,7 @@ _SPOKEN = {
     "action": ACTIONS,
 }
 _WORDS = [word for fact, n in FACTS.items() for word in ("", *_SPOKEN.get(fact, ("",) * (n - 1)))]
-CODE_NORM = 1.0  # length of a fact's vector; the decoder's embeddings of words are about 1.5 long
+CODE_NORM = 3.0  # length of a fact's vector: a token outweighs a word, whose embedding is about 1.5 long
 
 
 def _looks_of(thing: Thing, action: str) -> tuple[int, int, int, int]:

@@ -2,9 +2,9 @@
 
     python -m tempo.training.tempo --base runs/base/final --out runs/tempo
 
-Clips grow from one segment to ten minutes. The base's own task, Yes or No to the routing prompt,
-stays in the
-mixture, so that the compressor does not forget what the router reads from it.
+The compressor learns to write memory tokens and the decoder to read them, each apart from the other; then
+both together on clips that grow from one segment to ten minutes. The base's own task, Yes or No to the
+routing prompt, stays in the mixture, so that the compressor does not forget what the router reads from it.
 """
 
 from __future__ import annotations
@@ -24,32 +24,35 @@ from tempo.modeling import TempoQwenConfig, TempoQwenForCausalLM
 from tempo.modeling.qwen3_vl import vision_features
 from tempo.modeling.saving import save_model
 from tempo.preprocess import patches
+from tempo.training import reading, writing
 from tempo.training.cells import CellHead
-from tempo.training.clips import ClipBatch, ClipBatches
+from tempo.training.clips import ClipBatch, ClipBatches, Lengths
+from tempo.training.facts import Code
 from tempo.training.loader import ahead
 from tempo.training.nano import GEOMETRY, MEMORY_TOKENS, SYSTEM_PROMPT
 from tempo.training.packing import IGNORE, Wording, read_packed
-from tempo.training.run import Run, Schedule
+from tempo.training.run import Run, Schedule, parameter_groups
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One leg of the training: how long the clips are, and how fast what learns."""
+    """One leg of the training on clips."""
 
     name: str
     steps: int
-    rows: int  # segments a step
-    segments: tuple[int, ...]
-    questions: int
+    lengths: Lengths
     lr: float
     compressor: bool = True  # whether it learns too, or only the projector and the decoder
 
 
 STAGES = (
-    Stage("short", 300, 32, (1, 2, 2, 3), 6, 1e-3),
-    Stage("minute", 170, 48, (1, 2, 4, 8, 12, 16), 6, 6e-4),
-    Stage("long", 40, 128, (32, 64, 128), 8, 3e-4, compressor=False),
+    Stage("minute", 400, Lengths(rows=48, segments=(1, 2, 4, 8, 12, 16), groups=5, together=5), 6e-4),
+    Stage(
+        "long", 100, Lengths(rows=128, segments=(32, 64, 128), groups=6, together=5), 3e-4, compressor=False
+    ),
 )
+
+FACTS_WEIGHT = 0.2
 
 
 def nano_config(base: Qwen3VLForConditionalGeneration) -> TempoQwenConfig:
@@ -94,97 +97,71 @@ def from_base(
     return model
 
 
-def forward(
-    model: TempoQwenForCausalLM, batch: ClipBatch, wording: Wording
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """One batch through the whole model.
-
-    Returns:
-        Answer logits [n, vocabulary] of the learnt tokens, their labels [n], relevance logits and their truth
-        [2, m], and the visual tokens [P·V, D].
-    """
+def memory(
+    model: TempoQwenForCausalLM, cells: CellHead, batch: ClipBatch, wording: Wording
+) -> tuple[Tensor, Tensor, dict[str, float]]:
+    """The memory tokens [N, D] of a batch, the loss of what the compressor does beside them (routing, cells),
+    and how well it does it."""
     compressor: Any = model.compressor
     packed = batch.packed
-    with torch.set_grad_enabled(compressor.compression_tokens.requires_grad):
-        visual, deep = vision_features(
-            compressor.vlm.visual, *patches(batch.pairs, model.config.make_geometry())
-        )
-        states = read_packed(compressor.vlm, packed, visual, deep, compressor.compression_tokens[0])
-    here = packed.memory_BL >= 0
+    visual, deep = vision_features(compressor.vlm.visual, *patches(batch.pairs, model.config.make_geometry()))
+    states = read_packed(compressor.vlm, packed, visual, deep, compressor.compression_tokens[0])
     asked = packed.labels_BL != IGNORE
     yes, no = compressor.relevance_rows
-    routing = torch.stack(
-        [states[asked].float() @ (yes - no), (packed.labels_BL[asked] == wording.yes_id).float()]
-    )
-    memory = model.projector(states[here][batch.order])
-    story = model.model.embed_tokens(batch.ids_NL)
-    story = story.masked_scatter(batch.memory_NL[..., None], memory.to(story.dtype))
-    hidden = model.model(inputs_embeds=story, use_cache=False).last_hidden_state
-    learnt = batch.labels_NL != IGNORE
-    return model.lm_head(hidden[learnt]).float(), batch.labels_NL[learnt], routing, visual.flatten(0, 1)
+    logits = states[asked].float() @ (yes - no)
+    truth = (packed.labels_BL[asked] == wording.yes_id).float()
+    seeing, seen = cells(visual.flatten(0, 1), batch.cells)
+    loss = F.binary_cross_entropy_with_logits(logits, truth) + 0.5 * seeing
+    right = (logits > 0) == (truth > 0.5)
+    figures = {"routing": right.float().mean().item(), "cells": seen[0].item()}
+    return states[packed.memory_BL >= 0], loss, figures
 
 
-def exact(logits: Tensor, batch: ClipBatch) -> dict[str, float]:
-    """The share of answers whose every token is right, by kind of question."""
-    learnt = batch.labels_NL != IGNORE
-    right = torch.ones_like(learnt)
-    right[learnt] = logits.argmax(-1) == batch.labels_NL[learnt]
-    whole = right.all(1)
-    kinds = sorted(set(batch.kinds))
-    chosen = {kind: torch.tensor([k == kind for k in batch.kinds]) for kind in kinds}
-    figures = {kind: whole[mask].float().mean().item() for kind, mask in chosen.items()}
-    asked = torch.tensor([k != "describe" for k in batch.kinds])
-    return {"answers": whole[asked].float().mean().item(), **figures}
+def learn(
+    model: TempoQwenForCausalLM,
+    cells: CellHead,
+    code: Code,
+    stage: Stage,
+    wording: Wording,
+    out: Path,
+    *,
+    seed: int,
+) -> None:
+    """One stage on clips."""
+    model.requires_grad_(True)
+    model.compressor.requires_grad_(stage.compressor)
+    both = nn.ModuleList([model, cells])
+    groups = parameter_groups(both, stage.lr, decay=0.05)
+    data = ClipBatches(wording, stage.lengths, steps=stage.steps, seed=seed)
+    with Run(out / stage.name, both, groups, Schedule(stage.steps, 30)) as run:
+        for batch in ahead(data, run.step):
+            with torch.autocast("cpu", torch.bfloat16):
+                with torch.set_grad_enabled(stage.compressor):
+                    states, beside, figures = memory(model, cells, batch, wording)
+                tokens = model.projector(states)
+                answering, answered = reading.read(model, batch.story, tokens[batch.order_N])
+            first = batch.packed.memory_BL[batch.packed.memory_BL >= 0] == 0
+            weight = torch.where(first, 1.0, writing.OTHERS_WEIGHT)
+            telling, right = code.loss(tokens, batch.facts_NF, weight)
+            figures |= {"told": right[first].float().mean().item()} | answered
+            # The facts keep the code between the two halves from drifting while both learn.
+            loss = answering + FACTS_WEIGHT * telling
+            run.update(loss + beside if stage.compressor else loss, figures)
 
 
 def train(args: argparse.Namespace) -> None:
     out, base_folder = Path(args.out), Path(args.base)
     torch.manual_seed(args.seed)
-    tokenizer = AutoTokenizer.from_pretrained(base_folder)
-    wording = Wording(tokenizer, SYSTEM_PROMPT)
+    wording = Wording(AutoTokenizer.from_pretrained(base_folder), SYSTEM_PROMPT)
     base = Qwen3VLForConditionalGeneration.from_pretrained(base_folder, dtype=torch.float32)
     model = from_base(base, wording.yes_id, wording.no_id, wording.end_id)
-    # The dense task that the tower began with goes on: answers alone teach it shapes too slowly.
+    code = Code(model.model.embed_tokens.weight.detach().clone(), wording.plain)
     cells = CellHead(base.config.text_config.hidden_size)
+    writing.learn(model, cells, code, wording, out / "writing", seed=args.seed)
+    reading.learn(model, code, wording, out / "reading", seed=args.seed)
     for number, stage in enumerate(STAGES):
-        learn(model, cells, stage, wording, out, seed=args.seed + number)
+        learn(model, cells, code, stage, wording, out, seed=args.seed + number)
         save_model(deepcopy(model).to(torch.bfloat16), out / f"{stage.name}-weights", tokenizer=base_folder)
-
-
-def learn(
-    model: TempoQwenForCausalLM, cells: CellHead, stage: Stage, wording: Wording, out: Path, *, seed: int
-) -> None:
-    """One stage on clips."""
-    model.compressor.requires_grad_(stage.compressor)
-    fresh = [*model.projector.parameters(), *cells.parameters()]
-    fresh += [model.compressor.compression_tokens] if stage.compressor else []
-    known = {id(p) for p in fresh}
-    others = [p for p in model.parameters() if id(p) not in known and p.requires_grad]
-    groups = [
-        {"params": [p for p in others if p.ndim >= 2], "lr": stage.lr, "weight_decay": 0.05},
-        {"params": [p for p in others if p.ndim < 2], "lr": stage.lr, "weight_decay": 0.0},
-        {"params": fresh, "lr": 2 * stage.lr, "weight_decay": 0.0},
-    ]
-    data = ClipBatches(
-        wording,
-        steps=stage.steps,
-        seed=seed,
-        rows=stage.rows,
-        segments=stage.segments,
-        questions=stage.questions,
-    )
-    both = nn.ModuleList([model, cells])
-    with Run(out / stage.name, both, groups, Schedule(stage.steps, 30)) as run:
-        for batch in ahead(data, run.step):
-            with torch.autocast("cpu", torch.bfloat16):
-                logits, labels, routing, visual = forward(model, batch, wording)
-                seeing, right = cells(visual, batch.cells)
-            answering = F.cross_entropy(logits, labels)
-            routed = F.binary_cross_entropy_with_logits(routing[0], routing[1])
-            figures = exact(logits, batch)
-            figures["routing"] = ((routing[0] > 0) == (routing[1] > 0.5)).float().mean().item()
-            figures["cells"] = right[0].item()
-            run.update(answering + 0.5 * routed + 0.5 * seeing, figures)
 
 
 def main() -> None:

@@ -125,19 +125,22 @@ def write(
     return telling + routed + 0.5 * seeing, figures
 
 
-def train(args: argparse.Namespace) -> None:
-    torch.manual_seed(args.seed)
-    wording = Wording(AutoTokenizer.from_pretrained(args.model), SYSTEM_PROMPT)
-    model = load_trained(args.model)
-    for layer in model.projector:  # it learns another code than before, if it had learnt one
-        if isinstance(layer, nn.Linear):
-            layer.reset_parameters()
-    cells = CellHead(model.compressor.vlm.config.text_config.hidden_size)
-    code = Code(model.model.embed_tokens.weight.detach(), wording.plain)
+def learn(
+    model: TempoQwenForCausalLM,
+    cells: CellHead,
+    code: Code,
+    wording: Wording,
+    out: Path,
+    *,
+    steps: int = 560,
+    lr: float = 8e-4,
+    seed: int,
+) -> None:
+    """Train compressor and projector of `model` in the run in `out`."""
     learning = nn.ModuleList([model.compressor, model.projector, cells])
-    groups = parameter_groups(learning, args.lr, decay=0.05)
-    data = SegmentFactsBatches(wording, steps=args.steps, seed=args.seed, rows=32, questions=6)
-    with Run(Path(args.out), learning, groups, Schedule(args.steps, 40)) as run:
+    groups = parameter_groups(learning, lr, decay=0.05)
+    data = SegmentFactsBatches(wording, steps=steps, seed=seed, rows=32, questions=6)
+    with Run(out, learning, groups, Schedule(steps, 40)) as run:
         for batch in ahead(data, run.step):
             run.update(*write(model, cells, batch, code, wording))
 
@@ -148,10 +151,17 @@ def main() -> None:
     )
     parser.add_argument("--model", required=True, help="folder of the model whose compressor learns")
     parser.add_argument("--out", required=True, help="folder of the run")
-    parser.add_argument("--steps", type=int, default=900)
-    parser.add_argument("--lr", type=float, default=8e-4)
     parser.add_argument("--seed", type=int, default=22)
-    train(parser.parse_args())
+    args = parser.parse_args()
+    torch.manual_seed(args.seed)
+    wording = Wording(AutoTokenizer.from_pretrained(args.model), SYSTEM_PROMPT)
+    model = load_trained(args.model)
+    for layer in model.projector.modules():  # it learns another code than before, if it had learnt one
+        if isinstance(layer, nn.Linear):
+            layer.reset_parameters()
+    cells = CellHead(model.compressor.vlm.config.text_config.hidden_size)
+    code = Code(model.model.embed_tokens.weight.detach().clone(), wording.plain)
+    learn(model, cells, code, wording, Path(args.out), seed=args.seed)
 
 
 if __name__ == "__main__":

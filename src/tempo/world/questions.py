@@ -140,8 +140,8 @@ def _one_thing(kind: str) -> Maker:
 
 
 def related(rng: random.Random, script: Script, question: Question) -> list[Question]:
-    """Questions of other kinds about the very thing that `question` is about; none where it names two, or
-    none."""
+    """Questions of all kinds about the very thing that `question` is about, in words of their own; none where
+    it names two things, or none."""
     if len(question.looks) != 1:
         return []
     look = question.looks[0]
@@ -150,7 +150,7 @@ def related(rng: random.Random, script: Script, question: Question) -> list[Ques
         return []
     scene, thing = sightings[0]
     hidden = {"colour": look.colour, "shape": look.shape, "direction": look.action}
-    kinds = [kind for kind in _HIDDEN if kind != question.kind and hidden.get(kind) is None]
+    kinds = [kind for kind in _HIDDEN if hidden.get(kind) is None]
     found = [_about(rng, script, kind, scene, thing, look, False) for kind in kinds]
     return [other for other in found if other]
 
