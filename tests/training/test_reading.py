@@ -1,0 +1,147 @@
+"""What the decoder is taught on, against the way it answers; and facts against scripts written by hand."""
+
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+from transformers import AutoTokenizer
+
+from tempo.engine import EMBEDDED
+from tempo.modeling import TempoQwenForCausalLM
+from tempo.training.checkpoints import load_trained
+from tempo.training.clips import Asked, story_row, story_rows
+from tempo.training.facts import FACTS, Code, facts
+from tempo.training.nano import SYSTEM_PROMPT
+from tempo.training.packing import IGNORE, Wording
+from tempo.training.reading import SEGMENTS, StoryBatches, doubtful, read
+from tempo.world.questions import Look
+from tempo.world.script import Background, Scene, Script, Thing
+from tempo.world.vocabulary import ACTIONS, COLOURS, SHAPES, SIZES
+
+
+@pytest.fixture(scope="module")
+def wording() -> Wording:
+    return Wording(AutoTokenizer.from_pretrained(EMBEDDED), SYSTEM_PROMPT)
+
+
+@pytest.fixture(scope="module")
+def model() -> TempoQwenForCausalLM:
+    return load_trained(EMBEDDED).eval()
+
+
+def _thing(shape: str, colour: str, action: str, x: float, start: float, end: float) -> Thing:
+    return Thing(shape, colour, "large", action, 0.2, (x, 0.5, x, 0.5), start, end)
+
+
+@pytest.fixture(scope="module")
+def script() -> Script:
+    early = (_thing("star", "red", "still", 1.2, 0, 5), _thing("ring", "blue", "left", 0.4, 0, 5))
+    late = (_thing("heart", "green", "up", 0.8, 5, 10),)
+    scenes = (Scene(0, 5, Background("flat", 1), early), Scene(5, 10, Background("flat", 2), late))
+    return Script(10, 16 / 9, scenes)
+
+
+def _told(row: np.ndarray) -> dict[str, str | int]:
+    names = {
+        "shape": SHAPES,
+        "colour": tuple(COLOURS),
+        "size": tuple(SIZES),
+        "action": ACTIONS,
+        "next shape": SHAPES,
+        "next colour": tuple(COLOURS),
+    }
+    return {
+        fact: names[fact][value - 1] if fact in names else int(value)
+        for fact, value in zip(FACTS, row, strict=True)
+        if value
+    }
+
+
+def test_the_first_token_tells_of_what_is_asked_about(script: Script) -> None:
+    table = facts(script, [Look(shape="star")], np.arange(4, 8, 0.5), tokens=6)
+    assert _told(table[0]) == {
+        "match": 1,
+        "number": 2,
+        "shape": "star",
+        "colour": "red",
+        "size": "large",
+        "action": "still",
+        "next shape": "heart",
+        "next colour": "green",
+    }
+    listed = [(_told(row).get("colour"), _told(row).get("number")) for row in table[1:]]
+    assert listed == [("blue", 1), ("red", 1), ("green", 2), (None, None), (None, None)]
+
+
+def test_of_two_looks_it_tells_which_is_here(script: Script) -> None:
+    looks = [Look(shape="heart"), Look(shape="ring", colour="blue")]
+    first, both, last = (
+        _told(facts(script, looks, np.arange(start, start + 4, 0.5), tokens=1)[0]) for start in (0, 3, 6)
+    )
+    assert (first["match"], first["shape"]) == (2, "ring")
+    assert (both["match"], both["shape"]) == (3, "ring")  # the earlier of the two
+    assert (last["match"], last["shape"]) == (1, "heart")
+
+
+def test_where_nothing_matches_it_tells_of_the_first_thing(script: Script) -> None:
+    told = _told(facts(script, [Look(colour="white")], np.arange(0, 4, 0.5), tokens=1)[0])
+    assert "match" not in told
+    assert (told["colour"], told["shape"]) == ("blue", "ring")  # the leftmost
+
+
+def test_the_code_tells_what_was_written_in_it(model: TempoQwenForCausalLM, wording: Wording) -> None:
+    code = Code(model.model.embed_tokens.weight.detach(), wording.plain)
+    rng = np.random.default_rng(0)
+    table = torch.from_numpy(np.stack([rng.integers(n, size=500) for n in FACTS.values()], 1))
+    loss, right = code.loss(code.embed(Code.certain(table)), table, torch.ones(500))
+    assert right.all()
+    assert loss < 0.05
+    weights = doubtful(random.Random(0), table)
+    assert torch.allclose(weights.sum(1), torch.full((500,), float(len(FACTS))), atol=1e-4)
+    _, read_back = code.loss(code.embed(weights), table, torch.ones(500))
+    assert read_back.float().mean() > 0.98  # doubt never turns into its opposite
+
+
+def test_a_shared_storyline_is_read_as_each_question_alone(
+    model: TempoQwenForCausalLM, wording: Wording
+) -> None:
+    group = [
+        Asked("colour", "What colour is the star?", "red", (True, False, True)),
+        Asked("when", "When does it appear?", "12.5 seconds", (True, False, True)),
+        Asked("shape", "Which one?\nA. a ring\nB. a star", "B", (True, False, True)),
+    ]
+    counts, stamps = [3, 1, 2], ["2.0", "6.0", "9.5"]
+    torch.manual_seed(0)
+    states = torch.randn(sum(counts), model.config.hidden_size)
+    rows = story_rows([story_row(wording, stamps, counts, group)], [group], wording)
+    assert rows.kinds == ["colour", "when", "shape letter"]
+    with torch.no_grad():
+        together, _ = read(model, rows, model.projector(states))
+        losses = []
+        tags = [wording.plain(f"<{stamp} seconds>") for stamp in stamps]
+        moments = list(zip(tags, states.split(counts), strict=True))
+        for asked in group:
+            branch = wording.asking(asked.text, asked.answer)
+            story = model.storyline(wording.decoder_open, moments, branch.ids)
+            logits = model(inputs_embeds=story[None]).logits[0, -len(branch.ids) :]
+            labels = torch.tensor(branch.labels)
+            learnt = labels != IGNORE
+            losses.append(F.cross_entropy(logits[learnt], labels[learnt], reduction="none"))
+    assert together.item() == pytest.approx(torch.cat(losses).mean().item(), abs=1e-4)
+
+
+def test_batches_are_the_same_for_the_same_seed(wording: Wording) -> None:
+    one, two = (StoryBatches(wording, steps=10, seed=5, segments=SEGMENTS, questions=4)[9] for _ in range(2))
+    assert torch.equal(one.story.packed.ids_BL, two.story.packed.ids_BL)
+    assert torch.equal(one.weights_NV, two.weights_NV)
+    assert len(one.weights_NV) == int(one.story.packed.video_BL.sum())
+
+
+def test_a_damaged_folder_is_named(tmp_path: Path) -> None:
+    from tempo.errors import TempoError
+
+    with pytest.raises(TempoError, match=str(tmp_path)):
+        load_trained(tmp_path)
