@@ -6,10 +6,11 @@ These lines are what a killed run goes on from, and what the report is made of.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from tempo.errors import TempoError
 
@@ -63,14 +64,16 @@ class Log:
 
     def __init__(self, folder: Path, rank: int = 0) -> None:
         self.path = folder / f"answers-{rank}.jsonl"
-        self._file: TextIO | None = None
 
     def add(self, record: Record) -> None:
-        if self._file is None:
-            _end_torn_line(self.path)
-            self._file = self.path.open("a", encoding="utf-8")
-        self._file.write(json.dumps(asdict(record), ensure_ascii=False) + "\n")
-        self._file.flush()
+        """Write one line; a line that the end of an earlier process cut off does not swallow it."""
+        line = json.dumps(asdict(record), ensure_ascii=False).encode() + b"\n"
+        with self.path.open("a+b") as file:
+            if file.seek(0, os.SEEK_END):
+                file.seek(-1, os.SEEK_END)
+                if file.read(1) != b"\n":
+                    line = b"\n" + line
+            file.write(line)
 
 
 def read_records(folder: Path) -> dict[Key, Record]:
@@ -106,10 +109,3 @@ def _read(path: Path) -> Iterable[Record]:
         if not isinstance(values, dict) or not {"task", "item", "asked"} <= values.keys():
             raise TempoError(f"{path}, line {number}: not a line that tempo wrote; remove it")
         yield Record(**{name: value for name, value in values.items() if name in known})
-
-
-def _end_torn_line(path: Path) -> None:
-    """A line that was cut off must not swallow the next one."""
-    if path.is_file() and path.stat().st_size and not path.read_bytes().endswith(b"\n"):
-        with path.open("ab") as file:
-            file.write(b"\n")
