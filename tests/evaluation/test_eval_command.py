@@ -1,0 +1,114 @@
+"""`tempo eval`: what it refuses before anything runs, and where it looks for lmms-eval."""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from evaluation_runs import write_run
+from tempo.cli import main
+from tempo.errors import TempoError
+from tempo.evaluation.environment import VARIABLE, find
+from tempo.evaluation.launch import Job, _reason
+from tempo.evaluation.settings import Settings
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (["eval"], "TASK"),
+        (["eval", "report"], "at least one run"),
+        (["eval", "debug", "lvbench"], "name it alone"),
+        (["eval", "lvbench", "--check"], "--data"),
+        (["eval", "lvbench", "--budget", "16k"], "budget"),
+        (["eval", "lvbench", "--limit", "0"], "--limit"),
+        (["eval", "lvbench", "--max-errors", "-1"], "--max-errors"),
+        (["eval", "lvbench", "--min-frames", "9", "--max-frames", "8"], "min_frames=9"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_wrong_usage(call, words, capsys):
+    try:
+        status = main(call)
+    except SystemExit as end:
+        status = end.code
+    assert status == 2
+    error = capsys.readouterr().err
+    assert words in error
+    assert error.count("\n") == 1
+
+
+def test_report_prints_and_writes(tmp_path, capsys):
+    run = write_run(tmp_path / "run")
+    assert main(["eval", "report", str(run), "--out", str(tmp_path / "out")]) == 0
+    out = capsys.readouterr().out
+    assert "60.0 ±" in out
+    assert str(tmp_path / "out" / "report.html") in out
+    assert (tmp_path / "out" / "report.md").read_text() in out
+
+
+def test_an_environment_without_lmms_eval_is_named(tmp_path, monkeypatch, capsys):
+    # A Python of its own that has nothing installed: this one, shut off from its packages.
+    bare = tmp_path / "python"
+    bare.write_text(f'#!/bin/sh\nexec {sys.executable} -I -S "$@"\n')
+    bare.chmod(0o755)
+    monkeypatch.setenv(VARIABLE, str(bare))
+    assert main(["eval", "lvbench", "--out", str(tmp_path / "run")]) == 1
+    assert f"{bare}: has no lmms-eval" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_python_that_is_none(tmp_path):
+    with pytest.raises(TempoError, match="cannot be run"):
+        find(str(tmp_path / "nothing"))
+
+
+def job(folder, **values):
+    return Job(folder=folder, tasks=["lvbench"], settings=Settings(budget=4096), **values)
+
+
+def test_the_command_line_of_one_and_of_several_processes(tmp_path):
+    command = job(tmp_path, limit=10, max_errors=3).command("python")
+    assert command[:4] == ["python", "-m", "lmms_eval", "--model"]
+    arguments = command[command.index("--model_args") + 1]
+    assert "budget=4096" in arguments
+    assert f"run={tmp_path}" in arguments
+    assert "max_errors=3" in arguments
+    assert command[command.index("--limit") + 1] == "10"
+    several = job(tmp_path, processes=4).command("python")
+    assert several[1:5] == ["-m", "accelerate.commands.launch", "--num_processes", "4"]
+    assert several[several.index("lmms_eval") - 1] == "-m"
+
+
+def test_nothing_is_fetched_where_all_is_here(tmp_path):
+    inside = job(tmp_path, include=tmp_path, offline=True).surroundings()
+    assert (inside["HF_HUB_OFFLINE"], inside["HF_DATASETS_OFFLINE"]) == ("1", "1")
+    assert Path(inside["HF_DATASETS_CACHE"]).is_relative_to(tmp_path)
+    assert job(tmp_path).surroundings().get("HF_HUB_OFFLINE") == os.environ.get("HF_HUB_OFFLINE")
+
+
+def test_the_reason_is_found_in_what_lmms_eval_wrote(tmp_path):
+    log = tmp_path / "log"
+    log.write_text("ValueError: of an earlier run\n")
+    start = log.stat().st_size
+    with log.open("a") as file:
+        file.write("Traceback (most recent call last):\n  File x\n")
+        file.write("tempo.errors.TempoError: film.mp4: no such file; check the path\n")
+        file.write("\x1b[31mERROR\x1b[0m Error during evaluation\n")
+    assert _reason(log, start) == "film.mp4: no such file; check the path"
+    log.write_text("Killed\n")
+    assert "Killed" in _reason(log, 0)
+
+
+def test_the_help_says_whose_the_published_weights_are(capsys):
+    with pytest.raises(SystemExit):
+        main(["eval", "--help"])
+    assert "non-commercial" in " ".join(capsys.readouterr().out.split())
+
+
+def test_manifest_of_a_written_run_is_json(tmp_path):
+    values = json.loads((write_run(tmp_path / "run") / "manifest.json").read_text())
+    assert values["settings"]["budget"] == 8192
+    assert values["tempo"]
