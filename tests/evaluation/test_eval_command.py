@@ -2,13 +2,15 @@
 
 import json
 import os
+import re
+import shlex
 import sys
 from pathlib import Path
 
 import pytest
 
 from evaluation_runs import write_run
-from tempo.cli import main
+from tempo.cli import main, parser_of
 from tempo.errors import TempoError
 from tempo.evaluation.environment import VARIABLE, find
 from tempo.evaluation.launch import Job, _reason
@@ -112,3 +114,19 @@ def test_manifest_of_a_written_run_is_json(tmp_path):
     values = json.loads((write_run(tmp_path / "run") / "manifest.json").read_text())
     assert values["settings"]["budget"] == 8192
     assert values["tempo"]
+
+
+DOCS = (Path(__file__).parents[2] / "docs" / "evaluation.md").read_text(encoding="utf-8")
+SHOWN = [shlex.split(line, comments=True)[1:] for line in re.findall(r"^\$ (tempo .*)$", DOCS, re.MULTILINE)]
+
+
+@pytest.mark.parametrize("call", SHOWN, ids=" ".join)
+def test_commands_of_the_documentation_are_accepted(call):
+    assert len(SHOWN) >= 6
+    assert parser_of(call[0]).parse_args(call[1:]).tasks
+
+
+def test_the_documentation_names_every_model_argument():
+    arguments = DOCS[DOCS.index("## From lmms-eval itself") :]
+    for name in Settings().to_json():
+        assert f"`{name}`" in arguments
