@@ -22,6 +22,7 @@ def record(text="", **values):
         ("D) a red star", "D"),
         ("A. red", "A"),
         ("B: blue", "B"),
+        ("B red star", "B"),
         ("**C**", "C"),
         ("'A'", "A"),
         ("The answer is B.", "B"),

@@ -9,6 +9,7 @@ all questions of one video go to the same one.
 
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ except ModuleNotFoundError as missing:
 
 IGNORED = ("batch_size", "max_batch_size")
 NOTED = (str, int, float, bool)
+ANOTHER = "another process has failed"
 
 
 def manifest() -> Any:
@@ -62,7 +64,13 @@ class TempoModel(lmms):
         self._world_size = self.accelerator.num_processes
         self.device = self.accelerator.device if self._world_size > 1 else _device(settings)
         self.folder = None if run is None else Path(run)
+        if self.folder is not None:
+            self.folder.mkdir(parents=True, exist_ok=True)
         self._log = None if self.folder is None else Log(self.folder, self._rank)
+        # A file that is there once one of the processes, which have one parent, has failed.
+        self._failed = (self.folder or Path(tempfile.gettempdir())) / f".failed-{os.getppid()}"
+        self._failed.unlink(missing_ok=True)
+        self.accelerator.wait_for_everyone()
         self._answerer = Answerer(
             settings,
             lambda: load(settings, device=self.device, run=self.folder if self._rank == 0 else None),
@@ -101,13 +109,25 @@ class TempoModel(lmms):
         pool = {item.key: item for share in everyone for item in share}
         # Sorted, so that every process deals alike.
         groups = by_video(pool[key] for key in sorted(pool))
-        mine = self._answer(deal(groups, self._world_size)[self._rank], known)
+        mine: dict[Key, Record] | str
+        try:
+            mine = self._answer(deal(groups, self._world_size)[self._rank], known)
+        except Exception as error:  # the others must not wait for a process that has gone
+            mine = str(error) if isinstance(error, TempoError) else f"{type(error).__name__}: {error}"
+            self._failed.touch()
         dist.all_gather_object(everyone, mine)
+        if failures := [share for share in everyone if isinstance(share, str)]:
+            raise TempoError(min(failures, key=lambda why: why == ANOTHER))
         return {key: record for share in everyone for key, record in share.items()}
 
     def _answer(self, items: list[Item], known: dict[Key, Record]) -> dict[Key, Record]:
-        done = self._answerer.answer(items, known=known, each=self._log.add if self._log else lambda _: None)
-        return done
+        return self._answerer.answer(items, known=known, each=self._note)
+
+    def _note(self, record: Record) -> None:
+        if self._log is not None:
+            self._log.add(record)
+        if self._world_size > 1 and self._failed.exists():
+            raise TempoError(ANOTHER)
 
     def _item(self, number: int, arguments: tuple[Any, ...]) -> Item:
         """What one request of the chat interface asks."""

@@ -13,6 +13,7 @@ from tempo.evaluation.benchmarks import BENCHMARKS, DEBUG, DEBUG_ITEMS, tasks_of
 from tempo.evaluation.environment import Environment, find
 from tempo.evaluation.layouts import Local
 from tempo.evaluation.local import read_releases, write_tasks
+from tempo.evaluation.records import read_records
 from tempo.evaluation.settings import Settings
 
 LISTED = 10
@@ -99,11 +100,13 @@ def carry_out(order: Order, *, say: Callable[[str], None], progress: Callable[[i
         offline=data is not None and _is_here(order.settings),
     )
     total = sum(min(len(one.items), order.items or len(one.items)) for one in releases.values())
+    total -= sum(record.error is None for record in read_records(order.folder).values())
+    spent = manifest.read(order.folder).get("seconds", 0.0)
     begun = time.monotonic()
     # The number of items of a task that lmms-eval fetches is not known before it does.
     launch.run(job, environment, progress=lambda done: progress(done, total) if 0 < done < total else None)
     errors = launch.failed_items(order.folder)
-    manifest.finish(order.folder, seconds=round(time.monotonic() - begun, 1), errors=len(errors))
+    manifest.finish(order.folder, seconds=round(spent + time.monotonic() - begun, 1), errors=len(errors))
     if len(errors) > order.max_errors:
         raise TempoError(
             f"{len(errors)} items have no answer and --max-errors is {order.max_errors}; "

@@ -44,12 +44,14 @@ def verdict(logged: Any) -> bool:
 def letter(text: str, letters: str) -> str | None:
     """The letter that an answer gives, or None where it gives none.
 
-    Taken are a letter alone or before an option ("B", "(B)", "B. red", "B: red"), and one after such words as
+    Taken are a letter alone or before an option ("B", "(B)", "B. red", "B red"), and one after such words as
     "the answer is", "option" or "choose". "A dog" is no letter, and neither is the B of "Blue".
     """
     choice = f"[{letters}]"
     text = text.strip()
     beginning = re.match(rf"[(\[*\"'\s]*({choice})(?:[)\].:,;*\"']|\s*$|\s+[-–(])", text)
+    # A is a word too; the others before a blank can only be letters.
+    beginning = beginning or re.match(rf"(?!A)({choice})\s", text)
     if beginning:
         return beginning[1]
     alone = re.findall(rf"[(\[]({choice})[)\]]|\*\*({choice})\*\*", text)
