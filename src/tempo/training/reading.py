@@ -158,7 +158,10 @@ def read(model: TempoQwenForCausalLM, story: StoryRows, memory_ND: Tensor) -> tu
     figures = {"answers": whole[asked].float().mean().item(), "letters": whole[letters].float().mean().item()}
     for kind in sorted(set(story.kinds)):
         figures[kind] = whole[torch.tensor([k == kind for k in story.kinds])].float().mean().item()
-    return F.cross_entropy(logits, labels), figures
+    # Every question counts alike, however long its answer.
+    length = torch.bincount(story.owner_BL[learnt], minlength=len(story.kinds))
+    weight = 1 / length[story.owner_BL[learnt]].float() ** 0.75
+    return (F.cross_entropy(logits, labels, reduction="none") * weight).sum() / weight.sum(), figures
 
 
 def learn(
@@ -168,11 +171,11 @@ def learn(
     out: Path,
     *,
     steps: int = 800,
-    lr: float = 1e-3,
+    lr: float = 2e-3,
     seed: int,
 ) -> None:
     """Train the decoder of `model` in the run in `out`."""
-    groups = parameter_groups(model.model, lr, decay=0.05)
+    groups = parameter_groups(model.model, lr, decay=0.05, muon=True)
     data = StoryBatches(wording, steps=steps, seed=seed, segments=SEGMENTS, questions=6)
     with Run(out, model.model, groups, Schedule(steps, 40)) as run:
         for batch in ahead(data, run.step):

@@ -30,17 +30,36 @@ class Schedule:
         return min(1.0, (step + 1) / max(1, self.warmup), math.sqrt(max(left, 0.0)) if left < 1 else 1.0)
 
 
-def parameter_groups(module: nn.Module, lr: float, *, decay: float) -> list[dict[str, Any]]:
-    """AdamW groups: matrices decay, vectors and embeddings do not. Frozen parameters are left out."""
+def parameter_groups(
+    module: nn.Module, lr: float, *, decay: float, muon: bool = False
+) -> list[dict[str, Any]]:
+    """Groups for `Run`: matrices decay, vectors and embeddings do not. Frozen parameters are left out.
+
+    Args:
+        muon: matrices go to Muon (Jordan, 2024) instead of AdamW, with updates of the size that AdamW's
+            would have, so that one learning rate does for both.
+    """
     matrices: list[nn.Parameter] = []
     rest: list[nn.Parameter] = []
     for name, parameter in module.named_parameters():
         if parameter.requires_grad:
-            (matrices if parameter.ndim >= 2 and "embed" not in name else rest).append(parameter)
+            is_matrix = parameter.ndim == 2 if muon else parameter.ndim >= 2
+            (matrices if is_matrix and "embed" not in name else rest).append(parameter)
     return [
-        {"params": matrices, "lr": lr, "weight_decay": decay},
+        {"params": matrices, "lr": lr, "weight_decay": decay, "muon": muon},
         {"params": rest, "lr": lr, "weight_decay": 0.0},
     ]
+
+
+def _optimizers(groups: list[dict[str, Any]]) -> list[torch.optim.Optimizer]:
+    by_muon = [group for group in groups if group.get("muon")]
+    others = [group for group in groups if not group.get("muon")]
+    found: list[torch.optim.Optimizer] = []
+    if others:
+        found.append(torch.optim.AdamW(others, betas=(0.9, 0.98), fused=True))
+    if by_muon:
+        found.append(torch.optim.Muon(by_muon, adjust_lr_fn="match_rms_adamw"))
+    return found
 
 
 class Run:
@@ -59,8 +78,9 @@ class Run:
     ) -> None:
         self.folder, self.module, self.schedule = folder, module, schedule
         self.save_seconds, self.log_every = save_seconds, log_every
-        self.optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.98), fused=True)
-        self._base = [group["lr"] for group in self.optimizer.param_groups]
+        self.optimizers = _optimizers(groups)
+        self._groups = [group for optimizer in self.optimizers for group in optimizer.param_groups]
+        self._base = [group["lr"] for group in self._groups]
         self.step = 0
         self._seen: dict[str, list[float]] = {}
 
@@ -74,7 +94,9 @@ class Run:
         if path.exists():
             state = torch.load(path, weights_only=True)
             self.module.load_state_dict(state["module"])
-            self.optimizer.load_state_dict(state["optimizer"])
+            for optimizer, kept in zip(self.optimizers, state["optimizers"], strict=True):
+                optimizer.load_state_dict(kept)
+            self._groups = [group for optimizer in self.optimizers for group in optimizer.param_groups]
             self.step = state["step"]
         self._saved = self._logged = time.monotonic()
         return self
@@ -91,12 +113,13 @@ class Run:
         value = loss.item()
         if not math.isfinite(value):
             raise ValueError(f"the loss of step {self.step} is {value}; lower the learning rate")
-        for group, lr in zip(self.optimizer.param_groups, self._base, strict=True):
+        for group, lr in zip(self._groups, self._base, strict=True):
             group["lr"] = lr * self.schedule.scale(self.step)
-        self.optimizer.zero_grad(set_to_none=True)
+        self.module.zero_grad(set_to_none=True)
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self.module.parameters(), 1.0)
-        self.optimizer.step()
+        for optimizer in self.optimizers:
+            optimizer.step()
         self.step += 1
         for name, figure in {"loss": value, "norm": norm.item(), **figures}.items():
             if math.isfinite(figure):
@@ -123,7 +146,7 @@ class Run:
         new one."""
         state = {
             "module": self.module.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "step": self.step,
         }
         path = self.folder / "checkpoint.pt"

@@ -133,12 +133,12 @@ def learn(
     out: Path,
     *,
     steps: int = 560,
-    lr: float = 8e-4,
+    lr: float = 1.5e-3,
     seed: int,
 ) -> None:
     """Train compressor and projector of `model` in the run in `out`."""
     learning = nn.ModuleList([model.compressor, model.projector, cells])
-    groups = parameter_groups(learning, lr, decay=0.05)
+    groups = parameter_groups(learning, lr, decay=0.05, muon=True)
     data = SegmentFactsBatches(wording, steps=steps, seed=seed, rows=32, questions=6)
     with Run(out, learning, groups, Schedule(steps, 40)) as run:
         for batch in ahead(data, run.step):
