@@ -14,7 +14,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo train test check eval-env lint types format clean distclean
+.PHONY: help demo train test check eval-env browser lint types format clean distclean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -45,6 +45,19 @@ $(VENV)/.dev: requirements-dev.lock $(VENV)/.core
 	$(PIP) install -r requirements-dev.lock
 	@touch $@
 
+# The tests of the page run in Chromium. It is installed where root runs make on Debian, as in CI; nobody else's
+# system is touched.
+browser:
+	@has() { command -v "$$1" >/dev/null; }; \
+	if has chromium || has chromium-browser || has google-chrome; then :; \
+	elif [ "$$(id -u)" = 0 ] && has apt-get; then \
+	  echo "installing Chromium for the tests of the page"; \
+	  export DEBIAN_FRONTEND=noninteractive; \
+	  { timeout 180 apt-get -qq update \
+	    && timeout 900 apt-get -qq install -y --no-install-recommends chromium fonts-dejavu-core; } >/dev/null \
+	    || echo "Chromium cannot be installed: the tests of the page are skipped"; \
+	else echo "there is no Chromium: the tests of the page are skipped (apt-get install chromium)"; fi
+
 # --- what one does with it -------------------------------------------------------------------------------------------
 
 demo: $(VENV)/.core
@@ -56,7 +69,7 @@ train: $(VENV)/.core
 
 eval-env: $(EVAL)/.made
 
-test: lint types eval-env
+test: lint types eval-env browser
 	$(BIN)/python -m pytest
 
 check: lint types
