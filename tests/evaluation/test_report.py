@@ -10,13 +10,13 @@ import pytest
 from evaluation_runs import write_run
 from tempo.errors import TempoError
 from tempo.evaluation import manifest
-from tempo.evaluation.charts import Bar, Series, bars
-from tempo.evaluation.page import page
-from tempo.evaluation.report import data, markdown, write
+from tempo.evaluation.report import data, markdown, page, write
 from tempo.evaluation.results import read_run
 from tempo.evaluation.settings import Settings
 from tempo.evaluation.summary import Share, summarise
 from tempo.plot.svg import to_svg
+from tempo.reporting.charts import Bar, Series, bars
+from tempo.reporting.files import to_json
 
 
 @pytest.fixture
@@ -107,7 +107,7 @@ def test_the_page_is_whole_and_fetches_nothing(run):
 
 
 def test_the_data_hold_the_same_figures(run):
-    values = json.loads(json.dumps(data([run]), allow_nan=False))
+    values = json.loads(to_json(data([run])))
     assert values["tasks"]["videomme"]["mine"]["score"] == pytest.approx(60.0)
     assert values["tasks"]["other"]["mine"]["score"] is None
     assert values["runs"]["mine"]["settings"]["budget"] == 8192

@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
-import json
-import math
-import os
 from collections.abc import Sequence
-from dataclasses import asdict, fields, is_dataclass
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from tempo.errors import TempoError
-from tempo.evaluation.page import page
+from tempo.evaluation.plots import drawings
 from tempo.evaluation.results import Run
 from tempo.evaluation.summary import Share, Summary
-from tempo.evaluation.tables import Table, summaries_of, tables
+from tempo.evaluation.tables import summaries_of, tables
+from tempo.reporting.files import to_json, write_files
+from tempo.reporting.page import to_page
+from tempo.reporting.tables import to_markdown
 
+TITLE = "Evaluation"
 STEM = "report"
 
 
 def markdown(runs: Sequence[Run]) -> str:
     """The report as Markdown."""
-    return "\n".join(["# Evaluation", "", *(_table(table) for table in tables(runs))]).rstrip() + "\n"
+    return to_markdown(TITLE, tables(runs))
+
+
+def page(runs: Sequence[Run]) -> str:
+    """The report as HTML."""
+    return to_page(TITLE, drawings(runs), tables(runs))
 
 
 def data(runs: Sequence[Run]) -> dict[str, Any]:
-    """The same figures as JSON values: by task and run."""
+    """The same figures: by task and run."""
     return {
         "runs": {run.name: dict(run.manifest) for run in runs},
         "tasks": {
@@ -43,51 +48,16 @@ def write(runs: Sequence[Run], folder: Path) -> list[Path]:
     Raises:
         TempoError: they cannot be written.
     """
-    texts = {
-        "md": markdown(runs),
-        "html": page(runs),
-        "json": json.dumps(data(runs), indent=1, ensure_ascii=False, allow_nan=False) + "\n",
-    }
-    paths = []
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for suffix, text in texts.items():
-            path = folder / f"{STEM}.{suffix}"
-            part = folder / f"{STEM}.{suffix}.part"
-            part.write_text(text, encoding="utf-8")
-            os.replace(part, path)
-            paths.append(path)
-    except OSError as error:
-        raise TempoError(f"{folder}: the report cannot be written ({error.strerror or error})") from error
-    return paths
-
-
-def _table(table: Table) -> str:
-    lines = [f"## {table.title}", ""]
-    lines.append("| " + " | ".join(_cell(cell) for cell in table.head) + " |")
-    lines.append("|---" * len(table.head) + "|")
-    lines += ["| " + " | ".join(_cell(cell) for cell in row) + " |" for row in table.rows]
-    lines += ["", *(f"{note}\n" for note in table.notes)] if table.notes else [""]
-    return "\n".join(lines)
-
-
-def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")
+    texts = {"md": markdown(runs), "html": page(runs), "json": to_json(data(runs))}
+    return write_files(folder, {f"{STEM}.{suffix}": text for suffix, text in texts.items()})
 
 
 def _values(one: Summary) -> dict[str, Any]:
     values = {field.name: getattr(one, field.name) for field in fields(one) if field.name != "benchmark"}
-    return {name: _plain(value) for name, value in values.items()}
+    for name in ("groups", "durations"):
+        values[name] = {part: _share(share) for part, share in values[name]}
+    return values | {"shares": _share(one.shares), "errors": dict(one.errors)}
 
 
-def _plain(value: Any) -> Any:
-    """JSON values; what is not a number is null."""
-    if isinstance(value, Share):
-        return {"right": value.right, "total": value.total, "score": _plain(value.score)}
-    if is_dataclass(value) and not isinstance(value, type):
-        return _plain(asdict(value))
-    if isinstance(value, dict):
-        return {name: _plain(one) for name, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+def _share(share: Share) -> dict[str, Any]:
+    return {**asdict(share), "score": share.score}

@@ -4,24 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 from tempo.evaluation.results import Run
 from tempo.evaluation.summary import Share, Summary, summarise
+from tempo.reporting.tables import Table
 
 NONE = "–"
 LISTED = 20
 """How many reasons of failure a report lists."""
-
-
-@dataclass(frozen=True)
-class Table:
-    """Rows of cells below a head; the first column is the name of the row. `notes` stand below."""
-
-    title: str
-    head: list[str]
-    rows: list[list[str]]
-    notes: list[str] = field(default_factory=list)
 
 
 def summaries_of(runs: Sequence[Run]) -> dict[str, list[Summary | None]]:
@@ -144,7 +134,7 @@ def _errors(runs: Sequence[Run], by_task: dict[str, list[Summary | None]]) -> Ta
         for why, count in one.errors
     ]
     notes = [f"{len(rows) - LISTED} more are in answers-*.jsonl."] if len(rows) > LISTED else []
-    return Table("Errors", ["", "questions", "why"], rows[:LISTED], notes)
+    return Table("Errors", ["", "questions", "why"], rows[:LISTED], notes, words=True)
 
 
 def _own(runs: Sequence[Run], by_task: dict[str, list[Summary | None]]) -> Table:
@@ -166,7 +156,7 @@ def _manifest(runs: Sequence[Run]) -> Table:
     columns = [_facts(run) for run in runs]
     names = list(dict.fromkeys(name for column in columns for name in column))
     rows = [[name, *(column.get(name, NONE) for column in columns)] for name in names]
-    return Table("How it was run", ["", *_names(runs)], rows)
+    return Table("How it was run", ["", *_names(runs)], rows, words=True)
 
 
 def _facts(run: Run) -> dict[str, str]:

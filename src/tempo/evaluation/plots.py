@@ -1,52 +1,15 @@
-"""The report as one HTML page: the tables, and the plots as SVG. Nothing in it is fetched."""
+"""The plots of a report: scores beside the published ones, tokens, and the parts of each benchmark."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from html import escape
 
-from tempo.evaluation.charts import COLOURS, PUBLISHED, Bar, Series, bars
 from tempo.evaluation.results import Run
 from tempo.evaluation.summary import Share, Summary
-from tempo.evaluation.tables import Table, summaries_of, tables
+from tempo.evaluation.tables import summaries_of
 from tempo.plot.shapes import Drawing
-from tempo.plot.svg import to_svg
-
-_PAGE = """\
-<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Evaluation</title>
-<style>
-body {{ margin: 2rem auto; max-width: 60rem; padding: 0 1rem; color: #1f2933;
-  font-family: Helvetica, Arial, "DejaVu Sans", "Noto Sans", sans-serif; line-height: 1.4; }}
-svg {{ max-width: 100%; height: auto; border: 1px solid #d5dce3; border-radius: 8px; margin: .5rem 0; }}
-.wide {{ overflow-x: auto; }}
-table {{ border-collapse: collapse; font-variant-numeric: tabular-nums; }}
-th, td {{ padding: .25rem .7rem; text-align: right; border-bottom: 1px solid #d5dce3; }}
-th:first-child, td:first-child, .words td, .words th {{ text-align: left; }}
-p {{ color: #57606a; max-width: 44rem; }}
-</style>
-</head>
-<body>
-<h1>Evaluation</h1>
-{plots}
-{tables}
-</body>
-</html>
-"""
-_WORDS = ("Errors", "How it was run")
-
-
-def page(runs: Sequence[Run]) -> str:
-    """The report as HTML."""
-    return _PAGE.format(
-        plots="\n".join(to_svg(drawing) for drawing in drawings(runs)),
-        tables="\n".join(_table(table) for table in tables(runs)),
-    )
+from tempo.reporting.charts import COLOURS, PUBLISHED, Bar, Series, bars
 
 
 def drawings(runs: Sequence[Run]) -> list[Drawing]:
@@ -145,18 +108,3 @@ def _durations(one: Summary | None) -> dict[str, Share]:
 
 def _groups(one: Summary | None) -> dict[str, Share]:
     return {} if one is None else dict(one.groups)
-
-
-def _table(table: Table) -> str:
-    rows = [_row("th", table.head), *(_row("td", row) for row in table.rows)]
-    kind = ' class="words"' if table.title in _WORDS else ""
-    notes = "".join(f"<p>{escape(note)}</p>\n" for note in table.notes)
-    return (
-        f'<h2>{escape(table.title)}</h2>\n<div class="wide"><table{kind}>\n'
-        + "\n".join(rows)
-        + f"\n</table></div>\n{notes}"
-    )
-
-
-def _row(tag: str, cells: Sequence[str]) -> str:
-    return "<tr>" + "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells) + "</tr>"
