@@ -20,6 +20,7 @@ one line on stderr behind ``tempo:``. With ``TEMPO_DEBUG=1`` in the environment 
 import argparse
 import difflib
 import importlib
+import io
 import os
 import re
 import sys
@@ -34,8 +35,14 @@ from tempo.version import __version__
 VERBS = {
     "ask": "answer a question about a video",
     "batch": "answer many questions about many videos, and go on where a run was stopped",
+    "chat": "talk about a video, with answers as they are written",
+    "completion": "print a script that lets bash, zsh or fish complete this command",
     "convert": "write a checkpoint in the other layout: published, or one folder that loads by itself",
     "eval": "measure a model on published benchmarks with lmms-eval, and report what came out",
+    "doctor": "show what this machine watches videos with, and what would make it faster",
+    "download": "fetch the published weights, or another model, from the hub",
+    "models": "list the models that are installed, cached, or to be had",
+    "moments": "find the moments of a video that matter for something, and cut them out",
     "train": "train a model as a recipe says, or go on with a run that was stopped",
     "ui": "open a page in the browser: a video, questions, and the moments that the answers rest on",
     "world": "make videos of the generated world with their ground truth, and measure a model on them",
@@ -96,6 +103,7 @@ def _run(arguments: list[str]) -> int:
         return _overview(arguments)
     verb, *rest = arguments
     _quieten_libraries()
+    _be_lenient()
     args = parser_of(verb).parse_args(rest)
     return _module(verb).run(args) or 0
 
@@ -148,6 +156,13 @@ def _quieten_libraries() -> None:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     if not sys.stderr.isatty():
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+
+
+def _be_lenient() -> None:
+    """Let no character that a terminal or a pipe cannot encode, or that was typed wrongly, end anything."""
+    for stream in (sys.stdin, sys.stdout):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def _say(message: str, error: Exception | None = None) -> None:

@@ -4,6 +4,7 @@ What is drawn here is text with styles and does not know where it goes. Colour i
 out where the output is no terminal, where ``NO_COLOR`` is set, and where the terminal is dumb.
 """
 
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ LENGTHS = " ▏▎▍▌▋▊▉█"  # of the last cell of a horizontal bar, i
 CHART_COLUMNS = 60  # of an hour every column is a minute
 WIDEST_SEGMENT = 8  # columns, so that a chart of two segments does not fill the line
 METER_COLUMNS = 12
+PIPED_COLUMNS = 500  # of tables where nobody looks: names and paths stay in one piece
 ACCENT = "bold cyan"
 FAINT = "dim"
 
@@ -40,6 +42,8 @@ class Output(Console):
 
     def __init__(self) -> None:
         super().__init__(highlight=False)
+        if not self.is_terminal and "COLUMNS" not in os.environ:
+            self.width = PIPED_COLUMNS
 
     def on_broken_pipe(self) -> None:
         """Called by rich while it handles the error."""

@@ -15,7 +15,7 @@ README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 def commands(text):
     """The argument lists of the lines that call tempo."""
     lines = re.findall(r"^(?:  |\$ )?(tempo [a-z].*)$", text, re.MULTILINE)
-    return [shlex.split(line.split(" | ")[0], comments=True)[1:] for line in lines]
+    return [shlex.split(re.split(r" (?:\||>>?|<) ", line)[0], comments=True)[1:] for line in lines]
 
 
 IN_README = [

@@ -71,15 +71,14 @@ def run(args: argparse.Namespace) -> None:
 
 def _ask(args: argparse.Namespace) -> Answer:
     import tempo
-    from tempo.commands.opening import answer_options, load_model, watch
+    from tempo.commands.opening import WATCH_OPTIONS, answer_options, load_model
     from tempo.commands.report import with_watching
     from tempo.terminal import counting
 
     video = tempo.Video.open(args.video)  # first: it is quick, and loading a model for nothing is not
     with counting("watching", "frames", before="loading", after="answering") as progress:
         model = load_model(args)
-        sampling = given(args, "fps", "max_frames")
-        session = watch(model, video, cache=args.cache, several=False, progress=progress, **sampling)
+        session = model.watch(video, cache=args.cache, progress=progress, **given(args, *WATCH_OPTIONS))
         answer = with_watching(session.ask(args.question, **answer_options(args)), session)
         if args.plot is not None:
             from tempo.plot import plot, save

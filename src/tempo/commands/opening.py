@@ -1,4 +1,4 @@
-"""From arguments to a model and a watched video, in the same way for every verb."""
+"""From arguments to a model and its options, in the same way for every verb."""
 
 from __future__ import annotations
 
@@ -8,11 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tempo.commands.options import given
 
 if TYPE_CHECKING:
-    from tempo.cache import CacheKind
     from tempo.engine import Tempo
-    from tempo.pipeline import Progress
-    from tempo.session import Session
-    from tempo.video import Video
 
 MODEL_OPTIONS = ("base", "device", "dtype", "attention")
 WATCH_OPTIONS = ("fps", "max_frames")
@@ -29,34 +25,3 @@ def load_model(args: argparse.Namespace) -> Tempo:
 def answer_options(args: argparse.Namespace) -> dict[str, Any]:
     """What the user said about answering, as keyword arguments of `Session.ask`."""
     return given(args, *ANSWER_OPTIONS)
-
-
-def watch(
-    model: Tempo,
-    video: Video,
-    *,
-    cache: CacheKind,
-    several: bool,
-    progress: Progress | None = None,
-    **sampling: Any,
-) -> Session:
-    """Watch a video for one question or, if SEVERAL are to come, once for all of them.
-
-    With `cache="auto"` what several questions share is kept where there is room for it: where it is already,
-    else on the device, on the host, on disk, and if nowhere, not at all.
-
-    Raises:
-        TempoError: as :meth:`tempo.Tempo.watch`.
-    """
-    from tempo.errors import NoRoomError
-
-    session = model.watch(video, cache=cache, progress=progress, **sampling)
-    if cache != "auto" or session.keeps or not several:
-        return session
-    places: tuple[CacheKind, ...] = ("device", "host", "disk")
-    for place in places:
-        try:
-            return model.watch(video, cache=place, progress=progress, **sampling)
-        except NoRoomError:
-            continue
-    return session

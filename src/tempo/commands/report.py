@@ -1,8 +1,7 @@
-"""An answer as the one JSON object that every verb writes, and as text for people."""
+"""An answer on stdout: as one JSON object, and as text for people."""
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import sys
 from typing import TYPE_CHECKING, Any
@@ -10,40 +9,13 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.text import Text
 
+# Named here too: what prints an answer usually wants them.
+from tempo.records import record as record
+from tempo.records import with_watching as with_watching
 from tempo.terminal import chart, clock, indented, moments, printable, say, size, table
 
 if TYPE_CHECKING:
     from tempo.answer import Answer
-    from tempo.session import Session
-
-SEGMENT_KEYS = ("start", "end", "timestamp", "relevance", "tokens")
-
-
-def record(answer: Answer) -> dict[str, Any]:
-    """Return ANSWER as JSON values: times in seconds, relevance in (0, 1), memory in bytes."""
-    return {
-        "answer": answer.text,
-        "token_ids": answer.token_ids,
-        "finished": answer.finished,
-        "model": answer.model,
-        "video": dataclasses.asdict(answer.video),
-        "segments": [{key: getattr(segment, key) for key in SEGMENT_KEYS} for segment in answer.segments],
-        "budget": answer.budget,
-        "visual_tokens": answer.usage.visual_tokens,
-        "prompt_tokens": answer.usage.prompt_tokens,
-        "answer_tokens": answer.usage.answer_tokens,
-        "timings": answer.usage.timings,
-        "peak_memory_bytes": answer.usage.peak_memory_bytes,
-    }
-
-
-def with_watching(answer: Answer, session: Session) -> Answer:
-    """Return ANSWER with the time for which its SESSION watched counted in: what a first question costs."""
-    timings = dict(answer.usage.timings)
-    for phase, seconds in session.timings.items():
-        timings[phase] += seconds
-        timings["total"] += seconds
-    return dataclasses.replace(answer, usage=dataclasses.replace(answer.usage, timings=timings))
 
 
 def tell_losses(name: str, lost_seconds: float) -> None:

@@ -1,0 +1,203 @@
+"""The cases of a batch run: ``{"video_path": …, "query": …}`` in a JSON list or one a line."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tempo.errors import TempoError
+
+WATCHING = ("fps", "max_frames")
+# What a case may say in its "options", by type; the values are checked where they are used.
+OPTIONS: dict[str, str] = {
+    "fps": "a number",
+    "max_frames": "a whole number",
+    "budget": "a whole number",
+    "adaptive": "true or false",
+    "keep": "a text",
+    "max_new_tokens": "a whole number",
+    "temperature": "a number",
+    "top_p": "a number",
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One question about one video.
+
+    Attributes:
+        number: its place in the file, from 1.
+        id: its name in the results: its own "id", or its number.
+        named: whether it has an "id" of its own.
+        settings: model and options that it is answered with.
+        error: why it cannot be asked at all, or "".
+    """
+
+    number: int
+    id: str | int
+    named: bool
+    video_path: str | None
+    query: str | None
+    settings: dict[str, Any] = field(default_factory=dict)
+    error: str = ""
+
+    @property
+    def content(self) -> str:
+        """What is asked of what, and how; equal for equal cases."""
+        return content_of({"video_path": self.video_path, "query": self.query, "settings": self.settings})
+
+    def heading(self) -> dict[str, Any]:
+        """How its record in the results begins."""
+        return {
+            "id": self.id,
+            "video_path": self.video_path,
+            "query": self.query,
+            "settings": self.settings,
+        }
+
+    def failed(self, error: str) -> dict[str, Any]:
+        """Its record where it could not be answered."""
+        return {**self.heading(), "error": error}
+
+
+@dataclass(frozen=True)
+class Group:
+    """Cases of one video that is watched in one way, in the order of the file."""
+
+    video_path: str
+    sampling: dict[str, Any]
+    cases: tuple[Case, ...]
+
+
+def content_of(record: Mapping[str, Any]) -> str:
+    """A text that is equal for records and cases with the same video, question and settings."""
+    return json.dumps([record.get(name) for name in ("video_path", "query", "settings")], sort_keys=True)
+
+
+def read_cases(path: Path, settings: Mapping[str, Any]) -> list[Case]:
+    """Read the cases of a JSON or JSONL file. A case that makes no sense is returned with its `error`.
+
+    Args:
+        settings: model and options of the whole run; a case's own options go before them.
+
+    Raises:
+        TempoError: the file cannot be read, is neither JSON nor JSONL, is empty, or has an id twice.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise TempoError(f"{path}: cannot be read ({error.strerror}); check the path") from error
+    except UnicodeDecodeError:
+        raise TempoError(f"{path}: not a text in UTF-8; give JSON or JSONL") from None
+    cases = [_case(number, value, settings) for number, value in enumerate(_values(path, text), 1)]
+    if not cases:
+        raise TempoError(f'{path}: there are no cases; write {{"video_path": …, "query": …}} objects')
+    seen: dict[str | int, int] = {}
+    for case in cases:
+        if case.id in seen and (case.named or cases[seen[case.id] - 1].named):
+            raise TempoError(f"{path}: cases {seen[case.id]} and {case.number} have the same id {case.id!r}")
+        seen[case.id] = case.number
+    return cases
+
+
+def group(cases: Iterable[Case]) -> list[Group]:
+    """Put cases of the same video, watched in the same way, together; in the order of their first ones."""
+    found: dict[str, list[Case]] = {}
+    for case in cases:
+        assert case.video_path is not None
+        path = os.path.realpath(case.video_path) if os.path.exists(case.video_path) else case.video_path
+        key = json.dumps([path, _sampling(case)], sort_keys=True)
+        found.setdefault(key, []).append(case)
+    return [
+        Group(members[0].video_path or "", _sampling(members[0]), tuple(members))
+        for members in found.values()
+    ]
+
+
+def _sampling(case: Case) -> dict[str, Any]:
+    return {name: case.settings[name] for name in WATCHING if name in case.settings}
+
+
+def _values(path: Path, text: str) -> Sequence[Any]:
+    """The JSON values of a list, or of one object a line."""
+    if text.lstrip().startswith("["):
+        try:
+            values = json.loads(text)
+        except ValueError as error:
+            raise TempoError(f"{path}: not JSON ({error}); mend the file") from None
+        assert isinstance(values, list)
+        return values
+    if text.lstrip().startswith("{"):
+        # One object over several lines is a file with one case.
+        try:
+            return [json.loads(text)]
+        except ValueError:
+            pass
+    values = []
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.strip():
+            try:
+                values.append(json.loads(line))
+            except ValueError as error:
+                reason = str(error).split(": line")[0]
+                raise TempoError(f"{path}, line {number}: not JSON ({reason}); mend the file") from None
+    return values
+
+
+def _case(number: int, value: Any, settings: Mapping[str, Any]) -> Case:
+    if not isinstance(value, dict):
+        return Case(number, number, False, None, None, error=f"a case is an object, not {_shown(value)}")
+    problems: list[str] = []
+    texts: dict[str, str | None] = {}
+    for name in ("video_path", "query"):
+        text = value.get(name)
+        texts[name] = text if isinstance(text, str) else None
+        if name not in value:
+            problems.append(f"{name!r} is missing")
+        elif not isinstance(text, str) or not text.strip():
+            problems.append(f"{name!r} must be a text that is not empty, not {_shown(text)}")
+    own = value.get("id")
+    named = isinstance(own, str | int) and not isinstance(own, bool)
+    if own is not None and not named:
+        problems.append(f"'id' must be a text or a whole number, not {_shown(own)}")
+    options = value.get("options") or {}
+    if not isinstance(options, dict):
+        problems.append(f"'options' must be an object, not {_shown(options)}")
+        options = {}
+    wrong = {name: problem for name, given in options.items() if (problem := _problem(name, given))}
+    problems += wrong.values()
+    problems += [f"{name!r} belongs into 'options'" for name in OPTIONS if name in value]
+    return Case(
+        number,
+        own if named and own is not None else number,
+        named,
+        texts["video_path"],
+        texts["query"],
+        {**settings, **{name: given for name, given in options.items() if name not in wrong}},
+        "; ".join(problems),
+    )
+
+
+def _problem(name: str, value: Any) -> str:
+    """What is wrong with an option of a case, or ""."""
+    if name not in OPTIONS:
+        return f"there is no option {name!r}; there are {', '.join(OPTIONS)}"
+    kind = OPTIONS[name]
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    fits = {
+        "a number": whole or (isinstance(value, float) and math.isfinite(value)),
+        "a whole number": whole,
+        "true or false": isinstance(value, bool),
+        "a text": isinstance(value, str),
+    }
+    return "" if fits[kind] else f"{name!r} must be {kind}, not {_shown(value)}"
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 40 else text[:39] + "…"

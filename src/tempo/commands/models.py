@@ -1,0 +1,123 @@
+"""List the models that are installed, in the hub's cache, or to be had.
+
+A FOLDER is looked at too: whether it holds a model that tempo can load, in which layout, and whether it is
+complete. Nothing is fetched, and no network is used.
+
+Examples:
+  tempo models
+  tempo models tempo-6b checkpoints/Tempo-6B
+  tempo models --json
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from typing import Any
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare FOLDER and the form of the output."""
+    parser.add_argument(
+        "folders", metavar="FOLDER", nargs="*", type=Path, help="a folder that may hold a model"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Look and list; the status is 1 if one of the folders cannot be loaded."""
+    os.environ["HF_HUB_OFFLINE"] = "1"  # read when the hub's client is imported, which is later
+    from tempo.commands.report import print_json
+    from tempo.terminal import Output
+
+    found = [_embedded(), *map(_folder, args.folders), *_on_the_hub()]
+    if args.json:
+        print_json({"models": found})
+    else:
+        Output().print(_table(found))
+    broken = {"no model", "incomplete"}
+    return 1 if any(one["state"] in broken for one in found[1 : 1 + len(args.folders)]) else 0
+
+
+def _embedded() -> dict[str, Any]:
+    from tempo.engine import EMBEDDED
+
+    here = (EMBEDDED / "config.json").is_file()
+    return {
+        "name": "tempo-nano",
+        "state": "installed" if here else "not installed",
+        "bytes": _size(EMBEDDED) if here else 0,
+        "remark": "used where no --model is given; knows the drawn world of `tempo world make`",
+    }
+
+
+def _folder(folder: Path) -> dict[str, Any]:
+    """What a folder is, without loading it."""
+    from tempo import hub
+    from tempo.errors import TempoError
+    from tempo.modeling.loading import find_source
+
+    try:
+        if not folder.is_dir():
+            raise TempoError("there is no such folder")
+        source = find_source(folder)
+    except TempoError as error:
+        return {"name": str(folder), "state": "no model", "bytes": 0, "remark": str(error)}
+    layout = "layout tempo" if source.base is None else f"layout published, base {source.base}"
+    state = "complete" if hub.is_complete(source.folder) else "incomplete"
+    return {"name": str(folder), "state": state, "bytes": _size(source.folder), "remark": layout}
+
+
+def _on_the_hub() -> list[dict[str, Any]]:
+    """What the cache has, and the published weights in any case."""
+    from tempo import hub
+
+    found = []
+    for one in hub.cached_models():
+        base = hub.base_of(one.folder)
+        whole = one.complete and (base is None or base.count("/") != 1 or _is_cached(base))
+        remark = "" if whole else f"tempo download {one.name} goes on"
+        if one.name == hub.PUBLISHED:
+            remark = "; ".join(filter(None, ["non-commercial research only", remark]))
+        state = "cached" if whole else "incomplete"
+        found.append({"name": one.name, "state": state, "bytes": one.size, "remark": remark})
+    if all(one["name"] != hub.PUBLISHED for one in found):
+        found.append(
+            {
+                "name": hub.PUBLISHED,
+                "state": "available",
+                "bytes": 0,
+                "remark": "non-commercial research only; fetched by: tempo download",
+            }
+        )
+    return found
+
+
+def _is_cached(name: str) -> bool:
+    from tempo import hub
+
+    here = hub.cached(name)
+    return here is not None and here.complete
+
+
+def _size(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+
+
+def _table(found: list[dict[str, Any]]) -> Any:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    from tempo.terminal import ACCENT, FAINT, printable, size
+
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False)
+    table.add_column("model", style=ACCENT, overflow="fold")
+    table.add_column("state", no_wrap=True)
+    table.add_column("size", justify="right", no_wrap=True)
+    table.add_column("remark", style=FAINT, overflow="fold")
+    for one in found:
+        shown = size(one["bytes"]) if one["bytes"] else ""
+        table.add_row(*map(Text, (printable(one["name"]), one["state"], shown, printable(one["remark"]))))
+    return table

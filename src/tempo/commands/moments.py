@@ -1,0 +1,157 @@
+"""Find the moments of a video that matter for something.
+
+WHAT is a question or a description. Nothing is answered: the compressor says how relevant each segment is,
+and those that stand out are listed, neighbours together. --clips cuts them out into files; packets are copied
+without encoding them again where the format allows, and such a clip begins at the keyframe before its moment.
+
+Examples:
+  tempo moments holiday.mp4 "a dog in the water"
+  tempo moments match.mkv "Who scores?" --count 10 --clips goals
+  tempo moments lecture.mp4 "a slide with a table" --at-least 0.5 --json
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tempo.commands.options import (
+    add_model_options,
+    add_watch_options,
+    given,
+    non_empty_text,
+    positive_integer,
+    share,
+)
+
+if TYPE_CHECKING:
+    from tempo.clipping import Clip
+    from tempo.stretches import Stretch
+    from tempo.video import Video
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare VIDEO, WHAT, how many moments, the clips, and the shared options."""
+    parser.add_argument("video", metavar="VIDEO", help="what to watch")
+    parser.add_argument("what", metavar="WHAT", type=non_empty_text, help="what to look for, in plain words")
+    add_model_options(parser)
+    add_watch_options(parser)
+    output = parser.add_argument_group("output")
+    output.add_argument(
+        "--count", type=positive_integer, default=5, metavar="N", help="moments at most (default: 5)"
+    )
+    output.add_argument(
+        "--at-least",
+        type=share,
+        metavar="R",
+        help="relevance, 0 to 1, from which on a segment belongs to a moment "
+        "(default: half of the strongest one's)",
+    )
+    output.add_argument(
+        "--clips", type=Path, metavar="DIR", help="cut the moments out into files in DIR; made if need be"
+    )
+    output.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Watch, route, list, and cut."""
+    import tempo
+    from tempo.commands.opening import WATCH_OPTIONS, load_model
+    from tempo.commands.report import print_json, tell_losses
+    from tempo.records import SEGMENT_KEYS
+    from tempo.stretches import strongest
+    from tempo.terminal import Output, clock, counting
+
+    video = tempo.Video.open(args.video)
+    _check_clips(args.clips, video)
+    with counting("watching", "frames", before="loading", after="looking") as progress:
+        model = load_model(args)
+        session = model.watch(video, cache=args.cache, progress=progress, **given(args, *WATCH_OPTIONS))
+        segments = session.route(args.what)
+    tell_losses(args.video, session.lost_seconds)
+    found = strongest(segments, args.count, at_least=args.at_least)
+    if not found:
+        best = max(segments, key=lambda segment: segment.relevance)
+        raise tempo.TempoError(
+            f"{args.video}: no moment has a relevance of {args.at_least:g}; the strongest, at "
+            f"{clock(best.start)}, has {best.relevance:.2f}"
+        )
+    clips = _cut(video, found, args.clips)
+    if args.json:
+        moments = [
+            {
+                "start": stretch.start,
+                "end": stretch.end,
+                "relevance": stretch.relevance,
+                "peak": (segments[stretch.peak].start + segments[stretch.peak].end) / 2,
+                **({"clip": dataclasses.asdict(clip) | {"path": str(clip.path)}} if clip else {}),
+            }
+            for stretch, clip in zip(found, clips, strict=True)
+        ]
+        print_json(
+            {
+                "what": args.what,
+                "model": model.name,
+                "video": {"path": video.path, "duration": video.duration},
+                "moments": moments,
+                "segments": [{key: getattr(segment, key) for key in SEGMENT_KEYS} for segment in segments],
+            }
+        )
+    else:
+        Output().print(_table(found, clips))
+
+
+def _check_clips(folder: Path | None, video: Video) -> None:
+    """Before anything that takes long: can clips be made at all?"""
+    from tempo.errors import TempoError
+
+    if folder is None:
+        return
+    if video.kind == "image":
+        raise TempoError(f"{video.path}: a still image has no moments to cut out; leave --clips out")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise TempoError(f"{folder}: cannot be made ({error.strerror}); name another folder") from error
+
+
+def _cut(video: Video, found: Sequence[Stretch], folder: Path | None) -> Sequence[Clip | None]:
+    from tempo.clipping import cut
+    from tempo.terminal import counting
+
+    if folder is None:
+        return [None] * len(found)
+    clips = []
+    with counting("cutting", "clips", before="cutting") as progress:
+        for done, stretch in enumerate(found, 1):
+            clips.append(cut(video, stretch.start, stretch.end, folder))
+            progress(done, len(found))
+    return clips
+
+
+def _table(found: Sequence[Stretch], clips: Sequence[Clip | None]) -> Any:
+    """A row a moment, the strongest first."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    from tempo.terminal import ACCENT, FAINT, clock, meter, printable
+
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False)
+    table.add_column("moment", style=ACCENT, no_wrap=True)
+    table.add_column("relevance", no_wrap=True)
+    if any(clips):
+        table.add_column("clip", overflow="fold")
+    for stretch, clip in zip(found, clips, strict=True):
+        row = [
+            Text(f"{clock(stretch.start)}–{clock(stretch.end)}"),
+            Text(f"{meter(stretch.relevance)}  {stretch.relevance:.2f}"),
+        ]
+        if clip is not None:
+            begins = "" if clip.copied else "  encoded anew"
+            row.append(Text.assemble(printable(str(clip.path)), (begins, FAINT)))
+        table.add_row(*row)
+    return table

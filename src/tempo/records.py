@@ -1,0 +1,39 @@
+"""An answer as JSON values: the one form in which every verb, file and page writes it."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tempo.answer import Answer
+    from tempo.session import Session
+
+SEGMENT_KEYS = ("start", "end", "timestamp", "relevance", "tokens")
+
+
+def record(answer: Answer) -> dict[str, Any]:
+    """Return ANSWER as JSON values: times in seconds, relevance in (0, 1), memory in bytes."""
+    return {
+        "answer": answer.text,
+        "token_ids": answer.token_ids,
+        "finished": answer.finished,
+        "model": answer.model,
+        "video": dataclasses.asdict(answer.video),
+        "segments": [{key: getattr(segment, key) for key in SEGMENT_KEYS} for segment in answer.segments],
+        "budget": answer.budget,
+        "visual_tokens": answer.usage.visual_tokens,
+        "prompt_tokens": answer.usage.prompt_tokens,
+        "answer_tokens": answer.usage.answer_tokens,
+        "timings": answer.usage.timings,
+        "peak_memory_bytes": answer.usage.peak_memory_bytes,
+    }
+
+
+def with_watching(answer: Answer, session: Session) -> Answer:
+    """Return ANSWER with the time for which its SESSION watched counted in: what a first question costs."""
+    timings = dict(answer.usage.timings)
+    for phase, seconds in session.timings.items():
+        timings[phase] += seconds
+        timings["total"] += seconds
+    return dataclasses.replace(answer, usage=dataclasses.replace(answer.usage, timings=timings))

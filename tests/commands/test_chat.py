@@ -1,0 +1,131 @@
+"""`tempo chat`: piped questions, the commands, and a terminal of its own."""
+
+import contextlib
+import fcntl
+import os
+import pty
+import subprocess
+import sys
+import termios
+import time
+
+import pytest
+
+from .conftest import TINY, environment
+
+TINY_MODEL = ("--model", TINY, "--dtype", "float32", "--device", "cpu")
+
+
+def chat(tmp_path, *arguments, lines):
+    return subprocess.run(
+        [sys.executable, "-m", "tempo", "chat", *map(str, arguments), *map(str, TINY_MODEL)],
+        env=environment(tmp_path),
+        input=lines if isinstance(lines, bytes) else "\n".join(lines).encode(),
+        capture_output=True,
+        timeout=500,
+        check=False,
+    )
+
+
+@pytest.mark.slow
+def test_piped_questions_are_answered_in_turn_and_commands_obeyed(clip, tmp_path):
+    plot = tmp_path / "answer.svg"
+    lines = [
+        "/moments",
+        "What colour is the square?",
+        "/moments 1",
+        f"/plot {plot}",
+        f"/plot {tmp_path}/answer.pdf",
+        "/budget 12",
+        "/budget none",
+        "/dance",
+        "",
+        "And the circle?",
+        "/quit",
+        "this is not asked any more",
+    ]
+    done = chat(tmp_path, clip, "--max-new-tokens", "4", lines=lines)
+    said, output = done.stderr.decode(), done.stdout.decode()
+    # Without a terminal every line that came to nothing makes the whole a failure.
+    assert done.returncode == 1
+    assert [line.split(":")[0] for line in said.splitlines()] == ["tempo"] * 4
+    for line, words in zip(
+        said.splitlines(), ("no answer yet", "answer.pdf", "/budget must be", "/dance"), strict=True
+    ):
+        assert words in line
+    assert "\x1b" not in output
+    assert output.count("relevance") == 1
+    assert "00:06" in output
+    assert "budget 12 tokens" in output
+    assert "What colour is the square?" in plot.read_text(encoding="utf-8")
+    assert "tempo" not in output
+
+
+@pytest.mark.slow
+def test_the_end_of_the_input_is_the_end(clip, tmp_path):
+    done = chat(tmp_path, clip, "--max-new-tokens", "4", lines=b"/help\n/budget\nWhat is \xff this?")
+    assert (done.returncode, done.stderr) == (0, b"")
+    first, *rest = done.stdout.decode().splitlines()
+    assert "/budget" in first
+    assert len(rest) >= 5
+    assert "budget 8192 tokens" in rest
+
+
+def test_a_video_that_cannot_be_watched(fails, tmp_path):
+    assert "missing.mp4" in fails("chat", tmp_path / "missing.mp4", *TINY_MODEL)
+
+
+class Terminal:
+    """A process at a terminal of its own."""
+
+    def __init__(self, tmp_path, *arguments):
+        self.ours, theirs = pty.openpty()
+
+        def take_terminal():
+            os.setsid()
+            fcntl.ioctl(theirs, termios.TIOCSCTTY, 0)
+
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tempo", *map(str, arguments)],
+            env=environment(tmp_path, TERM="xterm"),
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            preexec_fn=take_terminal,
+        )
+        os.close(theirs)
+        os.set_blocking(self.ours, False)
+        self.seen = ""
+
+    def wait_for(self, text, timeout=200):
+        """Read until TEXT comes; return what came up to and with it."""
+        deadline = time.monotonic() + timeout
+        while text not in self.seen:
+            assert time.monotonic() < deadline, self.seen
+            with contextlib.suppress(BlockingIOError):
+                try:
+                    self.seen += os.read(self.ours, 4096).decode(errors="replace")
+                except OSError:  # it has ended
+                    assert text in self.seen, self.seen
+            time.sleep(0.01)
+        came, _, self.seen = self.seen.partition(text)
+        return came + text
+
+    def type(self, text):
+        os.write(self.ours, text.encode())
+
+
+@pytest.mark.slow
+def test_at_a_terminal_ctrl_c_stops_the_answer_and_ctrl_d_ends(clip, tmp_path):
+    terminal = Terminal(tmp_path, "chat", clip, *TINY_MODEL, "--max-new-tokens", "20000")
+    assert "Ask, or say /help." in terminal.wait_for("> ")
+    terminal.type("What colour is the square?\n")
+    terminal.wait_for("square?\r\n")
+    time.sleep(1)
+    terminal.type("\x03")
+    terminal.wait_for("> ")
+    terminal.type("/moments\n")
+    assert "there is no answer yet" in terminal.wait_for("> "), "an interrupted answer is none"
+    terminal.type("\x04")
+    assert terminal.process.wait(60) == 0
+    os.close(terminal.ours)
