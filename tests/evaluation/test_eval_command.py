@@ -80,7 +80,7 @@ def test_the_command_line_of_one_and_of_several_processes(tmp_path):
     assert "max_errors=3" in arguments
     assert command[command.index("--limit") + 1] == "10"
     several = job(tmp_path, processes=4).command("python")
-    assert several[1:5] == ["-m", "accelerate.commands.launch", "--num_processes", "4"]
+    assert several[several.index("--nproc_per_node") + 1] == "4"
     assert several[several.index("lmms_eval") - 1] == "-m"
 
 

@@ -50,10 +50,8 @@ class Job:
         """The command line."""
         start = [python, "-m"]
         if self.processes > 1:
-            start += ["accelerate.commands.launch", "--num_processes", str(self.processes)]
-            start += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"]
-            start += ["--cpu"] if self.settings.device == "cpu" else []
-            start += ["-m"]
+            # What `accelerate launch` calls too, but that one starts several processes on GPUs alone.
+            start += ["torch.distributed.run", "--standalone", "--nproc_per_node", str(self.processes), "-m"]
         folder = str(self.folder.resolve())
         arguments = f"{self.settings.to_arguments()},run={folder},max_errors={self.max_errors}"
         call = ["lmms_eval", "--model", "tempo", "--model_args", arguments]
@@ -68,6 +66,8 @@ class Job:
     def surroundings(self) -> dict[str, str]:
         """The environment variables."""
         values = dict(os.environ, TOKENIZERS_PARALLELISM="false", PYTHONUNBUFFERED="1")
+        if self.processes > 1 and self.settings.device == "cpu":
+            values["ACCELERATE_USE_CPU"] = "true"
         if self.include is not None:
             # What is made of local files is of use to this run alone.
             values["HF_DATASETS_CACHE"] = str(self.folder.resolve() / "tasks" / "cache")
