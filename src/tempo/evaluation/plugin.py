@@ -3,8 +3,8 @@
     lmms-eval --model tempo --model_args pretrained=DIR,budget=8k --tasks videomme
 
 Beside the arguments of :class:`tempo.evaluation.settings.Settings` it takes `run`, a folder to which every
-answer is written and from which a run goes on, and `max_errors`. With several processes (`accelerate launch`, `torchrun`)
-all questions of one video go to the same one.
+answer is written and from which a run goes on, and `max_errors`. With several processes (`accelerate launch`
+or `torchrun`) all questions of one video go to the same one.
 """
 
 from __future__ import annotations
