@@ -95,6 +95,13 @@ def build(part: ModelPart, planned: Plan, *, device: torch.device, seed: int) ->
     return model.eval().requires_grad_(False)
 
 
+def filled(config: TempoQwenConfig, state: dict[str, torch.Tensor]) -> TempoQwenForCausalLM:
+    """A model of these tensors, on the host."""
+    model = empty_model(config)
+    _fill(model, state, "the trained model")
+    return model
+
+
 def _folder(name: str) -> Path | str:
     """A packaged model by its name; anything else as it is."""
     return PACKAGED[name] if name in PACKAGED and not Path(name).is_dir() else name

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch import Tensor, nn
+from torch import Tensor
 
 from tempo.engine import pick_device
 from tempo.errors import TempoError, UsageError
@@ -40,6 +40,14 @@ class Processes:
             sums = sums.to(self.device)
             dist.all_reduce(sums)
         return sums.tolist()
+
+    def most(self, value: int) -> int:
+        """The largest value that any process has."""
+        most = torch.tensor(value)
+        if self.size > 1:
+            most = most.to(self.device)
+            dist.all_reduce(most, dist.ReduceOp.MAX)
+        return int(most)
 
     def gather(self, values: Iterable[Any]) -> list[Any]:
         """The values of all processes, in order."""
@@ -87,11 +95,3 @@ def processes(device: str) -> Iterator[Processes]:
         yield Processes(rank, size, chosen)
     finally:
         dist.destroy_process_group()
-
-
-def replicated(module: nn.Module, among: Processes) -> nn.Module:
-    """The module such that gradients are the mean over all processes."""
-    if among.size == 1:
-        return module
-    ids = [among.device.index] if among.device.type == "cuda" else None
-    return nn.parallel.DistributedDataParallel(module, device_ids=ids, broadcast_buffers=False)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -83,6 +83,8 @@ class Learner(nn.Module):
         self.budget = budget
         self.chunk = chunk
         self.recompute = recompute
+        # How often the process that does so most goes through the compressor (see sharing).
+        self.rounds: Callable[[int], int] = int
         self.geometry: Geometry = model.config.make_geometry()
         for layer in model.model.layers if recompute else ():
             layer.gradient_checkpointing = True
@@ -90,7 +92,7 @@ class Learner(nn.Module):
 
     def forward(self, examples: Sequence[Example]) -> tuple[Tensor, Tensor, Sums]:
         """Losses of some examples. The two sums are also returned by themselves, where DDP looks for them."""
-        relevance, memory = self.compress(examples)
+        relevance, memory, nothing = self.compress(examples)
         kept = [
             self.allocate(examples[index], number, relevance[index][:, number])
             for index, number, _ in _asked(examples)
@@ -99,7 +101,7 @@ class Learner(nn.Module):
         hidden_RLH = self.model.model(inputs_embeds=story_RLH, use_cache=False).last_hidden_state
         learnt_RL = labels_RL != -100
         logits = self.model.lm_head(hidden_RLH[learnt_RL])
-        answers = F.cross_entropy(logits.float(), labels_RL[learnt_RL], reduction="sum")
+        answers = F.cross_entropy(logits.float(), labels_RL[learnt_RL], reduction="sum") + nothing
         routing, routed = self._routing(examples, relevance)
         sums = Sums(
             answers,
@@ -111,15 +113,20 @@ class Learner(nn.Module):
         )
         return answers, routing, sums
 
-    def compress(self, examples: Sequence[Example]) -> tuple[list[Tensor], list[Tensor]]:
-        """Relevance [S, N] and memory tokens [S, N, M, D] of each example."""
+    def compress(self, examples: Sequence[Example]) -> tuple[list[Tensor], list[Tensor], Tensor]:
+        """Relevance [S, N] and memory tokens [S, N, M, D] of each example; and a zero, which makes the chunks
+        that were only read because other processes have more of them part of the loss.
+        """
         relevance: list[list[Any]] = [[None] * example.segments for example in examples]
         memory: list[list[Any]] = [[None] * example.segments for example in examples]
         device = self.model.device
         learning = torch.is_grad_enabled() and any(
             parameter.requires_grad for parameter in self.model.compressor.parameters()
         )
-        for chunk in chunks(examples, self.chunk):
+        mine = list(chunks(examples, self.chunk))
+        nothing = torch.zeros((), device=device)
+        for number in range(self.rounds(len(mine))):
+            chunk = mine[min(number, len(mine) - 1)]
             asked_SNQ, length_SN = _questions(examples, chunk.rows, device)
             read = partial(self._compress, grid=chunk.grid, spans=chunk.spans)
             inputs = (
@@ -133,10 +140,13 @@ class Learner(nn.Module):
                     relevance_SN, memory_SNMD = checkpoint(read, *inputs, use_reentrant=False)
                 else:
                     relevance_SN, memory_SNMD = read(*inputs)
+            if number >= len(mine):
+                nothing = nothing + 0.0 * memory_SNMD.sum()
+                continue
             for at, (example, segment) in enumerate(chunk.rows):
                 relevance[example][segment] = relevance_SN[at]
                 memory[example][segment] = memory_SNMD[at]
-        return [torch.stack(one) for one in relevance], [torch.stack(one) for one in memory]
+        return [torch.stack(one) for one in relevance], [torch.stack(one) for one in memory], nothing
 
     def _compress(
         self,

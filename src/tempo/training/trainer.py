@@ -19,7 +19,7 @@ from tempo.errors import TempoError, UsageError
 from tempo.modeling import TempoQwenForCausalLM
 from tempo.modeling.saving import save_model
 from tempo.training import building, lora, parts
-from tempo.training.distributed import Processes, processes, replicated
+from tempo.training.distributed import Processes, processes
 from tempo.training.draws import ATTEMPTS, Drawn, Draws, Skipped, drawn_ahead
 from tempo.training.examples import Example, Reader
 from tempo.training.forward import Learner, counts
@@ -27,6 +27,7 @@ from tempo.training.journal import Bar, Board, Log
 from tempo.training.recipe import Recipe
 from tempo.training.recipe_reading import read_recipe, write_recipe
 from tempo.training.run import Schedule
+from tempo.training.sharing import like, shared, whole
 from tempo.training.states import States
 
 RECIPE, LOG, STATES, MODEL, ADAPTER = "recipe.yaml", "log.jsonl", "checkpoints", "model", "adapter"
@@ -96,11 +97,11 @@ class Trainer:
                 "make it a multiple"
             )
         self.planned = building.plan(recipe.model)
-        self.draws = Draws(recipe.data, self._reader(), seed=recipe.seed)
+        self.draws = Draws(recipe.data, reader_of(recipe, self.planned), seed=recipe.seed)
         self.steps = steps_of(recipe, self.draws.size)
         self.model = self._model()
         self.learner = Learner(self.model, recipe.budget, chunk=recipe.batch.chunk)
-        self.parallel = replicated(self.learner, among)
+        self.parallel = shared(self.learner, among, recipe.parallel, bfloat16=recipe.precision == "bfloat16")
         groups = parts.groups(self.model.named_parameters(), recipe.train, recipe.optimizer)
         self.optimizer = torch.optim.AdamW(groups, betas=recipe.optimizer.betas, fused=True)  # type: ignore[arg-type]
         schedule = recipe.schedule
@@ -113,18 +114,6 @@ class Trainer:
         self._stop = 0
         self._begun = time.monotonic()
 
-    def _reader(self) -> Reader:
-        config, video = self.planned.config, self.recipe.video
-        return Reader(
-            prompts=self.planned.prompts,
-            config=config,
-            geometry=config.make_geometry(),
-            fps=video.fps or config.fps,
-            max_frames=video.max_frames or config.max_frames,
-            min_frames=video.min_frames or config.min_frames,
-            questions=self.recipe.batch.questions,
-        )
-
     def _model(self) -> TempoQwenForCausalLM:
         recipe = self.recipe
         model = building.build(recipe.model, self.planned, device=self.among.device, seed=recipe.seed)
@@ -132,7 +121,8 @@ class Trainer:
         if recipe.lora is not None:
             torch.manual_seed(recipe.seed)
             lora.add_adapters(model, recipe.lora)
-        if recipe.precision == "bfloat16":
+        # FSDP wants one dtype a layer.
+        if recipe.precision == "bfloat16" and not (recipe.parallel == "fsdp" and self.among.size > 1):
             parts.store_frozen(model, torch.bfloat16)
         return model.train()
 
@@ -195,7 +185,8 @@ class Trainer:
         answers, routing, tokens, visual = self.among.add(*totals)
         loss = answers / answer_tokens
         relevance = routing / routed if routed else 0.0
-        norm = float(torch.nn.utils.clip_grad_norm_(self._learning(), self.recipe.optimizer.clip))
+        clipped = torch.nn.utils.clip_grad_norm_(self._learning(), self.recipe.optimizer.clip)
+        norm = float(whole(clipped, wanted=True))
         if not (math.isfinite(loss) and math.isfinite(relevance) and math.isfinite(norm)):
             self._refuse(examples, loss=loss, relevance=relevance, norm=norm)
         scale = self.schedule.scale(self.step)
@@ -296,11 +287,14 @@ class Trainer:
 
     def _save(self) -> None:
         error: TempoError | None = None
+        learnt = {n: p.detach() for n, p in self.model.named_parameters() if p.requires_grad}
+        learnt = whole(learnt, wanted=self.among.first)
+        optimizer = whole(self.optimizer.state_dict(), wanted=self.among.first)
         if self.among.first:
             state = {
                 "step": self.step,
-                "learnt": {n: p.detach() for n, p in self.model.named_parameters() if p.requires_grad},
-                "optimizer": self.optimizer.state_dict(),
+                "learnt": learnt,
+                "optimizer": optimizer,
                 "skipped": self.skipped,
                 "sizes": list(self.draws.mixture.sizes),
                 "losses": [self.first_loss, self.last_loss],
@@ -323,7 +317,10 @@ class Trainer:
                 raise TempoError(f"{path}: other parameters were trained than this recipe says")
             with torch.no_grad():
                 for name, tensor in state["learnt"].items():
-                    named[name].copy_(tensor)
+                    named[name].copy_(like(tensor, named[name]))
+            for index, parameter in enumerate(self._learning()):
+                kept = state["optimizer"]["state"].get(index, {})
+                kept |= {key: like(value, parameter) for key, value in kept.items()}
             self.optimizer.load_state_dict(state["optimizer"])
             self.step, self.skipped = state["step"], state["skipped"]
             self.first_loss, self.last_loss = state["losses"]
@@ -333,6 +330,10 @@ class Trainer:
     def _finish(self) -> None:
         """Write the model, whole or not at all."""
         error: TempoError | None = None
+        if self.parallel is self.learner and self.among.size > 1:
+            state = whole(dict(self.model.state_dict()), wanted=self.among.first)
+            if self.among.first:
+                self.model = building.filled(self.planned.config, state)
         if self.among.first:
             try:
                 self.export(self.out)
@@ -366,3 +367,17 @@ def steps_of(recipe: Recipe, records: int) -> int:
         return recipe.schedule.steps
     assert recipe.schedule.epochs is not None
     return max(1, math.ceil(recipe.schedule.epochs * records / recipe.batch.samples))
+
+
+def reader_of(recipe: Recipe, planned: building.Plan) -> Reader:
+    """What makes examples of samples, as the recipe and the model say."""
+    config, video = planned.config, recipe.video
+    return Reader(
+        prompts=planned.prompts,
+        config=config,
+        geometry=config.make_geometry(),
+        fps=video.fps or config.fps,
+        max_frames=video.max_frames or config.max_frames,
+        min_frames=video.min_frames or config.min_frames,
+        questions=recipe.batch.questions,
+    )

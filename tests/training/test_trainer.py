@@ -1,0 +1,283 @@
+"""Runs of the tiny reference model: killed, resumed, shared out, merged, refused."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from making import conversation, recipe, write_data, write_jsonl
+from safetensors.torch import load_file
+
+import tempo
+from tempo.errors import TempoError, UsageError
+from tempo.training.distributed import Processes
+from tempo.training.lora import apply_adapter
+from tempo.training.recipe import Batch, Checkpoints, Lora, Rates, Schedule
+from tempo.training.recipe_reading import write_recipe
+from tempo.training.trainer import Trainer, resume, train
+
+TINY = Path(__file__).parents[1] / "reference" / "tempo-tiny"
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return write_data(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def whole(data, tmp_path_factory):
+    """A run of four steps that nothing disturbs."""
+    out = tmp_path_factory.mktemp("whole") / "run"
+    return out, train(recipe(TINY, data, out))
+
+
+def log(out):
+    return [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+
+
+def losses(out):
+    return [record["loss"] for record in log(out) if "loss" in record]
+
+
+def child(script, **environment):
+    """Run a script in a process of its own, as this one is: equal threads add up in equal order."""
+    return subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)],
+        env={**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads()), **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_run_learns_and_leaves_a_model_that_answers(whole, data):
+    out, result = whole
+    assert [record["step"] for record in log(out)] == [1, 2, 3, 4]
+    assert losses(out)[0] == result.first_loss
+    assert losses(out)[-1] == result.last_loss < result.first_loss
+    first = log(out)[0]
+    # Two samples of two turns each: the words of their answers, and an end each.
+    assert first["answer_tokens"] > 8
+    assert first["tokens"] > first["visual_tokens"] > 0
+    model = tempo.load(result.model, device="cpu")
+    assert model.watch(data.parent / "0.mp4").ask("What colour?", max_new_tokens=2).usage.answer_tokens
+
+
+@pytest.mark.parametrize("moment", ["while a checkpoint is written", "between two steps"])
+def test_a_killed_run_resumes_to_the_same_bits(whole, data, tmp_path, moment):
+    out = tmp_path / "run"
+    mine = replace(recipe(TINY, data, out), checkpoints=Checkpoints(steps=1))
+    write_recipe(mine, tmp_path / "recipe.yaml")
+    kill = "os.kill(os.getpid(), signal.SIGKILL)"
+    where = {
+        "while a checkpoint is written": f"""
+            sync = os.fsync
+            def fsync(handle):
+                if Path({str(out / "checkpoints" / "step-00000003.part")!r}).exists():
+                    {kill}
+                sync(handle)
+            os.fsync = fsync
+        """,
+        "between two steps": f"""
+            from tempo.training.journal import Log
+            write = Log.write
+            def killing(self, record):
+                write(self, record)
+                if record["step"] == 3:
+                    {kill}
+            Log.write = killing
+        """,
+    }[moment]
+    done = child(
+        f"""
+        import os, signal
+        from pathlib import Path
+        {textwrap.indent(textwrap.dedent(where), " " * 8).strip()}
+        from tempo.training.recipe_reading import read_recipe
+        from tempo.training.trainer import train
+        train(read_recipe({str(tmp_path / "recipe.yaml")!r}))
+        """
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert len(losses(out)) == 3  # the third step was taken and is not in a checkpoint
+    resume(out)
+    assert losses(out) == losses(whole[0])
+    assert [record["step"] for record in log(out)] == [1, 2, 3, 4]
+    ours, theirs = (load_file(run / "model" / "model.safetensors") for run in (out, whole[0]))
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+    assert not list(out.rglob("*.part"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("parallel", ["ddp", "fsdp"])
+def test_two_processes_have_the_losses_of_one(whole, data, tmp_path, parallel):
+    out = tmp_path / "run"
+    write_recipe(replace(recipe(TINY, data, out), parallel=parallel), tmp_path / "recipe.yaml")
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"),
+            *("-m", "tempo", "train", str(tmp_path / "recipe.yaml")),
+        ],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("loss") == 1, "only the first process speaks"
+    assert losses(out) == pytest.approx(losses(whole[0]), rel=1e-4)
+    for ours, theirs in zip(log(out), log(whole[0]), strict=True):
+        assert ours["tokens"] == theirs["tokens"]
+        assert ours["grad_norm"] == pytest.approx(theirs["grad_norm"], rel=1e-3)
+
+
+def test_only_what_the_recipe_trains_changes(data, tmp_path):
+    train(
+        replace(
+            recipe(TINY, data, tmp_path / "run"),
+            train=Rates(memory=1e-3, projector=1e-3),
+            schedule=Schedule(steps=1, warmup=0),
+            save="float32",
+        )
+    )
+    before = tempo.load(TINY, device="cpu", dtype="float32").model.state_dict()
+    after = tempo.load(tmp_path / "run" / "model", device="cpu", dtype="float32").model.state_dict()
+    changed = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
+    changed |= {name for name in before if "vlm" in name and not torch.equal(before[name], after[name])}
+    assert changed == {"compressor", "projector"}
+
+
+def test_adapters_are_merged_into_what_is_saved(data, tmp_path):
+    """The written model, with no adapters, computes what the trained one with adapters did."""
+    mine = replace(
+        recipe(TINY, data, tmp_path / "run"),
+        train=Rates(projector=1e-2, compressor=1e-2, decoder=1e-2),
+        lora=Lora(rank=4, alpha=8),
+        schedule=Schedule(steps=2, warmup=0),
+        save="float32",
+    )
+    result = train(mine)
+    saved = load_file(tmp_path / "run" / "adapter" / "adapter.safetensors")
+    assert {name.split(".")[0] for name in saved} == {"compressor", "projector", "model"}
+    assert not any("visual" in name for name in saved)
+    merged = tempo.load(result.model, device="cpu", dtype="float32").model
+    start = tempo.load(TINY, device="cpu", dtype="float32").model
+    before = start.state_dict()["model.layers.0.self_attn.q_proj.weight"]
+    down, up = (saved[f"model.layers.0.self_attn.q_proj.lora_{which}.default.weight"] for which in ("A", "B"))
+    assert up.abs().max() > 0
+    expected = before + 8 / 4 * up @ down
+    torch.testing.assert_close(merged.state_dict()["model.layers.0.self_attn.q_proj.weight"], expected)
+    apply_adapter(start, tmp_path / "run" / "adapter")
+    for name, tensor in start.state_dict().items():
+        torch.testing.assert_close(tensor, merged.state_dict()[name])
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_batch(data, tmp_path):
+    trainer = Trainer(recipe(TINY, data, tmp_path / "run"), tmp_path / "run", one_process())
+    with torch.no_grad():
+        trainer.model.model.norm.weight[0] = float("nan")
+    (tmp_path / "run").mkdir()
+    with pytest.raises(
+        TempoError, match=r"step 1: the loss is nan; its batch: data\.jsonl:\d, data\.jsonl:\d"
+    ):
+        trainer.run()
+    assert not (tmp_path / "run" / "model").exists()
+
+
+def one_process():
+    return Processes(0, 1, torch.device("cpu"))
+
+
+def test_a_full_disk_leaves_the_previous_checkpoint(data, tmp_path):
+    """Files may not grow beyond what one checkpoint takes, from the second one on."""
+    out = tmp_path / "run"
+    write_recipe(replace(recipe(TINY, data, out), checkpoints=Checkpoints(steps=1)), tmp_path / "recipe.yaml")
+    done = child(
+        f"""
+        import resource, signal, sys
+        from tempo.training.journal import Log
+        write = Log.write
+        def filling(self, record):
+            write(self, record)
+            if record["step"] == 2:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
+        Log.write = filling
+        from tempo.cli import main
+        sys.exit(main(["train", {str(tmp_path / "recipe.yaml")!r}]))
+        """
+    )
+    assert done.returncode == 1, done.stderr
+    last = done.stderr.splitlines()[-1]
+    assert "step-00000002.pt: could not be written" in last
+    assert "step-00000001.pt is whole" in last
+    assert [file.name for file in (out / "checkpoints").iterdir()] == ["step-00000001.pt"]
+    assert len(losses(out)) == 2
+    resume(out)
+    assert len(losses(out)) == 4
+
+
+def bad(folder, good, count):
+    """A file of conversations of which the first `count` name videos that are not there."""
+    records = [conversation("What?", "this", video=f"missing-{n}.mp4") for n in range(count)]
+    records += [json.loads(line) for line in good.read_text().splitlines()]
+    for record in records[count:]:
+        record["video"] = str(good.parent / record["video"])
+    return write_jsonl(folder / "mixed.jsonl", records)
+
+
+def test_samples_that_cannot_be_read_are_named_counted_and_replaced(data, tmp_path, capsys):
+    mixed = bad(tmp_path, data, 2)
+    epoch = Schedule(steps=3, warmup=0)
+    result = train(replace(recipe(TINY, mixed, tmp_path / "run"), schedule=epoch, skip_limit=2))
+    assert result.skipped == 2
+    named = {
+        record["skipped_sample"]: record["reason"] for record in log(tmp_path / "run") if "reason" in record
+    }
+    assert set(named) == {"mixed.jsonl:1", "mixed.jsonl:2"}
+    assert all("missing-" in reason and "no such file" in reason for reason in named.values())
+    assert "skipped mixed.jsonl:1" in capsys.readouterr().err
+    assert log(tmp_path / "run")[-1]["skipped"] == 2
+
+
+def test_too_many_unreadable_samples_stop_the_run(data, tmp_path):
+    mixed = bad(tmp_path, data, 5)
+    with pytest.raises(TempoError, match=r"2 samples could not be read and skip_limit is 1; the last: mixed"):
+        train(replace(recipe(TINY, mixed, tmp_path / "run"), skip_limit=1))
+
+
+def test_data_of_which_nothing_can_be_read(data, tmp_path):
+    records = [conversation("What?", "this", video=f"missing-{n}.mp4") for n in range(3)]
+    path = write_jsonl(tmp_path / "none.jsonl", records)
+    with pytest.raises(TempoError, match="20 samples in a row could not be read"):
+        train(recipe(TINY, path, tmp_path / "run"))
+
+
+def test_runs_are_not_mixed_up(whole, data, tmp_path):
+    with pytest.raises(UsageError, match="there is a run already; go on with --resume"):
+        train(recipe(TINY, data, whole[0]))
+    with pytest.raises(UsageError, match="no run to resume"):
+        resume(tmp_path)
+    two = Processes(0, 2, torch.device("cpu"))
+    with pytest.raises(UsageError, match=r"batch\.samples=3 cannot be shared out to 2"):
+        Trainer(replace(recipe(TINY, data, tmp_path), batch=Batch(samples=3)), tmp_path, two)
+
+
+def test_a_finished_run_resumed_does_nothing_more(whole):
+    out, result = whole
+    again = resume(out)
+    assert (again.first_loss, again.last_loss) == (result.first_loss, result.last_loss)
+    assert len(losses(out)) == 4
+
+
+def test_data_that_changed_is_not_resumed(data, tmp_path):
+    mixed = bad(tmp_path, data, 0)
+    train(replace(recipe(TINY, mixed, tmp_path / "run"), schedule=Schedule(steps=1)))
+    bad(tmp_path, data, 1)
+    with pytest.raises(TempoError, match="the data has changed since"):
+        resume(tmp_path / "run")
