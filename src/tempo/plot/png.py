@@ -44,7 +44,7 @@ def to_png(drawing: Drawing) -> bytes:
                     colour,
                     font=_font(size * SCALE, _is_plain(text)),
                     anchor=ANCHORS[anchor],
-                    stroke_width=0.5 if bold else 0,
+                    stroke_width=1 if bold else 0,
                 )
             case Picture(x, y, width, height, pixels):
                 wanted = (max(1, round(width * SCALE)), max(1, round(height * SCALE)))
