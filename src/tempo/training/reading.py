@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -30,10 +30,12 @@ from tempo.training.nano import DESCRIBE_PROMPT, FRAME_SIZES, MEMORY_TOKENS, SYS
 from tempo.training.packing import IGNORE, Row, Wording
 from tempo.training.run import Run, Schedule, parameter_groups
 from tempo.world.describe import describe
+from tempo.world.questions import LETTERS
 from tempo.world.vocabulary import COLOURS, SHAPES
 
 LIST_PROMPTS = ("List what appears, with times.", "What appears, and when?", "Tell me what appears and when.")
 TOKENS_A_BATCH = 5000
+DRILLS = 0.25  # of the multiple choice questions
 SEGMENTS = (1, 2, 3, 4, 6, 8, 12, 16, 24)
 
 
@@ -74,6 +76,13 @@ def _listed(tables: list[np.ndarray], stamps: list[str]) -> str:
     return " ".join(parts)
 
 
+def drill(asked: Asked) -> Asked:
+    """A multiple choice question that says its answer: all that is left to find is the letter."""
+    _, *lines = asked.text.split("\n")
+    said = next(line[3:] for line in lines if line.startswith(f"{asked.answer}. "))
+    return replace(asked, kind="drill", text="\n".join([f"Which letter stands for {said}?", *lines]))
+
+
 def story(
     rng: random.Random, wording: Wording, *, segments: int, questions: int, choice: float
 ) -> tuple[Row, Tensor, list[Asked]] | None:
@@ -89,6 +98,7 @@ def story(
         group = group_of(rng, script, times, window, questions=questions, choice=choice)
     if not group:
         return None
+    group = [drill(a) if a.answer in LETTERS and rng.random() < DRILLS else a for a in group]
     counts = [MEMORY_TOKENS if whole else kept(rng, shown) for shown in group[0].shown]
     tables = [
         torch.from_numpy(facts(script, group[0].looks, moment, MEMORY_TOKENS)[:count])
@@ -153,8 +163,8 @@ def read(model: TempoQwenForCausalLM, story: StoryRows, memory_ND: Tensor) -> tu
     wrong = torch.zeros(len(story.kinds))
     wrong.index_add_(0, story.owner_BL[learnt], (logits.argmax(-1) != labels).float())
     whole = wrong == 0
-    asked = torch.tensor([kind not in ("describe", "list") for kind in story.kinds])
-    letters = torch.tensor([kind.endswith("letter") for kind in story.kinds])
+    asked = torch.tensor([kind.split()[0] not in ("describe", "list", "drill") for kind in story.kinds])
+    letters = asked & torch.tensor([kind.endswith("letter") for kind in story.kinds])
     figures = {"answers": whole[asked].float().mean().item(), "letters": whole[letters].float().mean().item()}
     for kind in sorted(set(story.kinds)):
         figures[kind] = whole[torch.tensor([k == kind for k in story.kinds])].float().mean().item()

@@ -131,7 +131,7 @@ def learn(
     model.requires_grad_(True)
     model.compressor.requires_grad_(stage.compressor)
     both = nn.ModuleList([model, cells])
-    groups = parameter_groups(both, stage.lr, decay=0.05)
+    groups = parameter_groups(both, stage.lr, decay=0.05, muon=True)
     data = ClipBatches(wording, stage.lengths, steps=stage.steps, seed=seed)
     with Run(out / stage.name, both, groups, Schedule(stage.steps, 30)) as run:
         for batch in ahead(data, run.step):
