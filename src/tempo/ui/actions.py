@@ -105,9 +105,15 @@ class Actions:
     ) -> Iterator[Change]:
         try:
             fps, frames = self._frames(fps, max_frames)
-            self.visits.make_place(visit)
+
+            def find_in_turn(report: Callable[[Drawing], None]) -> Source:
+                # Whose turn it is alone may let others go: two at once would count one another.
+                source = find(report)
+                self.visits.make_place(visit)
+                return source
+
             watching = visit.open(
-                find, fps=fps, max_frames=frames, make_room=lambda: self.visits.make_room(visit)
+                find_in_turn, fps=fps, max_frames=frames, make_room=lambda: self.visits.make_room(visit)
             )
             yield {"open_status": panels.note("opening"), "stop_opening": {"visible": True}}
             for event in watching:
@@ -207,7 +213,7 @@ class Actions:
     def compare(self, page: str, budget: float, way: str, both: bool) -> Iterator[Change]:
         """Answer the latest question under what is set now; BOTH: and under the other way."""
         visit = self.visits.arrive(page)
-        if visit.film is None or not visit.turns:
+        if not visit.turns:
             return
         turn, duration = visit.turns[-1], _duration(visit)
         try:

@@ -14,6 +14,7 @@ from tempo.plot.thumbnails import thumbnail
 from tempo.session import Session
 from tempo.video import Video
 
+TEXT_TOKENS, TIMESTAMP_TOKENS = 1024, 12  # of the context: for question and answer, and for a segment's time
 KEPT_FRAMES = 256  # JPEG files of a few kilobytes
 # What browsers play, and what they show; of everything else the frames are shown.
 PLAYED = {
@@ -134,8 +135,9 @@ class Film:
     def most_budget(self) -> int:
         """Every memory token of every segment, as far as the model's context goes."""
         config = self.session.engine.config
-        room = max(self.least_budget, config.context // 2)
-        return max(self.least_budget, min(len(self.spans) * config.num_compression_tokens, room))
+        count = len(self.spans)
+        room = config.context - TEXT_TOKENS - count * TIMESTAMP_TOKENS
+        return max(self.least_budget, min(count * config.num_compression_tokens, room))
 
     @property
     def usual_budget(self) -> int:

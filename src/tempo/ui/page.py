@@ -91,8 +91,8 @@ def build(actions: Actions) -> Any:
                 with gr.Row():
                     budget = gr.Slider(
                         1, config.visual_token_budget, value=config.visual_token_budget, step=1,
-                        label="Budget: tokens for the whole video", interactive=False,
-                        elem_id="tempo-budget", scale=3, min_width=220,
+                        label="Budget, in tokens", interactive=False,
+                        elem_id="tempo-budget", scale=3, min_width=220, buttons=[],
                     )  # fmt: skip
                     way = gr.Radio(
                         ["adaptive", "uniform"], value="adaptive", label="Shared out",
@@ -156,8 +156,8 @@ def build(actions: Actions) -> Any:
                 for part, value in change.items()
             }
 
-        def at_once(action: Callable[..., Change | None]) -> Callable[..., dict[Any, Any]]:
-            return lambda *fields: shown(action(*fields) or {})
+        def at_once(action: Callable[..., Change]) -> Callable[..., Any]:
+            return lambda *fields: shown(action(*fields)) or gr.skip()
 
         def streamed(action: Callable[..., Iterator[Change]]) -> Callable[..., Iterator[dict[Any, Any]]]:
             def run(*fields: Any) -> Iterator[dict[Any, Any]]:
@@ -194,7 +194,7 @@ def build(actions: Actions) -> Any:
                 streamed(actions.compare), [*setting, both], everything, trigger_mode="multiple", **quietly
             )
         for button in (stop, stop_opening):
-            button.click(at_once(actions.stop), [name], [], queue=False, **quietly)
+            button.click(actions.stop, [name], None, queue=False, **quietly)
         forget.click(at_once(actions.forget), [name], everything, **quietly)
 
         def arrive(request: gr.Request) -> str:

@@ -143,17 +143,18 @@ def conversation(
 
 def _turn(question: str, text: str, duration: float, *, cut_off: bool = False, busy: bool = False) -> str:
     remark = '<small> … (cut off: allow longer answers under "Advanced")</small>' if cut_off else ""
+    said = answer_html(text, duration, empty="…" if busy else "(no answer)")
     return (
         f'<div class="tempo-asked">{escape(question)}</div>'
-        f'<div class="tempo-answer{" busy" if busy else ""}">{answer_html(text, duration)}{remark}</div>'
+        f'<div class="tempo-answer{" busy" if busy else ""}">{said}{remark}</div>'
     )
 
 
-def answer_html(text: str, duration: float) -> str:
-    """An answer with its times as buttons that take the player there."""
+def answer_html(text: str, duration: float, *, empty: str = "(no answer)") -> str:
+    """An answer with its times as buttons that take the player there; EMPTY: shown where it has no words."""
     text = text.strip()
     if not text:
-        return '<span class="tempo-faint">…</span>'
+        return f'<span class="tempo-faint">{empty}</span>'
     return "".join(
         escape(piece)
         if seconds is None
@@ -176,9 +177,9 @@ def side_by_side(
         if answer is not None:
             took = answer.usage.timings["total"]
             foot = f"{answer.usage.visual_tokens} tokens · {took:.2f} s"
-            body = answer_html(answer.text, duration) or "(no answer)"
+            body = answer_html(answer.text, duration)
         else:
-            foot, body = "not answered yet", answer_html(text or "", duration)
+            foot, body = "not answered yet", answer_html(text or "", duration, empty="…")
         shown = " shown" if way == setting else ""
         cells.append(
             f'<div class="tempo-way{shown}" data-way="{name}"><h4>{name}</h4><div>{body}</div>'

@@ -184,7 +184,10 @@ class Visit:
         self._uploads += 1
         mine = self._folder / str(self._uploads) / uploaded.name
         mine.parent.mkdir(parents=True)
-        os.link(uploaded, mine)
+        try:
+            os.link(uploaded, mine)
+        except OSError:  # not every file system has links
+            shutil.copy(uploaded, mine)
         return mine
 
     def open(

@@ -54,7 +54,9 @@ class Visits:
                 self._visits[page] = Visit(
                     self.model, self.line, self._folder / key, key=key, cache=self._cache
                 )
-                stale = [name for name, visit in self._visits.items() if visit.film is None]
+                stale = [
+                    name for name, visit in self._visits.items() if visit.film is None and not visit.is_busy
+                ]
                 too_many = max(0, len(self._visits) - LONGEST_UNUSED)
                 gone = [self._visits.pop(name) for name in stale[:too_many]]
             else:

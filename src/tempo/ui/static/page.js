@@ -133,6 +133,16 @@
     }, true);
   }
 
+  // A chart that is drawn anew gets its play head back.
+  let drawn = null;
+  new MutationObserver(() => {
+    const svg = chart();
+    if (!svg || svg === drawn) return;
+    drawn = svg;
+    const film = video();
+    if (film && film.currentTime > 0) mark(film.currentTime);
+  }).observe(document.documentElement, { childList: true, subtree: true });
+
   document.addEventListener("error", (event) => {
     const film = event.target;
     if (film.id !== "tempo-video" || !film.error) return;

@@ -1,0 +1,333 @@
+"""The page in a real browser: what a visitor does, sees and is told.
+
+With TEMPO_SCREENSHOTS=docs/images the pictures of the main states in the docs are made anew; else they go
+into a temporary folder.
+"""
+
+import dataclasses
+import json
+import os
+import time
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tempo.ui.examples import EXAMPLES
+
+pytestmark = pytest.mark.slow
+
+UNIFORM_IS_ANSWERED = ".tempo-way[data-way=uniform] small:has-text('tokens')"
+
+
+@pytest.fixture(scope="module")
+def server(serve, film):
+    return serve(allowed=(film.parent,), upload_bytes=3_000_000, most_open=2)
+
+
+@pytest.fixture(scope="module")
+def talk(serve, visitor, film):
+    """A visitor on a page of its own, who has uploaded a film and asked twice."""
+    server = serve(upload_bytes=3_000_000)
+    talk = visitor(server.url)
+    talk.server = server
+    assert talk.page.locator("#tempo-question textarea").is_disabled()
+    talk.open(film)
+    for way in ("uniform", "adaptive"):  # before there is anything to share out
+        talk.page.click(f"#tempo-way input[value={way}]")
+    talk.ask("What is there?")
+    talk.ask("Which way does it <b>move</b>?")
+    talk.page.wait_for_selector(UNIFORM_IS_ANSWERED)
+    return talk
+
+
+@pytest.fixture
+def screenshot(tmp_path):
+    """Take a small PNG of what is seen, under a name."""
+    folder = Path(os.environ.get("TEMPO_SCREENSHOTS") or tmp_path)
+
+    def take(visitor, name, **options):
+        path = folder / f"ui-{name}.png"
+        visitor.page.screenshot(path=path, **options)
+        with Image.open(path) as image:
+            small = image.convert("RGB").quantize(128, dither=Image.Dither.NONE)
+        small.save(path, optimize=True)
+        assert path.stat().st_size < 300_000
+
+    return take
+
+
+def visit_of(server, visitor):
+    """The server's side of a visitor's page."""
+    key = visitor.page.get_attribute(".tempo-player[data-files]", "data-files").rpartition("/")[2]
+    return server.visits.with_key(key)
+
+
+def answers_of(visit):
+    return [turn.answer.text.strip() or "(no answer)" for turn in visit.turns]
+
+
+def wait_until(true, seconds=60.0):
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+# --- one visitor, from upload to export --------------------------------------------------------------------
+
+
+def test_upload_ask_and_ask_again(talk):
+    page, visit = talk.page, visit_of(talk.server, talk)
+    caption = page.inner_text(".tempo-caption")
+    assert "00:24" in caption
+    assert "48 frames" in caption
+    assert len(talk.tokens) == 6
+    assert talk.answers == answers_of(visit)
+    assert page.locator(".tempo-asked").all_inner_texts() == [
+        "What is there?",
+        "Which way does it <b>move</b>?",  # as it was typed
+    ]
+    assert visit.turns[1].earlier == (("What is there?", visit.turns[0].answer.text),)
+
+
+def test_a_click_on_a_segment_and_on_a_time_seeks_the_player(talk):
+    page = talk.page
+    assert talk.time == 0
+    for index in (4, 2):
+        page.click(f".t-segment[data-index='{index}'] .t-touch")
+        talk.wait_for_time(index * 4)
+    assert page.get_attribute(".t-segment.now", "data-index") == "2"
+    for key in ("ArrowRight", "ArrowRight", "Enter"):  # the first, the second, and there
+        page.locator("svg.tempo-chart").press(key)
+    talk.wait_for_time(4)
+    # The answer is replaced by one that speaks of times; it is shown when the way is switched.
+    turn = visit_of(talk.server, talk).turns[-1]
+    for setting, answer in turn.answers.items():
+        turn.answers[setting] = dataclasses.replace(answer, text="From 0:13 on, and at 7.5 seconds.")
+    page.click("#tempo-way input[value=uniform]")
+    times = page.locator(".tempo-answer .tempo-time")
+    times.first.wait_for()
+    assert times.all_inner_texts() == ["0:13", "7.5 seconds"]
+    for index, seconds in ((0, 13), (1, 7.5)):
+        times.nth(index).click()
+        talk.wait_for_time(seconds)
+    page.click("#tempo-way input[value=adaptive]")
+    page.wait_for_selector(".tempo-way.shown[data-way=adaptive]")
+
+
+def test_the_frame_of_a_segment_is_shown_under_the_pointer(talk):
+    page = talk.page
+    page.hover(".t-segment[data-index='3'] .t-touch")
+    page.wait_for_selector(".tempo-tip img[src*='/frames/14000.jpg']")
+    page.wait_for_function("document.querySelector('.tempo-tip img').naturalWidth > 0")
+    assert page.inner_text(".tempo-tip span").startswith("00:12–00:16, relevance 0.")
+    page.mouse.move(2, 2)
+    page.wait_for_selector(".tempo-tip", state="hidden")
+
+
+def test_the_slider_and_the_switch_share_the_tokens_out_anew(talk):
+    page, visit = talk.page, visit_of(talk.server, talk)
+    film, turn, before = visit.film, visit.turns[-1], talk.tokens
+    slider = page.locator("#tempo-budget input[type=range]")
+    slider.scroll_into_view_if_needed()
+    box = slider.bounding_box()
+    middle = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + box["width"] - 4, middle)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.3, middle, steps=4)
+    # While it is still held the tokens are others already, and nothing was answered anew.
+    page.wait_for_function(
+        "sum => document.getElementById('tempo-used').innerText != sum", arg=str(sum(before))
+    )
+    answered = len(turn.answers)
+    page.mouse.up()
+    budget = int(slider.input_value())
+    each = budget // 6
+    page.wait_for_selector(f".tempo-way[data-way=uniform] small:has-text('{each * 6} tokens')")
+    assert len(turn.answers) == answered + 2
+    assert sum(talk.tokens) <= budget < sum(before)
+    left, right = (page.locator(".tempo-way").nth(i).bounding_box() for i in (0, 1))
+    assert left["y"] == right["y"]
+    assert left["x"] < right["x"]
+
+    page.click("#tempo-way input[value=uniform]")
+    page.wait_for_selector(".tempo-way.shown[data-way=uniform]")
+    assert talk.tokens == [each] * 6
+    slider.press("ArrowRight")
+    wait_until(lambda: any(setting.budget == budget + 1 for setting in turn.answers))
+    assert visit.film is film  # nothing was watched again
+    page.click("#tempo-way input[value=adaptive]")
+    page.wait_for_selector(".tempo-way.shown[data-way=adaptive]")
+
+
+def test_figures_and_what_is_saved(talk, film, tmp_path):
+    page = talk.page
+    page.click("#tempo-figures button.label-wrap")
+    for words in ("a frame", "watching before it", "at most", "route", "tempo-nano"):
+        page.locator(".tempo-figures", has_text=words).wait_for()
+    for ending in ("JSON", "PNG"):
+        with page.expect_download() as download:
+            page.click(f"text=Save as {ending}")
+        download.value.save_as(tmp_path / f"saved.{ending}")
+    saved = json.loads((tmp_path / "saved.JSON").read_text(encoding="utf-8"))
+    assert saved["title"] == film.name
+    turn = saved["turns"][-1]
+    (shown,) = (
+        answer
+        for answer in turn["answers"]
+        if (answer["budget"], answer["adaptive"]) == (turn["shown"]["budget"], turn["shown"]["adaptive"])
+    )
+    assert [segment["tokens"] for segment in shown["segments"]] == talk.tokens
+    with Image.open(tmp_path / "saved.PNG") as image:
+        assert image.width > 800
+
+
+def test_questions_that_cannot_be_asked(talk):
+    page = talk.page
+    page.fill("#tempo-question textarea", "   ")
+    page.click("#tempo-ask")
+    page.get_by_text("the question is empty").wait_for()
+    long = "what " * 9000
+    page.fill("#tempo-question textarea", long)
+    page.click("#tempo-ask")
+    page.get_by_text("the question is too long").wait_for()
+    assert page.input_value("#tempo-question textarea") == long.strip()  # to be shortened
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "words"),
+    [
+        ("broken.mp4", b"This is no video.\n" * 100, "broken.mp4: "),
+        ("empty.mp4", b"", "empty.mp4: the file is empty"),
+        ("notes.txt", b"words", "Invalid file type"),
+        ("large.mp4", b"\0" * 3_100_000, "File size exceeds the maximum allowed size"),
+    ],
+)
+def test_what_cannot_be_opened_is_said_where_the_visitor_looks(talk, tmp_path, name, data, words, screenshot):
+    (tmp_path / name).write_bytes(data)
+    page, visit = talk.page, visit_of(talk.server, talk)
+    film, turns = visit.film, visit.turns
+    if not page.locator("#tempo-upload").is_visible():
+        page.click("#tempo-opening button.label-wrap")
+    talk.upload(tmp_path / name)
+    page.get_by_text(words).first.wait_for()
+    if name == "broken.mp4":
+        assert page.locator("#tempo-open-status [role=alert]").is_visible()
+        assert "/" not in page.inner_text("#tempo-open-status")  # no path of the server's
+        screenshot(talk, "unreadable")
+    assert visit.film is film
+    assert visit.turns is turns
+    assert len(talk.answers) == 2
+
+
+def test_what_the_server_hands_out(talk, film):
+    server, get = talk.server, talk.page.request.get
+    for path in ("/etc/passwd", str(film), str(server.folder), __file__):
+        assert get(f"{server.url}gradio_api/file={path}").status in (403, 404), path
+    key = visit_of(server, talk).key
+    whole = get(f"{server.url}tempo/visits/{key}/video")
+    assert whole.body() == film.read_bytes()
+    assert "default-src 'self'" in whole.headers["content-security-policy"]
+    part = get(f"{server.url}tempo/visits/{key}/video", headers={"range": "bytes=5-9"})
+    assert (part.status, part.body()) == (206, film.read_bytes()[5:10])
+    assert get(f"{server.url}tempo/visits/{key[:-1]}x/video").status == 404
+    assert get(server.url, headers={"host": "elsewhere.example"}).status == 421
+
+
+def test_nothing_comes_from_elsewhere_and_nothing_is_wrong(talk):
+    own = (talk.server.url, "data:", "blob:")
+    assert [url for url in talk.asked_for if not url.startswith(own)] == []
+    # The browser itself reports the upload that the server refused.
+    assert [said for said in talk.complaints if "413" not in said] == []
+
+
+# --- other visitors ----------------------------------------------------------------------------------------
+
+
+def test_an_example_opens_with_one_click_and_offers_questions(server, visit, screenshot):
+    visitor = visit(server.url)
+    page = visitor.page
+    screenshot(visitor, "start")
+    page.click(f".tempo-example:has-text('{EXAMPLES[0].title}')")
+    page.wait_for_selector(f".tempo-caption:has-text('{EXAMPLES[0].title}')")
+    question = page.locator("#tempo-suggestions .tempo-chip").first
+    text = question.inner_text()
+    question.click()
+    page.wait_for_selector(f".tempo-asked:has-text('{text}')")
+    page.wait_for_selector(UNIFORM_IS_ANSWERED)
+    page.locator(".tempo-allocation .tempo-chip").first.click()
+    page.click("#tempo-figures button.label-wrap")
+    page.get_by_text("Save as PNG").wait_for()
+    page.hover(".t-segment[data-index='3'] .t-touch")
+    page.wait_for_function("document.querySelector('.tempo-tip img').naturalWidth > 0")
+    screenshot(visitor, "answer", full_page=True)
+
+
+def test_a_window_as_small_as_a_phone_and_the_files_that_the_operator_allows(server, visit, film, screenshot):
+    visitor = visit(server.url, viewport={"width": 375, "height": 720}, has_touch=True, is_mobile=True)
+    page = visitor.page
+    field = page.locator("#tempo-path input")
+    for path in ("/etc/passwd", str(film)):
+        field.fill(path)
+        field.press("Enter")
+        page.click("#tempo-open-path")
+        if path != str(film):
+            page.get_by_text(f"{path}: may not be opened here").wait_for()
+    page.wait_for_selector(f".tempo-caption:has-text('{film.name}')")
+    assert visit_of(server, visitor).film.path == film
+    visitor.ask("What is there?")
+    page.wait_for_selector(UNIFORM_IS_ANSWERED)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 375
+    for part in ("#tempo-video", "svg.tempo-chart", "#tempo-budget", "#tempo-question", "#tempo-ask"):
+        box = page.locator(part).bounding_box()
+        assert box["x"] >= 0, part
+        assert box["x"] + box["width"] <= 375.5, part
+    page.locator(".t-segment[data-index='5'] .t-touch").tap()
+    visitor.wait_for_time(20)
+    screenshot(visitor, "phone", full_page=True)
+
+
+def test_two_visitors_at_once_and_a_third(server, visit, film, tmp_path):
+    other = tmp_path / "other film.mp4"
+    other.write_bytes(film.read_bytes())
+    first, second = visit(server.url), visit(server.url)
+    comers = ((first, film, "What is there?"), (second, other, "Which way does it move?"))
+    for visitor, path, _ in comers:
+        visitor.upload(path)
+    for visitor, path, question in comers:
+        visitor.page.wait_for_selector(f".tempo-caption:has-text('{path.name}')")
+        visitor.page.fill("#tempo-question textarea", question)
+    for visitor, _, _ in comers:
+        visitor.page.click("#tempo-ask")
+    for visitor, _, question in comers:
+        visitor.page.wait_for_selector(UNIFORM_IS_ANSWERED)
+        assert visitor.page.locator(".tempo-asked").all_inner_texts() == [question]
+        assert visitor.answers == answers_of(visit_of(server, visitor))
+    # Two are as many as can be open: a third takes the place of the one that was not used for longest.
+    used = {visitor: visit_of(server, visitor).last_used for visitor in (first, second)}
+    oldest, newer = sorted(used, key=used.get)
+    third = visit(server.url)
+    third.open(film)
+    oldest.page.fill("#tempo-question textarea", "Still there?")
+    oldest.page.click("#tempo-ask")
+    oldest.page.get_by_text("let go to make room for other visitors; open it again").wait_for()
+    assert oldest.page.input_value("#tempo-question textarea") == "Still there?"
+    newer.ask("And then?")
+
+
+def test_stop_and_closing_the_page_end_the_work(server, visit):
+    before = set(server.visits._visits)
+    visitor = visit(server.url)
+    page, line = visitor.page, server.visits.line
+    wait_until(lambda: set(server.visits._visits) - before)
+    (name,) = set(server.visits._visits) - before
+    for end in (lambda: page.click("#tempo-stop-opening"), page.close):
+        page.click(f".tempo-example:has-text('{EXAMPLES[1].title}')")
+        page.locator(".tempo-progress", has_text="frames").wait_for()
+        assert len(line) == 1
+        end()
+        wait_until(lambda: len(line) == 0)
+        if not page.is_closed():
+            page.get_by_text("Stopped.").wait_for()
+    wait_until(lambda: name not in server.visits._visits)
