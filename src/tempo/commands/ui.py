@@ -73,7 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Serve until Ctrl-C or SIGTERM."""
-    import tempo
+    from tempo.commands.opening import load_model
     from tempo.terminal import counting, printable
     from tempo.ui.server import Server, Settings
 
@@ -90,8 +90,7 @@ def run(args: argparse.Namespace) -> None:
         **given(args, "fps", "max_frames"),
     )
     with counting("loading"):
-        model = tempo.load(args.model, **given(args, "base", "device", "dtype", "attention"))
-        server = Server(model, settings)
+        server = Server(load_model(args), settings)
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         print(f"{printable(server.url)}  (Ctrl-C ends it)", flush=True)

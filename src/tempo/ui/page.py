@@ -62,7 +62,7 @@ def build(actions: Actions) -> Any:
                         file_types=list(KINDS),
                         file_count="single",
                         type="filepath",
-                        height=130,
+                        height=165,
                         elem_id="tempo-upload",
                     )
                     with gr.Row(visible=bool(actions.access)):
@@ -115,7 +115,7 @@ def build(actions: Actions) -> Any:
                         "Ask", variant="primary", interactive=False, elem_id="tempo-ask", min_width=90
                     )
                     stop = gr.Button("Stop", visible=False, elem_id="tempo-stop", min_width=90)
-                    forget = gr.Button("New conversation", elem_id="tempo-forget", min_width=170)
+                    forget = gr.Button("Start over", elem_id="tempo-forget", min_width=110)
                 with gr.Accordion("Advanced", open=False, elem_id="tempo-advanced"):
                     longest = gr.Slider(
                         1, LONGEST_ANSWER, value=256, step=1, label="Longest answer, in tokens",

@@ -211,9 +211,7 @@ def figures(answer: Answer | None, film: Film | None, key: str) -> str:
     bar = "".join(
         f'<i class="p-{phase}" style="width:{timings[phase] / total * 100:.2f}%"></i>' for phase, _ in PHASES
     )
-    names = " · ".join(
-        f'<span class="p-{phase}">{name} {timings[phase]:.2f} s</span>' for phase, name in PHASES
-    )
+    names = "".join(f'<span class="p-{phase}">{name} {timings[phase]:.2f} s</span>' for phase, name in PHASES)
     rows = [
         (
             "tokens",

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypedDict
 from tempo import allocation
 from tempo.answer import Answer
 from tempo.cache import CacheKind
-from tempo.errors import TempoError
+from tempo.errors import NoRoomError, TempoError
 from tempo.session import Session
 from tempo.ui.film import Film
 from tempo.ui.line import Line
@@ -255,11 +255,8 @@ class Visit:
     ) -> Session:
         """Watch, and keep where there is room: on the device, on the host, then on disk."""
         begun = time.monotonic()
-        watched = False
 
         def progress(done: int, total: int) -> None:
-            nonlocal watched
-            watched = True
             report(Watching(done, total, _left(done, total - done, time.monotonic() - begun)))
 
         kinds: list[CacheKind] = [self._cache]
@@ -274,9 +271,8 @@ class Visit:
                     return self.model.watch(
                         video, fps=fps, max_frames=max_frames, cache=kind, progress=progress
                     )
-                except TempoError:
-                    # That there is no room is known before the first frame; anything later is final.
-                    if watched or (kind == kinds[-1] and not make_room()):
+                except NoRoomError:
+                    if kind == kinds[-1] and not make_room():
                         raise
                     task.check()
 
