@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 import random
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -30,12 +30,14 @@ from tempo.training.nano import DESCRIBE_PROMPT, FRAME_SIZES, MEMORY_TOKENS, SYS
 from tempo.training.packing import IGNORE, Row, Wording
 from tempo.training.run import Run, Schedule, parameter_groups
 from tempo.world.describe import describe
-from tempo.world.questions import LETTERS
+from tempo.world.questions import LETTERS, Question, ask
+from tempo.world.script import make_script
 from tempo.world.vocabulary import COLOURS, SHAPES
+from tempo.world.wording import KINDS
 
 LIST_PROMPTS = ("List what appears, with times.", "What appears, and when?", "Tell me what appears and when.")
 TOKENS_A_BATCH = 5000
-DRILLS = 0.25  # of the multiple choice questions
+DRILLS = 0.25  # of the rows
 SEGMENTS = (1, 2, 3, 4, 6, 8, 12, 16, 24)
 
 
@@ -76,11 +78,29 @@ def _listed(tables: list[np.ndarray], stamps: list[str]) -> str:
     return " ".join(parts)
 
 
-def drill(asked: Asked) -> Asked:
-    """A multiple choice question that says its answer: all that is left to find is the letter."""
-    _, *lines = asked.text.split("\n")
-    said = next(line[3:] for line in lines if line.startswith(f"{asked.answer}. "))
-    return replace(asked, kind="drill", text="\n".join([f"Which letter stands for {said}?", *lines]))
+def drill(rng: random.Random, question: Question) -> Asked:
+    """A multiple choice question without its question: which letter stands for one of the options, or for
+    each of them. A letter stands before its option, so finding it is not what attention does of itself."""
+    _, *lines = question.text.split("\n")
+    pairs = list(zip(LETTERS, question.options, strict=False))
+    if rng.random() < 0.5:
+        letter, said = rng.choice(pairs)
+        return Asked("drill", "\n".join([f"Which letter stands for {said}?", *lines]), letter, ())
+    rng.shuffle(pairs)
+    answer = "\n".join(f"- {said}\n{letter}" for letter, said in pairs)
+    return Asked("drills", "\n".join(["Give the letter of each.", *lines[:-1]]), answer, ())
+
+
+def drills(rng: random.Random, wording: Wording, *, questions: int) -> tuple[Row, Tensor, list[Asked]]:
+    """Questions that need no storyline."""
+    found: list[Asked] = []
+    while len(found) < questions:
+        script = make_script(rng, duration=30)
+        question = ask(rng, script, kind=rng.choice(KINDS), choice=True)
+        if question:
+            found.append(drill(rng, question))
+    row = story_row(wording, [], [], found)
+    return row, torch.zeros(0, len(FACTS), dtype=torch.long), found
 
 
 def story(
@@ -98,7 +118,6 @@ def story(
         group = group_of(rng, script, times, window, questions=questions, choice=choice)
     if not group:
         return None
-    group = [drill(a) if a.answer in LETTERS and rng.random() < DRILLS else a for a in group]
     counts = [MEMORY_TOKENS if whole else kept(rng, shown) for shown in group[0].shown]
     tables = [
         torch.from_numpy(facts(script, group[0].looks, moment, MEMORY_TOKENS)[:count])
@@ -129,14 +148,13 @@ class StoryBatches(Dataset[StoryBatch]):
         progress = min(1.0, step / (0.4 * self.steps))
         segments = rng.choice(self.segments[: 1 + round((len(self.segments) - 1) * progress)])
         rows, tables, groups, size = [], [], [], 0
+        found: tuple[Row, Tensor, list[Asked]] | None
         while size < TOKENS_A_BATCH:
-            found = story(
-                rng,
-                self.wording,
-                segments=segments,
-                questions=self.questions,
-                choice=0.1 + 0.4 * progress,
-            )
+            if rng.random() < DRILLS:
+                found = drills(rng, self.wording, questions=self.questions)
+            else:
+                choice = 0.1 + 0.4 * progress
+                found = story(rng, self.wording, segments=segments, questions=self.questions, choice=choice)
             if found:
                 rows.append(found[0])
                 tables.append(found[1])
@@ -163,7 +181,9 @@ def read(model: TempoQwenForCausalLM, story: StoryRows, memory_ND: Tensor) -> tu
     wrong = torch.zeros(len(story.kinds))
     wrong.index_add_(0, story.owner_BL[learnt], (logits.argmax(-1) != labels).float())
     whole = wrong == 0
-    asked = torch.tensor([kind.split()[0] not in ("describe", "list", "drill") for kind in story.kinds])
+    asked = torch.tensor(
+        [kind.split()[0] not in ("describe", "list", "drill", "drills") for kind in story.kinds]
+    )
     letters = asked & torch.tensor([kind.endswith("letter") for kind in story.kinds])
     figures = {"answers": whole[asked].float().mean().item(), "letters": whole[letters].float().mean().item()}
     for kind in sorted(set(story.kinds)):
