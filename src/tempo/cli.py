@@ -35,6 +35,7 @@ from tempo.version import __version__
 VERBS = {
     "ask": "answer a question about a video",
     "batch": "answer many questions about many videos, and go on where a run was stopped",
+    "bench": "measure what an answer costs: seconds, memory, operations, beside other ways to get one",
     "chat": "talk about a video, with answers as they are written",
     "completion": "print a script that lets bash, zsh or fish complete this command",
     "convert": "write a checkpoint in the other layout: published, or one folder that loads by itself",

@@ -1,0 +1,80 @@
+"""How much memory something takes beyond what was in use before it."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+import resource
+import sys
+from pathlib import Path
+from types import TracebackType
+
+import torch
+
+_CLEAR = Path("/proc/self/clear_refs")
+_STATUS = Path("/proc/self/status")
+_RESET_PEAK = "5"
+
+
+class Peak:
+    """Around a block: `bytes` is the most that it used at once beyond what was there when it began.
+
+    On the host that is resident memory; Linux can reset its peak. Elsewhere the peak of the whole life of
+    the process is all there is, so that only a block that goes beyond everything before it is seen. On a GPU
+    it is what tensors take there, beside the host's.
+
+    Attributes:
+        bytes: on the host. gpu_bytes: on the GPU, 0 without one.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self.bytes = self.gpu_bytes = 0
+
+    def __enter__(self) -> Peak:
+        _give_back()
+        self._rest = _resident()
+        if _can_reset():
+            _CLEAR.write_text(_RESET_PEAK)
+        if self._device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self._device)
+            self._gpu_rest = torch.cuda.memory_allocated(self._device)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.bytes = max(0, _highest() - self._rest)
+        if self._device.type == "cuda":
+            self.gpu_bytes = torch.cuda.max_memory_allocated(self._device) - self._gpu_rest
+
+
+def _give_back() -> None:
+    """Return what is freed to the system: else it would count as in use before, and hide a peak."""
+    gc.collect()
+    with contextlib.suppress(OSError, AttributeError):  # not glibc
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+def _can_reset() -> bool:
+    return _CLEAR.exists()
+
+
+def _resident() -> int:
+    return _status("VmRSS") if _can_reset() else _highest()
+
+
+def _highest() -> int:
+    if _can_reset():
+        return _status("VmHWM")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _status(name: str) -> int:
+    """A line of the process's status, in bytes."""
+    for line in _STATUS.read_text().splitlines():
+        if line.startswith(f"{name}:"):
+            return int(line.split()[1]) * 1024
+    return 0
