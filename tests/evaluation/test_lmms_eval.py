@@ -97,9 +97,7 @@ def test_the_manifest_says_how_it_was_run(grouped):
     assert {path.name for path in grouped.glob("report.*")} == {"report.md", "report.html", "report.json"}
 
 
-def test_without_grouping_and_in_two_processes_all_is_the_same_but_the_work(
-    environment, data, grouped, tmp_path
-):
+def test_alone_and_in_two_processes_all_is_the_same_but_the_work(environment, data, grouped, tmp_path):
     folder = tmp_path / "alone"
     call = ["all", "--data", data, "--out", folder, "--budget", 256, "--no-group", "--processes", 2]
     assert evaluate(environment, *call) == 0
@@ -130,7 +128,9 @@ def test_what_cannot_be_read_is_an_error_and_a_run_goes_on(environment, data, tm
     call = ["lvbench", "--data", data, "--out", folder]
     # Missing: refused before anything runs.
     assert evaluate(environment, *call) == 1
-    assert f"1 videos are missing for {QUESTIONS} questions: {video}" in capsys.readouterr().err
+    assert (
+        f"missing: 1, for {QUESTIONS} questions: {data / 'LVBench' / video.name};" in capsys.readouterr().err
+    )
     assert not (folder / "lmms-eval").exists()
     # Damaged: found out by watching. The run fails at the first item.
     video.write_bytes(b"no video at all" * 100)

@@ -140,7 +140,7 @@ def _refuse_missing(releases: Mapping[str, Local], max_errors: int, order: Order
         whole.write_text("".join(f"{path}\n" for path in missing), encoding="utf-8")
         listed += f" and {len(missing) - LISTED} more, all in {whole}"
     raise TempoError(
-        f"{len(missing)} videos are missing for {lost} questions: {listed}; "
+        f"videos that are missing: {len(missing)}, for {lost} questions: {listed}; "
         f"add them, or allow --max-errors {lost}"
     )
 
