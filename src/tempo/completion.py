@@ -91,7 +91,7 @@ def fish(verbs: list[Verb]) -> str:
         if second:
             when += f"; and __fish_seen_subcommand_from {second}"
         if verb.choices:
-            lines.append(f"complete -c tempo -n '{when}' -a {shlex.quote(' '.join(verb.choices))}")
+            lines.append(f"complete -c tempo -f -n '{when}' -a {shlex.quote(' '.join(verb.choices))}")
         for option in verb.options:
             names = " ".join(f"-l {n[2:]}" if n.startswith("--") else f"-s {n[1:]}" for n in option.names)
             value = " -r" if option.takes_value else ""

@@ -123,10 +123,10 @@ def _attention(found: Diagnosis) -> None:
 
 def _models(found: Diagnosis) -> None:
     from tempo import hub
-    from tempo.engine import EMBEDDED
+    from tempo.assets import NANO
 
-    if (EMBEDDED / "config.json").is_file():
-        found.add("models", "embedded", str(EMBEDDED))
+    if (NANO / "config.json").is_file():
+        found.add("models", "embedded", str(NANO))
     else:
         found.problems.append("this installation has no embedded model: install tempo again")
     for one in hub.cached_models():

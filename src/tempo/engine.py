@@ -14,6 +14,7 @@ import torch
 
 from tempo import memory
 from tempo.answer import Clock
+from tempo.assets import NANO
 from tempo.cache import CacheKind, DiskCache, DiskShelf, Kept, MemoryShelf, check_kind, check_room
 from tempo.errors import TempoError, UsageError
 from tempo.modeling import TempoQwenForCausalLM
@@ -23,7 +24,7 @@ from tempo.prompts import Prompts
 from tempo.session import Session
 from tempo.video import Sampling, Video
 
-EMBEDDED = Path(__file__).parent / "assets" / "nano"
+EMBEDDED = NANO
 ATTENTIONS = ("sdpa", "eager", "flash_attention_2")
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 

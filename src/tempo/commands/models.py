@@ -41,13 +41,13 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _embedded() -> dict[str, Any]:
-    from tempo.engine import EMBEDDED
+    from tempo.assets import NANO
 
-    here = (EMBEDDED / "config.json").is_file()
+    here = (NANO / "config.json").is_file()
     return {
         "name": "tempo-nano",
         "state": "installed" if here else "not installed",
-        "bytes": _size(EMBEDDED) if here else 0,
+        "bytes": _size(NANO) if here else 0,
         "remark": "used where no --model is given; knows the drawn world of `tempo world make`",
     }
 
