@@ -91,7 +91,7 @@ def _valueless(recipe: Recipe, config: TempoQwenConfig, mode: FakeTensorMode) ->
     if recipe.lora is not None:
         lora.add_adapters(model, recipe.lora)
     made: dict[int, torch.nn.Parameter] = {}  # shared parameters stay shared
-    frozen = getattr(torch, recipe.precision)
+    frozen = torch.float32 if recipe.precision == "float32" else torch.bfloat16
     with mode:
         for module in model.modules():
             for name, old in module._parameters.items():
@@ -125,7 +125,7 @@ def memory(recipe: Recipe, config: TempoQwenConfig, prompts: Prompts) -> tuple[M
         bytes_SPC = torch.zeros(recipe.batch.chunk, grid[0] * grid[1] * grid[2], patch, dtype=torch.uint8)
         asked_SNQ = torch.zeros(recipe.batch.chunk, 1, ANSWER_TOKENS, dtype=torch.long)
         length_SN = torch.full((recipe.batch.chunk, 1), ANSWER_TOKENS)
-        bfloat16 = recipe.precision == "bfloat16"
+        bfloat16 = recipe.precision != "float32"
         with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
             chunk = _kept(
                 lambda: learner._compress(

@@ -14,7 +14,8 @@ from typing import Any, Literal, get_args, get_type_hints
 PARTS = ("memory", "projector", "vision", "compressor", "decoder")
 Allocation = Literal["adaptive", "uniform"]
 Parallel = Literal["ddp", "fsdp"]
-Precision = Literal["float32", "bfloat16"]
+Precision = Literal["auto", "float32", "bfloat16"]
+Dtype = Literal["float32", "bfloat16"]
 LoraPart = Literal["vision", "compressor", "decoder"]
 
 
@@ -190,10 +191,10 @@ class Recipe:
     checkpoints: Checkpoints = doc("What a run resumes from.", factory=Checkpoints)
     precision: Precision = doc(
         "`bfloat16`: matrices are multiplied in it, trained weights are kept in float32 and frozen ones in "
-        "bfloat16. `float32`: everything.",
-        "bfloat16",
+        "bfloat16. `float32`: everything. `auto`: bfloat16 on a GPU and on processors that compute in it.",
+        "auto",
     )
-    save: Precision = doc("In what the finished model is written.", "bfloat16")
+    save: Dtype = doc("In what the finished model is written.", "bfloat16")
     parallel: Parallel = doc(
         "With several processes: `ddp`, each has the whole model; `fsdp`, each has a share of every layer "
         "(FSDP2).",

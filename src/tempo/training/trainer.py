@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from tempo.engine import pick_dtype
 from tempo.errors import TempoError, UsageError
 from tempo.modeling import TempoQwenForCausalLM
 from tempo.modeling.saving import save_model
@@ -96,12 +97,15 @@ class Trainer:
                 f"batch.samples={recipe.batch.samples} cannot be shared out to {among.size} processes; "
                 "make it a multiple"
             )
+        self.bfloat16 = recipe.precision == "bfloat16" or (
+            recipe.precision == "auto" and pick_dtype("auto", among.device) == torch.bfloat16
+        )
         self.planned = building.plan(recipe.model)
         self.draws = Draws(recipe.data, reader_of(recipe, self.planned), seed=recipe.seed)
         self.steps = steps_of(recipe, self.draws.size)
         self.model = self._model()
         self.learner = Learner(self.model, recipe.budget, chunk=recipe.batch.chunk)
-        self.parallel = shared(self.learner, among, recipe.parallel, bfloat16=recipe.precision == "bfloat16")
+        self.parallel = shared(self.learner, among, recipe.parallel, bfloat16=self.bfloat16)
         groups = parts.groups(self.model.named_parameters(), recipe.train, recipe.optimizer)
         self.optimizer = torch.optim.AdamW(groups, betas=recipe.optimizer.betas, fused=True)  # type: ignore[arg-type]
         schedule = recipe.schedule
@@ -122,7 +126,7 @@ class Trainer:
             torch.manual_seed(recipe.seed)
             lora.add_adapters(model, recipe.lora)
         # FSDP wants one dtype a layer.
-        if recipe.precision == "bfloat16" and not (recipe.parallel == "fsdp" and self.among.size > 1):
+        if self.bfloat16 and not (recipe.parallel == "fsdp" and self.among.size > 1):
             parts.store_frozen(model, torch.bfloat16)
         return model.train()
 
@@ -219,12 +223,11 @@ class Trainer:
     ) -> tuple[float, float, float, float]:
         """Add up the gradients of this process's share → sums of answers, routing, tokens, visual tokens."""
         together, totals = self.recipe.batch.together, [0.0] * 4
-        bfloat16 = self.recipe.precision == "bfloat16"
         for start in range(0, len(examples), together):
             last = start + together >= len(examples)
             waits = not last and isinstance(self.parallel, nn.parallel.DistributedDataParallel)
             with self.parallel.no_sync() if waits else nullcontext():  # type: ignore[operator]
-                with torch.autocast(self.among.device.type, torch.bfloat16, enabled=bfloat16):
+                with torch.autocast(self.among.device.type, torch.bfloat16, enabled=self.bfloat16):
                     answers, routing, sums = self.parallel(examples[start : start + together])
                 loss = answers / answer_tokens
                 if routed:

@@ -1,0 +1,118 @@
+"""The recipes for the published size, without its weights.
+
+The whole model of tensors that have no values, and one step of it with a single layer in each tower.
+"""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tempo.training import building, checking
+from tempo.training.recipe_reading import read_recipe
+
+ROOT = Path(__file__).parents[2]
+REFERENCE = Path(__file__).parents[1] / "reference"
+WORDS = 1280  # of the reference tokenizer: tables of 151,936 rows would be most of a model with one layer
+
+QWEN3_VL_2B = {
+    "model_type": "qwen3_vl",
+    "tie_word_embeddings": True,
+    "text_config": {
+        "vocab_size": 151936,
+        "hidden_size": 2048,
+        "intermediate_size": 6144,
+        "num_hidden_layers": 28,
+        "num_attention_heads": 16,
+        "num_key_value_heads": 8,
+        "head_dim": 128,
+        "max_position_embeddings": 262144,
+        "rope_theta": 5000000,
+        "rope_scaling": {"mrope_interleaved": True, "mrope_section": [24, 20, 20], "rope_type": "default"},
+    },
+    "vision_config": {
+        "depth": 24,
+        "hidden_size": 1024,
+        "intermediate_size": 4096,
+        "num_heads": 16,
+        "out_hidden_size": 2048,
+        "num_position_embeddings": 2304,
+        "deepstack_visual_indexes": [5, 11, 17],
+    },
+}
+QWEN3_4B = {
+    "model_type": "qwen3",
+    "tie_word_embeddings": True,
+    "vocab_size": 151936,
+    "hidden_size": 2560,
+    "intermediate_size": 9728,
+    "num_hidden_layers": 36,
+    "num_attention_heads": 32,
+    "num_key_value_heads": 8,
+    "head_dim": 128,
+    "max_position_embeddings": 40960,
+    "rope_theta": 1000000,
+}
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """Folders that hold what is read before any weight: the two bases, and a model made of them."""
+    root = tmp_path_factory.mktemp("models")
+    for name, config in (("compressor", QWEN3_VL_2B), ("decoder", QWEN3_4B)):
+        (root / name).mkdir()
+        (root / name / "config.json").write_text(json.dumps(config))
+        shutil.copy(REFERENCE / "qwen3-vl-tiny" / "tokenizer.json", root / name)
+    planned = building.plan(at("stage-0", root).model)
+    (root / "start").mkdir()
+    (root / "start" / "config.json").write_text(planned.config.to_json_string(use_diff=False))
+    shutil.copy(REFERENCE / "qwen3-vl-tiny" / "tokenizer.json", root / "start")
+    return root
+
+
+def at(name, root):
+    """A shipped recipe that takes its models from `root`."""
+    path = ROOT / "recipes" / "tempo-6b" / f"{name}.yaml"
+    if name == "stage-0":
+        return read_recipe(path, [f"model.compressor={root}/compressor", f"model.decoder={root}/decoder"])
+    return read_recipe(path, [f"model.start={root}/start"])
+
+
+STAGES = ["stage-0", "stage-1", "stage-2", "stage-3", "finetune"]
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_the_model_of_a_recipe_has_the_published_dimensions(folders, name):
+    config = building.plan(at(name, folders).model).config
+    assert (config.hidden_size, config.num_hidden_layers, config.vocab_size) == (2560, 36, 151936)
+    assert config.compressor().text_config.num_hidden_layers == 28
+    assert (config.num_compression_tokens, config.min_tokens, config.visual_token_budget) == (128, 4, 8192)
+    assert config.rope_parameters["rope_theta"] == 1000000
+    assert config.mm_projector_type == "mlp2x_gelu"
+
+
+@pytest.mark.slow
+def test_parameters_and_memory_at_the_published_size(folders):
+    recipe = at("stage-2", folders)
+    planned = building.plan(recipe.model)
+    memory, figures = checking.memory(recipe, planned.config, planned.prompts)
+    assert sum(every for _, every in figures.values()) == pytest.approx(6.16e9, rel=0.001)
+    assert figures["vision"][0] == 0
+    assert figures["decoder"][0] == figures["decoder"][1] == pytest.approx(4.02e9, rel=0.01)
+    learning = sum(some for some, _ in figures.values())
+    frozen = sum(every for _, every in figures.values()) - learning
+    assert memory.weights == 4 * learning + 2 * frozen
+    assert (memory.gradients, memory.moments) == (4 * learning, 8 * learning)
+    assert 0 < memory.chunk < 40e9
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", STAGES)
+def test_one_step_with_a_single_layer_in_each_tower(folders, name):
+    recipe = at(name, folders)
+    planned = building.plan(recipe.model)
+    config = planned.config
+    config.vocab_size = WORDS
+    config.compressor_config["text_config"]["vocab_size"] = WORDS
+    assert checking.one_step(recipe, config, planned.prompts) > 0
