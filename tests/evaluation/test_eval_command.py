@@ -5,6 +5,7 @@ import os
 import re
 import shlex
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,8 @@ import pytest
 from evaluation_runs import write_run
 from tempo.cli import main, parser_of
 from tempo.errors import TempoError
-from tempo.evaluation.environment import VARIABLE, find
+from tempo.evaluation import launch
+from tempo.evaluation.environment import VARIABLE, Environment, find
 from tempo.evaluation.launch import Job, _reason
 from tempo.evaluation.settings import Settings
 
@@ -102,6 +104,51 @@ def test_the_reason_is_found_in_what_lmms_eval_wrote(tmp_path):
     assert _reason(log, start) == "film.mp4: no such file; check the path"
     log.write_text("Killed\n")
     assert "Killed" in _reason(log, 0)
+
+
+def stand_in(tmp_path, script):
+    """A program in the place of the Python that has lmms-eval."""
+    program = tmp_path / "program"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    return Environment(str(program), "0.7.3", tmp_path)
+
+
+def test_no_result_is_a_failure_whatever_the_exit_status(tmp_path):
+    with pytest.raises(TempoError, match=r"out of luck.*lmms-eval\.log"):
+        launch.run(job(tmp_path), stand_in(tmp_path, "echo 'ValueError: out of luck'; exit 0"))
+
+
+def test_a_result_is_a_success(tmp_path):
+    made = tmp_path / "lmms-eval" / "x_results.json"
+    launch.run(job(tmp_path), stand_in(tmp_path, f"mkdir -p {made.parent}; echo '{{}}' > {made}"))
+    assert launch.results_of(tmp_path) == [made]
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks at /proc")
+def test_stopping_ends_lmms_eval_and_its_children(tmp_path):
+    pids = tmp_path / "pids"
+    environment = stand_in(tmp_path, f"sleep 600 & echo $! > {pids}.part; mv {pids}.part {pids}; wait")
+
+    def stop(done):
+        if pids.exists():
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        launch.run(job(tmp_path), environment, progress=stop)
+    for _ in range(100):
+        if not is_running(int(pids.read_text())):
+            return
+        time.sleep(0.1)
+    raise AssertionError("the child goes on")
+
+
+def is_running(pid):
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
 
 
 def test_the_help_says_whose_the_published_weights_are(capsys):

@@ -29,12 +29,13 @@ if TYPE_CHECKING:
 BUDGETS = (1024, 4096, 8192, 12288)
 FRAME_RATE = 24
 STEM = "performance"
+FILMS = Path("runs", "bench")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare VIDEO, what is measured, and the shared options of the model."""
     parser.add_argument(
-        "videos", metavar="VIDEO", nargs="*", help="what to measure on (default: drawn films)"
+        "videos", metavar="VIDEO", nargs="*", help="what to measure on (default: films drawn into runs/bench)"
     )
     parser.add_argument(
         "--minutes",
@@ -86,9 +87,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         const=False,
         help="leave out one pass, uniform and no compression",
     )
-    parser.add_argument(
-        "--out", metavar="DIR", type=Path, help=f"write {STEM}.md, .html and .json there, and drawn films"
-    )
+    parser.add_argument("--out", metavar="DIR", type=Path, help=f"write {STEM}.md, .html and .json there")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     add_model_options(parser)
 
@@ -131,18 +130,17 @@ def _plan(args: argparse.Namespace) -> Plan:
 
 
 def _drawn(args: argparse.Namespace) -> list[str]:
-    """Films of the lengths that were asked for, drawn once."""
+    """Films of the lengths that were asked for, drawn once, into FILMS."""
     from tempo.terminal import counting
     from tempo.world.files import FileSpec, make_file
 
-    folder = (args.out or Path("runs", "bench")) / "films"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        FILMS.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise TempoError(f"{folder}: cannot be made ({error.strerror})") from error
+        raise TempoError(f"{FILMS}: cannot be made ({error.strerror})") from error
     paths = []
     for minutes in args.minutes:
-        path = folder / f"{minutes:g}min-{args.height}p.mp4"
+        path = FILMS / f"{minutes:g}min-{args.height}p.mp4"
         if not path.is_file():
             spec = FileSpec(seconds=minutes * 60, height=args.height, fps=FRAME_RATE)
             with counting(f"drawing {path.name}", "frames") as progress:

@@ -20,6 +20,7 @@ from tempo.errors import TempoError, UsageError
 from tempo.evaluation.answering import Answerer, Item, by_video, deal
 from tempo.evaluation.loading import load
 from tempo.evaluation.records import Key, Log, Record, read_records
+from tempo.evaluation.requests import read_request
 from tempo.evaluation.settings import Settings
 
 try:
@@ -32,7 +33,6 @@ except ModuleNotFoundError as missing:
     lmms = object
 
 IGNORED = ("batch_size", "max_batch_size")
-NOTED = (str, int, float, bool)
 ANOTHER = "another process has failed"
 
 
@@ -133,41 +133,8 @@ class TempoModel(lmms):
         """What one request of the chat interface asks."""
         _, to_messages, options, doc_id, task, split = arguments
         doc = self.task_dict[task][split][doc_id]
-        about = _noted(doc)
-        try:
-            question, video = self._read(to_messages(doc), name=f"{self._rank}-{number}")
-        except (Exception, SystemExit) as error:  # tasks end the process where a video is missing
-            return Item(task=task, number=doc_id, about=about, error=_missing(doc, error))
-        return Item(
-            task=task, number=doc_id, question=question, video=video, about=about, **_options(task, options)
-        )
-
-    def _read(self, messages: list[dict[str, Any]], *, name: str) -> tuple[str, str]:
-        """The words of the messages, and the one video or picture among them."""
-        words: list[str] = []
-        media: list[Any] = []
-        for message in messages:
-            content = message["content"]
-            for part in [{"type": "text", "text": content}] if isinstance(content, str) else content:
-                if part["type"] == "text":
-                    words.append(part["text"])
-                else:
-                    media.append(part)
-        if len(media) != 1 or media[0]["type"] not in ("video", "image"):
-            kinds = ", ".join(part["type"] for part in media) or "nothing"
-            raise TempoError(f"tempo watches one video or picture for a question, and here is: {kinds}")
-        source = media[0].get("url")
-        if isinstance(source, dict) and {"video_start", "video_end"} & source.keys():
-            raise TempoError("only a part of a video is asked about, and tempo watches whole ones")
-        if isinstance(source, dict):
-            source = source.get("path") or source.get("url")
-        if hasattr(source, "save"):  # a picture that lmms-eval has already opened
-            path = Path(self._pictures.name) / f"{name}.png"
-            source.convert("RGB").save(path)
-            source = str(path)
-        if not isinstance(source, str):
-            raise TempoError(f"a video is given as {type(source).__name__}, and tempo reads files")
-        return "\n".join(words), source
+        picture = Path(self._pictures.name) / f"{self._rank}-{number}.png"
+        return read_request(task, doc_id, doc, options, lambda: to_messages(doc), picture=picture)
 
 
 def _result(record: Record) -> Any:
@@ -175,39 +142,6 @@ def _result(record: Record) -> Any:
         text=record.text,
         token_counts=TokenCounts(input_tokens=record.prompt_tokens, output_tokens=record.answer_tokens),
     )
-
-
-def _options(task: str, options: dict[str, Any]) -> dict[str, Any]:
-    """lmms-eval's generation arguments as an item has them."""
-    if (options.get("num_beams") or 1) > 1:
-        raise UsageError(f"{task}: num_beams={options['num_beams']}; tempo writes one answer, without beams")
-    temperature = float(options.get("temperature") or 0.0)
-    stop = options.get("until") or ()
-    return {
-        "max_new_tokens": int(options.get("max_new_tokens") or options.get("max_gen_toks") or 256),
-        "temperature": temperature if options.get("do_sample", temperature > 0) else 0.0,
-        "top_p": float(options.get("top_p") or 1.0),
-        "stop": (stop,) if isinstance(stop, str) else tuple(stop),
-    }
-
-
-def _noted(doc: dict[str, Any]) -> dict[str, Any]:
-    """What the report may want to group by: short values, and lists of them."""
-    return {
-        name: value
-        for name, value in doc.items()
-        if (isinstance(value, NOTED) and len(str(value)) <= 200)
-        or (isinstance(value, list) and len(value) <= 10 and all(isinstance(x, NOTED) for x in value))
-    }
-
-
-def _missing(doc: dict[str, Any], error: BaseException) -> str:
-    """Why an item has no question, in words; tasks say so by ending the process, or by an empty assertion."""
-    named = next((doc[key] for key in ("video_path", "video_name", "videoID", "video") if doc.get(key)), "")
-    text = str(error).strip()
-    if isinstance(error, AssertionError) and not text:
-        return f"{named}: the task does not find this video"
-    return text or f"{named}: {type(error).__name__}"
 
 
 def _device(settings: Settings) -> torch.device:
