@@ -14,7 +14,8 @@ from tempo.evaluation.records import read_records
 from tempo.evaluation.results import read_run
 from tempo.evaluation.scoring import letter
 
-pytestmark = pytest.mark.slow
+# A start of lmms-eval alone takes ten seconds, and many times that beside other work.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 FILMS, QUESTIONS = 2, 6
 ITEMS = FILMS * QUESTIONS
@@ -132,11 +133,8 @@ def test_what_cannot_be_read_is_an_error_and_a_run_goes_on(environment, data, tm
         f"missing: 1, for {QUESTIONS} questions: {data / 'LVBench' / video.name};" in capsys.readouterr().err
     )
     assert not (folder / "lmms-eval").exists()
-    # Damaged: found out by watching. The run fails at the first item.
+    # Damaged: found out by watching. As many errors as are allowed: the rest is answered and scored.
     video.write_bytes(b"no video at all" * 100)
-    assert evaluate(environment, *call) == 1
-    assert str(video) in capsys.readouterr().err
-    # As many errors as are allowed: the rest is answered and scored.
     assert evaluate(environment, *call, "--max-errors", QUESTIONS) == 0
     task = read_run(folder).tasks["lvbench"]
     assert [item.outcome == "error" for item in task.items] == [True] * QUESTIONS + [False] * QUESTIONS
