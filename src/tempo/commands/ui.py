@@ -89,6 +89,7 @@ def run(args: argparse.Namespace) -> None:
         browser=args.open,
         **given(args, "fps", "max_frames"),
     )
+    settings.check()  # first: it is quick, and loading a model for nothing is not
     with counting("loading"):
         server = Server(load_model(args), settings)
     signal.signal(signal.SIGTERM, _interrupt)

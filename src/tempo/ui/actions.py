@@ -165,10 +165,10 @@ class Actions:
     # --- asking --------------------------------------------------------------------------------------------
 
     def ask(
-        self, page: str, question: str, budget: float, way: str,
+        self, page: str, question: str, budget: float, way: str, both: bool,
         longest: float, temperature: float, top_p: float,
     ) -> Iterator[Change]:  # fmt: skip
-        """Ask, and show the answer while it is written."""
+        """Ask, and show the answer while it is written; BOTH: then under the other way too."""
         visit = self.visits.arrive(page)
         question = (question or "").strip()
         duration = _duration(visit)
@@ -200,6 +200,8 @@ class Actions:
             yield self._ready(visit, question, panels.error(_words(error)))
             return
         yield {**self._ready(visit, "", ""), **self._shown(visit, setting)}
+        if both:
+            yield from self.compare(page, budget, way, both)
 
     def redraw(self, page: str, budget: float, way: str) -> Change:
         """Share the tokens out anew: what the slider and the switch show at once."""
@@ -241,11 +243,6 @@ class Actions:
             yield {"ask_status": panels.error(_words(error))}
             return
         yield {"ask_status": "", **self._shown(visit, setting)}
-
-    def compare_if_wanted(self, page: str, budget: float, way: str, both: bool) -> Iterator[Change]:
-        """After an answer: the other one too, if both are wanted."""
-        if both:
-            yield from self.compare(page, budget, way, both)
 
     def stop(self, page: str) -> None:
         """End what goes on; whoever shows it says so."""

@@ -36,8 +36,7 @@ def chart(segments: Sequence[Routed], tokens: Sequence[int], other: Sequence[int
         f'data-start="{start:.3f}" data-end="{end:.3f}" '
         'aria-label="Relevance and tokens over time. Left and right choose a segment, Enter plays it.">',
         f'<text class="t-label" x="0" y="{TOP - 5}">relevance for the question</text>',
-        f'<text class="t-label" x="0" y="{second - 5}">'
-        f"tokens that the answer reads, up to {top} of {most} a segment</text>",
+        f'<text class="t-label" x="0" y="{second - 5}">tokens for the answer, up to {top} of {most}</text>',
     ]
     for base in (TOP + RELEVANCE_HEIGHT, second + TOKENS_HEIGHT):
         parts.append(f'<line class="t-rule" x1="0" x2="100%" y1="{base}" y2="{base}"/>')
@@ -78,7 +77,7 @@ def chart(segments: Sequence[Routed], tokens: Sequence[int], other: Sequence[int
 def _axis(start: float, end: float, height: int) -> list[str]:
     """Clock times below; no more than fit beside one another on a phone."""
     span = end - start
-    step = next((step for step in TICKS if span / step <= 5), TICKS[-1])
+    step = next((step for step in TICKS if span / step <= 4), TICKS[-1])
     texts = []
     tick = -(-start // step) * step
     while tick <= end:

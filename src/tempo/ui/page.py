@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from tempo.terminal import size
+from tempo.ui import panels
 from tempo.ui.access import KINDS
 from tempo.ui.actions import LONGEST_ANSWER, Actions, Change
 from tempo.ui.examples import EXAMPLES
@@ -27,10 +28,8 @@ LICENCE = (
 )
 SYSTEM_FONTS = ["ui-sans-serif", "system-ui", "sans-serif"]
 MONOSPACE = ["ui-monospace", "monospace"]
-UPLOADS_KEPT = (
-    60,
-    600,
-)  # every so many seconds, uploads that are older than that and are not open are removed
+# Every minute, uploads that are older than ten and are not open are removed.
+UPLOADS_KEPT = (60, 600)
 
 
 def theme() -> Any:
@@ -46,14 +45,11 @@ def build(actions: Actions) -> Any:
 
     model = actions.visits.model
     config = model.config
-    licence = f"<br>{LICENCE}" if PUBLISHED.lower() in model.name.lower() else ""
+    licence = LICENCE if PUBLISHED.lower() in model.name.lower() else ""
     html = functools.partial(gr.HTML, apply_default_css=False)
     with gr.Blocks(title="Tempo", analytics_enabled=False, delete_cache=UPLOADS_KEPT) as page:
         name = gr.State("")
-        html(
-            '<div class="tempo-head"><h1>Tempo</h1><p>Ask questions of a video, and see which moments the '
-            f"answer rests on. Model: {_escape(model.name)}.{licence}</p></div>"
-        )
+        html(panels.head(model.name, most_bytes=actions.access.upload_bytes, remark=licence))
         with gr.Row():
             with gr.Column(scale=3, min_width=320):
                 with gr.Accordion("Open a video", open=True, elem_id="tempo-opening") as opening:
@@ -65,6 +61,7 @@ def build(actions: Actions) -> Any:
                         height=165,
                         elem_id="tempo-upload",
                     )
+                    html('<div id="tempo-refused"></div>')  # filled by page.js
                     with gr.Row(visible=bool(actions.access)):
                         path = gr.Dropdown(
                             choices=actions.access.listing() if actions.access else [],
@@ -86,7 +83,7 @@ def build(actions: Actions) -> Any:
                     stop_opening = gr.Button(
                         "Stop", visible=False, size="sm", min_width=80, scale=1, elem_id="tempo-stop-opening"
                     )
-                player = html('<div class="tempo-player empty">The video will be here.</div>')
+                player = html(panels.player(None, ""))
                 allocation = html(elem_id="tempo-allocation")
                 with gr.Row():
                     budget = gr.Slider(
@@ -103,7 +100,7 @@ def build(actions: Actions) -> Any:
                 )
                 ways = html(elem_id="tempo-ways")
             with gr.Column(scale=2, min_width=320):
-                talk = html('<div class="tempo-talk empty">Questions and answers will be here.</div>')
+                talk = html(panels.conversation([], duration=0.0))
                 ask_status = html(elem_id="tempo-ask-status")
                 suggestions = html(elem_id="tempo-suggestions")
                 question = gr.Textbox(
@@ -161,6 +158,8 @@ def build(actions: Actions) -> Any:
 
         def streamed(action: Callable[..., Iterator[Change]]) -> Callable[..., Iterator[dict[Any, Any]]]:
             def run(*fields: Any) -> Iterator[dict[Any, Any]]:
+                # Of a generator that yields nothing, Gradio would empty every output.
+                yield {open_status: gr.skip()}
                 yield from map(shown, action(*fields))
 
             return run
@@ -179,13 +178,11 @@ def build(actions: Actions) -> Any:
             button.click(streamed(opens), [name, *watching], everything, **quietly)
         again.click(streamed(actions.watch_again), [name, *watching], everything, **quietly)
 
-        asking = [name, question, budget, way, longest, temperature, top_p]
         setting = [name, budget, way]
+        asking = [name, question, budget, way, both, longest, temperature, top_p]
         for trigger in (ask.click, question.submit):
-            trigger(streamed(actions.ask), asking, everything, **quietly).success(
-                streamed(actions.compare_if_wanted), [*setting, both], everything,
-                trigger_mode="multiple", **quietly,
-            )  # fmt: skip
+            # Another question may come while this one is still answered the other way.
+            trigger(streamed(actions.ask), asking, everything, trigger_mode="multiple", **quietly)
         budget.input(
             at_once(actions.redraw), setting, [allocation], queue=False, trigger_mode="always_last", **quietly
         )
@@ -213,9 +210,3 @@ def build(actions: Actions) -> Any:
 
 def _with_example(actions: Actions, example: Any, page: str, *fields: Any) -> Iterator[Change]:
     yield from actions.open_example(page, example, *fields)
-
-
-def _escape(text: str) -> str:
-    import html
-
-    return html.escape(text)

@@ -8,6 +8,7 @@ from html import escape
 from tempo.answer import Answer
 from tempo.stretches import strongest
 from tempo.terminal import clock, size
+from tempo.ui.access import KINDS
 from tempo.ui.chart import chart
 from tempo.ui.film import Film
 from tempo.ui.times import split
@@ -22,6 +23,16 @@ PHASES = (
     ("distil", "distil"),
     ("answer", "answer"),
 )
+
+
+def head(model: str, *, most_bytes: int, remark: str = "") -> str:
+    """The heading. It also tells page.js what may be uploaded."""
+    more = f"<br>{escape(remark)}" if remark else ""
+    return (
+        f'<div class="tempo-head" data-most="{most_bytes}" data-kinds="{" ".join(KINDS)}"><h1>Tempo</h1>'
+        "<p>Ask questions of a video, and see which moments the answer rests on. "
+        f"Model: {escape(model)}.{more}</p></div>"
+    )
 
 
 def note(text: str) -> str:

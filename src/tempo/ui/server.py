@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import ipaddress
 import json
 import os
@@ -63,6 +64,12 @@ class Settings:
     share: bool = False
     browser: bool = False
 
+    def check(self) -> Access:
+        """Raises TempoError: an allowed path is not there, or Gradio is not installed."""
+        if importlib.util.find_spec("gradio") is None:
+            raise TempoError("the page needs Gradio: pip install 'tempo-video[ui]'")
+        return Access(self.allowed, upload_bytes=self.upload_bytes)
+
 
 class Server:
     """A page that is being served, until it is closed.
@@ -73,14 +80,10 @@ class Server:
     """
 
     def __init__(self, model: Tempo, settings: Settings) -> None:
-        """Raises TempoError: an allowed path is not there, the port is taken, or Gradio is not installed."""
-        access = Access(settings.allowed, upload_bytes=settings.upload_bytes)
+        """Raises TempoError: as `Settings.check`, or the port is taken."""
+        access = settings.check()
         self.folder = Path(tempfile.mkdtemp(prefix="tempo-ui-"))
         _keep_to_itself(self.folder / "uploads")
-        try:
-            import gradio  # noqa: F401
-        except ImportError as error:
-            raise TempoError("the page needs Gradio: pip install 'tempo-video[ui]'") from error
         self.visits = Visits(
             model,
             self.folder / "visits",

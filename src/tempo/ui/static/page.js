@@ -125,6 +125,40 @@
     }
   });
 
+  // --- uploads: what the server would refuse is refused before it is sent ----------------------------------------
+
+  function refusal(file) {
+    const { kinds, most } = document.querySelector(".tempo-head").dataset;
+    const ending = (/\.[^.]+$/.exec(file.name) || [""])[0].toLowerCase();
+    if (!kinds.split(" ").includes(ending)) {
+      return `${file.name}: ${ending || "a file without an ending"} is not a kind that can be opened; it can be ` +
+        "a video (mp4, mov, mkv, webm, avi …) or an image (gif, png, jpg …)";
+    }
+    if (file.size <= Number(most)) return "";
+    const [has, may] = [file.size, Number(most)].map((bytes) => `${(bytes / 1e6).toFixed(1)} MB`);
+    return `${file.name}: has ${has}, and uploads may have ${may} at most`;
+  }
+
+  for (const name of ["change", "drop"]) {
+    document.addEventListener(name, (event) => {
+      const place = document.getElementById("tempo-refused");
+      if (!place || !event.target.closest?.("#tempo-upload")) return;
+      const files = (name === "drop" ? event.dataTransfer : event.target).files;
+      place.textContent = "";
+      const words = [...(files || [])].map(refusal).find(Boolean);
+      if (!words) return;
+      event.preventDefault();
+      event.stopImmediatePropagation();
+      if (name === "change") event.target.value = "";
+      else event.target.dispatchEvent(new DragEvent("dragleave", { bubbles: true }));
+      const said = document.createElement("p");
+      said.className = "tempo-error";
+      said.setAttribute("role", "alert");
+      said.textContent = `⚠ ${words}`;
+      place.append(said);
+    }, true);
+  }
+
   // --- the player; media events do not bubble, so they are caught on the way down --------------------------------
 
   for (const name of ["timeupdate", "seeked"]) {
