@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 import tempo
 from tempo.errors import TempoError, UsageError
 from tempo.training.distributed import Processes
+from tempo.training.journal import Log
 from tempo.training.lora import apply_adapter
 from tempo.training.recipe import Batch, Checkpoints, Lora, Rates, Schedule
 from tempo.training.recipe_reading import write_recipe
@@ -112,6 +113,27 @@ def test_a_killed_run_resumes_to_the_same_bits(whole, data, tmp_path, moment):
     ours, theirs = (load_file(run / "model" / "model.safetensors") for run in (out, whole[0]))
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
     assert not list(out.rglob("*.part"))
+
+
+def test_a_run_that_is_asked_to_end_saves_its_step_and_goes_on(whole, data, tmp_path, monkeypatch, capsys):
+    out = tmp_path / "run"
+    write = Log.write
+
+    def asking(self, record):
+        write(self, record)
+        if record["step"] == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Log, "write", asking)
+        patched.chdir(data.parent)
+        with pytest.raises(KeyboardInterrupt):
+            train(recipe(TINY, data.name, out))
+    assert f"step 2 is saved; go on with tempo train --resume {out}" in capsys.readouterr().err
+    assert [file.name for file in (out / "checkpoints").iterdir()] == ["step-00000002.pt"]
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    resume(out)  # from another folder than the one in which it began
+    assert losses(out) == losses(whole[0])
 
 
 @pytest.mark.slow

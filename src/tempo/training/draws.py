@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -93,6 +94,12 @@ class Draws(Dataset[Drawn]):
         return records.name(record) if records is not None else f"{self.names[source]}:{record}"
 
 
+def _begin_worker(number: int) -> None:
+    """Ctrl-C is for the process that trains; a request to end is obeyed at once."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
 def drawn_ahead(draws: Draws, order: Sequence[int], *, workers: int) -> Iterator[Drawn]:
     """The draws in `order`, made by `workers` processes ahead of when they are wanted; 0: here and now."""
     ahead: dict[str, Any] = {}
@@ -100,4 +107,5 @@ def drawn_ahead(draws: Draws, order: Sequence[int], *, workers: int) -> Iterator
         # A forked process starts at once and has everything; elsewhere it is sent what it needs.
         ahead["multiprocessing_context"] = "fork" if sys.platform == "linux" else "spawn"
         ahead["prefetch_factor"] = 4
+        ahead["worker_init_fn"] = _begin_worker
     yield from DataLoader(draws, batch_size=None, sampler=order, num_workers=workers, **ahead)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 import shutil
-import signal
 import time
 from collections.abc import Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +29,7 @@ from tempo.training.recipe_reading import read_recipe, write_recipe
 from tempo.training.run import Schedule
 from tempo.training.sharing import like, shared, whole
 from tempo.training.states import States
+from tempo.training.stopping import Stopping
 
 RECIPE, LOG, STATES, MODEL, ADAPTER = "recipe.yaml", "log.jsonl", "checkpoints", "model", "adapter"
 
@@ -82,7 +82,7 @@ def _begin(out: Path, recipe: Recipe) -> None:
         raise UsageError(f"{out}: there is a run already; go on with --resume {out}, or say out=ANOTHER")
     try:
         out.mkdir(parents=True, exist_ok=True)
-        write_recipe(recipe, out / RECIPE)
+        write_recipe(anchored(recipe), out / RECIPE)
     except OSError as error:
         raise TempoError(f"{out}: could not be written ({error.strerror or error})") from error
 
@@ -115,7 +115,6 @@ class Trainer:
         self.step = 0
         self.skipped: dict[str, str] = {}
         self.first_loss = self.last_loss = math.nan
-        self._stop = 0
         self._begun = time.monotonic()
 
     def _model(self) -> TempoQwenForCausalLM:
@@ -131,15 +130,17 @@ class Trainer:
         return model.train()
 
     def run(self) -> Result:
-        """Every step that is left, and then the model."""
+        """Every step that is left, and then the model.
+
+        Raises:
+            KeyboardInterrupt: the run was asked to stop; there is a checkpoint of its last step.
+        """
         self._restore()
         saved = self._begun = time.monotonic()
         board = self._board()
-        previous = {
-            number: signal.signal(number, self._stopping) for number in (signal.SIGINT, signal.SIGTERM)
-        }
+        bar = Bar(steps=self.steps, done=self.step, shown=self.among.first)
         try:
-            with Bar(steps=self.steps, done=self.step, shown=self.among.first) as bar:
+            with bar, Stopping() as stopping:
                 batches = self._batches()
                 while self.step < self.steps:
                     figures = self._one_step(next(batches), bar)
@@ -148,10 +149,11 @@ class Trainer:
                         if board is not None:
                             board.write(self.step, figures)
                     bar.move(self.step, loss=figures["loss"], tokens_per_second=figures["tokens_per_second"])
-                    saved = self._save_when_due(saved)
+                    saved, stop = self._save_when_due(saved, asked=stopping.asked)
+                    if stop and self.step < self.steps:
+                        bar.remark(f"step {self.step} is saved; go on with tempo train --resume {self.out}")
+                        raise KeyboardInterrupt
         finally:
-            for number, handler in previous.items():
-                signal.signal(number, handler)
             if board is not None:
                 board.close()
         self._finish()
@@ -267,26 +269,17 @@ class Trainer:
                     f"the last: {one.name}: {one.reason}"
                 )
 
-    def _stopping(self, number: int, frame: object) -> None:
-        """Ctrl-C or a scheduler: end after this step, with a checkpoint; the second time at once."""
-        self._stop += 1
-        if self._stop > 1:
-            raise KeyboardInterrupt
-
-    def _save_when_due(self, saved: float) -> float:
-        """Write a checkpoint if it is time → when the last was written."""
+    def _save_when_due(self, saved: float, *, asked: bool) -> tuple[float, bool]:
+        """Write a checkpoint if it is time → when the last was written, and whether the run is to stop."""
         every = self.recipe.checkpoints.steps
-        late = time.monotonic() - saved > 60 * self.recipe.checkpoints.minutes
-        due, stop = self.among.add(
-            self.among.first and (late or self.step == self.steps or (every and self.step % every == 0) or 0),
-            self._stop,
-        )
-        if due or stop:
+        due = self.step == self.steps or (every is not None and self.step % every == 0)
+        due = due or time.monotonic() - saved > 60 * self.recipe.checkpoints.minutes
+        # By the clock of the first process; to stop, any of them may be asked.
+        write, stop = self.among.add(self.among.first and due, asked)
+        if write or stop:
             self._save()
             saved = time.monotonic()
-        if stop and self.step < self.steps:
-            raise KeyboardInterrupt
-        return saved
+        return saved, stop > 0
 
     def _save(self) -> None:
         error: TempoError | None = None
@@ -384,3 +377,19 @@ def reader_of(recipe: Recipe, planned: building.Plan) -> Reader:
         min_frames=video.min_frames or config.min_frames,
         questions=recipe.batch.questions,
     )
+
+
+def anchored(recipe: Recipe) -> Recipe:
+    """The recipe with whole paths, so that its run can be resumed from anywhere."""
+
+    def whole_path(name: str | None) -> str | None:
+        return name if name is None or not Path(name).exists() else str(Path(name).absolute())
+
+    model = {
+        key: whole_path(getattr(recipe.model, key)) for key in ("start", "base", "compressor", "decoder")
+    }
+    data = tuple(
+        replace(source, path=whole_path(source.path), media=whole_path(source.media))
+        for source in recipe.data
+    )
+    return replace(recipe, model=replace(recipe.model, **model), data=data)  # type: ignore[arg-type]
