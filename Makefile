@@ -5,16 +5,18 @@
 #   make format  let ruff rewrite what it can
 #   make train   train the embedded model again (hours); a killed run goes on where it was
 #   make eval-env  build .venv-eval, which has lmms-eval, for `tempo eval`
+#   make docs    build the documentation site into site/
 #   make clean   remove what was built; `make distclean` removes the environment too
 
 PYTHON ?= python3
 VENV   ?= .venv
 EVAL   ?= .venv-eval
+SITE   ?= .venv-docs
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo train test check eval-env browser lint types format clean distclean
+.PHONY: help demo train test check docs docs-env eval-env browser lint types format clean distclean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -45,6 +47,11 @@ $(VENV)/.dev: requirements-dev.lock $(VENV)/.core
 	$(PIP) install -r requirements-dev.lock
 	@touch $@
 
+$(SITE)/.made: requirements-docs.lock
+	$(PYTHON) -m venv $(SITE)
+	$(SITE)/bin/python -m pip --disable-pip-version-check --quiet install -r requirements-docs.lock
+	@touch $@
+
 # The tests of the page run in Chromium. It is installed where root runs make on Debian, as in CI; nobody else's
 # system is touched.
 browser:
@@ -69,7 +76,12 @@ train: $(VENV)/.core
 
 eval-env: $(EVAL)/.made
 
-test: lint types eval-env browser
+docs-env: $(SITE)/.made
+
+docs: docs-env
+	NO_MKDOCS_2_WARNING=1 $(SITE)/bin/mkdocs build --strict
+
+test: lint types eval-env docs-env browser
 	$(BIN)/python -m pytest
 
 check: lint types
@@ -87,8 +99,8 @@ format: $(VENV)/.dev
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf build dist demo/out .pytest_cache .mypy_cache .ruff_cache
+	rm -rf build dist site demo/out .pytest_cache .mypy_cache .ruff_cache
 	find src tests demo docs -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean
-	rm -rf $(VENV) $(EVAL)
+	rm -rf $(VENV) $(EVAL) $(SITE)

@@ -1,9 +1,10 @@
 """Draw the pictures of the documentation: ``python docs/make_figures.py`` rewrites ``docs/figures/*.svg``.
 
-Plain SVG from plain Python: no library, no fonts of our own, the same bytes on every machine.
+Plain SVG: no fonts of our own, the same bytes on every machine.
 """
 
 from pathlib import Path
+from typing import NamedTuple
 from xml.sax.saxutils import escape
 
 FIGURES = Path(__file__).parent / "figures"
@@ -129,6 +130,27 @@ def how_it_works() -> str:
     return _document(parts, "How Tempo answers a question about a video")
 
 
+def allocation() -> str:
+    """The example's relevance and tokens, drawn as `--plot` draws an answer's."""
+    from tempo.plot import draw, to_svg
+
+    segments = [
+        Segment(SEGMENT_SECONDS * i, SEGMENT_SECONDS * (i + 1), relevance, tokens)
+        for i, (_, _, relevance, tokens) in enumerate(SCENES)
+    ]
+    caption = f"example · {8 * len(SCENES)} frames · {sum(tokens for *_, tokens in SCENES)} tokens"
+    return to_svg(draw(segments, question=QUESTION, answer="to the right", caption=caption))
+
+
+class Segment(NamedTuple):
+    """What a plot shows of a segment."""
+
+    start: float
+    end: float
+    relevance: float
+    tokens: int
+
+
 def _document(parts: list[str], title: str) -> str:
     fonts = "Helvetica, Arial, DejaVu Sans, sans-serif"
     return (
@@ -144,7 +166,8 @@ def _document(parts: list[str], title: str) -> str:
 
 def main() -> None:
     FIGURES.mkdir(exist_ok=True)
-    (FIGURES / "how_it_works.svg").write_text(how_it_works(), encoding="utf-8")
+    for name, draw in (("how_it_works", how_it_works), ("allocation", allocation)):
+        (FIGURES / f"{name}.svg").write_text(draw(), encoding="utf-8")
 
 
 if __name__ == "__main__":

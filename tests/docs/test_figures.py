@@ -4,12 +4,15 @@ import runpy
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
+import pytest
+
 DOCS = Path(__file__).parents[2] / "docs"
 
 
-def test_committed_figures_are_what_the_script_draws():
-    drawn = runpy.run_path(str(DOCS / "make_figures.py"))["how_it_works"]()
-    committed = (DOCS / "figures" / "how_it_works.svg").read_text(encoding="utf-8")
+@pytest.mark.parametrize("name", ["how_it_works", "allocation"])
+def test_committed_figures_are_what_the_script_draws(name):
+    drawn = runpy.run_path(str(DOCS / "make_figures.py"))[name]()
+    committed = (DOCS / "figures" / f"{name}.svg").read_text(encoding="utf-8")
     assert drawn == committed, "run: python docs/make_figures.py"
 
 

@@ -52,7 +52,9 @@ def draw(
 
     Args:
         segments: at least one, in the order of time.
-        question, answer, caption: text around the charts; empty: left out.
+        question: a line above everything; empty: left out.
+        answer: the line below it, likewise.
+        caption: a line at the bottom, likewise.
         pictures: frames shown above the charts, in the order of time.
     """
     shapes: list[Shape] = []
