@@ -1,0 +1,58 @@
+"""Examples in their order: from files, from the generated world, here or in processes of their own."""
+
+import numpy as np
+import pytest
+from making import reader, write_data
+
+import tempo
+from tempo.training.draws import Draws, drawn_ahead
+from tempo.training.recipe import Source, World
+
+
+@pytest.fixture(scope="module")
+def nano():
+    return tempo.load(device="cpu", dtype="float32")
+
+
+def same(ours, theirs):
+    assert ours.name == theirs.name
+    assert ours.questions == theirs.questions
+    assert ours.stamps == theirs.stamps
+    for one, other in zip(ours.parts, theirs.parts, strict=True):
+        assert np.array_equal(one.pixels_SPC, other.pixels_SPC)
+        assert np.array_equal(one.ids_SL, other.ids_SL)
+
+
+def test_a_mixture_is_the_same_in_other_processes_and_from_the_middle(nano, tmp_path):
+    sources = (Source(path=str(write_data(tmp_path))), Source(world=World(segments=(1, 2)), name="drawn"))
+    draws = Draws(sources, reader(nano), seed=4)
+    assert draws.size == 4
+    straight = list(drawn_ahead(draws, range(6), workers=0))
+    assert {one.source for one in straight} == {"data", "drawn"}
+    for ours, theirs in zip(drawn_ahead(draws, range(3, 6), workers=2), straight[3:], strict=True):
+        same(ours.example, theirs.example)
+
+
+def test_a_drawn_clip_is_read_as_a_video_is(nano):
+    draws = Draws((Source(world=World(segments=(3,), questions=3)),), reader(nano), seed=1)
+    example = draws[0].example
+    assert example.segments == 3
+    assert 1 <= len(example.questions) <= 3
+    for question in example.questions:
+        assert len(question.relevant) == 3
+        assert question.answer[-1] == nano.prompts.end_of_answer
+    segment, compressor = example.parts[0], nano.prompts.compressor
+    pad = compressor.id("<|video_pad|>")
+    places = [i for span in segment.spans for i in range(*span)]
+    assert np.flatnonzero(segment.ids_SL[0] == pad).tolist() == places
+    assert len(segment.spans) == 4, "eight frames are four pairs"
+    t, h, w = segment.grid
+    assert len(places) == t * h * w // 4
+
+
+def test_clips_differ_and_repeat_by_seed(nano):
+    def first(seed):
+        return Draws((Source(world=World(segments=(1,))),), reader(nano), seed=seed)[0].example
+
+    same(first(1), first(1))
+    assert not np.array_equal(first(1).parts[0].pixels_SPC, first(2).parts[0].pixels_SPC)
