@@ -5,14 +5,16 @@ import mmap
 
 import pytest
 import torch
+from transformers import Qwen3VLConfig
 
 from clips import write
 from tempo.bench.measure import Plan, measure
-from tempo.bench.operations import count
+from tempo.bench.operations import count, count_segment
 from tempo.bench.peak import Peak
 from tempo.bench.tables import drawings, limits, tables
 from tempo.bench.ways import ask, decoding, no_compression, one_pass, pace
 from tempo.errors import TempoError
+from tempo.modeling.compressor import Compressor
 from tempo.reporting.files import to_json
 from tempo.reporting.page import to_page
 from tempo.reporting.tables import to_markdown
@@ -73,6 +75,60 @@ def test_operations_are_those_of_the_formula(engine, path, session):
     assert (more.route, more.watch) == (counted.route, counted.watch)
 
 
+PUBLISHED = {
+    "text_config": {
+        "hidden_size": 2048,
+        "intermediate_size": 6144,
+        "num_hidden_layers": 28,
+        "num_attention_heads": 16,
+        "num_key_value_heads": 8,
+        "head_dim": 128,
+        "vocab_size": 151936,
+        "tie_word_embeddings": True,
+        "rope_parameters": {
+            "rope_type": "default",
+            "rope_theta": 5e6,
+            "mrope_section": [24, 20, 20],
+            "mrope_interleaved": True,
+        },
+    },
+    "vision_config": {
+        "depth": 24,
+        "hidden_size": 1024,
+        "intermediate_size": 4096,
+        "num_heads": 16,
+        "out_hidden_size": 2048,
+        "patch_size": 16,
+        "spatial_merge_size": 2,
+        "temporal_patch_size": 2,
+        "num_position_embeddings": 2304,
+        "deepstack_visual_indexes": [5, 11, 17],
+    },
+    "tie_word_embeddings": True,
+}
+
+
+@pytest.mark.slow
+def test_a_follow_up_at_the_published_size_takes_a_twenty_fifth():
+    # Eight frames at 512×288: 2304 patches, 576 visual tokens; 90 tokens of prompt, 30 of the question.
+    grid, words = (4, 18, 32), 90
+    spans = tuple((20 + place * (144 + 18), 20 + place * (144 + 18) + 144) for place in range(4))
+    with torch.device("meta"):
+        compressor = Compressor(Qwen3VLConfig(**PUBLISHED), memory_tokens=128).requires_grad_(False)
+        pixels = torch.zeros(1, 2304, 3 * 2 * 16 * 16)
+        ids = torch.zeros(1, words + 576, dtype=torch.long)
+    counted = count_segment(compressor, pixels, grid, ids, spans, [0] * 30, [22, 128])
+    tera = 1e12
+    assert counted.vision / tera == pytest.approx(1.9, rel=0.15)
+    assert counted.language / tera == pytest.approx(2.3, rel=0.15)
+    assert (counted.route + counted.distil[128]) / tera == pytest.approx(0.5, rel=0.2)
+    follow_up = counted.route + counted.distil[22]
+    assert follow_up / counted.one_pass < 1 / 25
+    # The parts are the whole: nothing is computed twice, or left out.
+    parts = counted.vision + counted.language + counted.route + counted.distil[128]
+    assert parts == pytest.approx(counted.one_pass, rel=0.05)
+
+
 def test_no_compression_has_to_fit(engine, path):
     video = Video.open(path)
     cost = no_compression(engine, video, video.sample(max_frames=8), QUESTION, max_new_tokens=2)
@@ -105,6 +161,7 @@ def test_peak_sees_what_was_freed_again():
     assert quiet.bytes < amount / 4
 
 
+@pytest.mark.slow
 def test_a_whole_measurement_and_its_report(engine, path):
     plan = Plan(questions=3, budgets=(64, 4), budget=64, max_new_tokens=2, cache="host")
     told = []

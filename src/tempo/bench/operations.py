@@ -6,7 +6,7 @@ multiplied; the decoder is counted on as many tokens as it read.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -15,7 +15,8 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from tempo.modeling.qwen3_vl import KeyValues, vision_features
+from tempo.modeling.compressor import Compressor
+from tempo.modeling.qwen3_vl import Grid, KeyValues, Spans, vision_features
 from tempo.sampling import Sampling
 from tempo.video import Video
 from tempo.watching import Batch, batches
@@ -61,36 +62,66 @@ def count(
         kept: how many memory tokens each segment keeps.
         prompt_tokens: how many tokens the decoder reads.
     """
-    compressor, device = engine.model.compressor, engine.device
-    question_ids = engine.prompts.question(question)
-    total, segments = compressor.memory_tokens, len(kept)
+    device, config = engine.device, engine.config
     batch = _one_segment(engine, video, sampling)
-    pixels_SPC = batch.pixels_SPC.to(device, engine.dtype)
-    ids_SL = batch.ids_SL.to(device)
-    room = len(question_ids) + total
+    segment = count_segment(
+        engine.model.compressor,
+        batch.pixels_SPC.to(device, engine.dtype),
+        batch.grid,
+        batch.ids_SL.to(device),
+        batch.spans,
+        engine.prompts.question(question),
+        kept,
+    )
     with torch.inference_mode():
-        vision = _counted(lambda: vision_features(compressor.vlm.visual, pixels_SPC, batch.grid))
-        watched = _counted(lambda: compressor.watch(pixels_SPC, batch.grid, ids_SL, batch.spans, room=room))
-        reading = compressor.watch(pixels_SPC, batch.grid, ids_SL, batch.spans, room=room)
+        storyline_1NH = torch.zeros(1, prompt_tokens, config.hidden_size, device=device, dtype=engine.dtype)
+        prefill = _counted(lambda: engine.model(inputs_embeds=storyline_1NH, logits_to_keep=1))
+    return Operations(
+        vision=segment.vision * len(kept),
+        language=segment.language * len(kept),
+        route=segment.route * len(kept),
+        distil=sum(segment.distil[number] for number in kept),
+        prefill=prefill,
+        one_pass=segment.one_pass * len(kept),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmentOperations:
+    """The same for one segment; `distil` by the number of memory tokens."""
+
+    vision: int
+    language: int
+    route: int
+    distil: dict[int, int]
+    one_pass: int
+
+
+def count_segment(
+    compressor: Compressor,
+    pixels_1PC: torch.Tensor,
+    grid: Grid,
+    ids_1L: torch.Tensor,
+    spans: Spans,
+    question_ids: Sequence[int],
+    kept: Iterable[int],
+) -> SegmentOperations:
+    """Count one segment. On the meta device nothing is computed, and the count is the same."""
+    room = len(question_ids) + compressor.memory_tokens
+    with torch.inference_mode():
+        vision = _counted(lambda: vision_features(compressor.vlm.visual, pixels_1PC, grid))
+        watched = _counted(lambda: compressor.watch(pixels_1PC, grid, ids_1L, spans, room=room))
+        reading = compressor.watch(pixels_1PC, grid, ids_1L, spans, room=room)
         route = _counted(lambda: compressor.route(reading, question_ids))
         length, position = reading.past.length, reading.position
         distil = {}
         for number in sorted(set(kept)):
             reading.past, reading.position = KeyValues(reading.past.data, length), position
             distil[number] = _counted(partial(compressor.distil, reading, number))
-        ids_SNQ = torch.tensor(question_ids, device=device).expand(1, 1, -1)
-        whole = _counted(lambda: compressor(pixels_SPC, batch.grid, ids_SL, batch.spans, ids_SNQ))
-        storyline_1NH = torch.zeros(
-            1, prompt_tokens, engine.config.hidden_size, device=device, dtype=engine.dtype
-        )
-        prefill = _counted(lambda: engine.model(inputs_embeds=storyline_1NH, logits_to_keep=1))
-    return Operations(
-        vision=vision * segments,
-        language=(watched - vision) * segments,
-        route=route * segments,
-        distil=sum(distil[number] for number in kept),
-        prefill=prefill,
-        one_pass=whole * segments,
+        ids_1NQ = torch.tensor(question_ids, device=ids_1L.device).expand(1, 1, -1)
+        whole = _counted(lambda: compressor(pixels_1PC, grid, ids_1L, spans, ids_1NQ))
+    return SegmentOperations(
+        vision=vision, language=watched - vision, route=route, distil=distil, one_pass=whole
     )
 
 
