@@ -73,6 +73,23 @@ def job(folder, **values):
     return Job(folder=folder, tasks=["lvbench"], settings=Settings(budget=4096), **values)
 
 
+def test_files_are_checked_without_lmms_eval(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "nothing"))
+    folder = tmp_path / "data" / "LongVideoBench"
+    (folder / "videos").mkdir(parents=True)
+    row = {"id": "a_0", "video_id": "a", "question": "?", "candidates": ["x", "y"], "correct_choice": 0}
+    rows = [{**row, "video_path": f"{name}.mp4", "duration_group": 15, "duration": 9} for name in "abc"]
+    (folder / "lvb_val.json").write_text(json.dumps(rows))
+    for name in "ab":
+        (folder / "videos" / f"{name}.mp4").touch()
+    call = ["eval", "longvideobench_val_v", "--data", str(tmp_path / "data"), "--check"]
+    assert main(call) == 1
+    assert f"missing: 1, for 1 questions: {folder / 'videos' / 'c.mp4'}" in capsys.readouterr().err
+    (folder / "videos" / "c.mp4").touch()
+    assert main(call) == 0
+    assert "LongVideoBench (val): 3 questions, every video is there" in capsys.readouterr().out
+
+
 def test_the_command_line_of_one_and_of_several_processes(tmp_path):
     command = job(tmp_path, limit=10, max_errors=3).command("python")
     assert command[:4] == ["python", "-m", "lmms_eval", "--model"]
