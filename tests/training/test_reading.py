@@ -16,7 +16,7 @@ from tempo.training.clips import Asked, story_row, story_rows
 from tempo.training.facts import FACTS, Code, facts
 from tempo.training.nano import SYSTEM_PROMPT
 from tempo.training.packing import IGNORE, Wording
-from tempo.training.reading import SEGMENTS, StoryBatches, doubtful, read
+from tempo.training.reading import SEGMENTS, StoryBatches, doubtful, drills, read
 from tempo.world.questions import Look
 from tempo.world.script import Background, Scene, Script, Thing
 from tempo.world.vocabulary import ACTIONS, COLOURS, SHAPES, SIZES
@@ -147,3 +147,22 @@ def test_a_damaged_folder_is_named(tmp_path: Path) -> None:
 
     with pytest.raises(TempoError, match=str(tmp_path)):
         load_trained(tmp_path)
+
+
+def test_drills_name_the_letter_that_stands_before_the_option(wording: Wording) -> None:
+    row, memory, asked = drills(random.Random(2), wording, questions=40)
+    tokenizer = AutoTokenizer.from_pretrained(EMBEDDED)
+    assert len(memory) == 0
+    assert {item.kind for item in asked} == {"drill", "letters"}
+    for item, branch in zip(asked, row.branches, strict=True):
+        first, *lines = item.text.split("\n")
+        learnt = tokenizer.decode([label for label in branch.labels if label != IGNORE])
+        if item.kind == "drill":
+            said = first.removeprefix("Which letter stands for ").removesuffix("?")
+            assert f"{item.answer}. {said}" in lines
+            assert learnt == f"{item.answer}<|im_end|>"
+        else:
+            answers = tokenizer.decode(branch.ids).split("assistant\n")[1]
+            order = sorted(lines, key=lambda line: answers.index(line[2:] + line[0]))
+            assert answers == "".join(line[2:] + line[0] for line in order)
+            assert learnt == "".join(line[0] for line in order)

@@ -206,7 +206,7 @@ def story_rows(rows: list[Row], groups: list[list[Asked]], wording: Wording) -> 
         for branch in row.branches:
             owner_BL[index, at : at + len(branch.ids)] = number
             at, number = at + len(branch.ids), number + 1
-    kinds = [f"{a.kind} letter" if a.answer in LETTERS else a.kind for group in groups for a in group]
+    kinds = [f"{a.kind} letter" if a.answer in tuple(LETTERS) else a.kind for group in groups for a in group]
     return StoryRows(packed, owner_BL.masked_fill(packed.labels_BL == IGNORE, -1), kinds)
 
 
@@ -260,6 +260,7 @@ class Lengths:
     segments: tuple[int, ...]  # of a clip, drawn anew for every batch
     groups: int  # of questions, for each clip
     together: int  # questions of a group
+    clips: int = 12  # of a batch at most
 
 
 class ClipBatches(Dataset[ClipBatch]):
@@ -286,7 +287,7 @@ class ClipBatches(Dataset[ClipBatch]):
                     describing=segments <= 2 and rng.random() < 0.3,
                     together=self.lengths.together,
                 )
-                for _ in range(max(1, self.lengths.rows // segments))
+                for _ in range(min(self.lengths.clips, max(1, self.lengths.rows // segments)))
             ]
             plans = [plan for plan in drafts if plan.groups]
         return collate(rng, [draw(plan) for plan in plans], self.wording)

@@ -27,7 +27,7 @@ from tempo.training.clips import Asked, StoryRows, group_of, kept, story_row, st
 from tempo.training.facts import FACTS, Code, facts
 from tempo.training.loader import ahead
 from tempo.training.nano import DESCRIBE_PROMPT, FRAME_SIZES, MEMORY_TOKENS, SYSTEM_PROMPT
-from tempo.training.packing import IGNORE, Row, Wording
+from tempo.training.packing import IGNORE, Branch, Row, Wording
 from tempo.training.run import Run, Schedule, parameter_groups
 from tempo.world.describe import describe
 from tempo.world.questions import LETTERS, Question, ask
@@ -78,29 +78,40 @@ def _listed(tables: list[np.ndarray], stamps: list[str]) -> str:
     return " ".join(parts)
 
 
-def drill(rng: random.Random, question: Question) -> Asked:
-    """A multiple choice question without its question: which letter stands for one of the options, or for
-    each of them. A letter stands before its option, so finding it is not what attention does of itself."""
+def drill(rng: random.Random, wording: Wording, question: Question) -> tuple[Branch, Asked]:
+    """A multiple choice question without its question: which letter stands for one of the options, or, right
+    behind every option, for each of them.
+
+    A letter stands before its option, so finding it is not what attention does of itself. The second form
+    asks for nothing else, four times in a row.
+    """
     _, *lines = question.text.split("\n")
     pairs = list(zip(LETTERS, question.options, strict=False))
-    if rng.random() < 0.5:
+    if rng.random() < 0.4:
         letter, said = rng.choice(pairs)
-        return Asked("drill", "\n".join([f"Which letter stands for {said}?", *lines]), letter, ())
+        asked = Asked("drill", "\n".join([f"Which letter stands for {said}?", *lines]), letter, ())
+        return wording.asking(asked.text, letter), asked
     rng.shuffle(pairs)
-    answer = "\n".join(f"- {said}\n{letter}" for letter, said in pairs)
-    return Asked("drills", "\n".join(["Give the letter of each.", *lines[:-1]]), answer, ())
+    asked = Asked("letters", "\n".join(["Give the letter of each.", *lines[:-1]]), "", ())
+    branch = wording.asking(asked.text, "")
+    ids, labels = branch.ids, [*branch.labels[:-1], IGNORE]
+    for letter, said in pairs:
+        option, stands = wording.plain(f" {said}"), wording.plain(letter)
+        ids += option + stands
+        labels += [IGNORE] * (len(option) - 1) + stands + [IGNORE] * len(stands)
+    return Branch(ids, labels), asked
 
 
 def drills(rng: random.Random, wording: Wording, *, questions: int) -> tuple[Row, Tensor, list[Asked]]:
     """Questions that need no storyline."""
-    found: list[Asked] = []
+    found: list[tuple[Branch, Asked]] = []
     while len(found) < questions:
         script = make_script(rng, duration=30)
         question = ask(rng, script, kind=rng.choice(KINDS), choice=True)
         if question:
-            found.append(drill(rng, question))
-    row = story_row(wording, [], [], found)
-    return row, torch.zeros(0, len(FACTS), dtype=torch.long), found
+            found.append(drill(rng, wording, question))
+    row = Row(list(wording.decoder_open), [branch for branch, _ in found])
+    return row, torch.zeros(0, len(FACTS), dtype=torch.long), [asked for _, asked in found]
 
 
 def story(
@@ -182,7 +193,7 @@ def read(model: TempoQwenForCausalLM, story: StoryRows, memory_ND: Tensor) -> tu
     wrong.index_add_(0, story.owner_BL[learnt], (logits.argmax(-1) != labels).float())
     whole = wrong == 0
     asked = torch.tensor(
-        [kind.split()[0] not in ("describe", "list", "drill", "drills") for kind in story.kinds]
+        [kind.split()[0] not in ("describe", "list", "drill", "letters") for kind in story.kinds]
     )
     letters = asked & torch.tensor([kind.endswith("letter") for kind in story.kinds])
     figures = {"answers": whole[asked].float().mean().item(), "letters": whole[letters].float().mean().item()}

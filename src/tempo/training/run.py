@@ -36,8 +36,7 @@ def parameter_groups(
     """Groups for `Run`: matrices decay, vectors and embeddings do not. Frozen parameters are left out.
 
     Args:
-        muon: matrices go to Muon (Jordan, 2024) instead of AdamW, with updates of the size that AdamW's
-            would have, so that one learning rate does for both.
+        muon: matrices go to Muon (Jordan, 2024) instead of AdamW, and the rest learns at a third of `lr`.
     """
     matrices: list[nn.Parameter] = []
     rest: list[nn.Parameter] = []
@@ -47,7 +46,7 @@ def parameter_groups(
             (matrices if is_matrix and "embed" not in name else rest).append(parameter)
     return [
         {"params": matrices, "lr": lr, "weight_decay": decay, "muon": muon},
-        {"params": rest, "lr": lr, "weight_decay": 0.0},
+        {"params": rest, "lr": lr / 3 if muon else lr, "weight_decay": 0.0},
     ]
 
 

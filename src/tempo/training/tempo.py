@@ -46,9 +46,13 @@ class Stage:
 
 
 STAGES = (
-    Stage("minute", 400, Lengths(rows=48, segments=(1, 2, 4, 8, 12, 16), groups=5, together=5), 6e-4),
+    Stage("minute", 300, Lengths(rows=40, segments=(1, 2, 2, 4, 8, 12, 16), groups=5, together=5), 2e-3),
     Stage(
-        "long", 100, Lengths(rows=128, segments=(32, 64, 128), groups=6, together=5), 3e-4, compressor=False
+        "long",
+        150,
+        Lengths(rows=128, segments=(1, 2, 4, 8, 16, 32, 64, 128), groups=6, together=5),
+        1.5e-3,
+        compressor=False,
     ),
 )
 
