@@ -193,6 +193,18 @@ def test_the_one_unused_for_longest_makes_place(visits, film):
     assert first.film is not None
 
 
+def test_only_what_can_be_read_takes_a_place(visits, film, tmp_path):
+    first, second, third = (visits.arrive(name) for name in ("one", "two", "three"))
+    for visit in (first, second):
+        open_film(visit, film, room=visits.room_for(visit))
+    (tmp_path / "text.mp4").write_text("This is no video.\n" * 100)
+    with pytest.raises(TempoError):
+        open_film(third, tmp_path / "text.mp4", room=visits.room_for(third))
+    assert first.film is not None
+    open_film(third, film, room=visits.room_for(third))
+    assert (first.film, second.film is None) == (None, False)
+
+
 def test_nobody_is_let_go_who_is_at_work(visits, film):
     for name in ("one", "two"):
         visit = visits.arrive(name)

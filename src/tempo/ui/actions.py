@@ -105,16 +105,7 @@ class Actions:
     ) -> Iterator[Change]:
         try:
             fps, frames = self._frames(fps, max_frames)
-
-            def find_in_turn(report: Callable[[Drawing], None]) -> Source:
-                # Whose turn it is alone may let others go: two at once would count one another.
-                source = find(report)
-                self.visits.make_place(visit)
-                return source
-
-            watching = visit.open(
-                find_in_turn, fps=fps, max_frames=frames, make_room=lambda: self.visits.make_room(visit)
-            )
+            watching = visit.open(find, fps=fps, max_frames=frames, room=self.visits.room_for(visit))
             yield {"open_status": panels.note("opening"), "stop_opening": {"visible": True}}
             for event in watching:
                 yield {"open_status": panels.progress(event)}

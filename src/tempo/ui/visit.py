@@ -34,8 +34,17 @@ class Source:
     questions: tuple[str, ...] = ()
 
 
-MakeRoom = Callable[[], bool]
-"""Lets another visitor's video go; False: there is none that could be."""
+@dataclass(frozen=True)
+class Room:
+    """How a visit comes by room among the others.
+
+    Attributes:
+        place: makes sure that one more video can be open; raises TempoError where none can.
+        more: lets another visitor's video go; False: there is none that could be.
+    """
+
+    place: Callable[[], None] = lambda: None
+    more: Callable[[], bool] = lambda: False
 
 
 @dataclass(frozen=True)
@@ -196,7 +205,7 @@ class Visit:
         *,
         fps: float | None = None,
         max_frames: int | None = None,
-        make_room: MakeRoom = lambda: False,
+        room: Room = Room(),
     ) -> Iterator[Watching | Drawing | Waiting | Alive]:
         """Open a video and watch it, instead of what was open before.
 
@@ -214,7 +223,7 @@ class Visit:
             source = find(report)
             begun = time.monotonic()
             try:
-                session = self._watch(source.path, fps, max_frames, make_room, report, task)
+                session = self._watch(source.path, fps, max_frames, room, report, task)
                 task.check()
                 watched = time.monotonic() - begun
                 found.append(
@@ -249,7 +258,7 @@ class Visit:
         path: Path,
         fps: float | None,
         max_frames: int | None,
-        make_room: MakeRoom,
+        room: Room,
         report: Callable[[Watching], None],
         task: Task,
     ) -> Session:
@@ -263,16 +272,17 @@ class Visit:
         if self._cache == "auto":
             host: list[CacheKind] = [] if self.model.device.type == "cpu" else ["host"]
             kinds = ["device", *host, "disk"]
+        video = Video.open(path)
+        room.place()  # for what can be read, and in our turn: two at once would count one another
         while True:
             for kind in kinds:
                 begun = time.monotonic()
-                video = Video.open(path)
                 try:
                     return self.model.watch(
                         video, fps=fps, max_frames=max_frames, cache=kind, progress=progress
                     )
                 except NoRoomError:
-                    if kind == kinds[-1] and not make_room():
+                    if kind == kinds[-1] and not room.more():
                         raise
                     task.check()
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from tempo.cache import CacheKind
 from tempo.errors import TempoError
 from tempo.ui.line import Line
-from tempo.ui.visit import Visit
+from tempo.ui.visit import Room, Visit
 
 if TYPE_CHECKING:
     from tempo.engine import Tempo
@@ -77,6 +77,10 @@ class Visits:
         """Whose files have KEY in their address; None: nobody's."""
         with self._lock:
             return next((v for v in self._visits.values() if secrets.compare_digest(v.key, key)), None)
+
+    def room_for(self, visit: Visit) -> Room:
+        """How VISIT comes by room."""
+        return Room(place=lambda: self.make_place(visit), more=lambda: self.make_room(visit))
 
     def make_place(self, visit: Visit) -> None:
         """Before VISIT opens a video: let others go as long as too many are open.
