@@ -191,7 +191,7 @@ def fetch(name: str, files: list[RemoteFile]) -> Path:
             _fetch_large(name, file, home / "blobs" / file.etag)
     from huggingface_hub import snapshot_download
 
-    return Path(_asked(name, lambda _: snapshot_download(name, allow_patterns=list(WANTED))))
+    return Path(_asked(name, lambda _: snapshot_download(name, allow_patterns=list(WANTED)), fetching=True))
 
 
 def _fetch_large(name: str, file: RemoteFile, destination: Path) -> None:
@@ -224,6 +224,7 @@ def _fetch_large(name: str, file: RemoteFile, destination: Path) -> None:
                 expected_size=file.size,
                 displayed_filename=file.name,
             ),
+            fetching=True,
         )
         writing.flush()
         if len(file.etag) == 64 and _sha256(part) != file.etag:
@@ -232,8 +233,8 @@ def _fetch_large(name: str, file: RemoteFile, destination: Path) -> None:
         os.replace(part, destination)
 
 
-def _asked(name: str, question: Callable[[Any], Any]) -> Any:
-    """What the hub answers. Raises TempoError in one line where it does not."""
+def _asked(name: str, question: Callable[[Any], Any], *, fetching: bool = False) -> Any:
+    """What the hub answers. Raises TempoError in one line where it does not, or a transfer breaks."""
     from huggingface_hub import HfApi
 
     try:
@@ -242,10 +243,11 @@ def _asked(name: str, question: Callable[[Any], Any]) -> Any:
         raise
     except Exception as error:  # the hub's client raises a dozen unrelated types
         line = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise TempoError(
-            f"{name}: the hub did not give it ({line}); what was fetched stays, and the same command goes on "
-            "from there"
-        ) from error
+        if fetching:
+            after = "what was fetched stays, and the same command goes on from there"
+        else:
+            after = "check the name and the network"
+        raise TempoError(f"{name}: the hub did not give it ({line}); {after}") from error
 
 
 def _home(name: str) -> Path:

@@ -119,7 +119,8 @@ def _answer(args: argparse.Namespace, cases: Sequence[Case], results: Results) -
     groups = group(case for case in cases if not case.error)
     work = Work(args.model, given(args, *MODEL_OPTIONS), args.cache, args.workers)
     done = len(senseless)
-    with counting("answering", "cases", before="loading") as progress:
+    with counting("answering", "cases") as progress:
+        progress(done, len(cases))
         for case in senseless:
             _note(case, case.failed(case.error), results)
         coming = answers(groups, work)
