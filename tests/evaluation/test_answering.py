@@ -18,6 +18,14 @@ def videos(tmp_path_factory):
     return [str(write(folder / f"{name}.mp4", count=60, rate=10)) for name in ("one", "two")]
 
 
+@pytest.fixture(autouse=True)
+def own_minimum(tiny):
+    """The model is shared with other tests, and an evaluation sets its minimum of frames."""
+    before = tiny.config.min_frames
+    yield
+    tiny.config.min_frames = before
+
+
 @pytest.fixture
 def items(videos):
     questions = ("What is it?\nA. a\nB. b", "And now?")
@@ -103,6 +111,16 @@ def test_nothing_is_loaded_where_all_is_answered(engine, items):
         raise AssertionError("there is nothing to load a model for")
 
     assert Answerer(SETTINGS, load).answer(items[:1], known=first) == first
+
+
+def test_a_model_that_cannot_be_loaded_is_no_error_of_the_videos(items):
+    def load():
+        raise TempoError("nowhere: there is no such folder")
+
+    told = []
+    with pytest.raises(TempoError, match="nowhere"):
+        Answerer(SETTINGS, load).answer(items, known={}, each=told.append)
+    assert told == []
 
 
 def test_too_many_errors_end_the_run(engine, tmp_path):

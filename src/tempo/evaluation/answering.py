@@ -101,6 +101,8 @@ class Answerer:
                 found[item.key] = record
             else:
                 open_items[item.key] = item
+        if any(item.error is None for item in open_items.values()):
+            _ = self.model  # that it cannot be loaded is no error of a video
         for group in by_video(open_items.values()):
             for record in self._answer_group(group):
                 found[record.key] = record
