@@ -187,8 +187,8 @@ def one_step(recipe: Recipe, config: TempoQwenConfig, prompts: Prompts, *, depth
     parts.set_trained(model, recipe.train)
     if recipe.lora is not None:
         lora.add_adapters(model, recipe.lora)
-    reader = Reader(prompts, small, small.make_geometry(), small.fps, 16, 4, recipe.batch.questions)
-    noise = np.random.default_rng(0).integers(0, 256, (16, 96, 160, 3), np.uint8)
+    reader = Reader(prompts, small, small.make_geometry(), small.fps, 4, 4, recipe.batch.questions)
+    noise = np.random.default_rng(0).integers(0, 256, (4, 96, 160, 3), np.uint8)
     video = Video.from_frames(noise, fps=small.fps)
     together = [
         part_of(batch, reader.geometry)
@@ -198,7 +198,7 @@ def one_step(recipe: Recipe, config: TempoQwenConfig, prompts: Prompts, *, depth
             prompts=prompts,
             geometry=reader.geometry,
             segment_frames=small.segment_frames,
-            together=2,
+            together=1,
         )
     ]
     segments = sum(len(part.ids_SL) for part in together)
@@ -217,4 +217,4 @@ def one_step(recipe: Recipe, config: TempoQwenConfig, prompts: Prompts, *, depth
     silent = [n for n, p in model.named_parameters() if p.requires_grad and p.grad is None]
     if silent:
         raise TempoError(f"no gradient reaches {silent[0]}")
-    return float(loss)
+    return float(loss.detach())

@@ -1,0 +1,58 @@
+"""The tutorial on fine-tuning, run as it stands."""
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tempo.cli import parser_of
+
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "docs" / "fine-tuning.md").read_text(encoding="utf-8")
+STEPS = re.findall(r"```(python)\n(.*?)```|^\$ (tempo .*)$", TEXT, re.DOTALL | re.MULTILINE)
+
+
+def call(folder, line):
+    done = subprocess.run(
+        [sys.executable, "-m", *shlex.split(line)],
+        cwd=folder,
+        env={**os.environ, "TEMPO_CACHE": str(folder / "cache")},
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert done.returncode == 0, (line, done.stderr)
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_the_tutorial_works(tmp_path):
+    (tmp_path / "recipes").symlink_to(ROOT / "recipes")
+    said = {}
+    for kind, script, line in STEPS:
+        if kind:
+            subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True)
+            assert len((tmp_path / "films" / "mine.jsonl").read_text().splitlines()) == 20
+        else:
+            said[line] = call(tmp_path, line)
+    checked = next(text for line, text in said.items() if "--check" in line)
+    assert "mine: 20" in checked
+    assert "one device" in checked
+    log = [json.loads(line) for line in (tmp_path / "runs/mine/log.jsonl").read_text().splitlines()]
+    assert log[-1]["loss"] < 0.4 * log[0]["loss"]
+    answer = next(text for line, text in said.items() if line.startswith("tempo ask"))
+    assert answer.startswith("The right one is"), answer
+    assert (tmp_path / "runs/full/model/config.json").is_file()
+
+
+def test_its_commands_for_the_published_weights_are_accepted():
+    lines = re.findall(r"^(?:torchrun .* -m )?(tempo train recipes/tempo-6b.*)$", TEXT, re.MULTILINE)
+    assert len(lines) == 2
+    for line in lines:
+        args = parser_of("train").parse_args(shlex.split(line)[2:])
+        assert (ROOT / args.recipe).is_file()
