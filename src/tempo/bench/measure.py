@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tempo.bench.operations import Operations, count
 from tempo.bench.ways import Cost, ask, costing, decoding, no_compression, one_pass, pace
-from tempo.cache import CacheKind
+from tempo.cache import CacheKind, DiskCache
 from tempo.errors import TempoError
 from tempo.video import Video
 
@@ -99,6 +100,16 @@ def measure(
     Raises:
         TempoError: the video cannot be read, or the budget is below one token a segment.
     """
+    before = engine.disk
+    with tempfile.TemporaryDirectory(prefix="tempo-bench-") as folder:
+        engine.disk = DiskCache(folder)  # what an earlier command has kept would cost nothing
+        try:
+            return _measure(engine, path, plan, say)
+        finally:
+            engine.disk = before
+
+
+def _measure(engine: Tempo, path: str, plan: Plan, say: Callable[[str], None]) -> Measured:
     question = plan.question(0)
     sampling_options = {"fps": plan.fps, "max_frames": plan.max_frames}
     options = {"budget": plan.budget, "max_new_tokens": plan.max_new_tokens}
