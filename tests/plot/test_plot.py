@@ -71,6 +71,21 @@ def test_nothing_leaves_the_picture(count):
     assert to_png(drawing).startswith(b"\x89PNG")
 
 
+@pytest.mark.parametrize("shown", [0, 2])
+@pytest.mark.parametrize("answer", ["", "to the right"])
+def test_no_text_covers_another(shown, answer):
+    pictures = [Thumbnail(i, 4.0 * i, np.zeros((90, 160, 3), np.uint8)) for i in range(shown)]
+    drawing = draw(pieces([0.1, 0.9, 0.4]), question="what?", answer=answer, caption="c", pictures=pictures)
+    boxes = []
+    for label in (shape for shape in drawing.shapes if isinstance(shape, Label) and shape.text):
+        wide = text_width(label.text, label.size)
+        left = label.x - {"start": 0, "middle": wide / 2, "end": wide}[label.anchor]
+        boxes.append((left, left + wide, label.y - 0.8 * label.size, label.y))
+    for i, (left, right, top, bottom) in enumerate(boxes):
+        for other in boxes[i + 1 :]:
+            assert right <= other[0] or other[1] <= left or bottom <= other[2] or other[3] <= top
+
+
 def test_a_still_image_has_one_column_over_the_whole_width():
     (relevance,), _ = columns(draw([Piece(0.0, 0.0, 0.7, 3)]))
     assert relevance.width == pytest.approx(RIGHT - LEFT, abs=1.5)

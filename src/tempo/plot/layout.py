@@ -66,7 +66,7 @@ def draw(
         for line in wrap(printable(text), size=size, width=RIGHT - 24, lines=lines):
             y += size + 6
             shapes.append(Label(24, y, line, size, colour, bold=bold))
-    y += 16
+    y += 16 if pictures else 36  # of which the chart's name takes 20
     across = _Axis(segments[0].start, segments[-1].end)
     if pictures:
         shapes += _pictures(pictures, segments, across, y)
