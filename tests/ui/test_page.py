@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from tempo.times import with_clock_times
 from tempo.ui.examples import EXAMPLES
 
 pytestmark = pytest.mark.slow
@@ -50,7 +51,7 @@ def screenshot(tmp_path):
         path = folder / f"ui-{name}.png"
         visitor.page.screenshot(path=path, **options)
         with Image.open(path) as image:
-            small = image.convert("RGB").quantize(256, dither=Image.Dither.NONE)
+            small = image.convert("RGB")
         small.save(path, optimize=True)
         assert path.stat().st_size < 300_000
 
@@ -64,7 +65,7 @@ def visit_of(server, visitor):
 
 
 def answers_of(visit):
-    return [turn.answer.text.strip() or "(no answer)" for turn in visit.turns]
+    return [with_clock_times(turn.answer.text.strip()) or "(no answer)" for turn in visit.turns]
 
 
 def wait_until(true, seconds=60.0):

@@ -61,7 +61,7 @@ def build(actions: Actions) -> Any:
                         height=165,
                         elem_id="tempo-upload",
                     )
-                    html('<div id="tempo-refused"></div>')  # filled by page.js
+                    html('<div id="tempo-refused"></div>', elem_id="tempo-refusal")  # filled by page.js
                     with gr.Row(visible=bool(actions.access)):
                         path = gr.Dropdown(
                             choices=actions.access.listing() if actions.access else [],
