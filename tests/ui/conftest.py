@@ -21,7 +21,7 @@ SWITCHES = [
     "--disable-sync",
     "--no-first-run",
 ]
-WAIT = 120_000  # milliseconds; the machine may be busy
+WAIT = 240_000  # milliseconds; the machine may be busy
 
 
 @pytest.fixture(scope="session")
@@ -95,7 +95,9 @@ class Visitor:
     def open(self, path: Path) -> None:
         """Upload a film and wait until it was watched."""
         self.upload(path)
-        self.page.wait_for_selector(f".tempo-caption:has-text('{path.name}')")
+        refused = "#tempo-open-status [role=alert]"
+        self.page.wait_for_selector(f".tempo-caption:has-text('{path.name}'), {refused}")
+        assert self.page.locator(refused).all_inner_texts() == []
 
     def ask(self, question: str) -> None:
         """Ask and wait for the whole answer."""
