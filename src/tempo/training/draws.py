@@ -108,4 +108,11 @@ def drawn_ahead(draws: Draws, order: Sequence[int], *, workers: int) -> Iterator
         ahead["multiprocessing_context"] = "fork" if sys.platform == "linux" else "spawn"
         ahead["prefetch_factor"] = 4
         ahead["worker_init_fn"] = _begin_worker
-    yield from DataLoader(draws, batch_size=None, sampler=order, num_workers=workers, **ahead)
+    try:
+        yield from DataLoader(draws, batch_size=None, sampler=order, num_workers=workers, **ahead)
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        raise TempoError(
+            "a process that reads samples was killed, perhaps for want of memory; lower workers, and resume"
+        ) from error
