@@ -9,8 +9,10 @@ model can be converted to the published layout and trained again from its start.
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import AutoTokenizer, Qwen3VLForConditionalGeneration
@@ -26,6 +28,19 @@ def weights_bytes(*folders: Path) -> int:
     return sum(file.stat().st_size for folder in folders for file in folder.glob("*.safetensors"))
 
 
+def forget_origin(folder: Path) -> None:
+    """Take out of `folder`'s configuration where its parts once lay: that is nothing to anybody else."""
+
+    def without(values: Any) -> Any:
+        if isinstance(values, dict):
+            return {key: without(value) for key, value in values.items() if key != "_name_or_path"}
+        return values
+
+    path = folder / "config.json"
+    values = without(json.loads(path.read_text(encoding="utf-8")))
+    path.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+
+
 def ship(base: Path, model: Path) -> None:
     """Replace the embedded model and its base by the given folders, the base in bfloat16.
 
@@ -39,6 +54,8 @@ def ship(base: Path, model: Path) -> None:
     shutil.copytree(model, part)
     Qwen3VLForConditionalGeneration.from_pretrained(base, dtype=torch.bfloat16).save_pretrained(part_base)
     AutoTokenizer.from_pretrained(base).save_pretrained(part_base)
+    for folder in (part, part_base):
+        forget_origin(folder)
     total = weights_bytes(part, part_base)
     if total > LIMIT_BYTES:
         raise TempoError(
