@@ -8,11 +8,12 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
+
+from tempo.stretches import Routed
 
 HEIGHTS = " ▁▂▃▄▅▆▇█"  # of a column, in eighths
 LENGTHS = " ▏▎▍▌▋▊▉█"  # of the last cell of a horizontal bar, in eighths
@@ -22,19 +23,6 @@ METER_COLUMNS = 12
 PIPED_COLUMNS = 500  # of tables where nobody looks: names and paths stay in one piece
 ACCENT = "bold cyan"
 FAINT = "dim"
-
-
-class Moment(Protocol):
-    """What is drawn of a segment: seconds, relevance in (0, 1), memory tokens kept."""
-
-    @property
-    def start(self) -> float: ...
-    @property
-    def end(self) -> float: ...
-    @property
-    def relevance(self) -> float: ...
-    @property
-    def tokens(self) -> int: ...
 
 
 class Output(Console):
@@ -58,13 +46,13 @@ def clock(seconds: float) -> str:
     return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
 
 
-def strongest(segments: Sequence[Moment], count: int = 4) -> list[int]:
+def strongest(segments: Sequence[Routed], count: int = 4) -> list[int]:
     """Return at most COUNT indices: the most relevant segment, then those at least half as relevant."""
     ranked = sorted(range(len(segments)), key=lambda i: (-segments[i].relevance, segments[i].start))
     return [i for i in ranked[:count] if segments[i].relevance >= segments[ranked[0]].relevance / 2]
 
 
-def chart(segments: Sequence[Moment], *, columns: int = CHART_COLUMNS) -> Text:
+def chart(segments: Sequence[Routed], *, columns: int = CHART_COLUMNS) -> Text:
     """Draw the allocation over time on two lines: columns as high as the tokens, and the clock below.
 
     Where there are more segments than COLUMNS, a column shows the largest of the segments that fall into it.
@@ -98,7 +86,7 @@ def axis(start: float, end: float, width: int) -> str:
     return line.ljust(max(width - len(last), len(line) + 1)) + last
 
 
-def moments(segments: Sequence[Moment], *, count: int = 4) -> Text:
+def moments(segments: Sequence[Routed], *, count: int = 4) -> Text:
     """List the strongest moments, at most COUNT: when, how relevant, how many tokens they keep."""
     return Text("\n").join(
         Text.assemble(
