@@ -14,7 +14,7 @@ from tempo.cli import parser_of
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "fine-tuning.md").read_text(encoding="utf-8")
-STEPS = re.findall(r"```(python)\n(.*?)```|^\$ (tempo .*)$", TEXT, re.DOTALL | re.MULTILINE)
+STEPS = re.findall(r"```(python)\n(.*?)```|^\$ (tempo [^\n]*)$", TEXT, re.DOTALL | re.MULTILINE)
 
 
 def call(folder, line):
