@@ -82,7 +82,7 @@ def test_overrides_reach_into_lists_and_fields_that_are_null(tmp_path):
         ({"batch": {"samples": 1.5}}, r"batch\.samples must be whole number, not 1\.5"),
         ({"batch": {"samples": True}}, r"batch\.samples must be whole number, not True"),
         ({"batch": 3}, r"batch must be fields, not 3"),
-        ({"precision": "half"}, r"precision must be `float32` or `bfloat16`, not 'half'"),
+        ({"precision": "half"}, r"precision must be `auto` or `float32` or `bfloat16`, not 'half'"),
         ({"tensorboard": 1}, r"tensorboard must be true or false, not 1"),
         ({"train": {"decoder": float("nan")}}, r"train\.decoder must be number, not nan"),
         ({"train": {"decoder": -1.0}}, r"train\.decoder must be above 0"),
