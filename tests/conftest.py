@@ -1,5 +1,6 @@
 """What the tests share."""
 
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,11 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from reference_cases import CASES, REFERENCE
+
+# What is started in the background of a shell ignores Ctrl-C, and so would every command that tests stop with
+# it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 if TYPE_CHECKING:
     from tempo import Tempo
