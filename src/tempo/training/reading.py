@@ -3,7 +3,7 @@ all.
 
     python -m tempo.training.reading --model src/tempo/assets/nano --out runs/reading
 
-A storyline costs a thousandth of the video that it stands for, so the skills that need many examples (finding
+A storyline costs far less than the video that it stands for, so the skills that need many examples (finding
 the one segment that matters, copying its time, choosing a letter) are learnt here. Several questions about
 one thing share its storyline: a row holds the storyline once and the questions behind it (`packing`)."""
 
