@@ -63,7 +63,7 @@ def _processor(found: Diagnosis) -> None:
         found.advice.append(f"{limit} keeps torch to {threads} of {cores} cores: unset it")
     cpu = torch.device("cpu")
     fast = pick_dtype("auto", cpu) is torch.bfloat16
-    found.add("machine", "computes in", "bfloat16" if fast else "float32 (no bfloat16 in this processor)")
+    found.add("machine", "computes in", "bfloat16" if fast else "float32")
     free = available_bytes(cpu)
     found.add("machine", "memory", f"{size(free)} free")
     needed = PUBLISHED_BYTES if fast else 2 * PUBLISHED_BYTES

@@ -27,7 +27,7 @@ from tempo.training.cells import CellHead
 from tempo.training.loader import ahead
 from tempo.training.nano import GEOMETRY, SYSTEM_PROMPT, base_config, build_tokenizer
 from tempo.training.packing import IGNORE, Packed, Wording, read_packed
-from tempo.training.run import Run, Schedule, parameter_groups
+from tempo.training.run import Run, Schedule, autocast, parameter_groups
 from tempo.training.samples import SegmentBatch, SegmentBatches
 
 
@@ -114,7 +114,7 @@ def train(args: argparse.Namespace) -> None:
                 wording, steps=leg.steps, seed=args.seed + number, batch=leg.batch, extra=leg.extra
             )
             for sample in ahead(data, run.step):
-                with torch.autocast("cpu", torch.bfloat16):
+                with autocast():
                     loss, figures = student(sample, cells=leg.extra > 0)
                 run.update(loss, figures)
     model.save_pretrained(out / "final")

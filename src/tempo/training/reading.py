@@ -28,7 +28,7 @@ from tempo.training.facts import FACTS, Code, facts
 from tempo.training.loader import ahead
 from tempo.training.nano import DESCRIBE_PROMPT, FRAME_SIZES, MEMORY_TOKENS, SYSTEM_PROMPT
 from tempo.training.packing import IGNORE, Branch, Row, Wording
-from tempo.training.run import Run, Schedule, parameter_groups
+from tempo.training.run import Run, Schedule, autocast, parameter_groups
 from tempo.world.describe import describe
 from tempo.world.questions import LETTERS, Question, ask
 from tempo.world.script import make_script
@@ -37,8 +37,8 @@ from tempo.world.wording import KINDS
 
 LIST_PROMPTS = ("List what appears, with times.", "What appears, and when?", "Tell me what appears and when.")
 TOKENS_A_BATCH = 5000
-DRILLS = 0.25  # of the rows
-SEGMENTS = (1, 2, 3, 4, 6, 8, 12, 16, 24)
+DRILLS = 0.2  # of the rows
+SEGMENTS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 48, 96, 128)
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,7 @@ class StoryBatches(Dataset[StoryBatch]):
 
     def __getitem__(self, step: int) -> StoryBatch:
         rng = random.Random(f"reading/{self.seed}/{step}")
-        progress = min(1.0, step / (0.4 * self.steps))
+        progress = min(1.0, step / (0.3 * self.steps))
         segments = rng.choice(self.segments[: 1 + round((len(self.segments) - 1) * progress)])
         rows, tables, groups, size = [], [], [], 0
         found: tuple[Row, Tensor, list[Asked]] | None
@@ -164,7 +164,7 @@ class StoryBatches(Dataset[StoryBatch]):
             if rng.random() < DRILLS:
                 found = drills(rng, self.wording, questions=self.questions)
             else:
-                choice = 0.1 + 0.4 * progress
+                choice = 0.1 + 0.5 * progress
                 found = story(rng, self.wording, segments=segments, questions=self.questions, choice=choice)
             if found:
                 rows.append(found[0])
@@ -222,7 +222,7 @@ def learn(
         for batch in ahead(data, run.step):
             memory_ND = code.embed(batch.weights_NV)
             memory_ND = memory_ND + torch.randn_like(memory_ND) * code.norm * 0.03
-            with torch.autocast("cpu", torch.bfloat16):
+            with autocast():
                 loss, figures = read(model, batch.story, memory_ND)
             run.update(loss, figures)
 

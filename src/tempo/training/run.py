@@ -14,6 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tempo.engine import pick_dtype
+
 
 @dataclass(frozen=True)
 class Schedule:
@@ -28,6 +30,13 @@ class Schedule:
         """Factor on the learning rate at `step`."""
         left = (self.steps - step) / max(1.0, self.steps * self.cooldown)
         return min(1.0, (step + 1) / max(1, self.warmup), math.sqrt(max(left, 0.0)) if left < 1 else 1.0)
+
+
+def autocast() -> torch.autocast:
+    """Where matrices are multiplied in bfloat16, on processors that are faster in it."""
+    return torch.autocast(
+        "cpu", torch.bfloat16, enabled=pick_dtype("auto", torch.device("cpu")) is torch.bfloat16
+    )
 
 
 def parameter_groups(

@@ -31,7 +31,7 @@ from tempo.training.facts import Code
 from tempo.training.loader import ahead
 from tempo.training.nano import GEOMETRY, MEMORY_TOKENS, SYSTEM_PROMPT
 from tempo.training.packing import IGNORE, Wording, read_packed
-from tempo.training.run import Run, Schedule, parameter_groups
+from tempo.training.run import Run, Schedule, autocast, parameter_groups
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ def learn(
     data = ClipBatches(wording, stage.lengths, steps=stage.steps, seed=seed)
     with Run(out / stage.name, both, groups, Schedule(stage.steps, 30)) as run:
         for batch in ahead(data, run.step):
-            with torch.autocast("cpu", torch.bfloat16):
+            with autocast():
                 with torch.set_grad_enabled(stage.compressor):
                     states, beside, figures = memory(model, cells, batch, wording)
                 tokens = model.projector(states)
@@ -161,6 +161,7 @@ def train(args: argparse.Namespace) -> None:
     model = from_base(base, wording.yes_id, wording.no_id, wording.end_id)
     code = Code(model.model.embed_tokens.weight.detach().clone(), wording.plain)
     cells = CellHead(base.config.text_config.hidden_size)
+    writing.see(model, cells, wording, out / "seeing", seed=args.seed)
     writing.learn(model, cells, code, wording, out / "writing", seed=args.seed)
     reading.learn(model, code, wording, out / "reading", seed=args.seed)
     for number, stage in enumerate(STAGES):

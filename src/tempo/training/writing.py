@@ -4,7 +4,9 @@ decoders read.
     python -m tempo.training.writing --model src/tempo/assets/nano --out runs/writing
 
 Segments stand alone here, and every memory token has its own truth, so nothing has to be found out through a
-decoder. The router's Yes or No and the tower's cells, what the base began with, go on being learnt."""
+decoder. The tower learns alone for a while first: what it does not see cannot be written, and without words a
+segment costs a quarter. The router's Yes or No and the tower's cells, what the base began with, go on being
+learnt."""
 
 from __future__ import annotations
 
@@ -31,8 +33,8 @@ from tempo.training.facts import FACTS, Code, facts
 from tempo.training.loader import ahead
 from tempo.training.nano import DESCRIBE_PROMPT, FRAME_SIZES, MEMORY_TOKENS, SYSTEM_PROMPT
 from tempo.training.packing import IGNORE, Packed, Row, Wording, pack, read_packed
-from tempo.training.run import Run, Schedule, parameter_groups
-from tempo.training.samples import routing_questions, segment_times
+from tempo.training.run import Run, Schedule, autocast, parameter_groups
+from tempo.training.samples import SegmentBatches, routing_questions, segment_times
 from tempo.world.render import render
 from tempo.world.script import make_script, shift
 
@@ -42,17 +44,20 @@ OTHERS_WEIGHT = 0.25  # of the memory tokens behind the first, beside it
 @dataclass(frozen=True)
 class SegmentFacts:
     frames: np.ndarray  # uint8 [B, 8, H, W, 3]
-    packed: Packed
+    packed: Packed  # of the first segments; of the others only the cells are learnt
     facts_NF: Tensor  # of every memory token, in the order of `packed`
     cells: Tensor  # int64 [B·T·V, 4]
 
 
 class SegmentFactsBatches(Dataset[SegmentFacts]):
-    """Batch number i, always the same for the same seed: `rows` segments with `questions` questions each."""
+    """Batch number i, always the same for the same seed: `rows` segments with `questions` questions each, and
+    `extra` ones of which only the cells are learnt."""
 
-    def __init__(self, wording: Wording, *, steps: int, seed: int, rows: int, questions: int) -> None:
+    def __init__(
+        self, wording: Wording, *, steps: int, seed: int, rows: int, questions: int, extra: int = 0
+    ) -> None:
         self.wording, self.steps, self.seed = wording, steps, seed
-        self.rows, self.questions = rows, questions
+        self.rows, self.questions, self.extra = rows, questions, extra
 
     def __len__(self) -> int:
         return self.steps
@@ -63,7 +68,7 @@ class SegmentFactsBatches(Dataset[SegmentFacts]):
         size = FRAME_SIZES[aspect]
         tokens = (size[0] // CELL) * (size[1] // CELL)
         frames, rows, cells, tables = [], [], [], []
-        for _ in range(self.rows):
+        for number in range(self.rows + self.extra):
             script = make_script(rng, duration=rng.uniform(6, 16), aspect=aspect)
             times = segment_times(rng, script.duration)
             if rng.random() < 0.75:
@@ -71,6 +76,8 @@ class SegmentFactsBatches(Dataset[SegmentFacts]):
                 script, times = shift(script, later), times + later
             frames.append(render(script, times, size))
             cells.append(cell_labels(script, times, size))
+            if number >= self.rows:
+                continue
             row = Row(self.wording.prefix(((times[::2] + times[1::2]) / 2).tolist(), tokens))
             for question, shown in routing_questions(rng, script, times, self.questions):
                 count = kept(rng, shown)
@@ -96,11 +103,18 @@ def write(
     """The loss of one batch, and how much of it is told right."""
     compressor: Any = model.compressor
     packed = batch.packed
-    with torch.autocast("cpu", torch.bfloat16):
+    rows = len(packed.ids_BL)
+    with autocast():
         visual, deep = vision_features(
             compressor.vlm.visual, *patches(batch.frames, model.config.make_geometry())
         )
-        states = read_packed(compressor.vlm, packed, visual, deep, compressor.compression_tokens[0])
+        states = read_packed(
+            compressor.vlm,
+            packed,
+            visual[:rows],
+            [features[:rows] for features in deep],
+            compressor.compression_tokens[0],
+        )
         here = packed.memory_BL >= 0
         tokens = model.projector(states[here])
         seeing, seen = cells(visual.flatten(0, 1), batch.cells)
@@ -125,6 +139,31 @@ def write(
     return telling + routed + 0.5 * seeing, figures
 
 
+def see(
+    model: TempoQwenForCausalLM,
+    cells: CellHead,
+    wording: Wording,
+    out: Path,
+    *,
+    steps: int = 300,
+    lr: float = 2e-3,
+    seed: int,
+) -> None:
+    """Train the vision tower of `model` alone, on what covers each of its cells, in the run in `out`."""
+    visual: Any = model.compressor.vlm.visual
+    early = CellHead(model.compressor.vlm.config.text_config.hidden_size)
+    learning = nn.ModuleList([visual, cells, early])
+    data = SegmentBatches(wording, steps=steps, seed=seed, batch=0, extra=64)
+    groups = parameter_groups(learning, lr, decay=0.05, muon=True)
+    with Run(out, learning, groups, Schedule(steps, 40)) as run:
+        for batch in ahead(data, run.step):
+            with autocast():
+                tokens, deep = vision_features(visual, *patches(batch.frames, model.config.make_geometry()))
+                loss, right = cells(tokens.flatten(0, 1), batch.cells)
+                loss = loss + 0.5 * early(deep[0].flatten(0, 1), batch.cells)[0]
+            run.update(loss, dict(zip(("shape", "colour", "size", "motion"), right.tolist(), strict=True)))
+
+
 def learn(
     model: TempoQwenForCausalLM,
     cells: CellHead,
@@ -132,14 +171,14 @@ def learn(
     wording: Wording,
     out: Path,
     *,
-    steps: int = 560,
-    lr: float = 1.5e-3,
+    steps: int = 640,
+    lr: float = 2.5e-3,
     seed: int,
 ) -> None:
     """Train compressor and projector of `model` in the run in `out`."""
     learning = nn.ModuleList([model.compressor, model.projector, cells])
     groups = parameter_groups(learning, lr, decay=0.05, muon=True)
-    data = SegmentFactsBatches(wording, steps=steps, seed=seed, rows=32, questions=6)
+    data = SegmentFactsBatches(wording, steps=steps, seed=seed, rows=24, questions=6, extra=24)
     with Run(out, learning, groups, Schedule(steps, 40)) as run:
         for batch in ahead(data, run.step):
             run.update(*write(model, cells, batch, code, wording))
@@ -150,18 +189,17 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--model", required=True, help="folder of the model whose compressor learns")
-    parser.add_argument("--out", required=True, help="folder of the run")
+    parser.add_argument("--out", required=True, help="folder of the runs")
     parser.add_argument("--seed", type=int, default=22)
     args = parser.parse_args()
     torch.manual_seed(args.seed)
     wording = Wording(AutoTokenizer.from_pretrained(args.model), SYSTEM_PROMPT)
     model = load_trained(args.model)
-    for layer in model.projector.modules():  # it learns another code than before, if it had learnt one
-        if isinstance(layer, nn.Linear):
-            layer.reset_parameters()
     cells = CellHead(model.compressor.vlm.config.text_config.hidden_size)
     code = Code(model.model.embed_tokens.weight.detach().clone(), wording.plain)
-    learn(model, cells, code, wording, Path(args.out), seed=args.seed)
+    out = Path(args.out)
+    see(model, cells, wording, out / "seeing", seed=args.seed)
+    learn(model, cells, code, wording, out / "writing", seed=args.seed)
 
 
 if __name__ == "__main__":
