@@ -8,10 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
 
-from tempo.training.cells import CELL, cell_labels
-from tempo.training.facts import facts
+from tempo.training.cells import cell_labels
 from tempo.training.nano import DESCRIBE_PROMPT, FRAME_SIZES, MEMORY_TOKENS
 from tempo.training.packing import IGNORE, Packed, Row, Wording, pack
 from tempo.training.samples import relevant
@@ -22,8 +20,10 @@ from tempo.world.script import Script, make_script, shift
 from tempo.world.wording import KINDS
 
 SEGMENT_FRAMES = 8
-# How often each of KINDS is asked; other kinds about the same thing come with it.
-KIND_WEIGHTS = (1, 1, 1, 1, 1, 1.5, 2, 2)
+# How often each of KINDS is asked: colour, shape, direction, exists, count, when, first, after. Other kinds
+# about the same thing come with it, but colour and shape only where the question does not give them away.
+KIND_WEIGHTS = (2, 2.5, 1, 1, 0.5, 1, 2.5, 2)
+ITSELF = 3  # how much likelier a group repeats its own question than one of the others about the same thing
 
 
 @dataclass(frozen=True)
@@ -75,18 +75,6 @@ class StoryRows:
     kinds: list[str]  # of the questions; with " letter" behind it where the answer is one
 
 
-@dataclass(frozen=True)
-class ClipBatch:
-    """Legend: R segments of all clips, P frame pairs of all of them, N memory tokens of all groups."""
-
-    pairs: np.ndarray  # uint8 [P, 2, H, W, 3]
-    packed: Packed  # R rows; a branch for every group of questions, with its memory tokens
-    facts_NF: Tensor  # what each memory token tells, in the order of `packed`
-    story: StoryRows
-    order_N: Tensor  # the memory tokens of `packed` in the order in which `story` takes them
-    cells: Tensor  # int64 [P·V, 4], see cells.cell_labels
-
-
 def kept(rng: random.Random, shown: bool) -> int:
     """How many memory tokens a segment keeps in training: many where it matters, few elsewhere, now and then
     any
@@ -135,7 +123,7 @@ def group_of(
     question = ask(rng, script, kind=rng.choices(KINDS, KIND_WEIGHTS)[0])
     if question is None:
         return []
-    pool = [question] if questions == 1 else [question, *related(rng, script, question)]
+    pool = [question] if questions == 1 else [*[question] * ITSELF, *related(rng, script, question)]
     found = (phrase(rng, script, rng.choice(pool), times, window, choice) for _ in range(questions))
     return [asked for asked in found if asked]
 
@@ -208,86 +196,3 @@ def story_rows(rows: list[Row], groups: list[list[Asked]], wording: Wording) -> 
             at, number = at + len(branch.ids), number + 1
     kinds = [f"{a.kind} letter" if a.answer in tuple(LETTERS) else a.kind for group in groups for a in group]
     return StoryRows(packed, owner_BL.masked_fill(packed.labels_BL == IGNORE, -1), kinds)
-
-
-def collate(rng: random.Random, clips: list[Clip], wording: Wording) -> ClipBatch:
-    """Lay clips of one frame size out for the compressor and for the decoder.
-
-    A group of questions shares the memory tokens that were written with one of them in mind.
-    """
-    height, width = clips[0].frames[0].shape[1:3]
-    grid = (height // CELL, width // CELL)
-    rows: list[Row] = []
-    tables: list[np.ndarray] = []
-    spans: dict[tuple[int, int, int], range] = {}  # (clip, segment, group) → its memory tokens
-    total = 0
-    for c, clip in enumerate(clips):
-        plan = clip.plan
-        readers = [rng.choice(group) for group in plan.groups]
-        for s, times in enumerate(plan.times):
-            row = Row(wording.prefix(((times[::2] + times[1::2]) / 2).tolist(), grid[0] * grid[1]))
-            for g, asked in enumerate(readers):
-                count = kept(rng, asked.shown[s])
-                row.branches.append(replace(wording.routing(asked.text, asked.shown[s]), memory=count))
-                tables.append(facts(plan.script, asked.looks, times, count))
-                spans[c, s, g] = range(total, total + count)
-                total += count
-            rows.append(row)
-
-    order: list[int] = []
-    stories: list[Row] = []
-    for c, clip in enumerate(clips):
-        for g, group in enumerate(clip.plan.groups):
-            taken = [spans[c, s, g] for s in range(len(clip.plan.times))]
-            order += [index for span in taken for index in span]
-            stories.append(story_row(wording, clip.plan.stamps, [len(span) for span in taken], group))
-    frames = np.concatenate([segment for clip in clips for segment in clip.frames])
-    return ClipBatch(
-        pairs=frames.reshape(-1, 2, height, width, 3),
-        packed=pack(rows, wording, grid),
-        facts_NF=torch.from_numpy(np.concatenate(tables)),
-        story=story_rows(stories, [group for clip in clips for group in clip.plan.groups], wording),
-        order_N=torch.tensor(order),
-        cells=torch.from_numpy(np.concatenate([clip.cells for clip in clips])).view(-1, 4),
-    )
-
-
-@dataclass(frozen=True)
-class Lengths:
-    """How long clips are, and how much is asked about them."""
-
-    rows: int  # segments of a batch
-    segments: tuple[int, ...]  # of a clip, drawn anew for every batch
-    groups: int  # of questions, for each clip
-    together: int  # questions of a group
-    clips: int = 12  # of a batch at most
-
-
-class ClipBatches(Dataset[ClipBatch]):
-    """Batch number i, always the same for the same seed."""
-
-    def __init__(self, wording: Wording, lengths: Lengths, *, steps: int, seed: int) -> None:
-        self.wording, self.lengths, self.steps, self.seed = wording, lengths, steps, seed
-
-    def __len__(self) -> int:
-        return self.steps
-
-    def __getitem__(self, step: int) -> ClipBatch:
-        rng = random.Random(f"clips/{self.seed}/{step}")
-        aspect = rng.choices(tuple(FRAME_SIZES), (0.6, 0.2, 0.2))[0]
-        segments = rng.choice(self.lengths.segments)
-        plans: list[Plan] = []
-        while not plans:
-            drafts = [
-                plan_clip(
-                    rng,
-                    segments=segments,
-                    questions=self.lengths.groups,
-                    aspect=aspect,
-                    describing=segments <= 2 and rng.random() < 0.3,
-                    together=self.lengths.together,
-                )
-                for _ in range(min(self.lengths.clips, max(1, self.lengths.rows // segments)))
-            ]
-            plans = [plan for plan in drafts if plan.groups]
-        return collate(rng, [draw(plan) for plan in plans], self.wording)

@@ -211,7 +211,7 @@ def learn(
     wording: Wording,
     out: Path,
     *,
-    steps: int = 800,
+    steps: int = 1200,
     lr: float = 2e-3,
     seed: int,
 ) -> None:

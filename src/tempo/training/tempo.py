@@ -2,61 +2,26 @@
 
     python -m tempo.training.tempo --base runs/base/final --out runs/tempo
 
-The compressor learns to write memory tokens and the decoder to read them, each apart from the other; then
-both together on clips that grow from one segment to ten minutes. The base's own task, Yes or No to the
-routing prompt, stays in the mixture, so that the compressor does not forget what the router reads from it.
+The compressor learns to write memory tokens and the decoder to read them, each apart from the other; then the
+decoder reads what the compressor writes, on clips of one segment to ten minutes. The base's own task, Yes or
+No to the routing prompt, stays in the mixture, so that the compressor does not forget what the router reads
+from it.
 """
 
 from __future__ import annotations
 
 import argparse
-from copy import deepcopy
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
 from transformers import AutoTokenizer, Qwen3VLForConditionalGeneration
 
 from tempo.modeling import TempoQwenConfig, TempoQwenForCausalLM
-from tempo.modeling.qwen3_vl import vision_features
-from tempo.modeling.saving import save_model
-from tempo.preprocess import patches
-from tempo.training import reading, writing
+from tempo.training import joining, reading, writing
 from tempo.training.cells import CellHead
-from tempo.training.clips import ClipBatch, ClipBatches, Lengths
 from tempo.training.facts import Code
-from tempo.training.loader import ahead
 from tempo.training.nano import GEOMETRY, MEMORY_TOKENS, SYSTEM_PROMPT
-from tempo.training.packing import IGNORE, Wording, read_packed
-from tempo.training.run import Run, Schedule, autocast, parameter_groups
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One leg of the training on clips."""
-
-    name: str
-    steps: int
-    lengths: Lengths
-    lr: float
-    compressor: bool = True  # whether it learns too, or only the projector and the decoder
-
-
-STAGES = (
-    Stage("minute", 300, Lengths(rows=40, segments=(1, 2, 2, 4, 8, 12, 16), groups=5, together=5), 2e-3),
-    Stage(
-        "long",
-        150,
-        Lengths(rows=128, segments=(1, 2, 4, 8, 16, 32, 64, 128), groups=6, together=5),
-        1.5e-3,
-        compressor=False,
-    ),
-)
-
-FACTS_WEIGHT = 0.2
+from tempo.training.packing import Wording
 
 
 def nano_config(base: Qwen3VLForConditionalGeneration) -> TempoQwenConfig:
@@ -101,58 +66,6 @@ def from_base(
     return model
 
 
-def memory(
-    model: TempoQwenForCausalLM, cells: CellHead, batch: ClipBatch, wording: Wording
-) -> tuple[Tensor, Tensor, dict[str, float]]:
-    """The memory tokens [N, D] of a batch, the loss of what the compressor does beside them (routing, cells),
-    and how well it does it."""
-    compressor: Any = model.compressor
-    packed = batch.packed
-    visual, deep = vision_features(compressor.vlm.visual, *patches(batch.pairs, model.config.make_geometry()))
-    states = read_packed(compressor.vlm, packed, visual, deep, compressor.compression_tokens[0])
-    asked = packed.labels_BL != IGNORE
-    yes, no = compressor.relevance_rows
-    logits = states[asked].float() @ (yes - no)
-    truth = (packed.labels_BL[asked] == wording.yes_id).float()
-    seeing, seen = cells(visual.flatten(0, 1), batch.cells)
-    loss = F.binary_cross_entropy_with_logits(logits, truth) + 0.5 * seeing
-    right = (logits > 0) == (truth > 0.5)
-    figures = {"routing": right.float().mean().item(), "cells": seen[0].item()}
-    return states[packed.memory_BL >= 0], loss, figures
-
-
-def learn(
-    model: TempoQwenForCausalLM,
-    cells: CellHead,
-    code: Code,
-    stage: Stage,
-    wording: Wording,
-    out: Path,
-    *,
-    seed: int,
-) -> None:
-    """One stage on clips."""
-    model.requires_grad_(True)
-    model.compressor.requires_grad_(stage.compressor)
-    both = nn.ModuleList([model, cells])
-    groups = parameter_groups(both, stage.lr, decay=0.05, muon=True)
-    data = ClipBatches(wording, stage.lengths, steps=stage.steps, seed=seed)
-    with Run(out / stage.name, both, groups, Schedule(stage.steps, 30)) as run:
-        for batch in ahead(data, run.step):
-            with autocast():
-                with torch.set_grad_enabled(stage.compressor):
-                    states, beside, figures = memory(model, cells, batch, wording)
-                tokens = model.projector(states)
-                answering, answered = reading.read(model, batch.story, tokens[batch.order_N])
-            first = batch.packed.memory_BL[batch.packed.memory_BL >= 0] == 0
-            weight = torch.where(first, 1.0, writing.OTHERS_WEIGHT)
-            telling, right = code.loss(tokens, batch.facts_NF, weight)
-            figures |= {"told": right[first].float().mean().item()} | answered
-            # The facts keep the code between the two halves from drifting while both learn.
-            loss = answering + FACTS_WEIGHT * telling
-            run.update(loss + beside if stage.compressor else loss, figures)
-
-
 def train(args: argparse.Namespace) -> None:
     out, base_folder = Path(args.out), Path(args.base)
     torch.manual_seed(args.seed)
@@ -164,9 +77,8 @@ def train(args: argparse.Namespace) -> None:
     writing.see(model, cells, wording, out / "seeing", seed=args.seed)
     writing.learn(model, cells, code, wording, out / "writing", seed=args.seed)
     reading.learn(model, code, wording, out / "reading", seed=args.seed)
-    for number, stage in enumerate(STAGES):
-        learn(model, cells, code, stage, wording, out, seed=args.seed + number)
-        save_model(deepcopy(model).to(torch.bfloat16), out / f"{stage.name}-weights", tokenizer=base_folder)
+    joining.learn(model, wording, out / "joining", seed=args.seed)
+    joining.save(model, out / "weights", base_folder)
 
 
 def main() -> None:
@@ -174,9 +86,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--base", required=True, help="folder of the trained base")
-    parser.add_argument(
-        "--out", required=True, help="folder of the run: logs, checkpoints, weights of every stage"
-    )
+    parser.add_argument("--out", required=True, help="folder of the runs: logs, checkpoints, weights")
     parser.add_argument("--seed", type=int, default=11)
     train(parser.parse_args())
 
