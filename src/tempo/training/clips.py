@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -118,9 +119,12 @@ def group_of(
     *,
     questions: int,
     choice: float,
+    weights: Sequence[float] = KIND_WEIGHTS,
 ) -> list[Asked]:
-    """Up to `questions` questions that name the same thing, or the same two: they share memory tokens."""
-    question = ask(rng, script, kind=rng.choices(KINDS, KIND_WEIGHTS)[0])
+    """Up to `questions` questions that name the same thing, or the same two: they share memory tokens.
+
+    `weights` say how often the first of them is of each of KINDS."""
+    question = ask(rng, script, kind=rng.choices(KINDS, weights)[0])
     if question is None:
         return []
     pool = [question] if questions == 1 else [*[question] * ITSELF, *related(rng, script, question)]

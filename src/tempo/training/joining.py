@@ -27,7 +27,7 @@ from tempo.modeling.qwen3_vl import vision_features
 from tempo.modeling.saving import save_model
 from tempo.preprocess import patches
 from tempo.training import reading
-from tempo.training.cells import CELL, CellHead
+from tempo.training.cells import CELL
 from tempo.training.checkpoints import load_trained, restore
 from tempo.training.clips import Plan, StoryRows, draw, plan_clip, story_row, story_rows
 from tempo.training.front_loading import random_tokens
@@ -149,7 +149,7 @@ def learn(
     wording: Wording,
     out: Path,
     *,
-    steps: int = 500,
+    steps: int = 260,
     rows: int = 96,
     lr: float = 1.5e-3,
     seed: int,
@@ -184,15 +184,14 @@ def main() -> None:
     parser.add_argument("--writing", type=Path, help="run in which its compressor learnt")
     parser.add_argument("--reading", type=Path, help="run in which its decoder learnt")
     parser.add_argument("--out", required=True, type=Path, help="folder of the run and of the weights")
-    parser.add_argument("--steps", type=int, default=500)
+    parser.add_argument("--steps", type=int, default=260)
     parser.add_argument("--seed", type=int, default=31)
     args = parser.parse_args()
     torch.manual_seed(args.seed)
     wording = Wording(AutoTokenizer.from_pretrained(args.model), SYSTEM_PROMPT)
     model = load_trained(args.model)
     if args.writing is not None:
-        cells = CellHead(model.compressor.vlm.config.text_config.hidden_size)
-        restore(nn.ModuleList([model.compressor, model.projector, cells]), args.writing)
+        restore(nn.ModuleList([model.compressor, model.projector]), args.writing)
     if args.reading is not None:
         restore(model.model, args.reading)
     learn(model, wording, args.out, steps=args.steps, seed=args.seed)

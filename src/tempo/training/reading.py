@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +24,16 @@ from transformers import AutoTokenizer
 
 from tempo.modeling import TempoQwenForCausalLM
 from tempo.training.checkpoints import load_trained
-from tempo.training.clips import Asked, StoryRows, group_of, kept, story_row, story_rows, timeline
+from tempo.training.clips import (
+    KIND_WEIGHTS,
+    Asked,
+    StoryRows,
+    group_of,
+    kept,
+    story_row,
+    story_rows,
+    timeline,
+)
 from tempo.training.facts import FACTS, Code, facts
 from tempo.training.loader import ahead
 from tempo.training.nano import DESCRIBE_PROMPT, FRAME_SIZES, MEMORY_TOKENS, SYSTEM_PROMPT
@@ -37,7 +47,10 @@ from tempo.world.wording import KINDS
 
 LIST_PROMPTS = ("List what appears, with times.", "What appears, and when?", "Tell me what appears and when.")
 TOKENS_A_BATCH = 5000
-DRILLS = 0.2  # of the rows
+DRILLS = 0.12  # of the rows
+# Another share of the rows: short stories with nothing but options, about what letters are learnt for last.
+LETTERS_FIRST = 0.38
+HARD_LETTERS = (0.3, 3, 0.3, 0.2, 0.3, 1.5, 2, 2)  # of KINDS
 SEGMENTS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 48, 96, 128)
 
 
@@ -115,18 +128,24 @@ def drills(rng: random.Random, wording: Wording, *, questions: int) -> tuple[Row
 
 
 def story(
-    rng: random.Random, wording: Wording, *, segments: int, questions: int, choice: float
+    rng: random.Random,
+    wording: Wording,
+    *,
+    segments: int,
+    questions: int,
+    choice: float,
+    weights: Sequence[float] = KIND_WEIGHTS,
 ) -> tuple[Row, Tensor, list[Asked]] | None:
     """One storyline with questions about one thing, the facts of its memory tokens, and the questions."""
     script, times, window = timeline(rng, segments=segments, aspect=rng.choice(tuple(FRAME_SIZES)))
     stamps = [f"{float(t[0]) + window / 2:.1f}" for t in times]
     everywhere = (True,) * segments
     whole = segments <= 2 and rng.random() < 0.5  # every memory token is there, so all can be told
-    if segments <= 8 and rng.random() < 0.15:
+    if segments <= 8 and choice < 1 and rng.random() < 0.15:
         listed = _listed([facts(script, (), t, 1) for t in times], stamps)
         group = [Asked("list", rng.choice(LIST_PROMPTS), listed, everywhere)]
     else:
-        group = group_of(rng, script, times, window, questions=questions, choice=choice)
+        group = group_of(rng, script, times, window, questions=questions, choice=choice, weights=weights)
     if not group:
         return None
     counts = [MEMORY_TOKENS if whole else kept(rng, shown) for shown in group[0].shown]
@@ -161,10 +180,20 @@ class StoryBatches(Dataset[StoryBatch]):
         rows, tables, groups, size = [], [], [], 0
         found: tuple[Row, Tensor, list[Asked]] | None
         while size < TOKENS_A_BATCH:
-            if rng.random() < DRILLS:
+            luck = rng.random()
+            if luck < DRILLS:
                 found = drills(rng, self.wording, questions=self.questions)
+            elif luck < DRILLS + LETTERS_FIRST:
+                found = story(
+                    rng,
+                    self.wording,
+                    segments=rng.choice((1, 1, 2, 3, 4)),
+                    questions=self.questions,
+                    choice=1.0,
+                    weights=HARD_LETTERS,
+                )
             else:
-                choice = 0.1 + 0.5 * progress
+                choice = 0.1 + 0.4 * progress
                 found = story(rng, self.wording, segments=segments, questions=self.questions, choice=choice)
             if found:
                 rows.append(found[0])

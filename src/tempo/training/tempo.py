@@ -18,7 +18,6 @@ from transformers import AutoTokenizer, Qwen3VLForConditionalGeneration
 
 from tempo.modeling import TempoQwenConfig, TempoQwenForCausalLM
 from tempo.training import joining, reading, writing
-from tempo.training.cells import CellHead
 from tempo.training.facts import Code
 from tempo.training.nano import GEOMETRY, MEMORY_TOKENS, SYSTEM_PROMPT
 from tempo.training.packing import Wording
@@ -73,9 +72,8 @@ def train(args: argparse.Namespace) -> None:
     base = Qwen3VLForConditionalGeneration.from_pretrained(base_folder, dtype=torch.float32)
     model = from_base(base, wording.yes_id, wording.no_id, wording.end_id)
     code = Code(model.model.embed_tokens.weight.detach().clone(), wording.plain)
-    cells = CellHead(base.config.text_config.hidden_size)
-    writing.see(model, cells, wording, out / "seeing", seed=args.seed)
-    writing.learn(model, cells, code, wording, out / "writing", seed=args.seed)
+    writing.see(model, wording, out / "seeing", seed=args.seed)
+    writing.learn(model, code, wording, out / "writing", seed=args.seed)
     reading.learn(model, code, wording, out / "reading", seed=args.seed)
     joining.learn(model, wording, out / "joining", seed=args.seed)
     joining.save(model, out / "weights", base_folder)
