@@ -57,7 +57,7 @@ def test_bash_offers_verbs_options_and_values(tab, tmp_path):
     assert tab("tempo ask --dtype b") == ["bfloat16"]
     assert "film.mp4" in tab("tempo ask ")
     assert tab("tempo ask --plot fi") == ["film.mp4"]
-    assert set(tab("tempo world ")) == {"make", "bench"}
+    assert set(tab("tempo world ")) == {"make", "bench", "claims"}
     assert "--held-out" in tab("tempo world make films --")
     assert "--held-out" not in tab("tempo world bench films --")
     assert tab("tempo completion f") == ["fish"]

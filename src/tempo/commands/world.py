@@ -5,11 +5,15 @@ Examples:
   tempo world make films --seconds 600 --held-out --seed 7
   tempo world bench films
   tempo world bench films --budget 512 --json
+  tempo world claims films --questions 20 --out claims
 """
 
 import argparse
 import json
+import shlex
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tempo.commands.options import (
     add_answer_options,
@@ -19,9 +23,12 @@ from tempo.commands.options import (
     positive_number,
 )
 
+if TYPE_CHECKING:
+    from tempo.engine import Tempo
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare `make` and `bench`."""
+    """Declare `make`, `bench` and `claims`."""
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB", parser_class=type(parser))
     make = verbs.add_parser("make", help="write H.264 files with their ground truth as JSON")
     make.add_argument("folder", metavar="FOLDER", type=Path, help="where to; made if need be")
@@ -52,11 +59,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     bench.add_argument("--json", action="store_true", help="print one JSON object with every answer")
     add_model_options(bench)
     add_answer_options(bench)
+    claims = verbs.add_parser(
+        "claims", help="compare ways to spend the tokens, on the same questions and with equal weights"
+    )
+    claims.add_argument("folder", metavar="FOLDER", type=Path, help="a folder that `tempo world make` wrote")
+    claims.add_argument(
+        "--questions", type=positive_integer, metavar="N", help="of each film, the first (default: all)"
+    )
+    claims.add_argument(
+        "--out",
+        metavar="DIR",
+        type=Path,
+        default=Path("claims"),
+        help="where claims.md, claims.json and every answer are written; a run that was killed goes on from "
+        "there (default: claims)",
+    )
+    add_model_options(claims)
 
 
 def run(args: argparse.Namespace) -> None:
     """Do what was asked for."""
-    (_make if args.verb == "make" else _bench)(args)
+    {"make": _make, "bench": _bench, "claims": _claims}[args.verb](args)
 
 
 def _make(args: argparse.Namespace) -> None:
@@ -96,3 +119,37 @@ def _bench(args: argparse.Namespace) -> None:
     with counting("asking", "files") as progress:
         result = bench(model, args.folder, options=options, progress=progress)
     print(json.dumps(result.to_json(), indent=1) if args.json else result.table())
+
+
+def _claims(args: argparse.Namespace) -> None:
+    import tempo
+    from tempo.evaluation.loading import hash_of
+    from tempo.evaluation.settings import Settings
+    from tempo.terminal import counting
+    from tempo.world.claims.run import run as run_claims
+
+    model = tempo.load(args.model, **given(args, "base", "device", "dtype", "attention"))
+    with counting("answering", "films") as progress:
+        text = run_claims(
+            model,
+            args.folder,
+            args.out,
+            model_hash=hash_of(Settings(pretrained=args.model, base=args.base)),
+            questions=args.questions,
+            conditions=_conditions(model),
+            progress=progress,
+        )
+    print(text)
+
+
+def _conditions(model: "Tempo") -> list[str]:
+    """With what, on what, and by which command."""
+    from tempo.evaluation.manifest import decoder, hardware, versions
+
+    computer, packages = hardware(), versions()
+    where = ", ".join(computer["gpus"]) or f"{computer['processor']}, {computer['cores']} cores"
+    return [
+        f"{model.name} in {str(model.dtype).removeprefix('torch.')} on {model.device}: {where}. "
+        f"torch {packages['torch']}, transformers {packages['transformers']}, {decoder()}.",
+        f"Measured by `{shlex.join(['tempo', *sys.argv[1:]])}`.",
+    ]

@@ -1,0 +1,1 @@
+"""What the design claims, measured with one model on the same questions: see `ways` for what is compared."""
