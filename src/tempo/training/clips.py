@@ -23,7 +23,7 @@ from tempo.world.wording import KINDS
 SEGMENT_FRAMES = 8
 # How often each of KINDS is asked: colour, shape, direction, exists, count, when, first, after. Other kinds
 # about the same thing come with it, but colour and shape only where the question does not give them away.
-KIND_WEIGHTS = (2, 2.5, 1, 1, 0.5, 1, 2.5, 2)
+KIND_WEIGHTS = (1.5, 4, 1, 1, 0.5, 1.5, 2.5, 3)
 ITSELF = 3  # how much likelier a group repeats its own question than one of the others about the same thing
 
 
