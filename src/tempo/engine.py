@@ -166,8 +166,12 @@ class Tempo:
         tokens = h * w // self.geometry.merge_size**2
         return len(self.prompts.segment([video.duration] * t, tokens=tokens, kind=video.kind).ids)
 
-    def segments_together(self, video: Video, *, room: int) -> int:
-        """How many segments of this video go through together, with `room` more tokens behind each."""
+    def segments_together(self, video: Video, *, room: int, kept: bool = False) -> int:
+        """How many segments of this video go through together, with `room` more tokens behind each.
+
+        Args:
+            kept: only those tokens are read; what is before them was.
+        """
         frames = self.config.segment_frames
         t, h, w = self.geometry.grid(frames, video.width, video.height, kind=video.kind)
         width, height = self.geometry.stream_size(video.width, video.height) or (video.width, video.height)
@@ -175,6 +179,7 @@ class Tempo:
             self.config.compressor(),
             patches=t * h * w,
             tokens=self.segment_tokens(video) + room,
+            kept=kept,
             frame_bytes=frames * height * width * 3,
             device=self.device,
             dtype=self.dtype,
