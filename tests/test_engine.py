@@ -40,6 +40,20 @@ def test_auto_chooses_what_is_there():
     assert pick_dtype(torch.float32, torch.device("cuda")) is torch.float32
 
 
+def test_what_does_not_fit_in_float32_is_loaded_in_bfloat16(reference, monkeypatch):
+    # On a processor that is faster in float32, the free memory decides.
+    monkeypatch.setattr("tempo.engine._fast_in_bfloat16", lambda: False)
+    folder = reference / "tempo-tiny"
+    model = tempo.load(folder, device="cpu").model
+    assert model.dtype is torch.float32
+    for share, dtype in ((2.0, torch.float32), (1.1, torch.bfloat16)):
+        with monkeypatch.context() as less:
+            free = int(share * sum(file.stat().st_size for file in folder.glob("*.safetensors")))
+            less.setattr("tempo.memory.available_bytes", lambda device, free=free: free)
+            assert tempo.load(folder, device="cpu").dtype is dtype
+            assert tempo.load(folder, device="cpu", dtype="float32").dtype is torch.float32
+
+
 def test_half_precision_answers_nearly_the_same(reference, tmp_path):
     case = CASES["single_image"]
     half = tempo.load(reference / "tempo-tiny", device="cpu", dtype="bfloat16")

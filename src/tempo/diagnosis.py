@@ -66,11 +66,10 @@ def _processor(found: Diagnosis) -> None:
     found.add("machine", "computes in", "bfloat16" if fast else "float32")
     free = available_bytes(cpu)
     found.add("machine", "memory", f"{size(free)} free")
-    needed = PUBLISHED_BYTES if fast else 2 * PUBLISHED_BYTES
-    if free < needed and not torch.cuda.is_available():
+    if free < PUBLISHED_BYTES and not torch.cuda.is_available():
         found.advice.append(
-            f"the published weights take {size(int(needed))} here and {size(free)} are free; the embedded "
-            "model needs 1 GB"
+            f"the published weights take {size(int(PUBLISHED_BYTES))} and {size(free)} are free; "
+            "the embedded model needs 1 GB"
         )
 
 

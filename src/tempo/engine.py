@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from functools import cache, cached_property
 from os import PathLike
+from pathlib import Path
 
 import torch
 
@@ -17,6 +18,7 @@ from tempo.assets import NANO
 from tempo.cache import CacheKind, DiskCache, DiskShelf, Kept, MemoryShelf, check_kind, check_room
 from tempo.errors import TempoError, UsageError
 from tempo.modeling import TempoQwenForCausalLM
+from tempo.modeling.folders import Weights
 from tempo.modeling.loading import find_source, load_model, load_prompts
 from tempo.pipeline import Progress, watch
 from tempo.prompts import Prompts
@@ -24,6 +26,7 @@ from tempo.session import Session
 from tempo.video import Sampling, Video
 
 EMBEDDED = NANO
+COMFORTABLE = 0.7  # share of the free memory that weights may take; segments and what is kept need the rest
 ATTENTIONS = ("sdpa", "eager", "flash_attention_2")
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -42,7 +45,8 @@ def load(
         path: a checkpoint's folder or hub name, in the published layout or our own. None: the embedded model.
         base: the base model of a published checkpoint, where it is neither beside it nor where it says.
         device: "auto" is a GPU if there is one.
-        dtype: "auto" is bfloat16 on a GPU and on processors that are faster in it, else float32.
+        dtype: "auto" is bfloat16 on a GPU, on processors that are faster in it, and where float32 would not
+            fit comfortably into memory; else float32.
         attention: how the language models attend: sdpa, eager or flash_attention_2. The vision tower always
             uses sdpa, over all frame pairs at once.
 
@@ -53,7 +57,6 @@ def load(
     if attention not in ATTENTIONS:
         raise UsageError(f"attention={attention!r}: it can be {', '.join(ATTENTIONS)}")
     chosen_device = pick_device(device)
-    chosen_dtype = pick_dtype(dtype, chosen_device)
     if path is None:
         if not (EMBEDDED / "config.json").is_file():
             raise TempoError(
@@ -63,6 +66,7 @@ def load(
     else:
         name = str(path)
     source = find_source(path, base=base)
+    chosen_dtype = pick_dtype(dtype, chosen_device, weights_of=source.folder)
     model = load_model(source, device=chosen_device, dtype=chosen_dtype, attention=attention)
     return Tempo(model, load_prompts(source), name=name)
 
@@ -162,8 +166,12 @@ class Tempo:
         tokens = h * w // self.geometry.merge_size**2
         return len(self.prompts.segment([video.duration] * t, tokens=tokens, kind=video.kind).ids)
 
-    def segments_together(self, video: Video, *, room: int) -> int:
-        """How many segments of this video go through together, with `room` more tokens behind each."""
+    def segments_together(self, video: Video, *, room: int, kept: bool = False) -> int:
+        """How many segments of this video go through together, with `room` more tokens behind each.
+
+        Args:
+            kept: only those tokens are read; what is before them was.
+        """
         frames = self.config.segment_frames
         t, h, w = self.geometry.grid(frames, video.width, video.height, kind=video.kind)
         width, height = self.geometry.stream_size(video.width, video.height) or (video.width, video.height)
@@ -171,6 +179,7 @@ class Tempo:
             self.config.compressor(),
             patches=t * h * w,
             tokens=self.segment_tokens(video) + room,
+            kept=kept,
             frame_bytes=frames * height * width * 3,
             device=self.device,
             dtype=self.dtype,
@@ -232,12 +241,29 @@ def pick_device(device: str | torch.device) -> torch.device:
     return chosen
 
 
-def pick_dtype(dtype: str | torch.dtype, device: torch.device) -> torch.dtype:
-    """Raises UsageError for a dtype that does not exist."""
+def pick_dtype(
+    dtype: str | torch.dtype, device: torch.device, *, weights_of: Path | None = None
+) -> torch.dtype:
+    """The dtype to compute in.
+
+    Args:
+        weights_of: the folder of a model that is to be loaded. With "auto" it gets bfloat16, also where
+            float32 is faster, if its weights would take more than COMFORTABLE of the memory that is there.
+
+    Raises:
+        UsageError: a dtype that does not exist.
+        TempoError: there are no weights in the folder, or they are damaged.
+    """
     if isinstance(dtype, torch.dtype):
         return dtype
     if dtype == "auto":
-        return torch.bfloat16 if device.type == "cuda" or _fast_in_bfloat16() else torch.float32
+        if device.type == "cuda" or _fast_in_bfloat16():
+            return torch.bfloat16
+        if weights_of is not None:
+            taken = Weights(weights_of).count() * torch.float32.itemsize
+            if taken > COMFORTABLE * memory.available_bytes(device):
+                return torch.bfloat16
+        return torch.float32
     if dtype not in _DTYPES:
         raise UsageError(f"dtype={dtype!r}: it can be auto, {', '.join(_DTYPES)}")
     return _DTYPES[dtype]

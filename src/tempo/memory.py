@@ -10,8 +10,9 @@ from pathlib import Path
 import torch
 from transformers import Qwen3VLConfig
 
-# Tokens of one batch beyond which nothing gets faster.
-_ENOUGH_TOKENS = {"cpu": 4096, "cuda": 65536}
+# Tokens of one batch beyond which nothing gets faster. Reading on behind kept tokens, few of them are new.
+_ENOUGH_TOKENS = {"cpu": 1024, "cuda": 65536}
+_ENOUGH_KEPT_TOKENS = {"cpu": 4096, "cuda": 65536}
 # Share of the free memory that a batch's intermediate results may take.
 _SHARE = 0.25
 
@@ -53,6 +54,7 @@ def segments_together(
     frame_bytes: int,
     device: torch.device,
     dtype: torch.dtype,
+    kept: bool = False,
 ) -> int:
     """How many segments go through the compressor in one batch, at least one.
 
@@ -60,6 +62,7 @@ def segments_together(
         patches: patches of one segment.
         tokens: tokens of one segment, with question and memory.
         frame_bytes: what the decoded frames of one segment take on the host.
+        kept: most of the tokens were read before.
     """
     vision, text = config.vision_config, config.text_config
     # The widest moment of a block: the residual, its norm, queries, keys and values (once more in float32),
@@ -72,7 +75,7 @@ def segments_together(
     if frame_bytes:
         # One batch is being read while the next is being decoded and cut.
         fits = min(fits, int(_SHARE * available_bytes(torch.device("cpu"))) // (3 * (frame_bytes + pixels)))
-    enough = _ENOUGH_TOKENS.get(device.type, 16384) // tokens
+    enough = (_ENOUGH_KEPT_TOKENS if kept else _ENOUGH_TOKENS).get(device.type, 16384) // tokens
     return max(1, min(fits, enough))
 
 

@@ -21,7 +21,7 @@ from tempo.allocation import Keep, select, tokens_needed
 from tempo.answer import Clock
 from tempo.cache import Kept
 from tempo.modeling.compressor import Reading
-from tempo.modeling.qwen3_vl import KeyValues
+from tempo.modeling.qwen3_vl import KeyValues, Space
 from tempo.video import Sampling, Video
 from tempo.watching import Batch, Moment, batches
 
@@ -119,7 +119,8 @@ def distil_kept(
     """Read a question behind every kept segment, and compute the memory tokens that each one keeps."""
     compressor, device = engine.model.compressor, engine.device
     total = compressor.memory_tokens
-    together = engine.segments_together(video, room=len(question_ids) + total)
+    together = engine.segments_together(video, room=len(question_ids) + total, kept=True)
+    space = Space()
     rows = [_Row(entry, index) for entry in kept for index in range(len(entry.moments))]
     relevance = [0.0] * len(rows)
     question: list[torch.Tensor | None] = [None] * len(
@@ -127,7 +128,7 @@ def distil_kept(
     )  # its keys and values [K, 2, H, Q, E] behind each
     with clock.phase("route"), torch.inference_mode():
         for group in _groups(rows, range(len(rows)), together):
-            reading = _reading(rows, group, room=len(question_ids), device=device)
+            reading = _reading(rows, group, room=len(question_ids), device=device, space=space)
             relevance_S = compressor.route(reading, question_ids).tolist()
             own = reading.past.data[:, :, :, :, -len(question_ids) :].clone()
             for at, row in enumerate(group):
@@ -143,7 +144,7 @@ def distil_kept(
         # lost.
         for group in _groups(rows, sorted(range(len(rows)), key=lambda row: -needed[row]), together):
             count = max(needed[row] for row in group)
-            reading = _reading(rows, group, room=count, device=device, behind=question)
+            reading = _reading(rows, group, room=count, device=device, space=space, behind=question)
             memory_SkD = compressor.distil(reading, count)
             for at, row in enumerate(group):
                 k, index = counts[row], rows[row].moment.index
@@ -202,6 +203,7 @@ def _reading(
     *,
     room: int,
     device: torch.device,
+    space: Space,
     behind: Sequence[torch.Tensor | None] = (),
 ) -> Reading:
     """A copy of some rows, and what was read behind them, to read on from."""
@@ -212,5 +214,5 @@ def _reading(
             part.append(more)
             length = more.shape[3]
         parts.append(part)
-    past = KeyValues.gather(parts, room=room, device=device)
+    past = KeyValues.gather(parts, room=room, device=device, space=space)
     return Reading(past, rows[group[0]].kept.position + length)

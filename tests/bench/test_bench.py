@@ -11,6 +11,7 @@ from clips import write
 from tempo.bench.measure import Plan, measure
 from tempo.bench.operations import count, count_segment
 from tempo.bench.peak import Peak
+from tempo.bench.published import DIMENSIONS, GRID, segment
 from tempo.bench.tables import drawings, limits, tables
 from tempo.bench.ways import ask, decoding, no_compression, one_pass, pace
 from tempo.errors import TempoError
@@ -75,49 +76,14 @@ def test_operations_are_those_of_the_formula(engine, path, session):
     assert (more.route, more.watch) == (counted.route, counted.watch)
 
 
-PUBLISHED = {
-    "text_config": {
-        "hidden_size": 2048,
-        "intermediate_size": 6144,
-        "num_hidden_layers": 28,
-        "num_attention_heads": 16,
-        "num_key_value_heads": 8,
-        "head_dim": 128,
-        "vocab_size": 151936,
-        "tie_word_embeddings": True,
-        "rope_parameters": {
-            "rope_type": "default",
-            "rope_theta": 5e6,
-            "mrope_section": [24, 20, 20],
-            "mrope_interleaved": True,
-        },
-    },
-    "vision_config": {
-        "depth": 24,
-        "hidden_size": 1024,
-        "intermediate_size": 4096,
-        "num_heads": 16,
-        "out_hidden_size": 2048,
-        "patch_size": 16,
-        "spatial_merge_size": 2,
-        "temporal_patch_size": 2,
-        "num_position_embeddings": 2304,
-        "deepstack_visual_indexes": [5, 11, 17],
-    },
-    "tie_word_embeddings": True,
-}
-
-
 @pytest.mark.slow
 def test_a_follow_up_at_the_published_size_takes_a_twenty_fifth():
-    # Eight frames at 512×288: 2304 patches, 576 visual tokens; 90 tokens of prompt, 30 of the question.
-    grid, words = (4, 18, 32), 90
-    spans = tuple((20 + place * (144 + 18), 20 + place * (144 + 18) + 144) for place in range(4))
     with torch.device("meta"):
-        compressor = Compressor(Qwen3VLConfig(**PUBLISHED), memory_tokens=128).requires_grad_(False)
-        pixels = torch.zeros(1, 2304, 3 * 2 * 16 * 16)
-        ids = torch.zeros(1, words + 576, dtype=torch.long)
-    counted = count_segment(compressor, pixels, grid, ids, spans, [0] * 30, [22, 128])
+        compressor = Compressor(Qwen3VLConfig(**DIMENSIONS), memory_tokens=128).requires_grad_(False)
+    one = segment(torch.device("meta"))
+    # Eight frames at 512×288: 2304 patches, 576 visual tokens; 90 tokens of prompt, 30 of the question.
+    assert (one.pixels_1PC.shape[1], one.ids_1L.shape[1]) == (2304, 90 + 576)
+    counted = count_segment(compressor, one.pixels_1PC, GRID, one.ids_1L, one.spans, [0] * 30, [22, 128])
     tera = 1e12
     assert counted.vision / tera == pytest.approx(1.9, rel=0.15)
     assert counted.language / tera == pytest.approx(2.3, rel=0.15)

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from tempo.modeling.compressor import Reading
-from tempo.modeling.qwen3_vl import KeyValues
+from tempo.modeling.qwen3_vl import KeyValues, Space
 from tempo.preprocess import patches
 
 
@@ -40,7 +40,7 @@ def test_one_watched_prefix_serves_many_questions_exactly(tiny, segment, questio
     before = kept.past.data.clone()
     for question in [*questions, questions[0]]:
         rows = [[row] for row in kept.past.data]
-        past = KeyValues.gather(rows, room=len(question) + 32, device=kept.past.data.device)
+        past = KeyValues.gather(rows, room=len(question) + 32, device=kept.past.data.device, space=Space())
         reading = Reading(past, kept.position)
         relevance_S = compressor.route(reading, question)
         memory_SMD = compressor.distil(reading, 32)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from transformers import Qwen3VLConfig, Qwen3VLModel
 
-from tempo.modeling.qwen3_vl import KeyValues, prefix_positions, run_language, vision_features
+from tempo.modeling.qwen3_vl import KeyValues, Space, prefix_positions, run_language, vision_features
 
 VIDEO_PAD, START, END = 60, 61, 62
 
@@ -149,7 +149,7 @@ def test_gathered_rows_are_copies_in_the_order_asked_for():
     data = torch.randn(3, 2, 2, 2, 5, 4)
     more = torch.randn(2, 2, 2, 3, 4)
     rows = [[data[2], more], [data[0], more]]
-    gathered = KeyValues.gather(rows, room=4, device=torch.device("cpu"))
+    gathered = KeyValues.gather(rows, room=4, device=torch.device("cpu"), space=Space())
     assert gathered.data.shape == (2, 2, 2, 2, 12, 4)
     assert gathered.length == 8
     torch.testing.assert_close(gathered.data[0, ..., :5, :], data[2])

@@ -3,11 +3,12 @@
 Of each VIDEO it takes seconds by phase, the time to the first token, peak memory, floating-point operations
 and tokens: for a first answer with nothing kept, for follow-ups on a kept video, and with the same weights
 for one pass (everything computed anew, all segments in one batch), uniform allocation, and no compression.
-Without VIDEO it draws films of --minutes. Let nothing else run meanwhile.
+Without VIDEO it draws films of --minutes; with it, --minutes are the lengths that it is repeated to. Let
+nothing else run meanwhile.
 
 Examples:
   tempo bench film.mp4
-  tempo bench --minutes 10 --questions 32 --out costs
+  tempo bench --minutes 10 20 60 --questions 32 --out costs
   tempo bench film.mp4 --model Vision-CAIR/Tempo-6B --budget 8192 --no-baselines --json
 """
 
@@ -26,10 +27,9 @@ from tempo.errors import TempoError
 if TYPE_CHECKING:
     from tempo.bench.measure import Plan
 
-BUDGETS = (1024, 4096, 8192, 12288)
-FRAME_RATE = 24
 STEM = "performance"
 FILMS = Path("runs", "bench")
+DRAWN_MINUTES = (1.0, 10.0)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,9 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--minutes",
         type=positive_number,
         nargs="+",
-        default=[1.0, 10.0],
         metavar="M",
-        help="lengths of drawn films (default: 1 10)",
+        help="lengths of the films (default: of drawn ones 1 10, of VIDEO as long as it is)",
     )
     parser.add_argument(
         "--height", type=positive_integer, default=720, metavar="P", help="of drawn films (default: 720)"
@@ -105,7 +104,7 @@ def run(args: argparse.Namespace) -> None:
     plan = _plan(args)
     model = tempo.load(args.model, **given(args, "base", "device", "dtype", "attention"))
     measured = []
-    for path in args.videos or _drawn(args):
+    for path in _films(args):
         say(path)
         measured.append(measure(model, path, plan, say=say))
     title, before = "Performance", _conditions(args, model)
@@ -129,23 +128,23 @@ def _plan(args: argparse.Namespace) -> Plan:
     return Plan(**values)
 
 
-def _drawn(args: argparse.Namespace) -> list[str]:
-    """Films of the lengths that were asked for, drawn once, into FILMS."""
+def _films(args: argparse.Namespace) -> list[str]:
+    """What is measured on; films that are drawn or repeated are made once, in FILMS."""
+    from tempo.bench.films import as_long_as, drawn
     from tempo.terminal import counting
-    from tempo.world.files import FileSpec, make_file
 
+    if args.videos and args.minutes is None:
+        return args.videos
     try:
         FILMS.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise TempoError(f"{FILMS}: cannot be made ({error.strerror})") from error
+    if args.videos:
+        return [str(as_long_as(path, FILMS, minutes)) for path in args.videos for minutes in args.minutes]
     paths = []
-    for minutes in args.minutes:
-        path = FILMS / f"{minutes:g}min-{args.height}p.mp4"
-        if not path.is_file():
-            spec = FileSpec(seconds=minutes * 60, height=args.height, fps=FRAME_RATE)
-            with counting(f"drawing {path.name}", "frames") as progress:
-                make_file(path, spec, seed=f"bench/{minutes:g}", questions=8, progress=progress)
-        paths.append(str(path))
+    for minutes in args.minutes or DRAWN_MINUTES:
+        with counting(f"drawing {minutes:g} minutes", "frames") as progress:
+            paths.append(str(drawn(FILMS, minutes, args.height, progress=progress)))
     return paths
 
 

@@ -17,6 +17,7 @@ import torch
 from torch import nn
 from transformers import Qwen3VLConfig, Qwen3VLModel
 
+from tempo.modeling.attention import GROUPED
 from tempo.modeling.qwen3_vl import (
     Grid,
     KeyValues,
@@ -49,6 +50,8 @@ class Compressor(nn.Module):
         width = config.text_config.hidden_size
         # In the default dtype, as every module is built, whatever the base was stored in.
         vlm = Qwen3VLModel._from_config(config, attn_implementation=attention)
+        if attention == "sdpa":
+            vlm.language_model.config._attn_implementation = GROUPED
         self.vlm: Any = vlm.to(torch.get_default_dtype())
         self.compression_tokens = nn.Parameter(torch.randn(1, memory_tokens, width) * 0.02)
         self.register_buffer("relevance_rows", torch.zeros(2, width))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from os import PathLike
 from pathlib import Path
@@ -100,6 +101,10 @@ class Weights:
             with _open(file) as shard:
                 for name in shard.keys():  # noqa: SIM118 - not a dictionary
                     yield name, shard.get_slice(name)
+
+    def count(self) -> int:
+        """How many numbers the tensors hold together; only the files' headers are read."""
+        return sum(math.prod(lazy.get_shape()) for _, lazy in self)
 
     def find(self, *names: str) -> torch.Tensor | None:
         """The first of the tensors that is there, as a lazily read slice."""

@@ -179,12 +179,13 @@ def base_rows(base: Path) -> torch.Tensor:
 def empty_model(config: TempoQwenConfig, *, attention: str = "sdpa") -> TempoQwenForCausalLM:
     """The model with parameters that have shapes and no memory; computed buffers are real."""
     config._attn_implementation = attention
-    with _parameters_on_meta():
+    with parameters_on_meta():
         return TempoQwenForCausalLM(config)
 
 
 @contextlib.contextmanager
-def _parameters_on_meta() -> Iterator[None]:
+def parameters_on_meta() -> Iterator[None]:
+    """Modules that are built here have parameters with shapes and no memory."""
     original = nn.Module.register_parameter
 
     def register(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:

@@ -11,12 +11,15 @@ tokens of a question, M memory tokens.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import nn
+
+from tempo.modeling.attention import GROUPED
 
 Grid = tuple[int, int, int]
 Spans = tuple[tuple[int, int], ...]
@@ -110,6 +113,21 @@ def prefix_positions(length: int, spans: Spans, grid: Grid, merge: int) -> tuple
     return torch.cat(parts, dim=1), at + length - done
 
 
+class Space:
+    """Memory for one tensor after another: fresh pages cost more than what is copied into them."""
+
+    def __init__(self) -> None:
+        self._flat: torch.Tensor | None = None
+
+    def take(self, shape: tuple[int, ...], *, dtype: torch.dtype, device: torch.device) -> torch.Tensor:
+        """An uninitialised tensor. The one that was taken before must not be used any more."""
+        size = math.prod(shape)
+        if self._flat is None or len(self._flat) < size or self._flat.dtype != dtype:
+            self._flat = None  # let go before more is asked for
+            self._flat = torch.empty(size, dtype=dtype, device=device)
+        return self._flat[:size].view(shape)
+
+
 class KeyValues:
     """Keys and values of S sequences of equal length: one tensor [S, K, 2, H, room, E], filled from the left.
 
@@ -129,16 +147,19 @@ class KeyValues:
         return cls(torch.empty(shape, dtype=like.dtype, device=like.device), 0)
 
     @classmethod
-    def gather(cls, rows: Sequence[Sequence[torch.Tensor]], *, room: int, device: torch.device) -> KeyValues:
+    def gather(
+        cls, rows: Sequence[Sequence[torch.Tensor]], *, room: int, device: torch.device, space: Space
+    ) -> KeyValues:
         """Copy segments from wherever they are kept, and leave space for `room` more tokens behind them.
 
         Args:
             rows: for each segment the pieces [K, 2, H, L, E] that follow one another in it.
+            space: where to copy to; what was gathered there before is overwritten.
         """
         layers, two, heads, _, width = rows[0][0].shape
         length = sum(piece.shape[3] for piece in rows[0])
         shape = (len(rows), layers, two, heads, length + room, width)
-        data = torch.empty(shape, dtype=rows[0][0].dtype, device=device)
+        data = space.take(shape, dtype=rows[0][0].dtype, device=device)
         for index, pieces in enumerate(rows):
             at = 0
             for piece in pieces:
@@ -195,7 +216,7 @@ def _mask(
     """None where the attention kernel is causal by itself; that of sdpa is so only without a past."""
     length = x_SLD.shape[1]
     if seen_LL is None:
-        if "flash" in attention or (attention == "sdpa" and (past == 0 or length == 1)):
+        if "flash" in attention or (attention == GROUPED and (past == 0 or length == 1)):
             return None
         seen_LL = torch.ones(length, past + length, dtype=torch.bool, device=x_SLD.device).tril(past)
     assert "flash" not in attention, "flash attention knows no mask but the causal one"
