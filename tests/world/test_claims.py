@@ -94,7 +94,7 @@ def test_answers_of_something_else_are_never_counted(films, tmp_path):
     assert answered.read(film) is None
     answered.write(film, [{"kind": "colour"}])
     assert answered.read(film) == [{"kind": "colour"}]
-    with pytest.raises(TempoError, match="another model"):
+    with pytest.raises(TempoError, match="another model, one, and this is two"):
         Answered(tmp_path / "answers", [film], {"model": "two"}).read(film)
     with pytest.raises(TempoError, match="not among these"):
         Answered(tmp_path / "answers", [], {"model": "one"})

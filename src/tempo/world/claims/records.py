@@ -55,7 +55,11 @@ class Answered:
         now = self._made_with(film)
         if made_with != now:
             differing = next(name for name in now if made_with.get(name) != now[name])
-            raise TempoError(f"{path}: was made with another {differing}; give another --out")
+            was, is_now = (f"{values.get(differing)!s:.40}" for values in (made_with, now))
+            raise TempoError(
+                f"{path}: was made with another {differing}, {was}, and this is {is_now}; "
+                "give the same again to go on with it, or another --out"
+            )
         return records
 
     def write(self, film: Path, records: Records) -> None:
