@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import time
 from collections.abc import Callable
 from functools import cache, cached_property
@@ -273,16 +274,21 @@ def pick_dtype(
 def _fast_in_bfloat16() -> bool:
     """Whether this processor multiplies matrices faster in bfloat16 than in float32.
 
-    Measured, in milliseconds, because its flags do not tell: some processors that have the instructions run
-    them at half the speed of float32.
+    Measured, because its flags do not tell: some processors that have the instructions run them at half the
+    speed of float32. Many short runs in turn on one thread, of which the shortest counts, so that other work
+    on the machine does not change the choice: an answer should be the same one tomorrow.
     """
-    seconds = {}
-    for dtype in (torch.float32, torch.bfloat16):
-        rows, weight = torch.ones(512, 1024, dtype=dtype), torch.ones(1024, 1024, dtype=dtype)
-        runs = []
-        for _ in range(4):
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    operands = {
+        dtype: (torch.ones(256, 512, dtype=dtype), torch.ones(512, 512, dtype=dtype))
+        for dtype in (torch.float32, torch.bfloat16)
+    }
+    seconds = dict.fromkeys(operands, math.inf)
+    for _ in range(40):
+        for dtype, (rows, weight) in operands.items():
             started = time.perf_counter()
             torch.nn.functional.linear(rows, weight)
-            runs.append(time.perf_counter() - started)
-        seconds[dtype] = min(runs)
+            seconds[dtype] = min(seconds[dtype], time.perf_counter() - started)
+    torch.set_num_threads(threads)
     return seconds[torch.bfloat16] < seconds[torch.float32]

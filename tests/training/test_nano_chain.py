@@ -1,0 +1,59 @@
+"""The chain that makes the embedded model, one step a link: who learns, and what comes out."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoTokenizer
+
+import tempo
+from tempo.engine import EMBEDDED
+from tempo.training import joining, reading, writing
+from tempo.training.checkpoints import load_trained
+from tempo.training.facts import Code
+from tempo.training.nano import SYSTEM_PROMPT
+from tempo.training.packing import Wording
+from tempo.video import Video
+
+TOWER = "compressor.vlm.visual."
+
+
+@pytest.mark.slow
+def test_every_link_teaches_its_own_part(tmp_path: Path) -> None:
+    wording = Wording(AutoTokenizer.from_pretrained(EMBEDDED), SYSTEM_PROMPT)
+    model = load_trained(EMBEDDED)
+    code = Code(model.model.embed_tokens.weight.detach().clone(), wording.plain)
+    links = {
+        "seeing": (lambda out: writing.see(model, wording, out, steps=1, seed=1), {"tower"}),
+        "writing": (
+            lambda out: writing.learn(model, code, wording, out, steps=1, seed=1),
+            {"words", "projector"},
+        ),
+        "reading": (lambda out: reading.learn(model, code, wording, out, steps=1, seed=1), {"decoder"}),
+        "joining": (
+            lambda out: joining.learn(model, wording, out, steps=1, rows=8, seed=1),
+            {"projector", "decoder"},
+        ),
+    }
+    for name, (learn, expected) in links.items():
+        before = {key: value.clone() for key, value in model.state_dict().items()}
+        learn(tmp_path / name)
+        moved = {
+            _part(key) for key, value in model.state_dict().items() if not torch.equal(value, before[key])
+        }
+        assert moved == expected, name
+        assert (tmp_path / name / "checkpoint.pt").is_file()
+
+    joining.save(model, tmp_path / "weights", EMBEDDED)
+    engine = tempo.load(tmp_path / "weights", device="cpu")
+    video = Video.from_frames(np.zeros((16, 48, 96, 3), np.uint8), fps=2.0)
+    assert engine.watch(video, cache="none").ask("Is there a red star?", max_new_tokens=4).text
+
+
+def _part(key: str) -> str:
+    if key.startswith(TOWER):
+        return "tower"
+    if key.startswith("compressor."):
+        return "words"
+    return "projector" if key.startswith("projector.") else "decoder"
