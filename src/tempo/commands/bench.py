@@ -113,8 +113,9 @@ def run(args: argparse.Namespace) -> None:
     print(json.dumps(json.loads(values)) if args.json else text)
     if args.out is not None:
         page = to_page(title, drawings(measured), tables(measured))
-        for path in write_files(args.out, {f"{STEM}.md": text, f"{STEM}.html": page, f"{STEM}.json": values}):
-            say(f"wrote {path}")
+        files = {f"{STEM}.md": text, f"{STEM}.html": page, f"{STEM}.json": values}
+        for written in write_files(args.out, files):
+            say(f"wrote {written}")
 
 
 def _plan(args: argparse.Namespace) -> Plan:
