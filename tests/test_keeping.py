@@ -28,7 +28,7 @@ def test_without_room_in_memory_it_goes_to_disk_and_without_any_it_is_watched_an
     engine, video, monkeypatch
 ):
     monkeypatch.setattr(engines.memory, "available_bytes", lambda device: 10)
-    monkeypatch.setattr(engine, "segments_together", lambda video, *, room: 1)
+    monkeypatch.setattr(engine, "segments_together", lambda video, *, room, kept=False: 1)
     with pytest.raises(NoRoomError, match="disk"):
         keeping.watch(engine, video, cache="device", several=True)
     kept = keeping.watch(engine, video, cache="auto", several=True)
