@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tempo.training.cells import cell_labels
 from tempo.training.nano import DESCRIBE_PROMPT, FRAME_SIZES, MEMORY_TOKENS
 from tempo.training.packing import IGNORE, Packed, Row, Wording, pack
 from tempo.training.samples import relevant
@@ -58,13 +57,6 @@ class Plan:
     def stamps(self) -> list[str]:
         """The time that the storyline gives each segment."""
         return [f"{float(times[0]) + self.window / 2:.1f}" for times in self.times]
-
-
-@dataclass(frozen=True)
-class Clip:
-    plan: Plan
-    frames: list[np.ndarray]  # one uint8 [2n, H, W, 3] a segment
-    cells: np.ndarray  # what covers each visual token of each frame pair
 
 
 @dataclass(frozen=True)
@@ -171,13 +163,13 @@ def plan_clip(
     return Plan(script, times, window, groups)
 
 
-def draw(plan: Plan) -> Clip:
-    """Render a planned clip at the size at which the model sees it."""
+def draw(plan: Plan) -> list[np.ndarray]:
+    """Render a planned clip at the size at which the model sees it: uint8 [2n, H, W, 3] for each segment."""
     size = FRAME_SIZES[plan.script.aspect]
     stamps = np.concatenate(plan.times)
     frames = render(plan.script, stamps, size)
     cuts = np.cumsum([len(times) for times in plan.times])[:-1]
-    return Clip(plan, np.split(frames, cuts), cell_labels(plan.script, stamps, size))
+    return np.split(frames, cuts)
 
 
 def story_row(wording: Wording, stamps: list[str], counts: list[int], group: list[Asked]) -> Row:

@@ -94,7 +94,7 @@ class ClipBatches(Dataset[ClipBatch]):
                     for asked in readers
                 ]
                 rows.append(row)
-        frames = np.concatenate([segment for plan in plans for segment in draw(plan).frames])
+        frames = np.concatenate([segment for plan in plans for segment in draw(plan)])
         pairs = frames.reshape(-1, 2, height, width, 3)
         return ClipBatch(step, plans, pairs, pack(rows, self.wording, grid))
 

@@ -37,11 +37,10 @@ def world_example(reader: Reader, world: World, *, name: str, seed: str) -> Exam
     )
     if not plan.asked:
         raise TempoError("nothing can be asked about this clip")
-    clip = draw(plan)
     fps = SEGMENT_FRAMES / plan.window
     parts: list[Part] = []
     stamps: list[list[int]] = []
-    for index, (frames, times) in enumerate(zip(clip.frames, plan.times, strict=True)):
+    for index, (frames, times) in enumerate(zip(draw(plan), plan.times, strict=True)):
         start = float(times[0])
         middle = start + plan.window / 2
         segment = Segment(index, frames, times, start, float(times[-1]) + 1 / fps, middle)
