@@ -86,11 +86,12 @@ def test_a_follow_up_at_the_published_size_takes_a_twenty_fifth():
     counted = count_segment(compressor, one.pixels_1PC, GRID, one.ids_1L, one.spans, [0] * 30, [22, 128])
     tera = 1e12
     assert counted.vision / tera == pytest.approx(1.9, rel=0.15)
-    assert counted.language / tera == pytest.approx(2.3, rel=0.15)
+    # Of the 28 layers the top one does next to nothing for what a question will stand behind.
+    assert counted.language / tera == pytest.approx(2.3 * 27 / 28, rel=0.15)
     assert (counted.route + counted.distil[128]) / tera == pytest.approx(0.5, rel=0.2)
     follow_up = counted.route + counted.distil[22]
     assert follow_up / counted.one_pass < 1 / 25
-    # The parts are the whole: nothing is computed twice, or left out.
+    # The parts are the whole: nothing is computed twice, or left out that somebody reads.
     parts = counted.vision + counted.language + counted.route + counted.distil[128]
     assert parts == pytest.approx(counted.one_pass, rel=0.05)
 

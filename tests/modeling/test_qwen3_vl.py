@@ -93,12 +93,20 @@ def test_positions_equal_theirs(model, grid):
     assert following == len(ids) + delta.item()
 
 
-def through(model, ids_SL, spans, grid, pixels_SPC, *, past=None):
+def through(model, ids_SL, spans, grid, pixels_SPC, *, past=None, last_only=False):
     main, deepstack = vision_features(model.visual, pixels_SPC, grid)
     index = torch.cat([torch.arange(*span) for span in spans])
     x = model.language_model.embed_tokens(ids_SL).index_copy(1, index, main)
     positions, following = prefix_positions(ids_SL.shape[1], spans, grid, merge=2)
-    out = run_language(model.language_model, x, positions, past=past, deepstack=deepstack, visual_index=index)
+    out = run_language(
+        model.language_model,
+        x,
+        positions,
+        past=past,
+        deepstack=deepstack,
+        visual_index=index,
+        last_only=last_only,
+    )
     return out, following
 
 
@@ -157,3 +165,30 @@ def test_gathered_rows_are_copies_in_the_order_asked_for():
     before = data.clone()
     gathered.data.zero_()
     torch.testing.assert_close(data, before)
+
+
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+@torch.no_grad()
+def test_the_last_token_alone_is_that_of_all_and_leaves_the_same_behind(attention):
+    model, grid = build(attention, seed=2), (2, 4, 6)
+    language = model.language_model
+    ids, spans = prompt(2, 6)
+    ids_SL, pixels_SPC = torch.tensor([ids, [*ids[:-1], 9]]), torch.randn(2, 48, 96)
+    tail_SQD = language.embed_tokens(torch.tensor([[3, 1, 4], [1, 5, 9]]))
+
+    def read(*, last_only):
+        past = KeyValues.empty(language, 2, len(ids) + 4, like=tail_SQD)
+        out, at = through(model, ids_SL, spans, grid, pixels_SPC, past=past, last_only=last_only)
+        outs = [out[:, -1:]]
+        for piece in (tail_SQD, tail_SQD[:, :1]):
+            positions = torch.arange(at, at + piece.shape[1]).expand(3, -1)
+            outs.append(run_language(language, piece, positions, past=past, last_only=last_only)[:, -1:])
+            at += piece.shape[1]
+        return outs, past
+
+    plain, kept = read(last_only=False)
+    alone, kept_alone = read(last_only=True)
+    for one, other in zip(alone, plain, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-4)
+    assert kept_alone.length == kept.length == len(ids) + 4
+    torch.testing.assert_close(kept_alone.data, kept.data, atol=1e-5, rtol=1e-4)

@@ -28,16 +28,17 @@ def grouped_sdpa(
     scaling: float | None = None,
     **options: Any,
 ) -> tuple[torch.Tensor, None]:
-    """What transformers' `sdpa` computes → [S, Q, H, E]; without a mask it is left to that."""
-    if mask_11QL is None:
+    """What transformers' `sdpa` computes → [S, Q, H, E]; without a mask several tokens are left to that."""
+    if mask_11QL is None and query_SHQE.shape[2] > 1:
         return sdpa_attention_forward(
             module, query_SHQE, key_SGLE, value_SGLE, None, scaling=scaling, **options
         )
     segments, heads, tokens, width = query_SHQE.shape
     sharing = heads // key_SGLE.shape[1]
     rows_SGRE = query_SHQE.reshape(segments, -1, sharing * tokens, width)  # R = sharing · Q
+    mask_11RL = None if mask_11QL is None else mask_11QL.repeat(1, 1, sharing, 1)
     out_SGRE = F.scaled_dot_product_attention(
-        rows_SGRE, key_SGLE, value_SGLE, attn_mask=mask_11QL.repeat(1, 1, sharing, 1), scale=scaling
+        rows_SGRE, key_SGLE, value_SGLE, attn_mask=mask_11RL, scale=scaling
     )
     return out_SGRE.reshape(segments, heads, tokens, width).transpose(1, 2).contiguous(), None
 

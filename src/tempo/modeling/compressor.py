@@ -73,7 +73,7 @@ class Compressor(nn.Module):
         language = self.vlm.language_model
         x_SLD, positions, position, visual = self._prefix(pixels_SPC, grid, ids_SL, spans)
         past = KeyValues.empty(language, len(x_SLD), x_SLD.shape[1] + room, like=x_SLD)
-        run_language(language, x_SLD, positions, past=past, **visual)
+        run_language(language, x_SLD, positions, past=past, last_only=True, **visual)
         return Reading(past, position)
 
     def route(self, reading: Reading, question_ids: Sequence[int]) -> torch.Tensor:
@@ -81,8 +81,8 @@ class Compressor(nn.Module):
         language = self.vlm.language_model
         segments, device = len(reading.past.data), reading.past.data.device
         ids_SQ = torch.tensor(question_ids, device=device).expand(segments, -1)
-        x_SQD = self._read_on(reading, language.embed_tokens(ids_SQ))
-        return self._relevance(x_SQD[:, -1])
+        x_S1D = self._read_on(reading, language.embed_tokens(ids_SQ), last_only=True)
+        return self._relevance(x_S1D[:, 0])
 
     def distil(self, reading: Reading, count: int) -> torch.Tensor:
         """The first `count` memory tokens [S, count, D] of every segment; the question was read before."""
@@ -133,11 +133,11 @@ class Compressor(nn.Module):
         last_SN1D = (question_length_SN - 1)[..., None, None].expand(-1, -1, 1, x_SNTD.shape[-1])
         return self._relevance(x_SNTD.gather(2, last_SN1D)[:, :, 0]), x_SNTD.gather(2, place_SNMD)
 
-    def _read_on(self, reading: Reading, x_SLD: torch.Tensor) -> torch.Tensor:
+    def _read_on(self, reading: Reading, x_SLD: torch.Tensor, *, last_only: bool = False) -> torch.Tensor:
         end = reading.position + x_SLD.shape[1]
         positions = torch.arange(reading.position, end).expand(3, -1)
         reading.position = end
-        return run_language(self.vlm.language_model, x_SLD, positions, past=reading.past)
+        return run_language(self.vlm.language_model, x_SLD, positions, past=reading.past, last_only=last_only)
 
     def _prefix(
         self, pixels_SPC: torch.Tensor, grid: Grid, ids_SL: torch.Tensor, spans: Spans

@@ -18,6 +18,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import nn
+from transformers.models.qwen3_vl.modeling_qwen3_vl import apply_rotary_pos_emb
 
 from tempo.modeling.attention import GROUPED
 
@@ -167,7 +168,9 @@ class KeyValues:
                 at += piece.shape[3]
         return cls(data, length)
 
-    def update(self, key: torch.Tensor, value: torch.Tensor, layer: int, *_: Any, **__: Any) -> tuple:
+    def update(
+        self, key: torch.Tensor, value: torch.Tensor, layer: int, *_: Any, **__: Any
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """Put a layer's new keys and values [S, H, L, E] behind its old ones; all of them, as views."""
         end = self.length + key.shape[2]
         self.data[:, layer, 0, :, self.length : end] = key
@@ -184,6 +187,7 @@ def run_language(
     deepstack: list[torch.Tensor] | None = None,
     visual_index: torch.Tensor | None = None,
     seen_LL: torch.Tensor | None = None,
+    last_only: bool = False,
 ) -> torch.Tensor:
     """The language model over embeddings, causally → its last hidden states [S, L, D], normalised.
 
@@ -192,13 +196,20 @@ def run_language(
         past: what the tokens come after; theirs are added to it.
         deepstack: [S, V, D] for each of the first layers, added behind it at `visual_index` [V].
         seen_LL: bool; which tokens (columns) each token (row) attends to, where that is not all before it.
+        last_only: the last token's alone [S, 1, D]. What the top layer makes of the others nobody sees, so
+            it does no more for them than to add their keys and values to `past`.
     """
     model: Any = language
     if positions.ndim == 2:
         positions = positions[:, None]
     rope = model.rotary_emb(x_SLD, positions.to(x_SLD.device))
     mask = _mask(model.config._attn_implementation, x_SLD, past.length if past else 0, seen_LL)
+    others = last_only and x_SLD.shape[1] > 1
     for index, layer in enumerate(model.layers):
+        if others and past is not None and layer is model.layers[-1]:
+            x_SLD, rope = _keep_all_but_last(layer, x_SLD, rope, past)
+            mask = None  # one token, which attends to all before it
+            deepstack = None  # for tokens that are left out
         out = layer(
             x_SLD, position_embeddings=rope, attention_mask=mask, position_ids=None, past_key_values=past
         )
@@ -208,6 +219,22 @@ def run_language(
     if past is not None:
         past.length += x_SLD.shape[1]
     return model.norm(x_SLD)
+
+
+def _keep_all_but_last(
+    layer: Any, x_SLD: torch.Tensor, rope: tuple[torch.Tensor, torch.Tensor], past: KeyValues
+) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]:
+    """Add all tokens but the last to `past` in one layer → that one [S, 1, D], and its rotation."""
+    attention = layer.self_attn
+    normed_SLD = layer.input_layernorm(x_SLD[:, :-1])
+    heads = (*normed_SLD.shape[:2], -1, attention.head_dim)
+    key_SHLE = attention.k_norm(attention.k_proj(normed_SLD).view(heads)).transpose(1, 2)
+    value_SHLE = attention.v_proj(normed_SLD).view(heads).transpose(1, 2)
+    cos, sin = rope
+    _, key_SHLE = apply_rotary_pos_emb(key_SHLE[:, :0], key_SHLE, cos[:, :-1], sin[:, :-1])
+    past.update(key_SHLE, value_SHLE, attention.layer_idx)
+    past.length += normed_SLD.shape[1]
+    return x_SLD[:, -1:], (cos[:, -1:], sin[:, -1:])
 
 
 def _mask(
