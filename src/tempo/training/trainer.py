@@ -92,6 +92,9 @@ class Trainer:
 
     def __init__(self, recipe: Recipe, out: Path, among: Processes) -> None:
         self.recipe, self.out, self.among = recipe, out, among
+        # Not told how many, MKL picks its threads anew for every product, and another order of summing gives
+        # other bits: a run that is resumed would not be the run that went through.
+        torch.set_num_threads(torch.get_num_threads())
         if recipe.batch.samples % among.size:
             raise UsageError(
                 f"batch.samples={recipe.batch.samples} cannot be shared out to {among.size} processes; "
