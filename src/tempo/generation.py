@@ -1,7 +1,8 @@
 """The decoder's answer, token by token.
 
-A loop of our own over the Hugging Face model: it yields as it goes, can be stopped between two tokens, and is
-equal to their `generate` where that is greedy.
+A loop of our own over the layers of the Hugging Face model: it yields as it goes, can be stopped between two
+tokens, computes of the storyline's last layer its last token alone, and is equal to their `generate` where
+that is greedy.
 
 Legend: N tokens of the storyline, H the decoder's width, V vocabulary.
 """
@@ -11,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 
 import torch
-from transformers import DynamicCache
 
 from tempo.modeling import TempoQwenForCausalLM
+from tempo.modeling.qwen3_vl import KeyValues, run_language
 from tempo.prompts import TextEncoder
 
 
@@ -32,16 +33,18 @@ def generate(
         temperature: 0: always the likeliest token. Otherwise one is drawn, with torch's global generator.
         top_p: draw only among the likeliest tokens that have this much probability together.
     """
-    past = DynamicCache(config=model.config)
-    inputs = {"inputs_embeds": storyline_NH[None]}
+    decoder, x_1LH = model.model, storyline_NH[None]
+    past = KeyValues.empty(decoder, 1, len(storyline_NH) + max_new_tokens, like=x_1LH)
     for _ in range(max_new_tokens):
         with torch.inference_mode():
-            logits_V = model(**inputs, past_key_values=past, use_cache=True, logits_to_keep=1).logits[0, -1]
-            token = _choose(logits_V.float(), temperature, top_p)
+            positions_1L = torch.arange(past.length, past.length + x_1LH.shape[1])[None]
+            last_11H = run_language(decoder, x_1LH, positions_1L, past=past, last_only=True)
+            token = _choose(model.lm_head(last_11H)[0, 0].float(), temperature, top_p)
         yield token
         if token in stop_ids:
             return
-        inputs = {"input_ids": torch.tensor([[token]], device=storyline_NH.device)}
+        with torch.inference_mode():
+            x_1LH = decoder.embed_tokens(torch.tensor([[token]], device=storyline_NH.device))
 
 
 def _choose(logits_V: torch.Tensor, temperature: float, top_p: float) -> int:

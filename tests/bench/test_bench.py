@@ -57,14 +57,18 @@ def test_operations_are_those_of_the_formula(engine, path, session):
     kept = [segment.tokens for segment in answer.segments]
     counted = count(engine, session.video, session.sampling, QUESTION, kept, answer.usage.prompt_tokens)
     # The decoder: every weight matrix for each token, attention in each layer, the head for the last token.
+    # The top layer is there for the last token; of the others it makes keys and values.
     config = engine.model.config
     length, head = answer.usage.prompt_tokens, config.head_dim
+    *layers, top = engine.model.model.layers
     matrices = sum(
         module.weight.numel()
-        for name, module in engine.model.model.named_modules()
+        for layer in layers
+        for module in layer.modules()
         if isinstance(module, torch.nn.Linear)
     )
-    attention = 2 * 2 * config.num_attention_heads * head * length * length * config.num_hidden_layers
+    matrices += top.self_attn.k_proj.weight.numel() + top.self_attn.v_proj.weight.numel()
+    attention = 2 * 2 * config.num_attention_heads * head * length * length * len(layers)
     output = 2 * config.hidden_size * config.vocab_size
     assert counted.prefill == pytest.approx(2 * matrices * length + attention + output, rel=0.02)
     # The same tokens are read, whether at once or one part after the other; one pass distils all of them.

@@ -15,6 +15,7 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from tempo.generation import generate
 from tempo.modeling.compressor import Compressor
 from tempo.modeling.qwen3_vl import Grid, KeyValues, Spans, vision_features
 from tempo.sampling import Sampling
@@ -74,8 +75,9 @@ def count(
         kept,
     )
     with torch.inference_mode():
-        storyline_1NH = torch.zeros(1, prompt_tokens, config.hidden_size, device=device, dtype=engine.dtype)
-        prefill = _counted(lambda: engine.model(inputs_embeds=storyline_1NH, logits_to_keep=1))
+        storyline_NH = torch.zeros(prompt_tokens, config.hidden_size, device=device, dtype=engine.dtype)
+        first = generate(engine.model, storyline_NH, max_new_tokens=1, stop_ids=())
+        prefill = _counted(lambda: next(first))
     return Operations(
         vision=segment.vision * len(kept),
         language=segment.language * len(kept),

@@ -192,7 +192,8 @@ def run_language(
     """The language model over embeddings, causally → its last hidden states [S, L, D], normalised.
 
     Args:
-        positions: rotary positions [3, L], the same for all segments, or [3, S, L].
+        positions: rotary positions [3, L], the same for all segments, or [3, S, L]; for a decoder, which
+            reads in one direction alone, [1, L].
         past: what the tokens come after; theirs are added to it.
         deepstack: [S, V, D] for each of the first layers, added behind it at `visual_index` [V].
         seen_LL: bool; which tokens (columns) each token (row) attends to, where that is not all before it.
@@ -200,7 +201,7 @@ def run_language(
             it does no more for them than to add their keys and values to `past`.
     """
     model: Any = language
-    if positions.ndim == 2:
+    if positions.ndim == 2 and len(positions) == 3:
         positions = positions[:, None]
     rope = model.rotary_emb(x_SLD, positions.to(x_SLD.device))
     mask = _mask(model.config._attn_implementation, x_SLD, past.length if past else 0, seen_LL)
@@ -243,7 +244,7 @@ def _mask(
     """None where the attention kernel is causal by itself; that of sdpa is so only without a past."""
     length = x_SLD.shape[1]
     if seen_LL is None:
-        if "flash" in attention or (attention == GROUPED and (past == 0 or length == 1)):
+        if "flash" in attention or (attention in ("sdpa", GROUPED) and (past == 0 or length == 1)):
             return None
         seen_LL = torch.ones(length, past + length, dtype=torch.bool, device=x_SLD.device).tril(past)
     assert "flash" not in attention, "flash attention knows no mask but the causal one"
