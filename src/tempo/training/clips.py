@@ -147,6 +147,7 @@ def plan_clip(
     describing: bool,
     choice: float = 0.5,
     together: int = 1,
+    weights: Sequence[float] = KIND_WEIGHTS,
 ) -> Plan:
     """Plan a clip of `segments` segments with up to `questions` groups of up to `together` questions."""
     script, times, window = timeline(rng, segments=segments, aspect=aspect)
@@ -157,7 +158,7 @@ def plan_clip(
     for _ in range(questions * 3):
         if len(groups) >= questions:
             break
-        group = group_of(rng, script, times, window, questions=together, choice=choice)
+        group = group_of(rng, script, times, window, questions=together, choice=choice, weights=weights)
         if group:
             groups.append(group)
     return Plan(script, times, window, groups)
