@@ -23,7 +23,7 @@ from tempo.world.scoring import is_right
 
 OUT = Path(__file__).parent / "out"
 SEED = "demo"
-KINDS = ("direction", "colour")  # of the two questions
+KINDS = ("direction", "shape")  # of the two questions
 
 console = Output()
 

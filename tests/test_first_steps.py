@@ -63,13 +63,12 @@ def test_the_python_of_the_readme_runs(film):
     assert all(re.fullmatch(r"\d+-\d+ s: relevance [01]\.\d\d, \d+ tokens", line) for line in lines[1:11])
 
 
-def test_the_demo_says_what_is_right_and_its_second_question_takes_under_a_fifth(tmp_path):
+def test_the_demo_answers_right_and_its_second_question_takes_under_a_fifth(tmp_path):
     shutil.copytree(ROOT / "demo", tmp_path / "demo", ignore=shutil.ignore_patterns("out"))
     done = run(sys.executable, tmp_path / "demo" / "run.py", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert "10:00 of H.264" in done.stdout
-    # Ten minutes are more than these weights answer reliably; each verdict is shown, whichever it is.
-    assert len(re.findall(r"✓ as drawn|✗ drawn was: \w+", done.stdout)) == 2
+    assert done.stdout.count("✓ as drawn") == 2
     assert re.search(r"1/\d+ of the first one's time", done.stdout)
     first, second = (
         float(seconds) for seconds in re.findall(r"^ *(\d+\.\d+) s = ", done.stdout, re.MULTILINE)

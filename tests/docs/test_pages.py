@@ -15,7 +15,17 @@ DOCS = Path(__file__).parents[2] / "docs"
 # In the order in which somebody would read them: the first one makes the film that the others watch. Pages
 # about training and evaluation have tests of their own.
 PAGES = ("index", "many-questions", "batch", "moments", "python", "troubleshooting", "published-weights")
-ELSEWHERE = {"costs", "evaluation", "fine-tuning", "log", "performance", "recipes", "results", "training", "ui"}
+ELSEWHERE = {
+    "costs",
+    "evaluation",
+    "fine-tuning",
+    "log",
+    "performance",
+    "recipes",
+    "results",
+    "training",
+    "ui",
+}
 FENCE = re.compile(r"(<!-- needs the published weights -->\n)?```(\w+)\n(.*?)```", re.DOTALL)
 MARK = "Vision-CAIR/Tempo-6B"
 QUESTIONS = "Which shape moves?\n/budget 12\n/moments\n/quit\n"

@@ -151,7 +151,7 @@ def learn(
     wording: Wording,
     out: Path,
     *,
-    steps: int = 240,
+    steps: int = 600,
     rows: int = 96,
     lr: float = 1e-3,
     seed: int,
@@ -186,7 +186,7 @@ def main() -> None:
     parser.add_argument("--writing", type=Path, help="run in which its compressor learnt")
     parser.add_argument("--reading", type=Path, help="run in which its decoder learnt")
     parser.add_argument("--out", required=True, type=Path, help="folder of the run and of the weights")
-    parser.add_argument("--steps", type=int, default=240)
+    parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--seed", type=int, default=31)
     args = parser.parse_args()
     torch.manual_seed(args.seed)
