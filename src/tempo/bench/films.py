@@ -12,6 +12,7 @@ from typing import Any
 import av
 import av.error
 
+from tempo import fingerprints
 from tempo.errors import TempoError
 from tempo.video import Video
 from tempo.world.files import FileSpec, make_file
@@ -51,12 +52,18 @@ def as_long_as(path: str, folder: Path, minutes: float) -> Path:
 def repeated(path: Path, folder: Path, times: int) -> Path:
     """The pictures of a film `times` in a row, copied packet by packet: nothing is decoded or encoded.
 
+    Its name says of what content it is, so that another film of the same name gets one of its own.
+
     Raises:
         TempoError: it cannot be read or written.
     """
     if times == 1:
         return path
-    target = folder / f"{path.stem}-x{times}.mp4"
+    try:
+        content = fingerprints.of_file(str(path))[:8]
+    except OSError as error:
+        raise TempoError(f"{path}: cannot be read ({error.strerror})") from error
+    target = folder / f"{path.stem}-{content}-x{times}.mp4"
     if target.is_file():
         return target
     part = target.with_name(f".{target.name}.part")
