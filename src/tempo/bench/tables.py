@@ -16,6 +16,7 @@ from tempo.terminal import clock, size
 NONE = "–"
 PHASES = ("decode", "watch", "route", "distil", "answer")
 TERA = 1e12
+HELD_FROM = 600  # seconds: shorter films are not held to the bars
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Limit:
 
 
 def limits(one: Measured) -> list[Limit]:
-    """The bars of tempo-nano on two cores, for a video; those that were not measured are left out."""
+    """The bars of tempo-nano on two cores; those that were not measured are left out."""
     first, follow_ups = one.warm, one.follow_ups[1:]
     found = [Limit("the first answer, of decoding every frame", first.total / one.decoding.total, 1.2)]
     if follow_ups:
@@ -96,13 +97,17 @@ def _limits(measured: Sequence[Measured]) -> Table:
             _name(one),
             limit.what,
             f"{limit.measured:.3g} {limit.unit}",
-            f"{limit.most:g}",
-            "met" if limit.met else "missed",
+            f"{limit.most:g}" if held else NONE,
+            ("met" if limit.met else "missed") if held else NONE,
         ]
         for one in measured
+        for held in [round(one.video["duration"]) >= HELD_FROM]
         for limit in limits(one)
     ]
-    notes = ["Every ratio is of two measurements in one process. First answers are those with nothing kept."]
+    notes = [
+        "Every ratio is of two measurements in one process. First answers are those with nothing kept. "
+        "Bars are for films of ten minutes and more."
+    ]
     return Table("Bars", ["video", "what", "measured", "at most", ""], rows, notes, words=True)
 
 
