@@ -47,9 +47,7 @@ def trained(tiny):
 def decoder_inputs(model, run):
     """What the decoder is given first while `run` goes on."""
     seen = []
-    hook = model.model.register_forward_pre_hook(
-        lambda _, args, kwargs: seen.append(kwargs["inputs_embeds"].detach()), with_kwargs=True
-    )
+    hook = model.model.layers[0].register_forward_pre_hook(lambda _, args: seen.append(args[0].detach()))
     try:
         run()
     finally:
