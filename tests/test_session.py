@@ -6,19 +6,20 @@ import torch
 
 import tempo
 from reference_cases import CASES, video_of
+from tempo.cache import DiskCache
 from tempo.errors import TempoError, UsageError
 
 KEEPING = ("none", "device", "host", "disk")
 
 
-def check(answer, case):
+def check(answer, case, *, atol=1e-5):
     t = case.tensors
     assert answer.token_ids == t["generated_ids"].tolist()
     assert answer.text == case.values["generated_text"]
     assert answer.usage.prompt_tokens == len(t["decoder_inputs_embeds"])
     if "relevance" in t:
         relevance = torch.tensor([segment.relevance for segment in answer.segments])
-        torch.testing.assert_close(relevance, t["relevance"], atol=1e-5, rtol=0)
+        torch.testing.assert_close(relevance, t["relevance"], atol=atol, rtol=0)
     tokens = [segment.tokens for segment in answer.segments]
     assert tokens == (t["allocation"].tolist() if "allocation" in t else [32] * len(tokens))
     assert answer.usage.visual_tokens == sum(tokens)
@@ -31,6 +32,19 @@ def check(answer, case):
 def test_reference_answers(case, cache, engine, tmp_path):
     session = engine.watch(video_of(case, tmp_path), cache=cache)
     check(session.ask(case.query, **case.options), case)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@pytest.mark.parametrize("cache", KEEPING)
+def test_reference_answers_on_a_gpu(cache, reference, tmp_path):
+    engine = tempo.load(reference / "tempo-tiny", device="cuda", dtype="float32")
+    engine.disk = DiskCache(tmp_path / "kept")
+    for name in ("landscape", "landscape_other_query", "wide_partial_segment"):
+        case = CASES[name]
+        (tmp_path / name).mkdir()
+        session = engine.watch(video_of(case, tmp_path / name), cache=cache)
+        check(session.ask(case.query, **case.options), case, atol=1e-4)
 
 
 @pytest.mark.parametrize("cache", KEEPING)

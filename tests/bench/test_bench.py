@@ -87,8 +87,8 @@ def test_a_follow_up_at_the_published_size_takes_a_twenty_fifth():
         compressor = Compressor(Qwen3VLConfig(**DIMENSIONS), memory_tokens=128).requires_grad_(False)
     one = segment(torch.device("meta"))
     # Eight frames at 512×288: 2304 patches, 576 visual tokens; 90 tokens of prompt, 30 of the question.
-    assert (one.pixels_1PC.shape[1], one.ids_1L.shape[1]) == (2304, 90 + 576)
-    counted = count_segment(compressor, one.pixels_1PC, GRID, one.ids_1L, one.spans, [0] * 30, [22, 128])
+    assert (one.pixels_SPC.shape[1], one.ids_SL.shape[1]) == (2304, 90 + 576)
+    counted = count_segment(compressor, one.pixels_SPC, GRID, one.ids_SL, one.spans, [0] * 30, [22, 128])
     tera = 1e12
     assert counted.vision / tera == pytest.approx(1.9, rel=0.15)
     # Of the 28 layers the top one does next to nothing for what a question will stand behind.

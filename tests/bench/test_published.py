@@ -29,9 +29,10 @@ def test_a_follow_up_goes_on_where_the_first_answer_had_read(monkeypatch):
     written = []
     distil = compressor.distil
     monkeypatch.setattr(compressor, "distil", lambda *given: written.append(distil(*given)))
-    kept = first(compressor, one)
+    kept, watched = first(compressor, one)
+    assert watched > 0
     length = kept.past.length
-    assert length == one.ids_1L.shape[1]
+    assert length == one.ids_SL.shape[1]
     follow_up(compressor, [kept.past.data[0, :, :, :, :length]] * 2, kept.position, 5)
     whole, again = written
     assert (whole.shape, again.shape) == ((1, 128, 64), (2, 5, 64))

@@ -2,10 +2,12 @@
 
 Run as `python -m tempo.bench.published`. Weights are random, because only the cost is of interest; in
 bfloat16 they take 4 GB. Segments are those of a film in 16:9, eight frames at 512×288, with a prompt and a
-question as long as the published ones. A first answer watches, routes and distils all memory tokens, one
-segment after the other. A follow-up reads the question and the tokens that it keeps behind what was kept on
-the host. Seconds are those of the processor, all cores together, because other work on the machine disturbs
-them least.
+question as long as the published ones. A first answer watches, routes and distils all memory tokens, a batch
+of segments after the other. A follow-up reads the question and the tokens that it keeps behind what was kept.
+Seconds are those of the processor, all cores together, because other work on the machine disturbs them least;
+of a GPU those of the clock.
+
+On a GPU, 1024 frames are `--device cuda --segments 128 --together 16`, with `--peak` its TFLOP/s in bfloat16.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from torch import nn
 from transformers import Qwen3VLConfig
 
 from tempo import memory
+from tempo.bench.operations import count_segment
 from tempo.modeling.compressor import Compressor, Reading
 from tempo.modeling.loading import parameters_on_meta
 from tempo.modeling.qwen3_vl import Grid, KeyValues, Space, Spans
@@ -62,84 +65,122 @@ DIMENSIONS = {
 
 @dataclass(frozen=True)
 class Segment:
-    """One segment's input, as :meth:`Compressor.watch` takes it."""
+    """The input of segments, as :meth:`Compressor.watch` takes it."""
 
-    pixels_1PC: torch.Tensor
-    ids_1L: torch.Tensor
+    pixels_SPC: torch.Tensor
+    ids_SL: torch.Tensor
     spans: Spans
 
 
-def segment(device: torch.device = CPU, dtype: torch.dtype = torch.float32) -> Segment:
+def segment(device: torch.device = CPU, dtype: torch.dtype = torch.float32, count: int = 1) -> Segment:
     """Blank frames behind a prompt of the usual length: 90 tokens of words and 576 visual ones."""
     starts = [PROMPT + pair * (VISUAL + TAG) for pair in range(GRID[0])]
     t, h, w = GRID
     return Segment(
-        torch.zeros(1, t * h * w, 3 * 2 * 16 * 16, device=device, dtype=dtype),
-        torch.zeros(1, starts[-1] + VISUAL + 16, dtype=torch.long, device=device),
+        torch.zeros(count, t * h * w, 3 * 2 * 16 * 16, device=device, dtype=dtype),
+        torch.zeros(count, starts[-1] + VISUAL + 16, dtype=torch.long, device=device),
         tuple((start, start + VISUAL) for start in starts),
     )
 
 
-def build(dtype: torch.dtype) -> Compressor:
+def build(dtype: torch.dtype, device: torch.device = CPU) -> Compressor:
     """The published compressor with random weights."""
-    with parameters_on_meta():
-        compressor = Compressor(Qwen3VLConfig(**DIMENSIONS), memory_tokens=MEMORY_TOKENS)
+    compressor = _dimensions()
     for module in compressor.modules():
         for name, parameter in module.named_parameters(recurse=False):
-            values = torch.empty(parameter.shape, dtype=dtype)
+            values = torch.empty(parameter.shape, dtype=dtype, device=device)
             values = values.fill_(1.0) if values.ndim == 1 else values.uniform_(-0.03, 0.03)
             module.register_parameter(name, nn.Parameter(values, requires_grad=False))
-    return compressor.eval()
+    return compressor.to(device).eval()
+
+
+def _dimensions() -> Compressor:
+    with parameters_on_meta():
+        return Compressor(Qwen3VLConfig(**DIMENSIONS), memory_tokens=MEMORY_TOKENS)
+
+
+def seconds(device: torch.device) -> float:
+    """Seconds of the processor so far; of the clock once a GPU has done what it was given."""
+    if device.type != "cuda":
+        return time.process_time()
+    torch.cuda.synchronize(device)
+    return time.perf_counter()
 
 
 @torch.inference_mode()
-def first(compressor: Compressor, one: Segment) -> Reading:
-    """A segment with nothing kept; what is read up to the question is returned."""
+def first(compressor: Compressor, one: Segment) -> tuple[Reading, float]:
+    """Segments with nothing kept → what is read up to the question, and the seconds that watching took."""
     room = QUESTION + MEMORY_TOKENS
-    reading = compressor.watch(one.pixels_1PC, GRID, one.ids_1L, one.spans, room=room)
+    begun = seconds(one.ids_SL.device)
+    reading = compressor.watch(one.pixels_SPC, GRID, one.ids_SL, one.spans, room=room)
+    watched = seconds(one.ids_SL.device) - begun
     kept = Reading(KeyValues(reading.past.data, reading.past.length), reading.position)
     compressor.route(reading, [0] * QUESTION)
     compressor.distil(reading, MEMORY_TOKENS)
-    return kept
+    return kept, watched
 
 
 @torch.inference_mode()
 def follow_up(compressor: Compressor, kept: list[torch.Tensor], position: int, tokens: int) -> None:
     """A question about kept segments [K, 2, H, L, E], of each of which so many memory tokens are kept."""
-    space, words = Space(), [0] * QUESTION
-    past = KeyValues.gather([[row] for row in kept], room=QUESTION, device=CPU, space=space)
+    space, words, device = Space(), [0] * QUESTION, kept[0].device
+    past = KeyValues.gather([[row] for row in kept], room=QUESTION, device=device, space=space)
     compressor.route(Reading(past, position), words)
     behind = past.data[:, :, :, :, -QUESTION:].clone()
     rows = [[row, own] for row, own in zip(kept, behind, strict=True)]
-    past = KeyValues.gather(rows, room=tokens, device=CPU, space=space)
+    past = KeyValues.gather(rows, room=tokens, device=device, space=space)
     compressor.distil(Reading(past, position + QUESTION), tokens)
 
 
+def operations_of_watching() -> int:
+    """Floating-point operations of watching one segment, counted and not computed."""
+    meta = torch.device("meta")
+    with meta:
+        compressor = _dimensions().requires_grad_(False)
+    one = segment(meta)
+    counted = count_segment(compressor, one.pixels_SPC, GRID, one.ids_SL, one.spans, [0] * QUESTION, [1])
+    return counted.vision + counted.language
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tempo.bench.published", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m tempo.bench.published",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--segments", type=int, default=4, metavar="N", help="(default: 4)")
+    parser.add_argument(
+        "--together", type=int, default=1, metavar="N", help="watched in a batch (default: 1)"
+    )
     parser.add_argument(
         "--kept", type=int, nargs="+", default=[22, 32, 64], metavar="K", help="memory tokens"
     )
     parser.add_argument("--dtype", choices=("bfloat16", "float32"), default="bfloat16")
+    parser.add_argument("--device", type=torch.device, default=CPU, help="(default: cpu)")
+    parser.add_argument("--peak", type=float, metavar="TFLOPS", help="what the device can do at most")
     args = parser.parse_args()
-    dtype = getattr(torch, args.dtype)
-    compressor = build(dtype)
-    one = segment(dtype=dtype)
+    dtype, device, batches = getattr(torch, args.dtype), args.device, -(-args.segments // args.together)
+    segments = batches * args.together
+    compressor = build(dtype, device)
+    one = segment(device, dtype, args.together)
     first(compressor, one)  # the first time pays for pages and kernels that later ones find
-    begun = time.process_time()
-    readings = [first(compressor, one) for _ in range(args.segments)]
-    whole = (time.process_time() - begun) / args.segments
-    length = readings[0].past.length
-    kept = [reading.past.data[0, :, :, :, :length].clone() for reading in readings]
+    begun = seconds(device)
+    found = [first(compressor, one) for _ in range(batches)]
+    whole = (seconds(device) - begun) / segments
+    watched = sum(took for _, took in found) / segments
+    length, position = found[0][0].past.length, found[0][0].position
+    kept = [row[:, :, :, :length].clone() for reading, _ in found for row in reading.past.data]
     size = memory.kept_bytes(Qwen3VLConfig(**DIMENSIONS), length, dtype)
-    print(f"{args.segments} segments of {length} tokens in {args.dtype}, {size / 1e6:.0f} MB kept of each")
-    print(f"first: {whole:.2f} s a segment")
+    print(f"{segments} segments of {length} tokens in {args.dtype}, {size / 1e6:.0f} MB kept of each")
+    rate = operations_of_watching() / watched / 1e12
+    share = "" if args.peak is None else f", {rate / args.peak:.0%} of the peak"
+    print(f"first: {whole:.3g} s a segment; watching: {watched:.3g} s, {rate:.3g} TFLOP/s{share}")
     for tokens in args.kept:
-        begun = time.process_time()
-        follow_up(compressor, kept, readings[0].position, tokens)
-        again = (time.process_time() - begun) / args.segments
-        print(f"follow-up that keeps {tokens}: {again:.3f} s a segment, {again / whole:.3f} of the first")
+        begun = seconds(device)
+        for start in range(0, segments, args.together):
+            follow_up(compressor, kept[start : start + args.together], position, tokens)
+        again = (seconds(device) - begun) / segments
+        print(f"follow-up that keeps {tokens}: {again:.3g} s a segment, {again / whole:.3f} of the first")
 
 
 if __name__ == "__main__":
