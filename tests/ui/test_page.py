@@ -15,6 +15,7 @@ from PIL import Image
 
 from tempo.times import with_clock_times
 from tempo.ui.examples import EXAMPLES
+from tempo.ui.visit import Setting
 
 pytestmark = pytest.mark.slow
 
@@ -160,6 +161,7 @@ def test_the_slider_and_the_switch_share_the_tokens_out_anew(talk):
     assert visit.film is film  # nothing was watched again
     page.click("#tempo-way input[value=adaptive]")
     page.wait_for_selector(".tempo-way.shown[data-way=adaptive]")
+    wait_until(lambda: Setting(budget + 1, True) in turn.answers)
 
 
 def test_figures_and_what_is_saved(talk, film, tmp_path):

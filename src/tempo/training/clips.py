@@ -12,7 +12,7 @@ from torch import Tensor
 
 from tempo.training.nano import DESCRIBE_PROMPT, FRAME_SIZES, MEMORY_TOKENS
 from tempo.training.packing import IGNORE, Packed, Row, Wording, pack
-from tempo.training.samples import relevant
+from tempo.training.samples import relevant, sampling_of
 from tempo.world.describe import describe
 from tempo.world.questions import LETTERS, Look, Question, as_choice, ask, related
 from tempo.world.render import render
@@ -127,10 +127,10 @@ def group_of(
 def timeline(rng: random.Random, *, segments: int, aspect: float) -> tuple[Script, list[np.ndarray], float]:
     """A script of `segments` segments (the last may be short), the times of each one's frames, and the
     seconds of a full segment."""
-    fps = 2.0 if rng.random() < 0.6 else rng.uniform(1.5, 2.2)
+    fps, pace = sampling_of(rng)
     tail = rng.choice((8, 8, 8, 8, 2, 4, 6)) if segments > 1 else 8
     count = SEGMENT_FRAMES * (segments - 1) + tail
-    script = make_script(rng, duration=max(count / fps, 3.5), aspect=aspect)
+    script = make_script(rng, duration=max(count / fps, 3.5 * pace), aspect=aspect, pace=pace)
     stamps = np.arange(count) / fps
     if rng.random() < 0.5:
         later = 10 ** rng.uniform(0.5, 3.5)

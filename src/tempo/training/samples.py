@@ -16,9 +16,12 @@ from tempo.training.packing import Packed, Row, Wording, pack
 from tempo.world.describe import describe, seen_action
 from tempo.world.questions import Question, ask
 from tempo.world.render import render
-from tempo.world.script import Script, Thing, crop, make_script, shift
+from tempo.world.script import DENSE_SECONDS, Script, Thing, crop, make_script, shift
 from tempo.world.vocabulary import COLOURS, DIRECTIONS, SHAPES, SIZES
 from tempo.world.wording import KINDS
+
+
+SPARSE = 0.33  # of the clips
 
 
 @dataclass(frozen=True)
@@ -29,9 +32,17 @@ class SegmentBatch:
     cells: Tensor
 
 
-def segment_times(rng: random.Random, duration: float) -> np.ndarray:
-    """Eight moments within `duration` seconds, at a rate that short and long videos are sampled at."""
-    fps = 2.0 if rng.random() < 0.5 else rng.uniform(1.5, 2.2)
+def sampling_of(rng: random.Random) -> tuple[float, float]:
+    """Frames a second at which a video is watched, and the pace at which it tells its story: of one in three
+    as few as of videos between ten minutes and two hours, of which 1024 frames are taken."""
+    if rng.random() < SPARSE:
+        pace = 600 / DENSE_SECONDS * 12 ** rng.random()
+        return 1024 / (pace * DENSE_SECONDS), pace
+    return (2.0 if rng.random() < 0.6 else rng.uniform(1.5, 2.2)), 1.0
+
+
+def segment_times(rng: random.Random, duration: float, fps: float) -> np.ndarray:
+    """Eight moments within `duration` seconds, `fps` a second."""
     length = 7 / fps
     return rng.uniform(0, max(duration - length, 0.0)) + np.arange(8) / fps
 
@@ -149,8 +160,9 @@ class SegmentBatches(Dataset[SegmentBatch]):
         tokens = (size[0] // CELL) * (size[1] // CELL)
         frames, rows, cells = [], [], []
         for number in range(self.batch + self.extra):
-            script = make_script(rng, duration=rng.uniform(6, 16), aspect=aspect)
-            times = segment_times(rng, script.duration)
+            fps, pace = sampling_of(rng)
+            script = make_script(rng, duration=rng.uniform(6, 16) * pace, aspect=aspect, pace=pace)
+            times = segment_times(rng, script.duration, fps)
             if rng.random() < 0.75:
                 later = 10 ** rng.uniform(0.5, 3.56)
                 script, times = shift(script, later), times + later

@@ -34,7 +34,7 @@ from tempo.training.loader import ahead
 from tempo.training.nano import DESCRIBE_PROMPT, FRAME_SIZES, MEMORY_TOKENS, SYSTEM_PROMPT
 from tempo.training.packing import IGNORE, Packed, Row, Wording, pack, read_packed
 from tempo.training.run import Run, Schedule, autocast, parameter_groups
-from tempo.training.samples import SegmentBatches, routing_questions, segment_times
+from tempo.training.samples import SegmentBatches, routing_questions, sampling_of, segment_times
 from tempo.world.render import render
 from tempo.world.script import make_script, shift
 
@@ -65,8 +65,9 @@ class SegmentFactsBatches(Dataset[SegmentFacts]):
         tokens = (size[0] // CELL) * (size[1] // CELL)
         frames, rows, tables = [], [], []
         for _ in range(self.rows):
-            script = make_script(rng, duration=rng.uniform(6, 16), aspect=aspect)
-            times = segment_times(rng, script.duration)
+            fps, pace = sampling_of(rng)
+            script = make_script(rng, duration=rng.uniform(6, 16) * pace, aspect=aspect, pace=pace)
+            times = segment_times(rng, script.duration, fps)
             if rng.random() < 0.75:
                 later = 10 ** rng.uniform(0.5, 3.56)
                 script, times = shift(script, later), times + later

@@ -7,7 +7,7 @@ from typing import Any
 from tempo.commands.report import record
 from tempo.errors import TempoError
 from tempo.plot import plot, to_png
-from tempo.ui.visit import Visit
+from tempo.ui.visit import Turn, Visit
 from tempo.video import Video
 
 
@@ -27,7 +27,7 @@ def to_json(visit: Visit) -> dict[str, Any]:
             {
                 "question": turn.question,
                 "options": dict(turn.writing),
-                "shown": {"budget": turn.setting.budget, "adaptive": turn.setting.adaptive},
+                "shown": _shown(turn),
                 "answers": [
                     {"adaptive": setting.adaptive, **_without_path(record(answer), film.title)}
                     for setting, answer in turn.answers.items()
@@ -45,6 +45,13 @@ def picture(visit: Visit) -> bytes:
     if film is None or answer is None:
         raise TempoError("nothing was asked yet, so there is nothing to draw")
     return to_png(plot(answer, Video.open(film.path), question=visit.turns[-1].question))
+
+
+def _shown(turn: Turn) -> dict[str, Any] | None:
+    """Which of the answers is on the page; None while the one that will be is still written."""
+    if turn.answer is None:
+        return None
+    return {"budget": turn.setting.budget, "adaptive": turn.setting.adaptive}
 
 
 def _without_path(record: dict[str, Any], title: str) -> dict[str, Any]:

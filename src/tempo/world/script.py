@@ -10,6 +10,11 @@ from itertools import pairwise
 from tempo.world.vocabulary import ACTIONS, BACKGROUNDS, COLOURS, DIRECTIONS, SHAPES, SIZES
 
 
+SCENE_SECONDS = (3.0, 8.0)
+LONGEST_QUICK = 600.0  # seconds: scenes of longer videos are longer
+DENSE_SECONDS = 512.0  # what 1024 frames at the usual two a second show
+
+
 @dataclass(frozen=True)
 class Thing:
     """One thing during one scene. Lengths are in units of the frame's shorter edge, times in seconds of the
@@ -154,16 +159,25 @@ def make_scene(
     return Scene(start, end, background, tuple(things))
 
 
+def pace_of(duration: float) -> float:
+    """How much slower a video of `duration` seconds tells its story than one of ten minutes.
+
+    A model that takes 1024 frames at most takes fewer of every second of a longer video. Scenes last longer by
+    as much, so that one segment of eight frames goes on showing one or two of them.
+    """
+    return duration / DENSE_SECONDS if duration > LONGEST_QUICK else 1.0
+
+
 def make_script(
     rng: random.Random,
     *,
     duration: float,
     aspect: float = 16 / 9,
-    scene_seconds: tuple[float, float] = (3.0, 8.0),
+    pace: float | None = None,
     needles: int | None = None,
     backgrounds: tuple[str, ...] = BACKGROUNDS,
 ) -> Script:
-    """Draw a video of `duration` seconds whose scenes last `scene_seconds`.
+    """Draw a video of `duration` seconds whose scenes last SCENE_SECONDS times `pace` (`pace_of` where None).
 
     Up to a dozen scenes anything goes. Longer videos keep three shapes and three colours rare: they appear
     only in
@@ -171,10 +185,12 @@ def make_script(
     about one
     of them has one answer however long the video is.
     """
+    pace = pace or pace_of(duration)
+    shortest, longest = (seconds * pace for seconds in SCENE_SECONDS)
     cuts = [0.0]
     while cuts[-1] < duration:
-        cuts.append(cuts[-1] + rng.uniform(*scene_seconds))
-    if len(cuts) > 2 and duration - cuts[-2] < scene_seconds[0]:
+        cuts.append(cuts[-1] + rng.uniform(shortest, longest))
+    if len(cuts) > 2 and duration - cuts[-2] < shortest:
         cuts.pop(-2)
     cuts[-1] = duration
     spans = list(pairwise(cuts))
