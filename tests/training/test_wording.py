@@ -9,6 +9,7 @@ from tempo.prompts import Prompts, TextEncoder
 from tempo.prompts import Wording as EngineWording
 from tempo.training.nano import SYSTEM_PROMPT, build_tokenizer
 from tempo.training.packing import Wording
+from tempo.world.following import ask_twice
 from tempo.world.questions import ask
 from tempo.world.script import make_script
 from tempo.world.wording import KINDS
@@ -45,4 +46,12 @@ def test_questions_read_alike(pair: tuple[Wording, Prompts]) -> None:
         assert training.decoder_open == before
         branch = training.asking(question.text, "red")
         assert branch.ids == [*after, *training.plain("red")]
+    for number in range(20):
+        for question in ask_twice(rng, make_script(rng, duration=60), held_out=number % 2 == 0):
+            assert training.routed(question.text, question.earlier) == engine.question(
+                question.text, earlier=[asked for asked, _ in question.earlier]
+            )
+            _, after = engine.storyline(question.text, earlier=question.earlier)
+            branch = training.asking(question.text, "red", question.earlier)
+            assert branch.ids == [*after, *training.plain("red")]
     assert training.plain("<14.0 seconds>") == engine.timestamp(14.0)

@@ -1,11 +1,14 @@
 """A drawn film with its truth, and the embedded model in exact arithmetic."""
 
+import sys
 from pathlib import Path
 
 import pytest
 
 import tempo
 from tempo.world.files import FileSpec, make_file
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 
 @pytest.fixture(scope="session")

@@ -50,6 +50,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     make.add_argument(
         "--questions", type=positive_integer, default=16, metavar="N", help="a file (default: 16)"
     )
+    make.add_argument(
+        "--all-kinds",
+        action="store_true",
+        help="ask also about the whole video (how often, what never, a summary) and what an earlier question "
+        "was about",
+    )
     make.add_argument("--seed", default="0", metavar="S", help="any word or number (default: 0)")
     make.add_argument(
         "--held-out", action="store_true", help="with backgrounds and wordings that were never trained on"
@@ -85,7 +91,8 @@ def run(args: argparse.Namespace) -> None:
 def _make(args: argparse.Namespace) -> None:
     from tempo.errors import TempoError
     from tempo.terminal import counting
-    from tempo.world.files import ASPECTS, FileSpec, make_file
+    from tempo.world.files import ALL_KINDS, ASPECTS, FileSpec, make_file
+    from tempo.world.wording import KINDS
 
     aspects = tuple(ASPECTS) if args.aspect == "mixed" else (args.aspect,)
     specs = [
@@ -102,10 +109,18 @@ def _make(args: argparse.Namespace) -> None:
         args.folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise TempoError(f"{args.folder}: cannot be made ({error.strerror})") from error
+    kinds = ALL_KINDS if args.all_kinds else KINDS
     for number, spec in enumerate(specs):
         path = args.folder / f"{args.seed}-{number:03}.mp4"
         with counting(f"making {path.name}", "frames") as progress:
-            make_file(path, spec, seed=f"{args.seed}/{number}", questions=args.questions, progress=progress)
+            make_file(
+                path,
+                spec,
+                seed=f"{args.seed}/{number}",
+                questions=args.questions,
+                kinds=kinds,
+                progress=progress,
+            )
         print(path)
 
 

@@ -14,28 +14,33 @@ from tempo.training.nano import DESCRIBE_PROMPT, FRAME_SIZES, MEMORY_TOKENS
 from tempo.training.packing import IGNORE, Packed, Row, Wording, pack
 from tempo.training.samples import relevant, sampling_of
 from tempo.world.describe import describe
-from tempo.world.questions import LETTERS, Look, Question, as_choice, ask, related
+from tempo.world.following import ask_twice
+from tempo.world.questions import LETTERS, Look, Question, as_choice, ask, related, summary
 from tempo.world.render import render
 from tempo.world.script import Script, make_script, shift
-from tempo.world.wording import KINDS
+from tempo.world.wording import KINDS, WHOLE_KINDS
 
 SEGMENT_FRAMES = 8
 # How often each of KINDS is asked: colour, shape, direction, exists, count, when, first, after. Other kinds
 # about the same thing come with it, but colour and shape only where the question does not give them away.
 KIND_WEIGHTS = (1.5, 4, 1, 1, 0.5, 1.5, 2.5, 3)
+# How often of all groups: of WHOLE_KINDS (times, never, summary), and of questions that follow another.
+WHOLE_SHARES = (0.07, 0.07, 0.03)
+FOLLOWING_SHARE = 0.15
 ITSELF = 3  # how much likelier a group repeats its own question than one of the others about the same thing
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A question about a clip, as it is trained: its name, text and answer, the segments that show what
-    it names, and the looks by which it names it."""
+    """A question about a clip, as it is trained: its kind, text and answer, the segments that show what
+    it names, the looks by which it names it, and the turns of the conversation before it."""
 
     kind: str
     text: str
     answer: str
     shown: tuple[bool, ...]
     looks: tuple[Look, ...] = ()
+    earlier: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -93,14 +98,34 @@ def phrase(
     shown = tuple(relevant(script, question, t) for t in times)
     if question.answer != "no" and not any(shown):
         return None
-    if rng.random() < choice:
+    chosen: Question | None = question
+    # The storyline carries the times of segments, so that is the precision that can be asked for.
+    middles = [float(t[0]) + window / 2 for t in times]
+    if question.options:
+        pass
+    elif question.kind == "summary":
+        firsts = [
+            next(
+                (
+                    m
+                    for m, t in zip(middles, times, strict=True)
+                    if any(scene.start <= x < scene.end for x in t)
+                ),
+                None,
+            )
+            for scene in script.scenes
+        ]
+        if None in firsts:  # a scene between two frames
+            return None
+        chosen = replace(question, answer=summary(script, [m for m in firsts if m is not None]))
+    elif rng.random() < choice:
         chosen = as_choice(rng, script, question)
-        return Asked(chosen.kind, chosen.text, chosen.answer, shown, chosen.looks) if chosen else None
-    if question.kind == "when":
-        # The storyline carries the times of segments, so that is the precision that can be asked for.
-        moment = float(times[shown.index(True)][0]) + window / 2
-        question = replace(question, answer=f"{moment:.1f} seconds")
-    return Asked(question.kind, question.text, question.answer, shown, question.looks)
+    elif question.kind == "when":
+        chosen = replace(question, answer=f"{middles[shown.index(True)]:.1f} seconds")
+    if chosen is None:
+        return None
+    kind = "follow-up" if chosen.earlier else chosen.kind
+    return Asked(kind, chosen.text, chosen.answer, shown, chosen.looks, chosen.earlier)
 
 
 def group_of(
@@ -116,10 +141,16 @@ def group_of(
     """Up to `questions` questions that name the same thing, or the same two: they share memory tokens.
 
     `weights` say how often the first of them is of each of KINDS."""
-    question = ask(rng, script, kind=rng.choices(KINDS, weights)[0])
-    if question is None:
+    whole = rng.choices((*WHOLE_KINDS, None), (*WHOLE_SHARES, 1 - sum(WHOLE_SHARES)))[0]
+    if whole is None and rng.random() < FOLLOWING_SHARE:
+        pool = ask_twice(rng, script)
+    else:
+        question = ask(rng, script, kind=whole or rng.choices(KINDS, weights)[0])
+        pool = [question] if question else []
+        if question and questions > 1 and whole is None:
+            pool = [*pool * ITSELF, *related(rng, script, question)]
+    if not pool:
         return []
-    pool = [question] if questions == 1 else [*[question] * ITSELF, *related(rng, script, question)]
     found = (phrase(rng, script, rng.choice(pool), times, window, choice) for _ in range(questions))
     return [asked for asked in found if asked]
 
@@ -178,7 +209,7 @@ def story_row(wording: Wording, stamps: list[str], counts: list[int], group: lis
     ids = list(wording.decoder_open)
     for stamp, count in zip(stamps, counts, strict=True):
         ids += wording.plain(f"<{stamp} seconds>") + [wording.video_id] * count
-    return Row(ids, [wording.asking(asked.text, asked.answer) for asked in group])
+    return Row(ids, [wording.asking(asked.text, asked.answer, asked.earlier) for asked in group])
 
 
 def story_rows(rows: list[Row], groups: list[list[Asked]], wording: Wording) -> StoryRows:

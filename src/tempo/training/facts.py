@@ -24,7 +24,7 @@ from tempo.world.script import Scene, Script, Thing
 from tempo.world.vocabulary import ACTIONS, COLOURS, SHAPES, SIZES
 
 # Values of each fact; 0 is "none".
-#   match        first token: whether the first (1), the second (2) or both (3) looks asked about are here
+#   match        first token: whether the first look asked about (1), another one (2) or both (3) are here
 #   number       first token: how many things its scene shows; others: the scene of the segment, from 1
 #   shape … action   of the thing asked about, where it is here, else of the first thing
 #   next …       first token: the first thing of the scene that follows within the segment
@@ -85,7 +85,7 @@ def facts(script: Script, looks: Sequence[Look], times: np.ndarray, tokens: int)
         return table
 
     def match(thing: Thing) -> int:
-        return sum(1 << bit for bit, look in enumerate(looks[:2]) if look.fits(thing))
+        return sum({1 << min(place, 1) for place, look in enumerate(looks) if look.fits(thing)})
 
     matching = [item for item in visible if match(item[3])]
     focus = min(matching, key=lambda item: item[1]) if matching else visible[0]

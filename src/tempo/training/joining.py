@@ -92,7 +92,10 @@ class ClipBatches(Dataset[ClipBatch]):
             for index, times in enumerate(plan.times):
                 row = Row(self.wording.prefix(((times[::2] + times[1::2]) / 2).tolist(), grid[0] * grid[1]))
                 row.branches = [
-                    replace(self.wording.routing(asked.text, asked.shown[index]), memory=MEMORY_TOKENS)
+                    replace(
+                        self.wording.routing(asked.text, asked.shown[index], asked.earlier),
+                        memory=MEMORY_TOKENS,
+                    )
                     for asked in readers
                 ]
                 rows.append(row)

@@ -15,6 +15,7 @@ those of separate rows; the prefix and the vision tower are paid for once.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -70,6 +71,7 @@ class Wording:
         self.answer = self.special("<|im_end|>\n<|im_start|>assistant\n")
         self._query = self.plain("\nQuery:\n")
         self._newline = self.plain("\n")
+        self._next_turn = self.special("<|im_end|>\n<|im_start|>user\n")
         self.decoder_open = self.special(
             "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n<|im_start|>user\n"
         )
@@ -96,18 +98,25 @@ class Wording:
             ids += [self._vision[0], *[self.video_id] * tokens_a_pair, self._vision[1]]
         return ids
 
-    def routed(self, question: str) -> list[int]:
-        """The question as the compressor reads it, up to where it would answer Yes or No."""
+    def routed(self, question: str, earlier: Sequence[tuple[str, str]] = ()) -> list[int]:
+        """The question as the compressor reads it behind EARLIER ones, up to where it would answer Yes or
+        No."""
+        if earlier:
+            turns = [*(asked for asked, _ in earlier), question]
+            question = "\n".join(f"Context turn {n}: {asked}" for n, asked in enumerate(turns, start=1))
         return [*self._query, *self.plain(question), *self.answer]
 
-    def routing(self, question: str, relevant: bool) -> Branch:
+    def routing(self, question: str, relevant: bool, earlier: Sequence[tuple[str, str]] = ()) -> Branch:
         """The question, with the Yes or No that the router reads learnt at its last token."""
-        ids = self.routed(question)
+        ids = self.routed(question, earlier)
         return Branch(ids, [IGNORE] * (len(ids) - 1) + [self.yes_id if relevant else self.no_id])
 
-    def asking(self, question: str, answer: str) -> Branch:
-        """The question put to the base model itself, answered in words."""
-        head = [*self._newline, *self.plain(question), *self.answer]
+    def asking(self, question: str, answer: str, earlier: Sequence[tuple[str, str]] = ()) -> Branch:
+        """The question behind EARLIER ones and their answers, answered in words."""
+        questions = [*(asked for asked, _ in earlier), question]
+        head = [*self._newline, *self.plain(questions[0]), *self.answer]
+        for (_, said), following in zip(earlier, questions[1:], strict=True):
+            head += [*self.plain(said), *self._next_turn, *self.plain(following), *self.answer]
         tail = self.plain(answer)
         return Branch([*head, *tail], [IGNORE] * (len(head) - 1) + [*tail, self.end_id])
 

@@ -14,12 +14,12 @@ from tempo.training.cells import CELL, cell_labels
 from tempo.training.nano import DESCRIBE_PROMPT, FRAME_SIZES
 from tempo.training.packing import Packed, Row, Wording, pack
 from tempo.world.describe import describe, seen_action
+from tempo.world.following import ask_twice
 from tempo.world.questions import Question, ask
 from tempo.world.render import render
 from tempo.world.script import DENSE_SECONDS, Script, Thing, crop, make_script, shift
 from tempo.world.vocabulary import COLOURS, DIRECTIONS, SHAPES, SIZES
 from tempo.world.wording import KINDS
-
 
 SPARSE = 0.33  # of the clips
 
@@ -48,8 +48,8 @@ def segment_times(rng: random.Random, duration: float, fps: float) -> np.ndarray
 
 
 def relevant(script: Script, question: Question, times: np.ndarray) -> bool:
-    """Whether what `question` names can be seen in frames at `times`."""
-    return any(
+    """Whether what `question` names can be seen in frames at `times`; naming nothing, it is about all."""
+    return not question.looks or any(
         look.fits(thing) and any(thing.start <= t < thing.end for t in times)
         for _, thing in script.appearances
         for look in question.looks
@@ -76,7 +76,8 @@ def disguise(rng: random.Random, script: Script) -> Script:
 
 def _question(rng: random.Random, script: Script, *, choice: float) -> Question | None:
     for _ in range(4):
-        question = ask(rng, script, kind=rng.choice(KINDS), choice=rng.random() < choice)
+        kind = rng.choice(("times", "never")) if rng.random() < 0.1 else rng.choice(KINDS)
+        question = ask(rng, script, kind=kind, choice=rng.random() < choice)
         if question:
             return question
     return None
@@ -88,7 +89,9 @@ def routing_questions(
     """Questions with the truth about whether this segment shows what they name, about half of them yes."""
     seen = crop(script, times.tolist())
     found: list[tuple[Question, bool]] = []
-    for index in range(count):
+    following = ask_twice(rng, seen) if seen.scenes and rng.random() < 0.5 else []
+    found += [(question, relevant(script, question, times)) for question in following[:1]]
+    for index in range(len(found), count):
         source = seen
         if index % 2:
             luck = rng.random()
@@ -173,7 +176,7 @@ class SegmentBatches(Dataset[SegmentBatch]):
             row = Row(self.wording.prefix(((times[::2] + times[1::2]) / 2).tolist(), tokens))
             row.branches.append(self.wording.asking(DESCRIBE_PROMPT, describe(script, times)))
             for question, truth in routing_questions(rng, script, times, self.routings):
-                row.branches.append(self.wording.routing(question.text, truth))
+                row.branches.append(self.wording.routing(question.text, truth, question.earlier))
             for question in direct_questions(rng, script, times, self.questions):
                 row.branches.append(self.wording.asking(question.text, question.answer))
             rows.append(row)

@@ -51,5 +51,8 @@ def world_example(reader: Reader, world: World, *, name: str, seed: str) -> Exam
         batch = Batch((moment,), len(frames), pixels_SPC, grid, torch.tensor([prompt.ids]), prompt.spans)
         parts.append(part_of(batch, reader.geometry))
         stamps.append(reader.stamp(middle))
-    questions = [reader.question(asked.text, asked.answer, relevant=asked.shown) for asked in plan.asked]
+    questions = [
+        reader.question(asked.text, asked.answer, earlier=asked.earlier, relevant=asked.shown)
+        for asked in plan.asked
+    ]
     return reader.example(parts, stamps, questions, name=name, seed=seed)

@@ -75,7 +75,8 @@ class SegmentFactsBatches(Dataset[SegmentFacts]):
             row = Row(self.wording.prefix(((times[::2] + times[1::2]) / 2).tolist(), tokens))
             for question, shown in routing_questions(rng, script, times, self.questions):
                 count = kept(rng, shown)
-                row.branches.append(replace(self.wording.routing(question.text, shown), memory=count))
+                branch = self.wording.routing(question.text, shown, question.earlier)
+                row.branches.append(replace(branch, memory=count))
                 tables.append(facts(script, question.looks, times, count))
             if rng.random() < 0.15:
                 row.branches.append(

@@ -102,11 +102,15 @@ def bench(
         truth = json.loads(path.read_text(encoding="utf-8"))
         session = model.watch(str(path.with_suffix(".mp4")), cache="device")
         for question in truth["questions"]:
-            answer = session.ask(question["text"], **({"max_new_tokens": 48} | (options or {})))
+            earlier = [(asked, said) for asked, said in question.get("earlier", ())]
+            answer = session.stream_after(
+                earlier, question["text"], **({"max_new_tokens": 96} | (options or {}))
+            ).answer
             window = model.config.segment_frames / session.sampling.fps
             right = is_right(question, answer.text, window=window)
             form = "multiple choice" if question["options"] else "open"
-            for score in (result.by_kind[question["kind"]], result.by_form[form], result.overall):
+            kind = "follow-up" if earlier else question["kind"]
+            for score in (result.by_kind[kind], result.by_form[form], result.overall):
                 score.add(right)
             spans = [(s.start, s.end) for s in answer.segments]
             relevance = [s.relevance for s in answer.segments]
@@ -117,7 +121,7 @@ def bench(
             result.answers.append(
                 {
                     "video": truth["video"],
-                    "kind": question["kind"],
+                    "kind": kind,
                     "question": question["text"],
                     "answer": answer.text,
                     "truth": question["answer"],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -15,11 +15,14 @@ import av
 import numpy as np
 
 from tempo.errors import TempoError, UsageError
+from tempo.world.following import ask_twice
 from tempo.world.questions import Question, ask
 from tempo.world.render import render
 from tempo.world.script import Script, make_script
-from tempo.world.wording import KINDS
+from tempo.world.wording import KINDS, WHOLE_KINDS
 
+FOLLOW_UP = "follow-up"
+ALL_KINDS = (*KINDS, *WHOLE_KINDS, FOLLOW_UP)
 ASPECTS: dict[str, float] = {"16:9": 16 / 9, "4:3": 4 / 3, "9:16": 9 / 16}
 
 
@@ -83,15 +86,23 @@ def write_video(
         part.unlink(missing_ok=True)
 
 
-def make_questions(rng: random.Random, script: Script, *, count: int, held_out: bool) -> list[Question]:
+def make_questions(
+    rng: random.Random, script: Script, *, count: int, held_out: bool, kinds: Sequence[str] = KINDS
+) -> list[Question]:
     """`count` questions about `script`, kinds in turn, about one in three as multiple choice."""
     found: list[Question] = []
     for attempt in range(count * 6):
         if len(found) == count:
             break
-        kind = KINDS[attempt % len(KINDS)]
-        question = ask(rng, script, kind=kind, held_out=held_out, choice=rng.random() < 0.34)
-        if question and all(question.text != other.text for other in found):
+        kind = kinds[attempt % len(kinds)]
+        question: Question | None
+        if kind == FOLLOW_UP:
+            following = ask_twice(rng, script, held_out=held_out)
+            question = rng.choice(following) if following else None
+        else:
+            question = ask(rng, script, kind=kind, held_out=held_out, choice=rng.random() < 0.34)
+        said = {(*other.earlier, other.text) for other in found}
+        if question and (*question.earlier, question.text) not in said:
             found.append(question)
     return found
 
@@ -102,10 +113,15 @@ def make_file(
     *,
     seed: str,
     questions: int,
+    kinds: Sequence[str] = KINDS,
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
     """Write one video and, beside it with the ending `.json`, its ground truth. Equal seeds give equal
-    truths."""
+    truths.
+
+    Args:
+        kinds: of questions, in turn; see ALL_KINDS.
+    """
     rng = random.Random(f"{seed}/{'held-out' if spec.held_out else 'train'}")
     script = make_script(rng, duration=spec.seconds, aspect=ASPECTS[spec.aspect])
     write_video(script, path, spec, progress=progress)
@@ -117,7 +133,8 @@ def make_file(
         "frame_height": spec.size[1],
         "scenes": [asdict(scene) for scene in script.scenes],
         "questions": [
-            asdict(q) for q in make_questions(rng, script, count=questions, held_out=spec.held_out)
+            asdict(q)
+            for q in make_questions(rng, script, count=questions, held_out=spec.held_out, kinds=kinds)
         ],
     }
     path.with_suffix(".json").write_text(json.dumps(truth, indent=1) + "\n", encoding="utf-8")

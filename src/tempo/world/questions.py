@@ -5,14 +5,24 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from tempo.world.script import Script, Thing
 from tempo.world.vocabulary import COLOURS, DIRECTIONS, SHAPES
-from tempo.world.wording import CHOICE_ENDINGS, CHOICE_ENDINGS_HELD_OUT, KINDS, noun_phrase, word
+from tempo.world.wording import (
+    CHOICE_ENDINGS,
+    CHOICE_ENDINGS_HELD_OUT,
+    KINDS,
+    WHOLE_KINDS,
+    noun_phrase,
+    word,
+)
 
 LETTERS = "ABCD"
+MOST_TIMES = 4  # that something appears, if it is to be counted
+MOST_SCENES = 6  # of a video that is to be summarised
 
 
 @dataclass(frozen=True)
@@ -40,22 +50,29 @@ class Look:
 
 @dataclass(frozen=True)
 class Question:
-    """A question with one right answer. `evidence` are the times (seconds) during which what it names is on
-    screen."""
+    """A question with one right answer.
+
+    Attributes:
+        looks: of the things that it names; none where it is about everything.
+        evidence: the times (seconds) during which what it names is on screen.
+        seconds: the moment asked for, where it asks for one.
+        earlier: the questions that it follows in a conversation, and their answers.
+    """
 
     kind: str
     text: str
     answer: str
     looks: tuple[Look, ...]
     evidence: tuple[tuple[float, float], ...]
-    seconds: float | None = None  # "when" only: the moment asked for
+    seconds: float | None = None
     options: tuple[str, ...] = ()
+    earlier: tuple[tuple[str, str], ...] = ()
 
 
 Maker = Callable[[random.Random, Script, bool], "Question | None"]
 
 
-def _evidence(script: Script, looks: tuple[Look, ...]) -> tuple[tuple[float, float], ...]:
+def evidence_of(script: Script, looks: tuple[Look, ...]) -> tuple[tuple[float, float], ...]:
     return tuple((t.start, t.end) for _, t in script.appearances if any(look.fits(t) for look in looks))
 
 
@@ -120,7 +137,7 @@ def _about(
             return None
         answer = script.scenes[scene + 1].things[0].name
     text = word(rng, kind, held_out=held_out, np=look.say(rng))
-    return Question(kind, text, answer, (look,), _evidence(script, (look,)), seconds)
+    return Question(kind, text, answer, (look,), evidence_of(script, (look,)), seconds)
 
 
 _HIDDEN = {"colour": "colour", "shape": "shape", "direction": "action", "count": "", "when": "", "after": ""}
@@ -171,7 +188,7 @@ def _exists(rng: random.Random, script: Script, held_out: bool) -> Question | No
         answer = "no"
     look = Look(shape=shape, colour=colour)
     text = word(rng, "exists", held_out=held_out, a=look.say(rng, "a"))
-    return Question("exists", text, answer, (look,), _evidence(script, (look,)))
+    return Question("exists", text, answer, (look,), evidence_of(script, (look,)))
 
 
 def _first(rng: random.Random, script: Script, held_out: bool) -> Question | None:
@@ -184,7 +201,65 @@ def _first(rng: random.Random, script: Script, held_out: bool) -> Question | Non
     looks = tuple(Look(shape=thing.shape, colour=thing.colour) for _, thing in (one, two))
     text = word(rng, "first", held_out=held_out, a=looks[0].say(rng), b=looks[1].say(rng))
     earlier = one[1] if one[0] < two[0] else two[1]
-    return Question("first", text, earlier.name, looks, _evidence(script, looks))
+    return Question("first", text, earlier.name, looks, evidence_of(script, looks))
+
+
+def _times(rng: random.Random, script: Script, held_out: bool) -> Question | None:
+    """How many scenes show a look: MOST_TIMES at most, and no two in a row, which could not be told apart."""
+    scenes: dict[Look, list[int]] = {}
+    for index, thing in script.appearances:
+        for look in (
+            Look(shape=thing.shape),
+            Look(shape=thing.shape, colour=thing.colour),
+            Look(shape=thing.shape, colour=thing.colour, size=thing.size),
+        ):
+            scenes.setdefault(look, []).append(index)
+    fitting = [
+        look
+        for look, found in scenes.items()
+        if len(found) <= MOST_TIMES and all(b - a > 1 for a, b in pairwise(found))
+    ]
+    # As many of each number as of the next: most looks appear once.
+    by_number: dict[int, list[Look]] = {}
+    for look in fitting:
+        by_number.setdefault(len(scenes[look]), []).append(look)
+    if not by_number:
+        return None
+    number = rng.choice(sorted(by_number))
+    look = rng.choice(by_number[number])
+    text = word(rng, "times", held_out=held_out, a=look.say(rng, "a"))
+    return Question("times", text, str(number), (look,), evidence_of(script, (look,)))
+
+
+def _never(rng: random.Random, script: Script, held_out: bool) -> Question | None:
+    """Which of four looks is in no scene; the others are its `looks`, and the options with it."""
+    seen = sorted({(t.colour, t.shape) for _, t in script.appearances})
+    absent = [(c, s) for c in COLOURS for s in SHAPES if (c, s) not in seen]
+    if len(seen) < 3 or not absent:
+        return None
+    # It shares its shape or its colour with one that is there: reading one word is not enough.
+    there = rng.sample(seen, 3)
+    near = [(c, s) for c, s in absent if any(c == a or s == b for a, b in there)]
+    colour, shape = rng.choice(near or absent)
+    looks = tuple(Look(shape=s, colour=c) for c, s in there)
+    text = word(rng, "never", held_out=held_out)
+    return Question("never", text, f"{colour} {shape}", looks, evidence_of(script, looks))
+
+
+def summary(script: Script, times: Sequence[float]) -> str:
+    """What each scene shows from left to right, scenes in order, with the time that `times` gives each."""
+    parts = []
+    for scene, time in zip(script.scenes, times, strict=True):
+        names = [thing.name for thing in sorted(scene.things, key=lambda thing: thing.path[0])]
+        parts.append(f"{time:.1f} seconds: {' and '.join(names)}.")
+    return " ".join(parts)
+
+
+def _summary(rng: random.Random, script: Script, held_out: bool) -> Question | None:
+    if len(script.scenes) > MOST_SCENES:
+        return None
+    text = word(rng, "summary", held_out=held_out)
+    return Question("summary", text, summary(script, [scene.start for scene in script.scenes]), (), ())
 
 
 _MAKERS: dict[str, Maker] = {
@@ -196,8 +271,11 @@ _MAKERS: dict[str, Maker] = {
     "when": _one_thing("when"),
     "first": _first,
     "after": _one_thing("after"),
+    "times": _times,
+    "never": _never,
+    "summary": _summary,
 }
-assert tuple(_MAKERS) == KINDS
+assert tuple(_MAKERS) == (*KINDS, *WHOLE_KINDS)
 
 
 def _wrong(rng: random.Random, script: Script, question: Question) -> list[str]:
@@ -210,6 +288,10 @@ def _wrong(rng: random.Random, script: Script, question: Question) -> list[str]:
             for look in question.looks
             if (look_name := f"{look.colour} {look.shape}") != question.answer
         ]
+    if question.kind == "never":
+        return [f"{look.colour} {look.shape}" for look in question.looks]
+    if question.kind == "summary":
+        return []
     if question.kind == "when":
         assert question.seconds is not None
         apart = max(8.0, script.duration / 12)
@@ -225,6 +307,7 @@ def _wrong(rng: random.Random, script: Script, question: Question) -> list[str]:
         "shape": list(SHAPES),
         "direction": list(DIRECTIONS),
         "count": list("1234"),
+        "times": [str(number) for number in range(1, MOST_TIMES + 1)],
     }
     pool = pools.get(question.kind) or [f"{c} {s}" for c in COLOURS for s in SHAPES]
     others = [item for item in pool if item != question.answer]
@@ -257,4 +340,5 @@ def ask(
     """A question of `kind` about `script`, or None where the script allows none that has exactly one
     answer."""
     question = _MAKERS[kind](rng, script, held_out)
+    choice = choice or kind == "never"
     return as_choice(rng, script, question, held_out=held_out) if question and choice else question

@@ -11,13 +11,25 @@ def is_right(question: dict[str, Any], answer: str, *, window: float) -> bool:
     """Compare `answer` with the truth of `question`, an entry of a ground-truth file.
 
     Letters and words have to be equal but for case and a closing full stop. A moment ("when", unless multiple
-    choice) is right within `window` seconds, the length of one segment, of the truth.
+    choice) is right within `window` seconds, the length of one segment, of the truth; a summary is if all of
+    its moments and what it says of them are.
     """
     said = answer.strip().rstrip(".").lower()
     if question["kind"] == "when" and not question["options"]:
         number = re.fullmatch(r"(?:at )?(\d+(?:\.\d+)?)(?: ?s| seconds?)?", said)
         return number is not None and abs(float(number[1]) - question["seconds"]) <= window
+    if question["kind"] == "summary":
+        told, true = _moments(said), _moments(str(question["answer"]).rstrip(".").lower())
+        return len(told) == len(true) and all(
+            abs(a - b) <= window and said == meant for (a, said), (b, meant) in zip(told, true, strict=True)
+        )
     return said == str(question["answer"]).lower()
+
+
+def _moments(summary: str) -> list[tuple[float, str]]:
+    """Seconds and words of every part of a summary; a part of another form is no moment of any."""
+    found = [re.fullmatch(r"(\d+\.\d+) seconds: (.+)", part) for part in summary.split(". ")]
+    return [(float(one[1]), one[2]) if one else (float("inf"), "") for one in found]
 
 
 def shows(question: dict[str, Any], start: float, end: float) -> bool:

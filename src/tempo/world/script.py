@@ -9,7 +9,6 @@ from itertools import pairwise
 
 from tempo.world.vocabulary import ACTIONS, BACKGROUNDS, COLOURS, DIRECTIONS, SHAPES, SIZES
 
-
 SCENE_SECONDS = (3.0, 8.0)
 LONGEST_QUICK = 600.0  # seconds: scenes of longer videos are longer
 DENSE_SECONDS = 512.0  # what 1024 frames at the usual two a second show
@@ -162,8 +161,8 @@ def make_scene(
 def pace_of(duration: float) -> float:
     """How much slower a video of `duration` seconds tells its story than one of ten minutes.
 
-    A model that takes 1024 frames at most takes fewer of every second of a longer video. Scenes last longer by
-    as much, so that one segment of eight frames goes on showing one or two of them.
+    A model that takes 1024 frames at most takes fewer of every second of a longer video. Scenes last longer
+    by as much, so that one segment of eight frames goes on showing one or two of them.
     """
     return duration / DENSE_SECONDS if duration > LONGEST_QUICK else 1.0
 

@@ -109,6 +109,56 @@ HELD_OUT: dict[str, tuple[str, ...]] = {
 
 KINDS = tuple(TEMPLATES)
 
+# Questions about the whole of a video.
+WHOLE_TEMPLATES: dict[str, tuple[str, ...]] = {
+    "times": (
+        "How many times does {a} appear?",
+        "How often does {a} appear?",
+        "How often can you see {a}?",
+        "Count how many times {a} appears.",
+        "In how many scenes is there {a}?",
+    ),
+    "never": (
+        "Which of these never appears?",
+        "Which of these is never on screen?",
+        "Which one of these does not appear?",
+        "What of this can you never see?",
+    ),
+    "summary": (
+        "What happens in the video?",
+        "Summarise the video.",
+        "Summarize the video with times.",
+        "Tell me what appears in the video, in order, with times.",
+        "What appears, and when?",
+    ),
+}
+WHOLE_HELD_OUT: dict[str, tuple[str, ...]] = {
+    "times": ("How many times can you see {a}?", "In how many scenes does {a} appear?"),
+    "never": ("Which of these can you never see?", "Which of these is not in the video?"),
+    "summary": ("Give me a summary of the video.", "What can you see, in order, with times?"),
+}
+WHOLE_KINDS = tuple(WHOLE_TEMPLATES)
+
+# Questions about what an earlier question was about; "again" asks for what comes after what came after.
+FOLLOW_UPS: dict[str, tuple[str, ...]] = {
+    "colour": ("What colour is it?", "And what color is it?", "What is its colour?"),
+    "shape": ("What shape is it?", "And what is its shape?"),
+    "direction": ("Which way does it move?", "And which way does it go?", "Where does it go?"),
+    "count": ("How many things are on screen then?", "And how many things are there with it, counting it?"),
+    "when": ("When does it appear?", "And when is that?", "At what second is it there?"),
+    "after": ("What comes after it?", "And what comes next?", "What is there right after it?"),
+    "again": ("And after that?", "What comes after that?", "And then?"),
+}
+FOLLOW_UPS_HELD_OUT: dict[str, tuple[str, ...]] = {
+    "colour": ("Which colour does it have?", "And its color?"),
+    "shape": ("Which shape does it have?",),
+    "direction": ("What way does it go?", "In which direction does it move?"),
+    "count": ("How many things can you see then?",),
+    "when": ("At what time is it there?", "And when can you see it?"),
+    "after": ("What appears after it?",),
+    "again": ("And what appears after that?", "What is next after that?"),
+}
+
 OPENINGS = (
     "",
     "",
@@ -163,8 +213,8 @@ def noun_phrase(
 
 def word(rng: random.Random, kind: str, *, held_out: bool, **phrases: str) -> str:
     """A question of `kind` in one of its wordings, with or without an opening, sometimes carelessly typed."""
-    template = rng.choice((HELD_OUT if held_out else TEMPLATES)[kind])
-    text = template.format(**phrases)
+    wordings = HELD_OUT | WHOLE_HELD_OUT if held_out else TEMPLATES | WHOLE_TEMPLATES
+    text = rng.choice(wordings[kind]).format(**phrases)
     opening = rng.choice(OPENINGS_HELD_OUT if held_out else OPENINGS)
     if opening.endswith((", ", ": ")):
         text = opening + text[0].lower() + text[1:]

@@ -31,7 +31,10 @@ from tempo.world.claims.ways import NEUTRAL, Way, budget_of, kept_tokens
 from tempo.world.scoring import evidence_rank, is_right
 
 # More than any right answer has: what has not ended by then is wrong however it goes on.
-MAX_NEW_TOKENS = 16
+MAX_NEW_TOKENS = 96
+
+# (question, answer) pairs of the same conversation, oldest first.
+Earlier = Sequence[tuple[str, str]]
 
 
 @dataclass(frozen=True)
@@ -66,13 +69,13 @@ class Film:
             shelf.add(batch.moments, reading)
         return cls(model, video, sampling, shelf.finish(lost_seconds=video.damage.seconds))
 
-    def distil(self, question: str) -> list[Distilled]:
+    def distil(self, question: str, earlier: Earlier = ()) -> list[Distilled]:
         """Relevance, and all M memory tokens, of every segment."""
         return distil_kept(
             self.model,
             self.video,
             self.kept,
-            self.model.prompts.question(question),
+            self.model.prompts.question(question, earlier=[asked for asked, _ in earlier]),
             allocate=lambda relevance: [self.model.config.num_compression_tokens] * len(relevance),
             keep="head",
             clock=Clock(self.model.device),
@@ -84,10 +87,13 @@ class Film:
         return self.distil(NEUTRAL)
 
 
-def ask(film: Film, question: str, ways: Sequence[Way], *, seed: str) -> tuple[list[Distilled], list[Told]]:
+def ask(
+    film: Film, question: str, ways: Sequence[Way], *, seed: str, earlier: Earlier = ()
+) -> tuple[list[Distilled], list[Told]]:
     """Answer a question in each of `ways`; those that come to the same storyline are answered once.
 
     Args:
+        earlier: what was asked and answered before in the same conversation.
         seed: what shuffles are drawn from.
 
     Raises:
@@ -95,7 +101,7 @@ def ask(film: Film, question: str, ways: Sequence[Way], *, seed: str) -> tuple[l
     """
     config = film.model.config
     k_max = config.num_compression_tokens
-    distilled = film.distil(question)
+    distilled = film.distil(question, earlier)
     relevance = [one.relevance for one in distilled]
     answers: dict[object, str] = {}
     told = []
@@ -104,15 +110,23 @@ def ask(film: Film, question: str, ways: Sequence[Way], *, seed: str) -> tuple[l
         counts = kept_tokens(way, relevance, budget=cap, k_min=config.min_tokens, k_max=k_max, seed=seed)
         same = (tuple(counts), way.keep, way.asked, way.timed)
         if same not in answers:
-            answers[same] = _read(film, question, distilled if way.asked else film.neutral, counts, way)
+            chosen = distilled if way.asked else film.neutral
+            answers[same] = _read(film, question, earlier, chosen, counts, way)
         told.append(Told(answers[same], sum(counts), cap))
     return distilled, told
 
 
-def _read(film: Film, question: str, distilled: Sequence[Distilled], counts: Sequence[int], way: Way) -> str:
+def _read(
+    film: Film,
+    question: str,
+    earlier: Earlier,
+    distilled: Sequence[Distilled],
+    counts: Sequence[int],
+    way: Way,
+) -> str:
     """What the decoder says about the storyline that a way makes of the memory tokens."""
     model, total = film.model, film.model.config.num_compression_tokens
-    before_ids, after_ids = model.prompts.storyline(question)
+    before_ids, after_ids = model.prompts.storyline(question, earlier=earlier)
     with torch.inference_mode():
         moments = [
             (
@@ -148,7 +162,13 @@ def answer_film(
     window = model.config.segment_frames / film.sampling.fps
     records = []
     for question in truth["questions"][:questions]:
-        distilled, told = ask(film, question["text"], ways, seed=f"{truth['seed']}/{question['text']}")
+        distilled, told = ask(
+            film,
+            question["text"],
+            ways,
+            seed=f"{truth['seed']}/{question['text']}",
+            earlier=[(asked, said) for asked, said in question.get("earlier", ())],
+        )
         spans = [(one.moment.start, one.moment.end) for one in distilled]
         rank = evidence_rank(question, spans, [one.relevance for one in distilled])
         records.append(

@@ -1,0 +1,37 @@
+"""What a question names, from its words alone, and where a script shows it."""
+
+import re
+
+from tempo.world.script import Script
+from tempo.world.vocabulary import COLOURS, SHAPES
+
+SIZE_WORDS = {"large": "large", "big": "large", "small": "small", "little": "small", "tiny": "small"}
+
+
+def mentions(text: str) -> list[dict[str, str]]:
+    """The things that TEXT names, read from its words alone."""
+    found = []
+    adjectives, nouns = "|".join([*SIZE_WORDS, *COLOURS]), "|".join([*SHAPES, "thing", "object", "shape"])
+    pattern = rf"\b(?:the|an?)\s+((?:(?:{adjectives})\s+)*)({nouns})\b"
+    for match in re.finditer(pattern, text.lower()):
+        look = {}
+        for word in match[1].split():
+            look["size" if word in SIZE_WORDS else "colour"] = SIZE_WORDS.get(word, word)
+        if match[2] in SHAPES:
+            look["shape"] = match[2]
+        after = text.lower()[match.end() :]
+        motion = re.match(r" (?:that (?:moves|goes)|moving)(?: to the)? (left|right|up|down)", after)
+        if motion:
+            look["action"] = motion[1]
+        if look:
+            found.append(look)
+    return found
+
+
+def matching(script: Script, look: dict[str, str]) -> list[tuple[int, object]]:
+    return [
+        (index, thing)
+        for index, scene in enumerate(script.scenes)
+        for thing in scene.things
+        if all(getattr(thing, key) == value for key, value in look.items())
+    ]
