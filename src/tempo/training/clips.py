@@ -25,7 +25,7 @@ SEGMENT_FRAMES = 8
 # about the same thing come with it, but colour and shape only where the question does not give them away.
 KIND_WEIGHTS = (1.5, 4, 1, 1, 0.5, 1.5, 2.5, 3)
 # How often of all groups: of WHOLE_KINDS (times, never, summary), and of questions that follow another.
-WHOLE_SHARES = (0.07, 0.07, 0.03)
+WHOLE_SHARES = (0.12, 0.12, 0.05)
 FOLLOWING_SHARE = 0.15
 ITSELF = 3  # how much likelier a group repeats its own question than one of the others about the same thing
 
