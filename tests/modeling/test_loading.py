@@ -193,6 +193,12 @@ def test_what_published_code_leaves_in_checkpoints_is_passed_over(checkpoint):
     load_model(find_source(checkpoint))
 
 
+def test_a_sliding_window_is_refused(checkpoint):
+    edit_config(checkpoint, use_sliding_window=True, sliding_window=64)
+    with pytest.raises(TempoError, match="use_sliding_window is set"):
+        find_source(checkpoint)
+
+
 def test_tied_embeddings_are_one_tensor(checkpoint):
     edit_config(checkpoint, tie_word_embeddings=True)
     edit_weights(checkpoint, lambda tensors: tensors.pop("lm_head.weight"))

@@ -61,6 +61,10 @@ def find_source(path: str | PathLike[str], *, base: str | PathLike[str] | None =
         config = TempoQwenConfig.from_dict(values)
     except Exception as error:
         raise TempoError(f"{folder}/config.json: {str(error).strip().splitlines()[0]}") from error
+    if config.use_sliding_window:
+        raise TempoError(
+            f"{folder}/config.json: use_sliding_window is set; every layer here attends to everything"
+        )
     if config.compressor_config is not None:
         return Source(folder, None, config)
     if base is None:
