@@ -254,6 +254,9 @@ def test_exports(visit, film):
         assert sum(segment["tokens"] for segment in answer["segments"]) == answer["visual_tokens"] <= 24
         assert answer["timings"]["total"] > 0
         assert answer["peak_memory_bytes"] > 0
+    visit.turns[-1].setting = Setting(30, True)  # whose answer is still to be written
+    assert to_json(visit)["turns"][0]["shown"] is None
+    visit.turns[-1].setting = setting
     image = Image.open(BytesIO(picture(visit)))
     assert image.format == "PNG"
     assert image.width >= 800

@@ -36,10 +36,10 @@ from tempo.training.nano import FRAME_SIZES, MEMORY_TOKENS, SYSTEM_PROMPT
 from tempo.training.packing import IGNORE, Packed, Row, Wording, pack, read_packed
 from tempo.training.run import Run, Schedule, autocast, parameter_groups
 
-SEGMENTS = (2, 8, 15, 32, 64, 96, 128, 128, 160)  # of a clip, drawn anew for every batch
+SEGMENTS = (1, 2, 4, 8, 12, 15, 32, 64, 128, 160, 160)  # of a clip, drawn anew for every batch
 GROUPS = 6  # of questions about one thing, for each clip
 TOGETHER = 5  # questions of a group
-WEIGHTS = (1.5, 2, 1, 1, 0.5, 3, 4, 4)  # of KINDS
+WEIGHTS = (1.5, 3, 1, 1, 0.5, 2, 4, 4)  # of KINDS
 RANDOM_SHARE = (
     0.15  # of the storylines: numbers of tokens that no relevance gave, so that the decoder reads any
 )

@@ -23,6 +23,8 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
+from tempo import prompts
+
 IGNORE = -100  # the label of tokens that are not learnt
 
 
@@ -103,7 +105,10 @@ class Wording:
         No."""
         if earlier:
             turns = [*(asked for asked, _ in earlier), question]
-            question = "\n".join(f"Context turn {n}: {asked}" for n, asked in enumerate(turns, start=1))
+            question = "\n".join(
+                prompts.Wording.earlier_turn.format(number=n, question=asked)
+                for n, asked in enumerate(turns, start=1)
+            )
         return [*self._query, *self.plain(question), *self.answer]
 
     def routing(self, question: str, relevant: bool, earlier: Sequence[tuple[str, str]] = ()) -> Branch:

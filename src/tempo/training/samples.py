@@ -17,7 +17,7 @@ from tempo.world.describe import describe, seen_action
 from tempo.world.following import ask_twice
 from tempo.world.questions import Question, ask
 from tempo.world.render import render
-from tempo.world.script import DENSE_SECONDS, Script, Thing, crop, make_script, shift
+from tempo.world.script import LONGEST_QUICK, Script, Thing, crop, make_script, pace_of, shift
 from tempo.world.vocabulary import COLOURS, DIRECTIONS, SHAPES, SIZES
 from tempo.world.wording import KINDS
 
@@ -36,8 +36,8 @@ def sampling_of(rng: random.Random) -> tuple[float, float]:
     """Frames a second at which a video is watched, and the pace at which it tells its story: of one in three
     as few as of videos between ten minutes and two hours, of which 1024 frames are taken."""
     if rng.random() < SPARSE:
-        pace = 600 / DENSE_SECONDS * 12 ** rng.random()
-        return 1024 / (pace * DENSE_SECONDS), pace
+        duration = LONGEST_QUICK * 12 ** rng.random()
+        return 1024 / duration, pace_of(duration)
     return (2.0 if rng.random() < 0.6 else rng.uniform(1.5, 2.2)), 1.0
 
 
