@@ -2,24 +2,30 @@
 
 import re
 
+from tempo.world.pictures import PICTURES
 from tempo.world.script import Script
 from tempo.world.vocabulary import COLOURS, SHAPES
 
 SIZE_WORDS = {"large": "large", "big": "large", "small": "small", "little": "small", "tiny": "small"}
+NOUNS = (*SHAPES, "sign", *PICTURES)
 
 
 def mentions(text: str) -> list[dict[str, str]]:
     """The things that TEXT names, read from its words alone."""
     found = []
-    adjectives, nouns = "|".join([*SIZE_WORDS, *COLOURS]), "|".join([*SHAPES, "thing", "object", "shape"])
+    adjectives, nouns = "|".join([*SIZE_WORDS, *COLOURS]), "|".join([*NOUNS, "thing", "object", "shape"])
     pattern = rf"\b(?:the|an?)\s+((?:(?:{adjectives})\s+)*)({nouns})\b"
     for match in re.finditer(pattern, text.lower()):
         look = {}
         for word in match[1].split():
             look["size" if word in SIZE_WORDS else "colour"] = SIZE_WORDS.get(word, word)
-        if match[2] in SHAPES:
+        if match[2] in NOUNS:
             look["shape"] = match[2]
         after = text.lower()[match.end() :]
+        written = re.match(r" (?:that says|with|saying) (\w+)(?: on it)?", after)
+        if written and match[2] == "sign":
+            look["text"] = written[1]
+            after = after[written.end() :]
         motion = re.match(r" (?:that (?:moves|goes)|moving)(?: to the)? (left|right|up|down)", after)
         if motion:
             look["action"] = motion[1]

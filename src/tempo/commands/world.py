@@ -51,6 +51,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--questions", type=positive_integer, default=16, metavar="N", help="a file (default: 16)"
     )
     make.add_argument(
+        "--wide",
+        action="store_true",
+        help="show also pictures of everyday things, signs with words and numbers, things that grow, shrink, "
+        "blink or turn, and backdrops that move",
+    )
+    make.add_argument(
         "--all-kinds",
         action="store_true",
         help="ask also about the whole video (how often, what never, a summary) and what an earlier question "
@@ -91,8 +97,7 @@ def run(args: argparse.Namespace) -> None:
 def _make(args: argparse.Namespace) -> None:
     from tempo.errors import TempoError
     from tempo.terminal import counting
-    from tempo.world.files import ALL_KINDS, ASPECTS, FileSpec, make_file
-    from tempo.world.wording import KINDS
+    from tempo.world.files import ASPECTS, FileSpec, kinds_of, make_file
 
     aspects = tuple(ASPECTS) if args.aspect == "mixed" else (args.aspect,)
     specs = [
@@ -102,6 +107,7 @@ def _make(args: argparse.Namespace) -> None:
             fps=args.fps,
             aspect=aspects[i % len(aspects)],
             held_out=args.held_out,
+            wide=args.wide,
         )
         for i in range(args.count)
     ]
@@ -109,7 +115,7 @@ def _make(args: argparse.Namespace) -> None:
         args.folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise TempoError(f"{args.folder}: cannot be made ({error.strerror})") from error
-    kinds = ALL_KINDS if args.all_kinds else KINDS
+    kinds = kinds_of(wide=args.wide, everything=args.all_kinds)
     for number, spec in enumerate(specs):
         path = args.folder / f"{args.seed}-{number:03}.mp4"
         with counting(f"making {path.name}", "frames") as progress:

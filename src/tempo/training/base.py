@@ -29,6 +29,7 @@ from tempo.training.nano import GEOMETRY, SYSTEM_PROMPT, base_config, build_toke
 from tempo.training.packing import IGNORE, Packed, Wording, read_packed
 from tempo.training.run import Run, Schedule, autocast, parameter_groups
 from tempo.training.samples import SegmentBatch, SegmentBatches
+from tempo.training.widening import wide_words, widened
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ class Student(nn.Module):
             final, right = self.heads[0](visual.flatten(0, 1), sample.cells)
             early, _ = self.heads[1](deep[0].flatten(0, 1), sample.cells)
             loss = loss + final + 0.5 * early
-            figures |= dict(zip(("shape", "colour", "size", "motion"), right.tolist(), strict=True))
+            figures |= right
         return loss, figures
 
 
@@ -102,7 +103,7 @@ def train(args: argparse.Namespace) -> None:
     out = Path(args.out)
     torch.manual_seed(args.seed)
     if not (out / "tokenizer").exists():
-        build_tokenizer().save_pretrained(out / "tokenizer")
+        widened(build_tokenizer(), wide_words()).save_pretrained(out / "tokenizer")
     tokenizer = AutoTokenizer.from_pretrained(out / "tokenizer")
     wording = Wording(tokenizer, SYSTEM_PROMPT)
     model = Qwen3VLForConditionalGeneration(base_config(tokenizer))

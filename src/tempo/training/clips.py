@@ -12,13 +12,13 @@ from torch import Tensor
 
 from tempo.training.nano import DESCRIBE_PROMPT, FRAME_SIZES, MEMORY_TOKENS
 from tempo.training.packing import IGNORE, Packed, Row, Wording, pack
-from tempo.training.samples import relevant, sampling_of
+from tempo.training.samples import WIDE, relevant, sampling_of
 from tempo.world.describe import describe
 from tempo.world.following import ask_twice
 from tempo.world.questions import LETTERS, Look, Question, as_choice, ask, related, summary
 from tempo.world.render import render
 from tempo.world.script import Script, make_script, shift
-from tempo.world.wording import KINDS, WHOLE_KINDS
+from tempo.world.wording import KINDS, WHOLE_KINDS, WIDE_KINDS
 
 SEGMENT_FRAMES = 8
 # How often each of KINDS is asked: colour, shape, direction, exists, count, when, first, after. Other kinds
@@ -27,6 +27,8 @@ KIND_WEIGHTS = (1.5, 4, 1, 1, 0.5, 1.5, 2.5, 3)
 # How often of all groups: of WHOLE_KINDS (times, never, summary), and of questions that follow another.
 WHOLE_SHARES = (0.12, 0.12, 0.05)
 FOLLOWING_SHARE = 0.15
+WIDE_SHARE = 0.4  # of the other groups about a wide script: of WIDE_KINDS, as often as these weights say
+WIDE_WEIGHTS = (2, 1, 1)
 ITSELF = 3  # how much likelier a group repeats its own question than one of the others about the same thing
 
 
@@ -145,13 +147,17 @@ def group_of(
     if whole is None and rng.random() < FOLLOWING_SHARE:
         pool = ask_twice(rng, script)
     else:
-        question = ask(rng, script, kind=whole or rng.choices(KINDS, weights)[0])
+        kind = whole or rng.choices(KINDS, weights)[0]
+        if whole is None and script.wide and rng.random() < WIDE_SHARE:
+            kind = rng.choices(WIDE_KINDS, WIDE_WEIGHTS)[0]
+        question = ask(rng, script, kind=kind)
         pool = [question] if question else []
         if question and questions > 1 and whole is None:
             pool = [*pool * ITSELF, *related(rng, script, question)]
     if not pool:
         return []
-    found = (phrase(rng, script, rng.choice(pool), times, window, choice) for _ in range(questions))
+    wanted = min(questions, 2) if whole else questions  # there is but one way to ask for these
+    found = (phrase(rng, script, rng.choice(pool), times, window, choice) for _ in range(wanted))
     return [asked for asked in found if asked]
 
 
@@ -161,7 +167,8 @@ def timeline(rng: random.Random, *, segments: int, aspect: float) -> tuple[Scrip
     fps, pace = sampling_of(rng)
     tail = rng.choice((8, 8, 8, 8, 2, 4, 6)) if segments > 1 else 8
     count = SEGMENT_FRAMES * (segments - 1) + tail
-    script = make_script(rng, duration=max(count / fps, 3.5 * pace), aspect=aspect, pace=pace)
+    duration = max(count / fps, 3.5 * pace)
+    script = make_script(rng, duration=duration, aspect=aspect, pace=pace, wide=rng.random() < WIDE)
     stamps = np.arange(count) / fps
     if rng.random() < 0.5:
         later = 10 ** rng.uniform(0.5, 3.5)

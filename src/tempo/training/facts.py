@@ -18,17 +18,17 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from tempo.world.describe import seen_action
+from tempo.world.describe import first_seen, seen_action
 from tempo.world.questions import Look
 from tempo.world.script import Scene, Script, Thing
-from tempo.world.vocabulary import ACTIONS, COLOURS, SHAPES, SIZES
+from tempo.world.vocabulary import ACTIONS, CHANGES, COLOURS, NAMES, SHAPES, SIGN, SIZES
 
 # Values of each fact; 0 is "none".
-#   match        first token: whether the first look asked about (1), another one (2) or both (3) are here
+#   match        first token: whether the first look asked about (1), the second (2) or both (3) are here
 #   number       first token: how many things its scene shows; others: the scene of the segment, from 1
 #   shape … action   of the thing asked about, where it is here, else of the first thing
 #   next …       first token: the first thing of the scene that follows within the segment
-FACTS = {
+_PLAIN = {
     "match": 4,
     "number": 5,
     "shape": len(SHAPES) + 1,
@@ -38,6 +38,21 @@ FACTS = {
     "next shape": len(SHAPES) + 1,
     "next colour": len(COLOURS) + 1,
 }
+# What came with the wide world:
+#   further      as match, of the third and the fourth look
+#   sort         a plain shape (1), a picture (2), a sign (3)
+#   change       what it does where it is
+#   name         of a picture; what is written on a sign
+#   next sort, next name   first token: of the first thing of the scene that follows within the segment
+_WIDE = {
+    "further": 4,
+    "sort": 4,
+    "change": len(CHANGES) + 1,
+    "next sort": 4,
+    "name": len(NAMES) + 1,
+    "next name": len(NAMES) + 1,
+}
+FACTS = _PLAIN | _WIDE
 VALUES = sum(FACTS.values())
 # The word for each value, where the decoder says it in an answer.
 _SPOKEN = {
@@ -46,18 +61,47 @@ _SPOKEN = {
     "colour": tuple(COLOURS),
     "size": tuple(SIZES),
     "action": ACTIONS,
+    "change": CHANGES,
+    "name": NAMES,
 }
-_WORDS = [word for fact, n in FACTS.items() for word in ("", *_SPOKEN.get(fact, ("",) * (n - 1)))]
+_SORTS = ("", "shape", "picture", SIGN)
 CODE_NORM = 3.0  # length of a fact's vector: a token outweighs a word, whose embedding is about 1.5 long
+_NAME_NUMBERS = {name: number for number, name in enumerate(NAMES, start=1)}
+_COLUMNS = {fact: column for column, fact in enumerate(FACTS)}
 
 
-def _looks_of(thing: Thing, action: str) -> tuple[int, int, int, int]:
-    return (
-        1 + SHAPES.index(thing.shape),
-        1 + tuple(COLOURS).index(thing.colour),
-        1 + tuple(SIZES).index(thing.size),
-        1 + ACTIONS.index(action) if action else 0,
-    )
+def _words(facts: dict[str, int]) -> list[str]:
+    return [word for fact, n in facts.items() for word in ("", *_SPOKEN.get(fact, ("",) * (n - 1)))]
+
+
+def _looks_of(thing: Thing, action: str) -> dict[str, int]:
+    plain = thing.shape in SHAPES
+    change = action in CHANGES
+    return {
+        "sort": _SORTS.index("shape" if plain else SIGN if thing.shape == SIGN else "picture"),
+        "shape": 1 + SHAPES.index(thing.shape) if plain else 0,
+        "colour": 1 + tuple(COLOURS).index(thing.colour) if thing.colour else 0,
+        "size": 1 + tuple(SIZES).index(thing.size),
+        "action": 1 + ACTIONS.index(action) if action and not change else 0,
+        "change": 1 + CHANGES.index(action) if change else 0,
+        "name": 0 if plain else _NAME_NUMBERS[thing.text or thing.shape],
+    }
+
+
+def name_told(row: np.ndarray, *, written: bool = False) -> str:
+    """What answers call the thing of a memory token's facts; "nothing" where there is none.
+
+    Args:
+        written: say also what is written on a sign.
+    """
+    sort = _SORTS[row[_COLUMNS["sort"]]]
+    if sort == "picture":
+        return NAMES[row[_COLUMNS["name"]] - 1]
+    shape = SIGN if sort == SIGN else SHAPES[row[_COLUMNS["shape"]] - 1]
+    if not sort:
+        return "nothing"
+    said = f" {NAMES[row[_COLUMNS['name']] - 1]}" if written and sort == SIGN else ""
+    return f"{tuple(COLOURS)[row[_COLUMNS['colour']] - 1]} {shape}{said}"
 
 
 def _visible(script: Script, times: np.ndarray) -> list[tuple[int, float, Scene, Thing, str]]:
@@ -69,8 +113,7 @@ def _visible(script: Script, times: np.ndarray) -> list[tuple[int, float, Scene,
         for thing in scene.things:
             action = seen_action(scene, thing, times)
             if action is not None:
-                begins, ends = max(scene.start, thing.start), min(scene.end, thing.end)
-                first = float(times[(times >= begins) & (times < ends)][0])
+                first = first_seen(scene, thing, times)
                 seen.append((scene.at(thing, first)[0], (number, first, scene, thing, action)))
         found += [item for _, item in sorted(seen, key=lambda pair: pair[0])]
     return found
@@ -78,28 +121,46 @@ def _visible(script: Script, times: np.ndarray) -> list[tuple[int, float, Scene,
 
 def facts(script: Script, looks: Sequence[Look], times: np.ndarray, tokens: int) -> np.ndarray:
     """What `tokens` memory tokens of a segment with frames at `times` (seconds) tell about `looks`: int64
-    [tokens, 8]."""
+    [tokens, F]."""
     table = np.zeros((tokens, len(FACTS)), np.int64)
     visible = _visible(script, times)
     if not visible:
         return table
 
-    def match(thing: Thing) -> int:
-        return sum({1 << min(place, 1) for place, look in enumerate(looks) if look.fits(thing)})
+    def put(row: np.ndarray, told: dict[str, int], prefix: str = "") -> None:
+        for fact, value in told.items():
+            if prefix + fact in _COLUMNS:
+                row[_COLUMNS[prefix + fact]] = value
 
-    matching = [item for item in visible if match(item[3])]
+    def matched(thing: Thing) -> int:
+        return sum(1 << place for place, look in enumerate(looks[:4]) if look.fits(thing))
+
+    def bits(number: int) -> dict[str, int]:
+        return {"match": number & 3, "further": number >> 2}
+
+    matching = [item for item in visible if matched(item[3])]
     focus = min(matching, key=lambda item: item[1]) if matching else visible[0]
-    table[0, 0] = int(np.bitwise_or.reduce([0, *(match(item[3]) for item in matching)]))
-    table[0, 1] = min(4, sum(item[0] == focus[0] for item in visible))
-    table[0, 2:6] = _looks_of(focus[3], focus[4])
+    put(table[0], bits(int(np.bitwise_or.reduce([0, *(matched(item[3]) for item in matching)]))))
+    put(table[0], {"number": min(4, sum(item[0] == focus[0] for item in visible))})
+    put(table[0], _looks_of(focus[3], focus[4]))
     after = [item for item in visible if item[0] > focus[0]]
     if after:
-        table[0, 6:] = _looks_of(after[0][3], "")[:2]
+        put(table[0], _looks_of(after[0][3], ""), "next ")
     for row, (scene, _, _, thing, action) in zip(table[1:], visible, strict=False):
-        row[0] = match(thing)
-        row[1] = min(4, 1 + scene - visible[0][0])
-        row[2:6] = _looks_of(thing, action)
+        put(row, bits(matched(thing)) | {"number": min(4, 1 + scene - visible[0][0])})
+        put(row, _looks_of(thing, action))
     return table
+
+
+def _orthogonal(vectors_ND: Tensor) -> Tensor:
+    """The orthonormal vectors nearest to these."""
+    left, _, right = torch.linalg.svd(vectors_ND, full_matrices=False)
+    return left @ right
+
+
+def _outside(vectors_ND: Tensor, basis_KD: Tensor) -> Tensor:
+    """What of them is orthogonal to an orthonormal basis."""
+    return vectors_ND - vectors_ND @ basis_KD.T @ basis_KD
 
 
 class Code:
@@ -108,6 +169,9 @@ class Code:
 
     A value that has a word gets the direction of the decoder's own embedding of that word, as nearly as
     orthogonality allows (Löwdin, 1950): what has been learnt of reading words is of use for reading tokens.
+    Values of the wide world lie in the space that the plain ones leave, so that a model that reads those
+    goes on reading them. The hundreds of names are more than there are dimensions: they are as far apart as
+    their words are.
 
     Args:
         embedding_WD: the decoder's embeddings of all words.
@@ -116,13 +180,21 @@ class Code:
 
     def __init__(self, embedding_WD: Tensor, spell: Callable[[str], list[int]]) -> None:
         generator = torch.Generator().manual_seed(0)
-        vectors = torch.randn(VALUES, embedding_WD.shape[1], generator=generator)
-        for row, word in enumerate(_WORDS):
-            spelt = [ids[0] for ids in (spell(word), spell(" " + word)) if word and len(ids) == 1]
-            if spelt:
-                vectors[row] = embedding_WD[spelt].float().mean(0)
-        left, _, right = torch.linalg.svd(F.normalize(vectors, dim=1), full_matrices=False)
-        self.vectors_VD = (left @ right) * CODE_NORM
+
+        def pointing(words: list[str]) -> Tensor:
+            vectors = torch.randn(len(words), embedding_WD.shape[1], generator=generator)
+            for row, word in enumerate(words):
+                spelt = [ids[0] for ids in (spell(word), spell(" " + word)) if word and len(ids) == 1]
+                if spelt:
+                    vectors[row] = embedding_WD[spelt].float().mean(0)
+            return F.normalize(vectors, dim=1)
+
+        names = {"name": FACTS["name"], "next name": FACTS["next name"]}
+        few = {fact: n for fact, n in _WIDE.items() if fact not in names}
+        plain = _orthogonal(pointing(_words(_PLAIN)))
+        closed = torch.cat([plain, _orthogonal(_outside(pointing(_words(few)), plain))])
+        vectors = torch.cat([closed, F.normalize(_outside(pointing(_words(names)), closed), dim=1)])
+        self.vectors_VD = vectors * CODE_NORM
         self.norm = CODE_NORM
 
     def embed(self, weights_NV: Tensor) -> Tensor:
@@ -132,14 +204,14 @@ class Code:
 
     @staticmethod
     def certain(facts_NF: Tensor) -> Tensor:
-        """One-hot weights [N, VALUES] of facts [N, 8]."""
+        """One-hot weights [N, VALUES] of facts [N, F]."""
         return torch.cat(
             [F.one_hot(f, n) for f, n in zip(facts_NF.unbind(1), FACTS.values(), strict=True)], 1
         ).float()
 
     def loss(self, tokens_ND: Tensor, facts_NF: Tensor, weight_N: Tensor) -> tuple[Tensor, Tensor]:
         """How far memory tokens are from telling `facts_NF`, and whether each fact is told right: bool [N,
-        8].
+        F].
 
         Cross entropy over the values of each fact, and the squared distance to the code, which keeps its
         scale."""

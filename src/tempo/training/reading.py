@@ -34,22 +34,25 @@ from tempo.training.clips import (
     story_rows,
     timeline,
 )
-from tempo.training.facts import FACTS, Code, facts
+from tempo.training.facts import FACTS, Code, facts, name_told
 from tempo.training.loader import ahead
 from tempo.training.nano import DESCRIBE_PROMPT, FRAME_SIZES, MEMORY_TOKENS, SYSTEM_PROMPT
 from tempo.training.packing import IGNORE, Branch, Row, Wording
 from tempo.training.run import Run, Schedule, autocast, parameter_groups
+from tempo.training.samples import WIDE
 from tempo.world.describe import describe
 from tempo.world.questions import LETTERS, Question, ask
 from tempo.world.script import make_script
-from tempo.world.vocabulary import COLOURS, SHAPES
-from tempo.world.wording import KINDS
+from tempo.world.wording import KINDS, WIDE_KINDS
 
 LIST_PROMPTS = ("List what appears, with times.", "What appears, and when?", "Tell me what appears and when.")
 TOKENS_A_BATCH = 5000
-DRILLS = 0.12  # of the rows
+DRILLS = 0.1  # of the rows
 # Another share of the rows: short stories with nothing but options, about what letters are learnt for last.
-LETTERS_FIRST = 0.38
+LETTERS_FIRST = 0.2
+# And another: lists of what is in each segment, which practise hundreds of names more densely than
+# questions do.
+LISTS = 0.35
 HARD_LETTERS = (0.3, 3, 0.3, 0.2, 0.3, 1.5, 2, 2)  # of KINDS
 SEGMENTS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 48, 96, 128)
 
@@ -85,9 +88,7 @@ def _listed(tables: list[np.ndarray], stamps: list[str]) -> str:
     """The first thing of every segment with its time, from the facts of its first memory token."""
     parts = []
     for table, stamp in zip(tables, stamps, strict=True):
-        shape, colour = int(table[0, 2]), int(table[0, 3])
-        name = f"{tuple(COLOURS)[colour - 1]} {SHAPES[shape - 1]}" if shape else "nothing"
-        parts.append(f"{stamp} seconds: {name}.")
+        parts.append(f"{stamp} seconds: {name_told(table[0], written=True)}.")
     return " ".join(parts)
 
 
@@ -119,8 +120,9 @@ def drills(rng: random.Random, wording: Wording, *, questions: int) -> tuple[Row
     """Questions that need no storyline."""
     found: list[tuple[Branch, Asked]] = []
     while len(found) < questions:
-        script = make_script(rng, duration=30)
-        question = ask(rng, script, kind=rng.choice(KINDS), choice=True)
+        script = make_script(rng, duration=30, wide=rng.random() < WIDE)
+        kinds = (*KINDS, *WIDE_KINDS) if script.wide else KINDS
+        question = ask(rng, script, kind=rng.choice(kinds), choice=True)
         if question:
             found.append(drill(rng, wording, question))
     row = Row(list(wording.decoder_open), [branch for branch, _ in found])
@@ -135,13 +137,14 @@ def story(
     questions: int,
     choice: float,
     weights: Sequence[float] = KIND_WEIGHTS,
+    listing: bool = False,
 ) -> tuple[Row, Tensor, list[Asked]] | None:
     """One storyline with questions about one thing, the facts of its memory tokens, and the questions."""
     script, times, window = timeline(rng, segments=segments, aspect=rng.choice(tuple(FRAME_SIZES)))
     stamps = [f"{float(t[0]) + window / 2:.1f}" for t in times]
     everywhere = (True,) * segments
     whole = segments <= 2 and rng.random() < 0.5  # every memory token is there, so all can be told
-    if segments <= 8 and choice < 1 and rng.random() < 0.15:
+    if listing:
         listed = _listed([facts(script, (), t, 1) for t in times], stamps)
         group = [Asked("list", rng.choice(LIST_PROMPTS), listed, everywhere)]
     else:
@@ -191,6 +194,15 @@ class StoryBatches(Dataset[StoryBatch]):
                     questions=self.questions,
                     choice=1.0,
                     weights=HARD_LETTERS,
+                )
+            elif luck < DRILLS + LETTERS_FIRST + LISTS:
+                found = story(
+                    rng,
+                    self.wording,
+                    segments=rng.choice((2, 4, 8, 16)),
+                    questions=1,
+                    choice=0.0,
+                    listing=True,
                 )
             else:
                 choice = 0.1 + 0.4 * progress

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from tempo.training.cells import CELL, cell_labels
+from tempo.training.cells import ASPECTS, CELL, cell_labels
 from tempo.training.nano import DESCRIBE_PROMPT, FRAME_SIZES
 from tempo.training.packing import Packed, Row, Wording, pack
 from tempo.world.describe import describe, seen_action
@@ -18,17 +18,18 @@ from tempo.world.following import ask_twice
 from tempo.world.questions import Question, ask
 from tempo.world.render import render
 from tempo.world.script import LONGEST_QUICK, Script, Thing, crop, make_script, pace_of, shift
-from tempo.world.vocabulary import COLOURS, DIRECTIONS, SHAPES, SIZES
-from tempo.world.wording import KINDS
+from tempo.world.vocabulary import COLOURS, DIRECTIONS, NUMBERS, PICTURES, SHAPES, SIZES, WORDS
+from tempo.world.wording import KINDS, WIDE_KINDS
 
 SPARSE = 0.33  # of the clips
+WIDE = 0.65  # of the clips are of the wide world
 
 
 @dataclass(frozen=True)
 class SegmentBatch:
     frames: np.ndarray  # uint8 [B, 8, H, W, 3]
     packed: Packed | None  # of the first segments; None where nothing but their cells is learnt
-    # int64 [B·T·V, 4]: shape, colour, size, motion of what covers each visual token; 0 for nothing
+    # int64 [B·T·V, A]: what covers each visual token (cells.ASPECTS); 0 for nothing
     cells: Tensor
 
 
@@ -50,7 +51,7 @@ def segment_times(rng: random.Random, duration: float, fps: float) -> np.ndarray
 def relevant(script: Script, question: Question, times: np.ndarray) -> bool:
     """Whether what `question` names can be seen in frames at `times`; naming nothing, it is about all."""
     return not question.looks or any(
-        look.fits(thing) and any(thing.start <= t < thing.end for t in times)
+        look.fits(thing) and any(thing.seen(t) for t in times)
         for _, thing in script.appearances
         for look in question.looks
     )
@@ -62,10 +63,12 @@ def disguise(rng: random.Random, script: Script) -> Script:
 
     def change(thing: Thing) -> Thing:
         kind = rng.random()
-        if kind < 0.35:
+        if kind < 0.35 and thing.colour:
             return replace(thing, colour=rng.choice(tuple(COLOURS)))
         if kind < 0.7:
-            return replace(thing, shape=rng.choice(SHAPES))
+            if thing.text:
+                return replace(thing, text=rng.choice(NUMBERS if thing.text in NUMBERS else WORDS))
+            return replace(thing, shape=rng.choice(SHAPES if thing.shape in SHAPES else PICTURES))
         if kind < 0.8:
             return replace(thing, size=rng.choice(tuple(SIZES)))
         return replace(thing, action=rng.choice(tuple(DIRECTIONS))) if thing.moves else thing
@@ -77,6 +80,8 @@ def disguise(rng: random.Random, script: Script) -> Script:
 def _question(rng: random.Random, script: Script, *, choice: float) -> Question | None:
     for _ in range(4):
         kind = rng.choice(("times", "never")) if rng.random() < 0.1 else rng.choice(KINDS)
+        if script.wide and rng.random() < 0.25:
+            kind = rng.choice(WIDE_KINDS)
         question = ask(rng, script, kind=kind, choice=rng.random() < choice)
         if question:
             return question
@@ -96,7 +101,7 @@ def routing_questions(
         if index % 2:
             luck = rng.random()
             if luck < 0.45:
-                source = make_script(rng, duration=12, aspect=script.aspect)
+                source = make_script(rng, duration=12, aspect=script.aspect, wide=script.wide)
             elif luck < 0.85:
                 source = disguise(rng, seen)
             else:
@@ -115,7 +120,7 @@ def direct_questions(rng: random.Random, script: Script, times: np.ndarray, coun
         question = _question(rng, seen, choice=0.25) if seen.scenes else None
         if question is None or question.kind == "when":
             continue
-        if question.kind == "direction" and not _moves_visibly(seen, question, times):
+        if question.kind in ("direction", "action") and not _acts_visibly(seen, question, times):
             continue
         if question.kind == "count" and len(seen.scenes) > 1:
             continue
@@ -123,12 +128,24 @@ def direct_questions(rng: random.Random, script: Script, times: np.ndarray, coun
     return found
 
 
-def _moves_visibly(seen: Script, question: Question, times: np.ndarray) -> bool:
+def _acts_visibly(seen: Script, question: Question, times: np.ndarray) -> bool:
     return all(
-        seen_action(seen.scenes[index], thing, times) in DIRECTIONS
+        seen_action(seen.scenes[index], thing, times) == thing.action
         for index, thing in seen.appearances
         if question.looks[0].fits(thing)
     )
+
+
+def _scene_somewhere(rng: random.Random, aspect: float, wide: float) -> tuple[Script, np.ndarray]:
+    """A short script, and eight moments of it, anywhere in a long video."""
+    fps, pace = sampling_of(rng)
+    duration = rng.uniform(6, 16) * pace
+    script = make_script(rng, duration=duration, aspect=aspect, pace=pace, wide=rng.random() < wide)
+    times = segment_times(rng, script.duration, fps)
+    if rng.random() < 0.75:
+        later = 10 ** rng.uniform(0.5, 3.56)
+        return shift(script, later), times + later
+    return script, times
 
 
 class SegmentBatches(Dataset[SegmentBatch]):
@@ -137,6 +154,7 @@ class SegmentBatches(Dataset[SegmentBatch]):
     Args:
         batch: segments with text: a description, `routings` routing questions and `questions` direct ones.
         extra: segments without.
+        wide: the share of them that is of the wide world.
     """
 
     def __init__(
@@ -149,8 +167,9 @@ class SegmentBatches(Dataset[SegmentBatch]):
         extra: int = 0,
         routings: int = 4,
         questions: int = 2,
+        wide: float = WIDE,
     ) -> None:
-        self.wording, self.steps, self.seed = wording, steps, seed
+        self.wording, self.steps, self.seed, self.wide = wording, steps, seed, wide
         self.batch, self.extra, self.routings, self.questions = batch, extra, routings, questions
 
     def __len__(self) -> int:
@@ -162,17 +181,20 @@ class SegmentBatches(Dataset[SegmentBatch]):
         size = FRAME_SIZES[aspect]
         tokens = (size[0] // CELL) * (size[1] // CELL)
         frames, rows, cells = [], [], []
-        for number in range(self.batch + self.extra):
-            fps, pace = sampling_of(rng)
-            script = make_script(rng, duration=rng.uniform(6, 16) * pace, aspect=aspect, pace=pace)
-            times = segment_times(rng, script.duration, fps)
-            if rng.random() < 0.75:
-                later = 10 ** rng.uniform(0.5, 3.56)
-                script, times = shift(script, later), times + later
+        glimpses, seen = [], []
+        for _ in range(self.extra):
+            # The tower looks at one pair of frames at a time: four of four films teach it more than four of
+            # one.
+            for _ in range(4):
+                script, times = _scene_somewhere(rng, aspect, self.wide)
+                first = rng.randrange(7)
+                pair = times[first : first + 2]
+                glimpses.append(render(script, pair, size))
+                seen.append(cell_labels(script, pair, size))
+        for _ in range(self.batch):
+            script, times = _scene_somewhere(rng, aspect, self.wide)
             frames.append(render(script, times, size))
             cells.append(cell_labels(script, times, size))
-            if number >= self.batch:
-                continue
             row = Row(self.wording.prefix(((times[::2] + times[1::2]) / 2).tolist(), tokens))
             row.branches.append(self.wording.asking(DESCRIBE_PROMPT, describe(script, times)))
             for question, truth in routing_questions(rng, script, times, self.routings):
@@ -181,4 +203,7 @@ class SegmentBatches(Dataset[SegmentBatch]):
                 row.branches.append(self.wording.asking(question.text, question.answer))
             rows.append(row)
         packed = pack(rows, self.wording, (size[1] // CELL, size[0] // CELL)) if rows else None
-        return SegmentBatch(np.stack(frames), packed, torch.from_numpy(np.stack(cells)).view(-1, 4))
+        frames += [np.concatenate(glimpses[n : n + 4]) for n in range(0, len(glimpses), 4)]
+        cells += [np.concatenate(seen[n : n + 4]) for n in range(0, len(seen), 4)]
+        told = torch.from_numpy(np.stack(cells)).view(-1, len(ASPECTS))
+        return SegmentBatch(np.stack(frames), packed, told)

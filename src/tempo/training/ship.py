@@ -20,7 +20,7 @@ from transformers import AutoTokenizer, Qwen3VLForConditionalGeneration
 from tempo.engine import EMBEDDED
 from tempo.errors import TempoError
 
-LIMIT_BYTES = 40_000_000
+LIMIT_BYTES = 60_000_000
 
 
 def weights_bytes(*folders: Path) -> int:

@@ -34,7 +34,7 @@ from tempo.training.loader import ahead
 from tempo.training.nano import DESCRIBE_PROMPT, FRAME_SIZES, MEMORY_TOKENS, SYSTEM_PROMPT
 from tempo.training.packing import IGNORE, Packed, Row, Wording, pack, read_packed
 from tempo.training.run import Run, Schedule, autocast, parameter_groups
-from tempo.training.samples import SegmentBatches, routing_questions, sampling_of, segment_times
+from tempo.training.samples import WIDE, SegmentBatches, routing_questions, sampling_of, segment_times
 from tempo.world.render import render
 from tempo.world.script import make_script, shift
 
@@ -66,7 +66,9 @@ class SegmentFactsBatches(Dataset[SegmentFacts]):
         frames, rows, tables = [], [], []
         for _ in range(self.rows):
             fps, pace = sampling_of(rng)
-            script = make_script(rng, duration=rng.uniform(6, 16) * pace, aspect=aspect, pace=pace)
+            script = make_script(
+                rng, duration=rng.uniform(6, 16) * pace, aspect=aspect, pace=pace, wide=rng.random() < WIDE
+            )
             times = segment_times(rng, script.duration, fps)
             if rng.random() < 0.75:
                 later = 10 ** rng.uniform(0.5, 3.56)
@@ -113,25 +115,34 @@ def write(
     routed = F.binary_cross_entropy_with_logits(logits, truth)
     lead, table = right[first], batch.facts_NF[first]
     matched = table[:, 0] > 0
+    called = [place for place, fact in enumerate(FACTS) if fact in ("shape", "colour", "sort", "name")]
     figures = {
         "told": telling.item(),
         "routing": ((logits > 0) == (truth > 0.5)).float().mean().item(),
-        "name": lead[matched][:, 2:4].all(1).float().mean().item(),
+        "called": lead[matched][:, called].all(1).float().mean().item(),
         "others": right[~first].float().mean().item(),
     }
-    figures |= {name: lead[matched][:, f].float().mean().item() for f, name in enumerate(FACTS)}
+    for place, fact in enumerate(FACTS):
+        applies = matched & (table[:, place] > 0)
+        figures[fact] = lead[applies][:, place].float().mean().item()
     figures["match"] = lead[:, 0].float().mean().item()
     return telling + routed, figures
 
 
 def see(
-    model: TempoQwenForCausalLM, wording: Wording, out: Path, *, steps: int = 300, lr: float = 2e-3, seed: int
+    model: TempoQwenForCausalLM,
+    wording: Wording,
+    out: Path,
+    *,
+    steps: int = 1500,
+    lr: float = 2e-3,
+    seed: int,
 ) -> None:
     """Train the vision tower of `model` alone, on what covers each of its cells, in the run in `out`."""
     visual: Any = model.compressor.vlm.visual
     width = model.compressor.vlm.config.text_config.hidden_size
     learning = nn.ModuleList([visual, CellHead(width), CellHead(width)])
-    data = SegmentBatches(wording, steps=steps, seed=seed, batch=0, extra=64)
+    data = SegmentBatches(wording, steps=steps, seed=seed, batch=0, extra=32, wide=0.85)
     groups = parameter_groups(learning, lr, decay=0.05, muon=True)
     with Run(out, learning, groups, Schedule(steps, 40)) as run:
         for batch in ahead(data, run.step):
@@ -139,7 +150,7 @@ def see(
                 tokens, deep = vision_features(visual, *patches(batch.frames, model.config.make_geometry()))
                 loss, right = learning[1](tokens.flatten(0, 1), batch.cells)
                 loss = loss + 0.5 * learning[2](deep[0].flatten(0, 1), batch.cells)[0]
-            run.update(loss, dict(zip(("shape", "colour", "size", "motion"), right.tolist(), strict=True)))
+            run.update(loss, right)
 
 
 def learn(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from importlib import resources
 
@@ -84,3 +85,26 @@ def backdrop(background: Background, size: tuple[int, int], *, held_out: bool = 
         share = ((slope[0] * x[None] + slope[1] * y[:, None]) + 1) / 2
         return (a + (b - a) * share[..., None].astype(np.float32)).astype(np.float32)
     raise ValueError(f"no background is called {background.kind!r}")
+
+
+def moving_backdrop(
+    background: Background, size: tuple[int, int], *, held_out: bool = False
+) -> Callable[[float], np.ndarray]:
+    """The picture behind a scene at a share (0 … 1) of its time: uint8 [H, W, 3]."""
+    if background.kind != "moving":
+        base = backdrop(background, size, held_out=held_out).astype(np.uint8)
+        return lambda share: base
+    # A window that slides over a larger photograph.
+    still = Background("photo", background.seed)
+    room = (size[0] // 4, size[1] // 4)
+    whole = backdrop(still, (size[0] + room[0], size[1] + room[1]), held_out=held_out).astype(np.uint8)
+    angle = np.random.default_rng((background.seed, 1)).uniform(0, 2 * np.pi)
+
+    def at(share: float) -> np.ndarray:
+        left, top = (
+            round(space * (0.5 + (share - 0.5) * turn))
+            for space, turn in zip(room, (np.cos(angle), np.sin(angle)), strict=True)
+        )
+        return whole[top : top + size[1], left : left + size[0]]
+
+    return at

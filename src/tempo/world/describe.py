@@ -8,21 +8,28 @@ from __future__ import annotations
 import numpy as np
 
 from tempo.world.script import Scene, Script, Thing
-from tempo.world.vocabulary import DIRECTIONS
+from tempo.world.vocabulary import CHANGES, DIRECTIONS
 
 
 def seen_action(scene: Scene, thing: Thing, times: np.ndarray) -> str | None:
     """What `thing` can be seen to do at `times` (seconds); None where it is not seen, "" where too little is
     seen."""
     inside = times[(times >= scene.start) & (times < scene.end)]
-    visible = (inside >= thing.start) & (inside < thing.end)
+    visible = np.array([thing.seen(float(time)) for time in inside], bool)
     if not visible.any():
         return None
+    if thing.action in CHANGES:
+        return thing.action if len(inside) >= 3 else ""
     if thing.action in DIRECTIONS:
         return thing.action if visible.sum() >= 2 else ""
     if not visible.all():
         return "appears" if not visible[0] else "disappears"
     return "still" if visible.sum() >= 2 else ""
+
+
+def first_seen(scene: Scene, thing: Thing, times: np.ndarray) -> float:
+    """The first of `times` at which `thing` is there; it is there at one of them."""
+    return next(float(time) for time in times if scene.start <= time < scene.end and thing.seen(float(time)))
 
 
 def describe(script: Script, times: np.ndarray) -> str:
@@ -34,9 +41,12 @@ def describe(script: Script, times: np.ndarray) -> str:
             action = seen_action(scene, thing, times)
             if action is None:
                 continue
-            here = times[(times >= max(scene.start, thing.start)) & (times < min(scene.end, thing.end))]
-            words = f"{thing.size} {thing.colour} {thing.shape}" + (f" {action}" if action else "")
-            seen.append((scene.at(thing, float(here[0]))[0], words))
+            words = (
+                f"{thing.size} {thing.name}"
+                + (f" {thing.text}" if thing.text else "")
+                + (f" {action}" if action else "")
+            )
+            seen.append((scene.at(thing, first_seen(scene, thing, times))[0], words))
         if seen:
             parts.append(", ".join(words for _, words in sorted(seen)))
     return "; then ".join(parts) + "." if parts else "nothing."

@@ -19,11 +19,16 @@ from tempo.world.following import ask_twice
 from tempo.world.questions import Question, ask
 from tempo.world.render import render
 from tempo.world.script import Script, make_script
-from tempo.world.wording import KINDS, WHOLE_KINDS
+from tempo.world.wording import KINDS, WHOLE_KINDS, WIDE_KINDS
 
 FOLLOW_UP = "follow-up"
-ALL_KINDS = (*KINDS, *WHOLE_KINDS, FOLLOW_UP)
 ASPECTS: dict[str, float] = {"16:9": 16 / 9, "4:3": 4 / 3, "9:16": 9 / 16}
+
+
+def kinds_of(*, wide: bool, everything: bool) -> tuple[str, ...]:
+    """The kinds of questions about a film of the wide world or the plain one, with or without those about
+    the whole of it and those that follow another."""
+    return (*KINDS, *(WIDE_KINDS if wide else ()), *((*WHOLE_KINDS, FOLLOW_UP) if everything else ()))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +40,7 @@ class FileSpec:
     fps: int = 15
     aspect: str = "16:9"
     held_out: bool = False
+    wide: bool = False
 
     def __post_init__(self) -> None:
         if not 1 <= self.seconds <= 4 * 3600:
@@ -120,10 +126,10 @@ def make_file(
     truths.
 
     Args:
-        kinds: of questions, in turn; see ALL_KINDS.
+        kinds: of questions, in turn; see `kinds_of`.
     """
     rng = random.Random(f"{seed}/{'held-out' if spec.held_out else 'train'}")
-    script = make_script(rng, duration=spec.seconds, aspect=ASPECTS[spec.aspect])
+    script = make_script(rng, duration=spec.seconds, aspect=ASPECTS[spec.aspect], wide=spec.wide)
     write_video(script, path, spec, progress=progress)
     truth: dict[str, Any] = {
         "video": path.name,

@@ -9,13 +9,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
+from tempo.world.pictures import PICTURES
 from tempo.world.script import Script, Thing
-from tempo.world.vocabulary import COLOURS, DIRECTIONS, SHAPES
+from tempo.world.vocabulary import CHANGES, COLOURS, DIRECTIONS, NUMBERS, SHAPES, SIGN, WORDS
 from tempo.world.wording import (
     CHOICE_ENDINGS,
     CHOICE_ENDINGS_HELD_OUT,
     KINDS,
     WHOLE_KINDS,
+    WIDE_KINDS,
     noun_phrase,
     word,
 )
@@ -33,6 +35,7 @@ class Look:
     colour: str | None = None
     size: str | None = None
     action: str | None = None
+    text: str | None = None
 
     def fits(self, thing: Thing) -> bool:
         return (
@@ -40,12 +43,21 @@ class Look:
             and self.colour in (None, thing.colour)
             and self.size in (None, thing.size)
             and self.action in (None, thing.action)
+            and self.text in (None, thing.text)
         )
 
     def say(self, rng: random.Random, article: str = "the") -> str:
-        return noun_phrase(
-            rng, shape=self.shape, colour=self.colour, size=self.size, action=self.action, article=article
-        )
+        return noun_phrase(rng, **vars(self), article=article)
+
+    @property
+    def name(self) -> str:
+        """Colour and shape, as answers have them."""
+        return f"{self.colour or ''} {self.shape}".strip()
+
+
+def _look(thing: Thing) -> Look:
+    """Its shape and colour."""
+    return Look(shape=thing.shape, colour=thing.colour or None)
 
 
 @dataclass(frozen=True)
@@ -88,9 +100,11 @@ def _single(rng: random.Random, script: Script, hidden: str) -> tuple[int, Thing
     """
 
     def base(thing: Thing) -> Look:
+        if thing.text and hidden not in ("text", "shape"):
+            return Look(shape=thing.shape, text=thing.text)
         return Look(
             shape=None if hidden == "shape" else thing.shape,
-            colour=None if hidden == "colour" else thing.colour,
+            colour=None if hidden == "colour" else thing.colour or None,
         )
 
     appearances = script.appearances
@@ -120,14 +134,22 @@ def _about(
     if kind == "colour":
         answer = thing.colour
     elif kind == "shape":
-        answer = thing.shape
+        answer = thing.shape if thing.shape in SHAPES else ""
+    elif kind == "text":
+        answer = thing.text
+    elif kind == "action":
+        answer = f"The {thing.name} {_DOING.get(thing.action, thing.action)}."
+    elif kind == "beside":
+        others = [other for other in script.scenes[scene].things if other != thing]
+        shown = all(t.action not in _PASSING for t in script.scenes[scene].things)
+        answer = others[0].name if len(others) == 1 and shown else ""
     elif kind == "direction":
         if not thing.moves:
             return None
         answer = thing.action
     elif kind == "count":
         things = script.scenes[scene].things
-        if any(t.action in ("appears", "disappears") for t in things):
+        if any(t.action in _PASSING for t in things):
             return None
         answer = str(len(things))
     elif kind == "when":
@@ -136,12 +158,27 @@ def _about(
         if scene + 1 == len(script.scenes) or len(script.scenes[scene + 1].things) > 1:
             return None
         answer = script.scenes[scene + 1].things[0].name
+    if not answer:
+        return None
     text = word(rng, kind, held_out=held_out, np=look.say(rng))
     return Question(kind, text, answer, (look,), evidence_of(script, (look,)), seconds)
 
 
-_HIDDEN = {"colour": "colour", "shape": "shape", "direction": "action", "count": "", "when": "", "after": ""}
-_TRIES = {"colour": 6, "shape": 6, "direction": 6, "count": 1, "when": 1, "after": 6}
+_DOING = {direction: f"moves {direction}" for direction in DIRECTIONS} | {"still": "stands still"}
+_PASSING = ("appears", "disappears", "blinks")  # not there throughout their scene
+# What a question about one thing must not say of it.
+_HIDDEN = {
+    "colour": "colour",
+    "shape": "shape",
+    "direction": "action",
+    "count": "",
+    "when": "",
+    "after": "",
+    "text": "text",
+    "action": "action",
+    "beside": "",
+}
+_TRIES = {kind: 1 if kind in ("count", "when") else 12 if kind == "text" else 6 for kind in _HIDDEN}
 
 
 def _one_thing(kind: str) -> Maker:
@@ -166,27 +203,53 @@ def related(rng: random.Random, script: Script, question: Question) -> list[Ques
     if len(sightings) != 1:
         return []
     scene, thing = sightings[0]
-    hidden = {"colour": look.colour, "shape": look.shape, "direction": look.action}
-    kinds = [kind for kind in _HIDDEN if hidden.get(kind) is None]
+    hidden = {
+        "colour": look.colour,
+        "shape": look.shape,
+        "direction": look.action,
+        "action": look.action,
+        "text": look.text,
+    }
+    kinds = [kind for kind in _HIDDEN if hidden.get(kind) is None and (script.wide or kind in KINDS)]
     found = [_about(rng, script, kind, scene, thing, look, False) for kind in kinds]
     return [other for other in found if other]
 
 
+def _absent(script: Script, seen: list[Look]) -> list[Look]:
+    """Looks that nothing in `script` has."""
+    plain = [Look(shape=s, colour=c) for s in SHAPES for c in COLOURS]
+    if script.wide:
+        plain += [Look(shape=SIGN, colour=c) for c in COLOURS] + [Look(shape=name) for name in PICTURES]
+    return [look for look in plain if look not in seen]
+
+
+def _near(one: Look, others: Sequence[Look]) -> bool:
+    """Whether it shares its shape or its colour with one of them, so that reading one word is not enough."""
+    return any(one.shape == other.shape or (one.colour and one.colour == other.colour) for other in others)
+
+
+def _drawn(rng: random.Random, looks: list[Look]) -> Look:
+    """One of `looks`, as often a picture as not: there are many more of them than of anything else."""
+    pictures = [look for look in looks if not look.colour]
+    if not pictures:
+        return rng.choice(looks)
+    others = [look for look in looks if look.colour]
+    return rng.choice(pictures if not others or rng.random() < 0.5 else others)
+
+
 def _exists(rng: random.Random, script: Script, held_out: bool) -> Question | None:
-    seen = {(t.shape, t.colour) for _, t in script.appearances}
+    seen = sorted({_look(t) for _, t in script.appearances}, key=lambda look: (look.shape, look.colour or ""))
     if rng.random() < 0.5:
         found = _single(rng, script, "") if rng.random() < 0.7 else None
-        shape, colour = (found[1].shape, found[1].colour) if found else rng.choice(sorted(seen))
+        look = _look(found[1]) if found else rng.choice(seen)
         answer = "yes"
     else:
-        absent = [(s, c) for s in SHAPES for c in COLOURS if (s, c) not in seen]
+        absent = _absent(script, seen)
         if not absent:
             return None
-        # Half of them share a shape or a colour with something that is there: reading one word is not enough.
-        near = [(s, c) for s, c in absent if any(s == a or c == b for a, b in seen)]
-        shape, colour = rng.choice(near if near and rng.random() < 0.8 else absent)
+        near = [look for look in absent if _near(look, seen)]
+        look = _drawn(rng, near if near and rng.random() < (0.5 if script.wide else 0.8) else absent)
         answer = "no"
-    look = Look(shape=shape, colour=colour)
     text = word(rng, "exists", held_out=held_out, a=look.say(rng, "a"))
     return Question("exists", text, answer, (look,), evidence_of(script, (look,)))
 
@@ -198,7 +261,7 @@ def _first(rng: random.Random, script: Script, held_out: bool) -> Question | Non
         return None
     one = rng.choice(unique)
     two = rng.choice([other for other in unique if other[0] != one[0]])
-    looks = tuple(Look(shape=thing.shape, colour=thing.colour) for _, thing in (one, two))
+    looks = tuple(_look(thing) for _, thing in (one, two))
     text = word(rng, "first", held_out=held_out, a=looks[0].say(rng), b=looks[1].say(rng))
     earlier = one[1] if one[0] < two[0] else two[1]
     return Question("first", text, earlier.name, looks, evidence_of(script, looks))
@@ -208,10 +271,8 @@ def _times(rng: random.Random, script: Script, held_out: bool) -> Question | Non
     """How many scenes show a look: MOST_TIMES at most, and no two in a row, which could not be told apart."""
     scenes: dict[Look, list[int]] = {}
     for index, thing in script.appearances:
-        for look in (
-            Look(shape=thing.shape),
-            Look(shape=thing.shape, colour=thing.colour),
-            Look(shape=thing.shape, colour=thing.colour, size=thing.size),
+        for look in dict.fromkeys(
+            (Look(shape=thing.shape), _look(thing), replace(_look(thing), size=thing.size))
         ):
             scenes.setdefault(look, []).append(index)
     fitting = [
@@ -232,18 +293,18 @@ def _times(rng: random.Random, script: Script, held_out: bool) -> Question | Non
 
 
 def _never(rng: random.Random, script: Script, held_out: bool) -> Question | None:
-    """Which of four looks is in no scene; the others are its `looks`, and the options with it."""
-    seen = sorted({(t.colour, t.shape) for _, t in script.appearances})
-    absent = [(c, s) for c in COLOURS for s in SHAPES if (c, s) not in seen]
+    """Which of four looks is in no scene: its `looks`, which are its options too (`as_choice`)."""
+    seen = sorted({_look(t) for _, t in script.appearances}, key=lambda look: (look.colour or "", look.shape))
+    absent = sorted(
+        _absent(script, seen), key=lambda look: tuple(COLOURS).index(look.colour) if look.colour else -1
+    )
     if len(seen) < 3 or not absent:
         return None
-    # It shares its shape or its colour with one that is there: reading one word is not enough.
     there = rng.sample(seen, 3)
-    near = [(c, s) for c, s in absent if any(c == a or s == b for a, b in there)]
-    colour, shape = rng.choice(near or absent)
-    looks = tuple(Look(shape=s, colour=c) for c, s in there)
+    near = [look for look in absent if _near(look, there)]
+    never = _drawn(rng, (near or absent) if not script.wide or rng.random() < 0.5 else absent)
     text = word(rng, "never", held_out=held_out)
-    return Question("never", text, f"{colour} {shape}", looks, evidence_of(script, looks))
+    return Question("never", text, never.name, (never, *there), evidence_of(script, tuple(there)))
 
 
 def summary(script: Script, times: Sequence[float]) -> str:
@@ -274,8 +335,9 @@ _MAKERS: dict[str, Maker] = {
     "times": _times,
     "never": _never,
     "summary": _summary,
+    **{kind: _one_thing(kind) for kind in WIDE_KINDS},
 }
-assert tuple(_MAKERS) == (*KINDS, *WHOLE_KINDS)
+assert tuple(_MAKERS) == (*KINDS, *WHOLE_KINDS, *WIDE_KINDS)
 
 
 def _wrong(rng: random.Random, script: Script, question: Question) -> list[str]:
@@ -283,15 +345,20 @@ def _wrong(rng: random.Random, script: Script, question: Question) -> list[str]:
     if question.kind == "exists":
         return ["no" if question.answer == "yes" else "yes"]
     if question.kind == "first":
-        return [
-            look_name
-            for look in question.looks
-            if (look_name := f"{look.colour} {look.shape}") != question.answer
-        ]
+        return [look.name for look in question.looks if look.name != question.answer]
     if question.kind == "never":
-        return [f"{look.colour} {look.shape}" for look in question.looks]
+        return [look.name for look in question.looks[1:]]
     if question.kind == "summary":
         return []
+    if question.kind == "action":
+        name, done = question.answer[4:-1], (*_DOING.values(), *CHANGES)
+        thing = next(
+            name.removesuffix(f" {verb}") for verb in (*done, *_PASSING) if name.endswith(f" {verb}")
+        )
+        return [f"The {thing} {verb}." for verb in rng.sample([v for v in done if not name.endswith(v)], 3)]
+    if question.kind == "text":
+        same = NUMBERS if question.answer in NUMBERS else WORDS
+        return rng.sample([text for text in same if text != question.answer], 3)
     if question.kind == "when":
         assert question.seconds is not None
         apart = max(8.0, script.duration / 12)
@@ -310,8 +377,11 @@ def _wrong(rng: random.Random, script: Script, question: Question) -> list[str]:
         "times": [str(number) for number in range(1, MOST_TIMES + 1)],
     }
     pool = pools.get(question.kind) or [f"{c} {s}" for c in COLOURS for s in SHAPES]
+    if script.wide and question.kind not in pools:
+        pool = [rng.choice(other) for other in (pool, pool, PICTURES, PICTURES, PICTURES)]
+        pool = list(dict.fromkeys(pool))
     others = [item for item in pool if item != question.answer]
-    return rng.sample(others, 3)
+    return rng.sample(others, 3) if len(others) > 2 else []
 
 
 def as_choice(
@@ -331,7 +401,10 @@ def as_choice(
         ending,
     ]
     letter = LETTERS[options.index(question.answer)]
-    return replace(question, text="\n".join(lines), answer=letter, options=tuple(options))
+    looks = question.looks
+    if question.kind == "never":
+        looks = tuple(sorted(looks, key=lambda look: options.index(look.name)))
+    return replace(question, text="\n".join(lines), answer=letter, options=tuple(options), looks=looks)
 
 
 def ask(

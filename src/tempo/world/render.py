@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from tempo.world.backgrounds import backdrop
+from tempo.world.backgrounds import moving_backdrop
+from tempo.world.pictures import level_of, picture, sign, stretched
 from tempo.world.script import Scene, Script, Thing
 from tempo.world.shapes import DISTANCES
 from tempo.world.vocabulary import COLOURS
@@ -16,6 +17,8 @@ def _draw(
     frame: np.ndarray,
     thing: Thing,
     centre: tuple[float, float],
+    radius: float,
+    angle: float,
     tint: np.ndarray,
     extent: tuple[float, float],
 ) -> None:
@@ -25,16 +28,29 @@ def _draw(
     """
     height, width = frame.shape[:2]
     per_x, per_y = width / extent[0], height / extent[1]  # pixels a unit
-    reach = thing.radius * 1.2
+    if thing.shape not in DISTANCES:
+        _paste(
+            frame,
+            thing,
+            (centre[0] * per_x, centre[1] * per_y),
+            (radius * per_x, radius * per_y),
+            angle,
+            tint,
+        )
+        return
+    reach = radius * 1.2
     left, right = int((centre[0] - reach) * per_x) - 1, int((centre[0] + reach) * per_x) + 2
     top, bottom = int((centre[1] - reach) * per_y) - 1, int((centre[1] + reach) * per_y) + 2
     left, top, right, bottom = max(left, 0), max(top, 0), min(right, width), min(bottom, height)
     if left >= right or top >= bottom:
         return
-    x = ((np.arange(left, right, dtype=np.float32) + 0.5) / per_x - centre[0]) / thing.radius
-    y = ((np.arange(top, bottom, dtype=np.float32) + 0.5) / per_y - centre[1]) / thing.radius
+    x = ((np.arange(left, right, dtype=np.float32) + 0.5) / per_x - centre[0]) / radius
+    y = ((np.arange(top, bottom, dtype=np.float32) + 0.5) / per_y - centre[1]) / radius
     x, y = np.broadcast_arrays(x[None, :].astype(np.float32), y[:, None].astype(np.float32))
-    pixels = thing.radius * (per_x * per_y) ** 0.5  # how many pixels one radius is
+    if angle:
+        x, y = x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle)
+        x, y = x.astype(np.float32), y.astype(np.float32)
+    pixels = radius * (per_x * per_y) ** 0.5  # how many pixels one radius is
     distance = DISTANCES[thing.shape](x, y).astype(np.float32)
     inside = np.clip(0.5 - distance * pixels, 0, 1)[..., None]
     rim = np.clip(0.5 - (distance - _OUTLINE) * pixels, 0, 1)[..., None]
@@ -44,9 +60,52 @@ def _draw(
     frame[top:bottom, left:right] = patch + 0.5
 
 
+def _paste(
+    frame: np.ndarray,
+    thing: Thing,
+    centre: tuple[float, float],
+    radii: tuple[float, float],
+    angle: float,
+    tint: np.ndarray,
+) -> None:
+    """Blend a picture or a sign into `frame`; `centre` and `radii` in pixels."""
+    if thing.text:
+        red, green, blue = tint.astype(int).tolist()
+        image = sign(thing.text, (red, green, blue), level_of(radii[1]))
+        radii = (radii[0], radii[1] / 2)
+    else:
+        image = picture(thing.shape, level_of(2 * max(radii)))
+    reach = int(np.hypot(*radii)) + 2
+    left, top = int(centre[0]) - reach, int(centre[1]) - reach
+    size = (2 * reach, 2 * reach)
+    drawn = stretched(image, size, radii, angle, middle=(centre[0] - left, centre[1] - top))
+    if thing.covered:
+        # A post in front of it, from the one side or the other.
+        edge = centre[0] + radii[0] * (2 * abs(thing.covered) - 1) * (1 if thing.covered > 0 else -1) - left
+        columns = np.arange(size[0]) + 0.5
+        hidden = columns < edge if thing.covered > 0 else columns > edge
+        drawn[:, hidden] = (40, 40, 40, 255)
+        beyond = np.abs(columns - (centre[0] - left)) > radii[0]
+        drawn[:, hidden & beyond, 3] = 0
+        rows = np.arange(size[1]) + 0.5
+        drawn[np.abs(rows - (centre[1] - top)) > radii[1], :, 3] *= ~hidden
+    box = (max(top, 0), min(top + size[1], frame.shape[0]), max(left, 0), min(left + size[0], frame.shape[1]))
+    if box[0] >= box[1] or box[2] >= box[3]:
+        return
+    part = drawn[box[0] - top : box[1] - top, box[2] - left : box[3] - left]
+    colour, share = part[..., :3], part[..., 3:] / 255
+    if not thing.text:
+        colour = np.clip(colour * (tint / 255), 0, 255)
+    patch = frame[box[0] : box[1], box[2] : box[3]]
+    patch[:] = patch + (colour - patch) * share + 0.5
+
+
 def tint_of(thing: Thing, background_seed: int) -> np.ndarray:
-    """The thing's colour with a little variation that stays the same for the whole scene; float32 [3]."""
+    """The thing's colour with a little variation that stays the same for the whole scene; float32 [3]. Of a
+    picture: what its own colours are multiplied by, times 255."""
     rng = np.random.default_rng((background_seed, len(thing.shape), int(thing.radius * 1e6)))
+    if not thing.colour:
+        return (255 * rng.uniform(0.75, 1.1) * rng.uniform(0.85, 1.1, 3)).astype(np.float32)
     return np.clip(np.array(COLOURS[thing.colour], np.float32) + rng.uniform(-14, 14, 3), 0, 255).astype(
         np.float32
     )
@@ -62,15 +121,17 @@ def render_scene(
 ) -> np.ndarray:
     """Frames of one scene at `times` (seconds), as uint8 [T, H, W, 3]; `size` is (width, height) in
     pixels."""
-    base = backdrop(scene.background, size, held_out=held_out).astype(np.uint8)
+    backdrops = moving_backdrop(scene.background, size, held_out=held_out)
+    length = scene.end - scene.start
     tints = [tint_of(thing, scene.background.seed) for thing in scene.things]
     frames = np.empty((len(times), size[1], size[0], 3), np.uint8)
     for index, time in enumerate(times):
         frame = frames[index]
-        frame[:] = base
+        frame[:] = backdrops((time - scene.start) / length)
         for thing, tint in zip(scene.things, tints, strict=True):
-            if thing.start <= time < thing.end:
-                _draw(frame, thing, scene.at(thing, time), tint, extent)
+            if thing.seen(time):
+                radius, angle = scene.radius(thing, time), scene.angle(thing, time)
+                _draw(frame, thing, scene.at(thing, time), radius, angle, tint, extent)
     return frames
 
 

@@ -2,22 +2,50 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from tempo.world.vocabulary import ACTIONS, BACKGROUNDS, COLOURS, DIRECTIONS, SHAPES, SIZES
+from tempo.world.pictures import PICTURES
+from tempo.world.vocabulary import (
+    ACTIONS,
+    BACKGROUNDS,
+    CHANGES,
+    COLOURS,
+    DIRECTIONS,
+    NUMBERS,
+    PICTURE_SIZES,
+    SHAPES,
+    SIGN,
+    SIGN_RADIUS,
+    SIZES,
+    WIDE_BACKGROUNDS,
+    WORDS,
+)
 
 SCENE_SECONDS = (3.0, 8.0)
 LONGEST_QUICK = 600.0  # seconds: scenes of longer videos are longer
 DENSE_SECONDS = 512.0  # what 1024 frames at the usual two a second show
+BLINK_SECONDS = (1.0, 0.6)  # of a blinking thing: to be seen, and not
+TURN_SECONDS = 4.0
+SMALLEST = 0.4  # of its radius, that a thing grows from or shrinks to
 
 
 @dataclass(frozen=True)
 class Thing:
     """One thing during one scene. Lengths are in units of the frame's shorter edge, times in seconds of the
-    video."""
+    video.
+
+    Attributes:
+        shape: one of SHAPES, SIGN, or the name of a picture.
+        colour: "" for a picture.
+        text: what is written on a sign.
+        tilt: radians by which a picture is turned clockwise.
+        covered: the share of a picture's width that is hidden, from the left, or from the right where
+        negative. pace: how many times slower than usual it blinks and turns (`pace_of`).
+    """
 
     shape: str
     colour: str
@@ -27,6 +55,10 @@ class Thing:
     path: tuple[float, float, float, float]  # centre at the scene's start (x, y) and at its end (x, y)
     start: float  # when it is first to be seen
     end: float  # when it is last to be seen
+    text: str = ""
+    tilt: float = 0.0
+    covered: float = 0.0
+    pace: float = 1.0
 
     @property
     def moves(self) -> bool:
@@ -34,7 +66,14 @@ class Thing:
 
     @property
     def name(self) -> str:
-        return f"{self.colour} {self.shape}"
+        return f"{self.colour} {self.shape}".strip()
+
+    def seen(self, time: float) -> bool:
+        """Whether it is there at `time`."""
+        if not self.start <= time < self.end:
+            return False
+        on, off = BLINK_SECONDS
+        return self.action != "blinks" or (time - self.start) / self.pace % (on + off) < on
 
 
 @dataclass(frozen=True)
@@ -58,14 +97,28 @@ class Scene:
         x0, y0, x1, y1 = thing.path
         return x0 + (x1 - x0) * share, y0 + (y1 - y0) * share
 
+    def radius(self, thing: Thing, time: float) -> float:
+        """How large `thing` is at `time`, in units of the shorter edge."""
+        if thing.action not in ("grows", "shrinks"):
+            return thing.radius
+        share = (time - self.start) / (self.end - self.start)
+        return thing.radius * (SMALLEST + (1 - SMALLEST) * (share if thing.action == "grows" else 1 - share))
+
+    def angle(self, thing: Thing, time: float) -> float:
+        """By how many radians `thing` is turned clockwise at `time`."""
+        turned = (time - self.start) / (TURN_SECONDS * thing.pace) if thing.action == "turns" else 0.0
+        return thing.tilt + 2 * math.pi * turned
+
 
 @dataclass(frozen=True)
 class Script:
-    """A whole video: its length in seconds, its shape (width over height) and its scenes in order."""
+    """A whole video: its length in seconds, its shape (width over height) and its scenes in order; and
+    whether it is of the wide world."""
 
     duration: float
     aspect: float
     scenes: tuple[Scene, ...]
+    wide: bool = False
 
     @property
     def extent(self) -> tuple[float, float]:
@@ -81,10 +134,11 @@ class Script:
 @dataclass(frozen=True)
 class Cast:
     """Which looks may be drawn. Long videos keep some shapes and colours rare, so that questions have one
-    answer."""
+    answer. A wide one has pictures, signs and changes too."""
 
     shapes: tuple[str, ...] = SHAPES
     colours: tuple[str, ...] = tuple(COLOURS)
+    wide: bool = False
 
 
 def _route(rng: random.Random, action: str, radius: float, extent: tuple[float, float]) -> tuple[float, ...]:
@@ -110,6 +164,55 @@ def _apart(a: tuple[float, ...], b: tuple[float, ...], distance: float) -> bool:
     return True
 
 
+@dataclass(frozen=True)
+class _Draft:
+    """What is drawn by lot of a thing before it gets a place."""
+
+    shape: str
+    colour: str
+    size: str
+    action: str
+    radius: float
+    text: str = ""
+    tilt: float = 0.0
+    covered: float = 0.0
+
+
+def _plain_draft(
+    rng: random.Random, cast: Cast, look: tuple[str, str] | None, size: str | None, used: set[tuple[str, str]]
+) -> _Draft | None:
+    """A plain shape, of a given (shape, colour) or any; None where that is used."""
+    shape, colour = rng.choice(cast.shapes), rng.choice(cast.colours)
+    if look:
+        shape, colour = look
+    if (shape, colour) in used:
+        return None
+    size = size or rng.choice(tuple(SIZES))
+    action = rng.choices(ACTIONS, (2, 2, 2, 2, 2, 1, 1))[0]
+    return _Draft(shape, colour, size, action, rng.uniform(*SIZES[size]))
+
+
+def _draft(rng: random.Random, cast: Cast, size: str | None) -> _Draft:
+    """A thing of the wide world: half of them pictures, one in seven a sign."""
+    luck = rng.random()
+    if luck < 0.15:
+        text = rng.choice(rng.choice((WORDS, NUMBERS)))
+        action = rng.choices((*ACTIONS, "blinks"), (2, 2, 2, 2, 4, 1, 1, 1))[0]
+        return _Draft(SIGN, rng.choice(cast.colours), "large", action, rng.uniform(*SIGN_RADIUS), text)
+    shape = rng.choice(cast.shapes if luck < 0.45 else PICTURES)
+    drawn = luck >= 0.45
+    action = rng.choices((*ACTIONS, *CHANGES), (2, 2, 2, 2, 2, 1, 1, 1.2, 1.2, 1.2, 1.2))[0]
+    if action == "turns" and shape in ("circle", "ring"):
+        action = "still"
+    size = size or rng.choices(tuple(SIZES), (3, 1) if drawn else (1, 1))[0]
+    if action in ("grows", "shrinks"):
+        size = "large"
+    radius = rng.uniform(*(PICTURE_SIZES if drawn else SIZES)[size])
+    tilt = rng.uniform(-0.5, 0.5) if drawn else 0.0
+    covered = rng.choice((-1, 1)) * rng.uniform(0.2, 0.35) if drawn and rng.random() < 0.15 else 0.0
+    return _Draft(shape, "" if drawn else rng.choice(cast.colours), size, action, radius, "", tilt, covered)
+
+
 def make_scene(
     rng: random.Random,
     start: float,
@@ -120,6 +223,7 @@ def make_scene(
     count: int | None = None,
     first: tuple[str, str] | None = None,
     backgrounds: tuple[str, ...] = BACKGROUNDS,
+    pace: float = 1.0,
 ) -> Scene:
     """Draw one scene of up to `count` things (one to three where it is None) that do not cover each other.
 
@@ -130,28 +234,27 @@ def make_scene(
     for attempt in range(wanted * 8):
         if len(things) == wanted:
             break
-        shape, colour = rng.choice(cast.shapes), rng.choice(cast.colours)
-        if first and not things:
-            shape, colour = first
-        if any(t.shape == shape and t.colour == colour for t in things):
+        given = first if first and not things else None
+        late = "small" if attempt >= wanted * 4 else None
+        used = {(t.shape, t.colour) for t in things}
+        draft: _Draft | None
+        if cast.wide and not given:
+            draft = _draft(rng, cast, late)
+        else:
+            draft = _plain_draft(rng, cast, given, late, used)
+        if draft is None or (draft.shape, draft.colour) in used:
             continue
-        size = rng.choice(tuple(SIZES)) if attempt < wanted * 4 else "small"
-        action = rng.choices(ACTIONS, (2, 2, 2, 2, 2, 1, 1))[0]
-        radius = rng.uniform(*SIZES[size])
-        path = _route(rng, action, radius, extent)
-        if not all(_apart(path, t.path, (radius + t.radius) * 0.95) for t in things):
+        path = _route(rng, draft.action, draft.radius, extent)
+        if not all(_apart(path, t.path, (draft.radius + t.radius) * 0.95) for t in things):
             continue
         change = start + (end - start) * rng.uniform(0.35, 0.65)
         things.append(
             Thing(
-                shape=shape,
-                colour=colour,
-                size=size,
-                action=action,
-                radius=radius,
+                **vars(draft),
                 path=(path[0], path[1], path[2], path[3]),
-                start=change if action == "appears" else start,
-                end=change if action == "disappears" else end,
+                start=change if draft.action == "appears" else start,
+                end=change if draft.action == "disappears" else end,
+                pace=pace,
             )
         )
     background = Background(rng.choice(backgrounds), rng.getrandbits(31))
@@ -174,7 +277,7 @@ def make_script(
     aspect: float = 16 / 9,
     pace: float | None = None,
     needles: int | None = None,
-    backgrounds: tuple[str, ...] = BACKGROUNDS,
+    wide: bool = False,
 ) -> Script:
     """Draw a video of `duration` seconds whose scenes last SCENE_SECONDS times `pace` (`pace_of` where None).
 
@@ -182,7 +285,8 @@ def make_script(
     only in
     `needles` scenes (about one in ten where it is None), each with a look of its own, so that a question
     about one
-    of them has one answer however long the video is.
+    of them has one answer however long the video is. With `wide` there are pictures, signs and things that
+    change, and some backdrops move.
     """
     pace = pace or pace_of(duration)
     shortest, longest = (seconds * pace for seconds in SCENE_SECONDS)
@@ -195,10 +299,10 @@ def make_script(
     spans = list(pairwise(cuts))
     extent = (aspect, 1.0) if aspect >= 1 else (1.0, 1 / aspect)
 
-    cast, starring = Cast(), {}
+    cast, starring = Cast(wide=wide), {}
     if len(spans) > 12:
         shapes, colours = rng.sample(SHAPES, 8), rng.sample(tuple(COLOURS), 8)
-        cast = Cast(tuple(shapes[3:]), tuple(colours[3:]))
+        cast = Cast(tuple(shapes[3:]), tuple(colours[3:]), wide)
         looks = [(s, c) for s in shapes for c in colours if s in shapes[:3] or c in colours[:3]]
         # First looks in which the rare shape or colour occurs only once: they carry "what colour is the
         # star?".
@@ -211,10 +315,17 @@ def make_script(
     scenes = []
     for index, (start, end) in enumerate(spans):
         scene = make_scene(
-            rng, start, end, extent, cast=cast, first=starring.get(index), backgrounds=backgrounds
+            rng,
+            start,
+            end,
+            extent,
+            cast=cast,
+            first=starring.get(index),
+            backgrounds=WIDE_BACKGROUNDS if wide else BACKGROUNDS,
+            pace=pace,
         )
         scenes.append(scene)
-    return Script(duration, aspect, tuple(scenes))
+    return Script(duration, aspect, tuple(scenes), wide)
 
 
 def shift(script: Script, seconds: float) -> Script:
@@ -228,7 +339,7 @@ def shift(script: Script, seconds: float) -> Script:
         )
         for scene in script.scenes
     )
-    return Script(script.duration + seconds, script.aspect, scenes)
+    return replace(script, duration=script.duration + seconds, scenes=scenes)
 
 
 def crop(script: Script, times: Sequence[float]) -> Script:
@@ -237,10 +348,8 @@ def crop(script: Script, times: Sequence[float]) -> Script:
     scenes = []
     for scene in script.scenes:
         things = tuple(
-            t
-            for t in scene.things
-            if any(max(scene.start, t.start) <= x < min(scene.end, t.end) for x in times)
+            t for t in scene.things if any(scene.start <= x < scene.end and t.seen(x) for x in times)
         )
         if things:
             scenes.append(replace(scene, things=things))
-    return Script(script.duration, script.aspect, tuple(scenes))
+    return replace(script, scenes=tuple(scenes))

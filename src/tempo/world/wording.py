@@ -139,6 +139,37 @@ WHOLE_HELD_OUT: dict[str, tuple[str, ...]] = {
 }
 WHOLE_KINDS = tuple(WHOLE_TEMPLATES)
 
+# Questions about what the wide world adds.
+WIDE_TEMPLATES: dict[str, tuple[str, ...]] = {
+    "text": (
+        "What is written on {np}?",
+        "What does {np} say?",
+        "Which word or number is on {np}?",
+        "What can you read on {np}?",
+        "Read what is written on {np}.",
+    ),
+    "action": (
+        "What does {np} do?",
+        "What is {np} doing?",
+        "What happens to {np}?",
+        "Tell me what {np} does.",
+        "Describe what {np} does.",
+    ),
+    "beside": (
+        "What is on screen together with {np}?",
+        "What else is there when {np} is there?",
+        "What is there beside {np}?",
+        "Which thing is in the scene with {np}?",
+        "What can you see together with {np}?",
+    ),
+}
+WIDE_HELD_OUT: dict[str, tuple[str, ...]] = {
+    "text": ("What is on {np} to read?", "Tell me what is written on {np}."),
+    "action": ("What can you see {np} do?", "Tell me what {np} is doing."),
+    "beside": ("Which thing is there together with {np}?", "What else can you see when {np} is on screen?"),
+}
+WIDE_KINDS = tuple(WIDE_TEMPLATES)
+
 # Questions about what an earlier question was about; "again" asks for what comes after what came after.
 FOLLOW_UPS: dict[str, tuple[str, ...]] = {
     "colour": ("What colour is it?", "And what color is it?", "What is its colour?"),
@@ -148,6 +179,9 @@ FOLLOW_UPS: dict[str, tuple[str, ...]] = {
     "when": ("When does it appear?", "And when is that?", "At what second is it there?"),
     "after": ("What comes after it?", "And what comes next?", "What is there right after it?"),
     "again": ("And after that?", "What comes after that?", "And then?"),
+    "text": ("What is written on it?", "And what does it say?"),
+    "action": ("What does it do?", "And what happens to it?"),
+    "beside": ("What else is there then?", "And what is there with it?"),
 }
 FOLLOW_UPS_HELD_OUT: dict[str, tuple[str, ...]] = {
     "colour": ("Which colour does it have?", "And its color?"),
@@ -157,7 +191,13 @@ FOLLOW_UPS_HELD_OUT: dict[str, tuple[str, ...]] = {
     "when": ("At what time is it there?", "And when can you see it?"),
     "after": ("What appears after it?",),
     "again": ("And what appears after that?", "What is next after that?"),
+    "text": ("What can you read on it?",),
+    "action": ("What is it doing?",),
+    "beside": ("What else can you see then?",),
 }
+
+_ALL_TEMPLATES = TEMPLATES | WHOLE_TEMPLATES | WIDE_TEMPLATES
+_ALL_HELD_OUT = HELD_OUT | WHOLE_HELD_OUT | WIDE_HELD_OUT
 
 OPENINGS = (
     "",
@@ -188,6 +228,7 @@ _ACTION_WORDS = {
     "up": ("that moves up", "moving up", "that goes up"),
     "down": ("that moves down", "moving down", "that goes down"),
 }
+_TEXT_WORDS = ("that says {}", "with {} on it", "saying {}")
 
 
 def noun_phrase(
@@ -197,23 +238,26 @@ def noun_phrase(
     colour: str | None = None,
     size: str | None = None,
     action: str | None = None,
+    text: str | None = None,
     article: str = "the",
 ) -> str:
-    """ "the large red star that moves left", with whatever attributes are given; `article` is "the", "a" or
-    ""."""
+    """ "the large red star that moves left", or "the sign that says tea", with whatever attributes are
+    given; `article` is "the", "a" or ""."""
     words = [rng.choice(_SIZE_WORDS[size])] if size else []
     words += [colour] if colour else []
     words.append(shape or rng.choice(_THING_WORDS[:2] if colour else _THING_WORDS))
+    if text:
+        words.append(rng.choice(_TEXT_WORDS).format(text))
     if action:
         words.append(rng.choice(_ACTION_WORDS[action]))
     if article == "a":
-        article = "an" if words[0][0] in "aeio" else "a"
+        article = "an" if words[0][0] in "aeiou" else "a"
     return " ".join([article, *words]) if article else " ".join(words)
 
 
 def word(rng: random.Random, kind: str, *, held_out: bool, **phrases: str) -> str:
     """A question of `kind` in one of its wordings, with or without an opening, sometimes carelessly typed."""
-    wordings = HELD_OUT | WHOLE_HELD_OUT if held_out else TEMPLATES | WHOLE_TEMPLATES
+    wordings = _ALL_HELD_OUT if held_out else _ALL_TEMPLATES
     text = rng.choice(wordings[kind]).format(**phrases)
     opening = rng.choice(OPENINGS_HELD_OUT if held_out else OPENINGS)
     if opening.endswith((", ", ": ")):

@@ -1,0 +1,118 @@
+"""Give a trained model the words of the wide world: tokens of their own, behind all that it has.
+
+    python -m tempo.training.widening --model src/tempo/assets/nano --base src/tempo/assets/nano-base --out
+    runs/wide
+
+Every text that has none of the new words is spelt as before, so nothing that was learnt is lost. The new
+tokens begin as random directions: in a code of facts (`facts`) they are what names point at.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import (
+    AutoTokenizer,
+    PreTrainedTokenizerBase,
+    PreTrainedTokenizerFast,
+    Qwen3VLForConditionalGeneration,
+)
+
+from tempo.modeling.saving import save_model
+from tempo.training.checkpoints import load_trained
+from tempo.training.nano import rows_for
+from tempo.world.vocabulary import CHANGES, PICTURES, SIGN, WORDS
+from tempo.world.wording import FOLLOW_UPS, FOLLOW_UPS_HELD_OUT, WIDE_HELD_OUT, WIDE_TEMPLATES
+
+VERBS = ("moves", "stands", "appears", "disappears")
+
+
+def wide_words() -> list[str]:
+    """The words of the wide world, most of which tempo-nano's first tokenizer spells in pieces."""
+    texts = " ".join(
+        text.replace("{np}", "")
+        for wordings in (WIDE_TEMPLATES, WIDE_HELD_OUT, FOLLOW_UPS, FOLLOW_UPS_HELD_OUT)
+        for group in wordings.values()
+        for text in group
+    )
+    asked = Counter("".join(c if c.isalpha() else " " for c in texts).split())
+    said = (*PICTURES, *WORDS, *CHANGES, *VERBS, SIGN, "says", "saying")
+    return [*said, *(word for word in asked if word not in said)]
+
+
+def widened(tokenizer: PreTrainedTokenizerBase, words: list[str]) -> PreTrainedTokenizerFast:
+    """The byte-level BPE with a token for each of `words`, with and without the space before it.
+
+    The merges that lead to it come last, so that only what was spelt in pieces can be spelt otherwise.
+    """
+    backend = tokenizer.backend_tokenizer
+    state = json.loads(backend.to_str())
+    vocabulary, merges = state["model"]["vocab"], state["model"]["merges"]
+    # Special tokens keep their numbers: beside a longer vocabulary they would be counted on behind its end.
+    vocabulary |= {token["content"]: token["id"] for token in state["added_tokens"]}
+    following = len(tokenizer)
+    for text in (form for word in words for form in (word, f" {word}")):
+        pieces = backend.encode(text, add_special_tokens=False).tokens
+        whole = pieces[0]
+        for piece in pieces[1:]:
+            merges.append([whole, piece])
+            whole += piece
+            if whole not in vocabulary:
+                vocabulary[whole], following = following, following + 1
+        if len(pieces) > 1:
+            backend = type(backend).from_str(json.dumps(state))
+    return PreTrainedTokenizerFast(
+        tokenizer_object=backend,
+        eos_token=tokenizer.eos_token,
+        pad_token=tokenizer.pad_token,
+        clean_up_tokenization_spaces=False,
+    )
+
+
+def lengthen(embedding: nn.Embedding, used: int, rows: int, seed: int) -> None:
+    """Make `embedding` `rows` long, in place; all rows from `used` on point anywhere, as long as the others
+    are."""
+    old = embedding.weight.detach()
+    new = torch.randn(rows - used, old.shape[1], generator=torch.Generator().manual_seed(seed)).to(old)
+    new *= old[:used].norm(dim=1).median() / new.norm(dim=1, keepdim=True)
+    embedding.weight = nn.Parameter(torch.cat([old[:used], new]))
+    embedding.num_embeddings = rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--model", required=True, type=Path, help="folder of the model, tempo's own layout")
+    parser.add_argument("--base", required=True, type=Path, help="folder of its base")
+    parser.add_argument("--out", required=True, type=Path, help="gets the folders model and base")
+    args = parser.parse_args()
+    old = AutoTokenizer.from_pretrained(args.model)
+    tokenizer = widened(old, wide_words())
+    rows = rows_for(tokenizer)
+    model = load_trained(args.model)
+    base = Qwen3VLForConditionalGeneration.from_pretrained(args.base, dtype=torch.float32)
+    compressor: Any = model.compressor
+    lengthen(model.model.embed_tokens, len(old), rows, seed=0)
+    for vlm in (compressor.vlm, base):
+        lengthen(vlm.get_input_embeddings(), len(old), rows, seed=1)
+        vlm.config.text_config.vocab_size = rows
+    base.lm_head.weight = base.get_input_embeddings().weight
+    model.lm_head.weight = model.model.embed_tokens.weight
+    model.config.vocab_size = rows
+    assert model.config.compressor_config is not None
+    model.config.compressor_config["text_config"]["vocab_size"] = rows
+    tokenizer.save_pretrained(args.out / "tokenizer")
+    save_model(model.to(torch.bfloat16), args.out / "model", tokenizer=args.out / "tokenizer")
+    base.to(torch.bfloat16).save_pretrained(args.out / "base")
+    tokenizer.save_pretrained(args.out / "base")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,207 @@
+"""The wide world: what is drawn, read back from the pixels, and its answers found again by brute force."""
+
+import random
+
+import numpy as np
+import pytest
+from brute_force import matching, mentions
+from PIL import Image, ImageDraw, ImageFont
+
+from tempo.world.files import kinds_of, make_questions
+from tempo.world.pictures import PICTURES
+from tempo.world.questions import Question, ask
+from tempo.world.render import render
+from tempo.world.script import Background, Scene, Script, Thing, make_script
+from tempo.world.vocabulary import COLOURS, NUMBERS, SHAPES, WORDS
+from tempo.world.wording import KINDS, WIDE_HELD_OUT, WIDE_KINDS, WIDE_TEMPLATES
+
+SIZE = (320, 180)
+
+
+def showing(
+    shape: str, *, background: str = "flat", colour: str = "", action: str = "still", **rest: object
+) -> Script:
+    path = (16 / 18, 0.5, 16 / 18, 0.5)
+    thing = Thing(shape, colour, "large", action, 0.3, path, 0.0, 8.0, **rest)  # type: ignore[arg-type]
+    return Script(8.0, 16 / 9, (Scene(0.0, 8.0, Background(background, 5), (thing,)),), wide=True)
+
+
+def drawn(script: Script, *times: float) -> np.ndarray:
+    """Where something is drawn over the backdrop: bool [T, H, W]."""
+    empty = Script(8.0, 16 / 9, (Scene(0.0, 8.0, script.scenes[0].background, ()),))
+    moments = np.array(times)
+    frames, behind = render(script, moments, SIZE).astype(int), render(empty, moments, SIZE).astype(int)
+    return np.abs(frames - behind).max(axis=3) > 12
+
+
+def test_there_are_several_hundred_pictures_and_no_two_look_alike() -> None:
+    assert len(set(PICTURES)) == len(PICTURES) > 300
+    assert not set(PICTURES) & {*SHAPES, *COLOURS, *WORDS}
+    looks = np.stack(
+        [render(showing(name), np.array([1.0]), (32, 18))[0].ravel() for name in PICTURES]
+    ).astype(int)
+    for number, look in enumerate(looks):
+        apart = np.abs(looks - look).mean(axis=1)
+        apart[number] = 255
+        assert apart.min() > 1, (PICTURES[number], PICTURES[int(apart.argmin())])
+
+
+def test_things_grow_and_shrink() -> None:
+    for shape, colour in (("apple", ""), ("star", "red")):
+        sizes = [
+            drawn(showing(shape, colour=colour, action=action), 0.0, 7.9).sum(axis=(1, 2))
+            for action in ("grows", "shrinks")
+        ]
+        (small, large), (whole, rest) = sizes
+        assert large == pytest.approx(small / 0.4**2, rel=0.15)  # the radius grows from 0.4 to 1
+        assert (rest, whole) == pytest.approx((small, large), rel=0.15)
+
+
+def test_things_blink() -> None:
+    seen = drawn(showing("apple", action="blinks"), *np.arange(0, 6.4, 0.2)).any(axis=(1, 2))
+    assert seen.tolist() == ([True] * 5 + [False] * 3) * 4  # a second of every 1.6
+
+
+def test_things_turn_around_their_middle() -> None:
+    for shape, colour in (("pencil", ""), ("triangle", "red")):
+        script = showing(shape, colour=colour, action="turns")
+        start, half, full = render(script, np.array([0.0, 2.0, 4.0]), SIZE).astype(int)
+        assert np.abs(start - full).max() <= 1
+        # Half a turn is the picture upside down and mirrored.
+        turned = start[::-1, ::-1]
+        assert np.abs(turned - half).mean() < 0.3 * np.abs(start - half).mean()
+
+
+def test_a_covered_picture_lacks_a_part_of_its_width() -> None:
+    plain, covered = showing("football"), showing("football", covered=0.3)
+    bare, hidden = (render(script, np.array([1.0]), SIZE)[0].astype(int) for script in (plain, covered))
+    changed = np.abs(bare - hidden).max(axis=2).max(axis=0) > 12
+    columns = np.flatnonzero(changed)
+    left, width = 160 - 54, 2 * 54  # its radius is 0.3 of 180 pixels
+    assert left - 2 <= columns.min()
+    assert columns.max() <= left + 0.3 * width + 2
+    assert len(columns) > 0.25 * width
+
+
+def _ink(text: str, size: tuple[int, int]) -> np.ndarray:
+    """TEXT in the same typeface, without a sign around it, stretched to SIZE: bool [H, W]."""
+    font = ImageFont.load_default(120)
+    left, top, right, bottom = font.getbbox(text)
+    page = Image.new("L", (int(right - left), int(bottom - top)), 0)
+    ImageDraw.Draw(page).text((-left, -top), text, font=font, fill=255)
+    return np.asarray(page.resize(size)) > 128
+
+
+@pytest.mark.parametrize("text", ["tea", "museum", "42"])
+def test_signs_can_be_read(text: str) -> None:
+    frame = render(showing("sign", colour="white", text=text), np.array([1.0]), (960, 540))[0].astype(int)
+    rows, columns = np.nonzero((np.abs(frame - 245) < 20).all(axis=2))
+    inked = frame[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1].mean(axis=2) < 128
+    rows, columns = np.nonzero(inked)
+    ink = inked[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
+
+    def likeness(other: str) -> float:
+        expected = _ink(other, ink.shape[::-1])
+        return float((ink & expected).sum() / (ink | expected).sum())
+
+    assert max((*WORDS, *NUMBERS), key=likeness) == text
+
+
+def test_moving_backdrops_slide() -> None:
+    empty = Script(8.0, 16 / 9, (Scene(0.0, 8.0, Background("moving", 3), ()),))
+    first, later = render(empty, np.array([0.0, 4.0]), SIZE).astype(int)
+    assert np.abs(first - later).mean() > 2
+    # One is the other moved aside: somewhere within a quarter of the frame they are the same.
+    best = min(
+        np.abs(first[45:135, 80:240] - later[45 + dy : 135 + dy, 80 + dx : 240 + dx]).mean()
+        for dy in range(-45, 46)
+        for dx in range(-80, 81)
+    )
+    assert best == 0
+
+
+def _questions(kind: str, duration: float) -> list[tuple[Script, Question]]:
+    rng = random.Random(f"wide/{kind}/{duration}")
+    scripts = [make_script(rng, duration=duration, wide=True) for _ in range(40)]
+    found = [(script, ask(rng, script, kind=kind, held_out=rng.random() < 0.5)) for script in scripts]
+    return [(script, question) for script, question in found if question is not None]
+
+
+VERBS = {"still": "stands still"} | {way: f"moves {way}" for way in ("left", "right", "up", "down")}
+
+
+@pytest.mark.parametrize("duration", [12, 60, 600])
+@pytest.mark.parametrize("kind", [*KINDS, *WIDE_KINDS])
+def test_every_question_has_exactly_the_answer_that_is_given(kind: str, duration: int) -> None:
+    found = _questions(kind, duration)
+    assert len(found) >= 4  # signs of one colour are rare in long films
+    for script, question in found:
+        looks = mentions(question.text)
+        here = matching(script, looks[0])
+        if kind == "exists":
+            assert question.answer == ("yes" if here else "no"), question.text
+            continue
+        assert len(here) == 1, question.text
+        index, thing = here[0]
+        scene = script.scenes[index]
+        if kind == "first":
+            other_index, other = matching(script, looks[1])[0]
+            expected = (thing if index < other_index else other).name
+        elif kind == "after":
+            (follower,) = script.scenes[index + 1].things
+            expected = follower.name
+        elif kind == "beside":
+            (expected,) = (other.name for other in scene.things if other != thing)
+        else:
+            expected = {
+                "colour": thing.colour,
+                "shape": thing.shape,
+                "direction": thing.action,
+                "count": str(len(scene.things)),
+                "when": f"{thing.start:.1f} seconds",
+                "text": thing.text,
+                "action": f"The {thing.name} {VERBS.get(thing.action, thing.action)}.",
+            }[kind]
+        assert question.answer == expected, question.text
+
+
+def test_films_are_asked_about_in_all_kinds() -> None:
+    rng = random.Random(2)
+    kinds = kinds_of(wide=True, everything=True)
+    found = [
+        question
+        for _ in range(6)
+        for question in make_questions(
+            rng, make_script(rng, duration=25, wide=True), count=28, held_out=True, kinds=kinds
+        )
+    ]
+    assert {question.kind for question in found} >= set(kinds) - {"follow-up"}
+    assert any(question.earlier for question in found)
+    shown = {
+        name for name in PICTURES for question in found if name in (question.text + question.answer).split()
+    }
+    assert len(shown) > 5
+
+
+def test_choices_offer_four_different_answers_of_one_sort() -> None:
+    rng = random.Random(3)
+    for kind in ("text", "action", "beside", "never"):
+        for _ in range(20):
+            question = ask(rng, make_script(rng, duration=60, wide=True), kind=kind, choice=True)
+            if question is None:
+                continue
+            assert len(set(question.options)) == 4
+            right = question.options["ABCD".index(question.answer)]
+            if kind == "text":
+                assert len({option.isdigit() for option in question.options}) == 1
+            if kind == "action":
+                start = right.rsplit(" ", 2 if right.split()[-2] in ("moves", "stands") else 1)[0]
+                assert all(option.startswith(start) for option in question.options)
+            if kind == "never":
+                assert [look.name for look in question.looks] == list(question.options)
+
+
+def test_held_out_wordings_are_never_trained_on() -> None:
+    assert WIDE_TEMPLATES.keys() == WIDE_HELD_OUT.keys()
+    for kind, wordings in WIDE_TEMPLATES.items():
+        assert not set(wordings) & set(WIDE_HELD_OUT[kind])
