@@ -21,7 +21,7 @@ from torch.nn import functional as F
 from tempo.world.describe import first_seen, seen_action
 from tempo.world.questions import Look
 from tempo.world.script import Scene, Script, Thing
-from tempo.world.vocabulary import ACTIONS, CHANGES, COLOURS, NAMES, SHAPES, SIGN, SIZES
+from tempo.world.vocabulary import ACTIONS, CHANGES, COLOURS, NAMES, NUMBERS, SHAPES, SIGN, SIZES
 
 # Values of each fact; 0 is "none".
 #   match        first token: whether the first look asked about (1), the second (2) or both (3) are here
@@ -180,20 +180,32 @@ class Code:
 
     def __init__(self, embedding_WD: Tensor, spell: Callable[[str], list[int]]) -> None:
         generator = torch.Generator().manual_seed(0)
+        width = embedding_WD.shape[1]
 
         def pointing(words: list[str]) -> Tensor:
-            vectors = torch.randn(len(words), embedding_WD.shape[1], generator=generator)
+            vectors = torch.randn(len(words), width, generator=generator)
             for row, word in enumerate(words):
                 spelt = [ids[0] for ids in (spell(word), spell(" " + word)) if word and len(ids) == 1]
                 if spelt:
                     vectors[row] = embedding_WD[spelt].float().mean(0)
             return F.normalize(vectors, dim=1)
 
-        names = {"name": FACTS["name"], "next name": FACTS["next name"]}
-        few = {fact: n for fact, n in _WIDE.items() if fact not in names}
+        few = {fact: n for fact, n in _WIDE.items() if fact not in ("name", "next name")}
         plain = _orthogonal(pointing(_words(_PLAIN)))
         closed = torch.cat([plain, _orthogonal(_outside(pointing(_words(few)), plain))])
-        vectors = torch.cat([closed, F.normalize(_outside(pointing(_words(names)), closed), dim=1)])
+        turn = _orthogonal(torch.randn(width, width, generator=generator))
+
+        def turned(vectors_ND: Tensor) -> Tensor:
+            return F.normalize(_outside(vectors_ND @ turn, closed), dim=1)
+
+        names = F.normalize(_outside(pointing(_words({"name": FACTS["name"]})), closed), dim=1)
+        # A number has no word of its own: its first digit as it is, its second one turned.
+        digits = F.normalize(_outside(pointing(list("0123456789")), closed), dim=1)
+        for number in NUMBERS:
+            first, second = map(int, number)
+            names[_NAME_NUMBERS[number]] = F.normalize(digits[first] + turned(digits)[second], dim=0)
+        # What follows is told as what is here is, turned.
+        vectors = torch.cat([closed, names, turned(turned(names))])
         self.vectors_VD = vectors * CODE_NORM
         self.norm = CODE_NORM
 

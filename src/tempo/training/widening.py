@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 from transformers import (
     AutoTokenizer,
     PreTrainedTokenizerBase,
@@ -24,10 +25,15 @@ from transformers import (
     Qwen3VLForConditionalGeneration,
 )
 
+from tempo.modeling import TempoQwenForCausalLM
 from tempo.modeling.saving import save_model
+from tempo.training.cells import ASPECTS
 from tempo.training.checkpoints import load_trained
-from tempo.training.nano import rows_for
-from tempo.world.vocabulary import CHANGES, PICTURES, SIGN, WORDS
+from tempo.training.facts import VALUES, Code
+from tempo.training.nano import SYSTEM_PROMPT, rows_for
+from tempo.training.packing import Wording
+from tempo.world.pictures import PICTURES
+from tempo.world.vocabulary import CHANGES, NAMES, SIGN, WORDS
 from tempo.world.wording import FOLLOW_UPS, FOLLOW_UPS_HELD_OUT, WIDE_HELD_OUT, WIDE_TEMPLATES
 
 VERBS = ("moves", "stands", "appears", "disappears")
@@ -85,12 +91,47 @@ def lengthen(embedding: nn.Embedding, used: int, rows: int, seed: int) -> None:
     embedding.num_embeddings = rows
 
 
+def name_by_sight(
+    model: TempoQwenForCausalLM, tokenizer: PreTrainedTokenizerBase, seeing: Path, rank: int = 32
+) -> None:
+    """Let the words for what the tower was taught to name (`writing.see`, in the run in `seeing`) begin
+    where it sees them, in place.
+
+    A word of the compressor points where the tower's head looks for the thing. A word of the decoder has
+    the `rank` principal coordinates of that, in directions that no fact of the plain world has, so that
+    names which look alike lie beside each other, and writing and reading a few directions is all that there
+    is to learn of hundreds of names.
+    """
+    state = torch.load(seeing / "checkpoint.pt", weights_only=True)["module"]
+    before = sum(n for aspect, n in ASPECTS.items() if aspect != "name")
+    sight_ND = state["1.linear.weight"][before + 1 :].float()  # without "nothing"
+    left, strength, _ = torch.linalg.svd(sight_ND - sight_ND.mean(0), full_matrices=False)
+    place_NR = F.normalize(left[:, :rank] * strength[:rank].sqrt(), dim=1)
+    code = Code(model.model.embed_tokens.weight.detach(), Wording(tokenizer, SYSTEM_PROMPT).plain)
+    closed = F.normalize(code.vectors_VD[: VALUES - 2 * (len(NAMES) + 1)], dim=1)
+    random = torch.randn(rank, closed.shape[1], generator=torch.Generator().manual_seed(2))
+    free_RD = torch.linalg.qr((random - random @ closed.T @ closed).T).Q.T
+    reader: Any = model.compressor
+    with torch.no_grad():
+        for weight, directions in (
+            (reader.vlm.get_input_embeddings().weight, F.normalize(sight_ND, dim=1)),
+            (model.model.embed_tokens.weight, place_NR @ free_RD),
+        ):
+            length = weight.norm(dim=1).median()
+            for name, direction in zip(NAMES, directions, strict=True):
+                for text in (name, f" {name}"):
+                    ids = tokenizer.encode(text, add_special_tokens=False)
+                    if len(ids) == 1:
+                        weight[ids[0]] = direction * length
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--model", required=True, type=Path, help="folder of the model, tempo's own layout")
     parser.add_argument("--base", required=True, type=Path, help="folder of its base")
+    parser.add_argument("--seeing", type=Path, help="run of a tower that names begin with")
     parser.add_argument("--out", required=True, type=Path, help="gets the folders model and base")
     args = parser.parse_args()
     old = AutoTokenizer.from_pretrained(args.model)
@@ -108,6 +149,8 @@ def main() -> None:
     model.config.vocab_size = rows
     assert model.config.compressor_config is not None
     model.config.compressor_config["text_config"]["vocab_size"] = rows
+    if args.seeing is not None:
+        name_by_sight(model, tokenizer, args.seeing)
     tokenizer.save_pretrained(args.out / "tokenizer")
     save_model(model.to(torch.bfloat16), args.out / "model", tokenizer=args.out / "tokenizer")
     base.to(torch.bfloat16).save_pretrained(args.out / "base")

@@ -1,0 +1,71 @@
+"""A model that was given new words: the same answers as before, and the words spelt whole."""
+
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
+
+import tempo
+from tempo.engine import EMBEDDED
+from tempo.training import widening
+from tempo.video import Video
+from tempo.world.files import make_questions
+from tempo.world.render import render
+from tempo.world.script import make_script
+
+Spelling = PreTrainedTokenizerBase
+WORDS = ["xylophonist", "quetzal", "gnomon"]
+
+
+@pytest.fixture(scope="module")
+def before() -> PreTrainedTokenizerBase:
+    return AutoTokenizer.from_pretrained(EMBEDDED)
+
+
+@pytest.fixture(scope="module")
+def after(before: PreTrainedTokenizerBase) -> PreTrainedTokenizerBase:
+    return widening.widened(before, WORDS)
+
+
+def test_new_words_are_one_token_each(before: Spelling, after: Spelling) -> None:
+    for word in WORDS:
+        for text in (word, f" {word}"):
+            assert len(before.encode(text)) > 1
+            (number,) = after.encode(text)
+            assert number >= len(before)
+            assert after.decode([number]) == text
+    assert (
+        after.decode(after.encode("Is there a quetzal, or 42 gnomons?"))
+        == "Is there a quetzal, or 42 gnomons?"
+    )
+
+
+def test_old_texts_are_spelt_as_before(before: Spelling, after: Spelling) -> None:
+    rng = random.Random(0)
+    for _ in range(20):
+        for question in make_questions(rng, make_script(rng, duration=60), count=8, held_out=True):
+            for text in (question.text, question.answer):
+                assert after.encode(text) == before.encode(text)
+    for special in before.all_special_tokens:
+        assert after.convert_tokens_to_ids(special) == before.convert_tokens_to_ids(special)
+
+
+def test_a_widened_model_answers_as_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(widening, "wide_words", lambda: WORDS)
+    base = EMBEDDED.with_name("nano-base")
+    command = ["widening", "--model", str(EMBEDDED), "--base", str(base), "--out", str(tmp_path)]
+    monkeypatch.setattr("sys.argv", command)
+    widening.main()
+    script = make_script(random.Random(5), duration=12)
+    frames = render(script, np.arange(24) / 2, (96, 48))
+    questions = [
+        question.text for question in make_questions(random.Random(6), script, count=4, held_out=True)
+    ]
+    said = []
+    for folder in (EMBEDDED, tmp_path / "model"):
+        session = tempo.load(folder, device="cpu", dtype="float32").watch(Video.from_frames(frames, fps=2.0))
+        said.append([session.ask(question.text).text for question in asked])
+    assert said[0] == said[1]
+    assert all(said[0])
