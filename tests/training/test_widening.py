@@ -60,9 +60,7 @@ def test_a_widened_model_answers_as_before(tmp_path: Path, monkeypatch: pytest.M
     widening.main()
     script = make_script(random.Random(5), duration=12)
     frames = render(script, np.arange(24) / 2, (96, 48))
-    questions = [
-        question.text for question in make_questions(random.Random(6), script, count=4, held_out=True)
-    ]
+    asked = make_questions(random.Random(6), script, count=4, held_out=True)
     said = []
     for folder in (EMBEDDED, tmp_path / "model"):
         session = tempo.load(folder, device="cpu", dtype="float32").watch(Video.from_frames(frames, fps=2.0))
