@@ -29,7 +29,6 @@ from tempo.training.nano import GEOMETRY, SYSTEM_PROMPT, base_config, build_toke
 from tempo.training.packing import IGNORE, Packed, Wording, read_packed
 from tempo.training.run import Run, Schedule, autocast, parameter_groups
 from tempo.training.samples import SegmentBatch, SegmentBatches
-from tempo.training.widening import wide_words, widened
 
 
 @dataclass(frozen=True)
@@ -103,7 +102,7 @@ def train(args: argparse.Namespace) -> None:
     out = Path(args.out)
     torch.manual_seed(args.seed)
     if not (out / "tokenizer").exists():
-        widened(build_tokenizer(), wide_words()).save_pretrained(out / "tokenizer")
+        build_tokenizer().save_pretrained(out / "tokenizer")
     tokenizer = AutoTokenizer.from_pretrained(out / "tokenizer")
     wording = Wording(tokenizer, SYSTEM_PROMPT)
     model = Qwen3VLForConditionalGeneration(base_config(tokenizer))

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from tempo.training.nano import DESCRIBE_PROMPT, FRAME_SIZES, MEMORY_TOKENS
 from tempo.training.packing import IGNORE, Packed, Row, Wording, pack
-from tempo.training.samples import WIDE, relevant, sampling_of
+from tempo.training.samples import relevant, sampling_of
 from tempo.world.describe import describe
 from tempo.world.following import ask_twice
 from tempo.world.questions import LETTERS, Look, Question, as_choice, ask, related, summary
@@ -161,14 +161,16 @@ def group_of(
     return [asked for asked in found if asked]
 
 
-def timeline(rng: random.Random, *, segments: int, aspect: float) -> tuple[Script, list[np.ndarray], float]:
+def timeline(
+    rng: random.Random, *, segments: int, aspect: float, wide: float = 0.0
+) -> tuple[Script, list[np.ndarray], float]:
     """A script of `segments` segments (the last may be short), the times of each one's frames, and the
     seconds of a full segment."""
     fps, pace = sampling_of(rng)
     tail = rng.choice((8, 8, 8, 8, 2, 4, 6)) if segments > 1 else 8
     count = SEGMENT_FRAMES * (segments - 1) + tail
     duration = max(count / fps, 3.5 * pace)
-    script = make_script(rng, duration=duration, aspect=aspect, pace=pace, wide=rng.random() < WIDE)
+    script = make_script(rng, duration=duration, aspect=aspect, pace=pace, wide=rng.random() < wide)
     stamps = np.arange(count) / fps
     if rng.random() < 0.5:
         later = 10 ** rng.uniform(0.5, 3.5)
@@ -186,9 +188,10 @@ def plan_clip(
     choice: float = 0.5,
     together: int = 1,
     weights: Sequence[float] = KIND_WEIGHTS,
+    wide: float = 0.0,
 ) -> Plan:
     """Plan a clip of `segments` segments with up to `questions` groups of up to `together` questions."""
-    script, times, window = timeline(rng, segments=segments, aspect=aspect)
+    script, times, window = timeline(rng, segments=segments, aspect=aspect, wide=wide)
     groups: list[list[Asked]] = []
     if describing:
         text = describe(script, np.concatenate(times))

@@ -58,8 +58,9 @@ class ClipBatch:
 class ClipBatches(Dataset[ClipBatch]):
     """Batch number i, always the same for the same seed: up to `rows` segments in up to a dozen clips."""
 
-    def __init__(self, wording: Wording, *, steps: int, seed: int, rows: int) -> None:
+    def __init__(self, wording: Wording, *, steps: int, seed: int, rows: int, wide: float = 0.0) -> None:
         self.wording, self.steps, self.seed, self.rows = wording, steps, seed, rows
+        self.wide = wide
 
     def __len__(self) -> int:
         return self.steps
@@ -79,6 +80,7 @@ class ClipBatches(Dataset[ClipBatch]):
                     describing=False,
                     together=TOGETHER,
                     weights=WEIGHTS,
+                    wide=self.wide,
                 )
                 for _ in range(min(12, max(1, self.rows // segments)))
             ]
@@ -158,10 +160,11 @@ def learn(
     rows: int = 96,
     lr: float = 1e-3,
     seed: int,
+    wide: float = 0.0,
 ) -> None:
     """Train projector and decoder of `model` in the run in `out`."""
     learning = nn.ModuleList([model.projector, model.model])
-    data = ClipBatches(wording, steps=steps, seed=seed, rows=rows)
+    data = ClipBatches(wording, steps=steps, seed=seed, rows=rows, wide=wide)
     with Run(
         out, learning, parameter_groups(learning, lr, decay=0.05, muon=True), Schedule(steps, 30)
     ) as run:
@@ -191,6 +194,9 @@ def main() -> None:
     parser.add_argument("--out", required=True, type=Path, help="folder of the run and of the weights")
     parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--seed", type=int, default=31)
+    parser.add_argument(
+        "--wide", type=float, default=0.0, metavar="SHARE", help="of the films that are of the wide world"
+    )
     args = parser.parse_args()
     torch.manual_seed(args.seed)
     wording = Wording(AutoTokenizer.from_pretrained(args.model), SYSTEM_PROMPT)
@@ -199,7 +205,7 @@ def main() -> None:
         restore(nn.ModuleList([model.compressor, model.projector]), args.writing)
     if args.reading is not None:
         restore(model.model, args.reading)
-    learn(model, wording, args.out, steps=args.steps, seed=args.seed)
+    learn(model, wording, args.out, steps=args.steps, seed=args.seed, wide=args.wide)
     save(model, args.out / "weights", args.model)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast, Qwen3VLConfig
+from transformers import PreTrainedTokenizerFast, Qwen3VLConfig
 
 from tempo.world.describe import describe
 from tempo.world.questions import ask
@@ -29,7 +29,7 @@ SPECIAL_TOKENS = (
     "<|video_pad|>",
 )
 
-VOCABULARY = 1280  # at most, before the words of the wide world (`widening`)
+VOCABULARY = 1280
 
 # The pre-tokenisation of the Qwen family: letters with their leading space, single digits, runs of
 # punctuation.
@@ -98,18 +98,13 @@ def build_tokenizer(samples: int = 1500) -> PreTrainedTokenizerFast:
     )
 
 
-def rows_for(tokenizer: PreTrainedTokenizerBase) -> int:
-    """Rows of an embedding of all its tokens: a multiple of 64."""
-    return -(-len(tokenizer) // 64) * 64
-
-
 def base_config(tokenizer: PreTrainedTokenizerFast) -> Qwen3VLConfig:
     """The small vision-language model that becomes tempo-nano's compressor: the published architecture, 7 M
     parameters."""
     ids = tokenizer.convert_tokens_to_ids
     return Qwen3VLConfig(
         text_config={
-            "vocab_size": rows_for(tokenizer),
+            "vocab_size": VOCABULARY,
             "hidden_size": 256,
             "intermediate_size": 576,
             "num_hidden_layers": 6,

@@ -39,20 +39,23 @@ from tempo.training.loader import ahead
 from tempo.training.nano import DESCRIBE_PROMPT, FRAME_SIZES, MEMORY_TOKENS, SYSTEM_PROMPT
 from tempo.training.packing import IGNORE, Branch, Row, Wording
 from tempo.training.run import Run, Schedule, autocast, parameter_groups
-from tempo.training.samples import WIDE
 from tempo.world.describe import describe
 from tempo.world.questions import LETTERS, Question, ask
 from tempo.world.script import make_script
 from tempo.world.wording import KINDS, WIDE_KINDS
 
-LIST_PROMPTS = ("List what appears, with times.", "What appears, and when?", "Tell me what appears and when.")
+NAMING_PROMPTS = (
+    "What is there at {} seconds?",
+    "What can you see at {} seconds?",
+    "At {} seconds: what is it?",
+)
 TOKENS_A_BATCH = 5000
-DRILLS = 0.1  # of the rows
+DRILLS = 0.12  # of the rows
 # Another share of the rows: short stories with nothing but options, about what letters are learnt for last.
-LETTERS_FIRST = 0.2
-# And another: lists of what is in each segment, which practise hundreds of names more densely than
-# questions do.
-LISTS = 0.35
+LETTERS_FIRST = 0.38
+# And another: what is there at a time, which practises hundreds of names more densely than other questions
+# do.
+NAMING = 0.1
 HARD_LETTERS = (0.3, 3, 0.3, 0.2, 0.3, 1.5, 2, 2)  # of KINDS
 SEGMENTS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 48, 96, 128)
 
@@ -84,12 +87,15 @@ def doubtful(rng: random.Random, facts_NF: Tensor) -> Tensor:
     return weights_NV * (1 - share_NV) + other_NV * share_NV
 
 
-def _listed(tables: list[np.ndarray], stamps: list[str]) -> str:
-    """The first thing of every segment with its time, from the facts of its first memory token."""
-    parts = []
-    for table, stamp in zip(tables, stamps, strict=True):
-        parts.append(f"{stamp} seconds: {name_told(table[0], written=True)}.")
-    return " ".join(parts)
+def _named(rng: random.Random, tables: list[np.ndarray], stamps: list[str], count: int) -> list[Asked]:
+    """What the first token of one segment or another tells of, asked for by its time."""
+    found = []
+    for _ in range(count):
+        table, stamp = rng.choice(list(zip(tables, stamps, strict=True)))
+        name = name_told(table[0], written=True)
+        text = rng.choice(NAMING_PROMPTS).format(stamp)
+        found.append(Asked("naming", text, name, (True,) * len(stamps)))
+    return found
 
 
 def drill(rng: random.Random, wording: Wording, question: Question) -> tuple[Branch, Asked]:
@@ -116,11 +122,13 @@ def drill(rng: random.Random, wording: Wording, question: Question) -> tuple[Bra
     return Branch(ids, labels), asked
 
 
-def drills(rng: random.Random, wording: Wording, *, questions: int) -> tuple[Row, Tensor, list[Asked]]:
+def drills(
+    rng: random.Random, wording: Wording, *, questions: int, wide: float = 0.0
+) -> tuple[Row, Tensor, list[Asked]]:
     """Questions that need no storyline."""
     found: list[tuple[Branch, Asked]] = []
     while len(found) < questions:
-        script = make_script(rng, duration=30, wide=rng.random() < WIDE)
+        script = make_script(rng, duration=30, wide=rng.random() < wide)
         kinds = (*KINDS, *WIDE_KINDS) if script.wide else KINDS
         question = ask(rng, script, kind=rng.choice(kinds), choice=True)
         if question:
@@ -137,16 +145,16 @@ def story(
     questions: int,
     choice: float,
     weights: Sequence[float] = KIND_WEIGHTS,
-    listing: bool = False,
+    naming: bool = False,
+    wide: float = 0.0,
 ) -> tuple[Row, Tensor, list[Asked]] | None:
     """One storyline with questions about one thing, the facts of its memory tokens, and the questions."""
-    script, times, window = timeline(rng, segments=segments, aspect=rng.choice(tuple(FRAME_SIZES)))
+    script, times, window = timeline(rng, segments=segments, aspect=rng.choice(tuple(FRAME_SIZES)), wide=wide)
     stamps = [f"{float(t[0]) + window / 2:.1f}" for t in times]
     everywhere = (True,) * segments
     whole = segments <= 2 and rng.random() < 0.5  # every memory token is there, so all can be told
-    if listing:
-        listed = _listed([facts(script, (), t, 1) for t in times], stamps)
-        group = [Asked("list", rng.choice(LIST_PROMPTS), listed, everywhere)]
+    if naming:
+        group = _named(rng, [facts(script, (), t, 1) for t in times], stamps, questions)
     else:
         group = group_of(rng, script, times, window, questions=questions, choice=choice, weights=weights)
     if not group:
@@ -168,9 +176,16 @@ class StoryBatches(Dataset[StoryBatch]):
     """
 
     def __init__(
-        self, wording: Wording, *, steps: int, seed: int, segments: tuple[int, ...], questions: int
+        self,
+        wording: Wording,
+        *,
+        steps: int,
+        seed: int,
+        segments: tuple[int, ...],
+        questions: int,
+        wide: float = 0.0,
     ) -> None:
-        self.wording, self.steps, self.seed = wording, steps, seed
+        self.wording, self.steps, self.seed, self.wide = wording, steps, seed, wide
         self.segments, self.questions = segments, questions
 
     def __len__(self) -> int:
@@ -185,7 +200,7 @@ class StoryBatches(Dataset[StoryBatch]):
         while size < TOKENS_A_BATCH:
             luck = rng.random()
             if luck < DRILLS:
-                found = drills(rng, self.wording, questions=self.questions)
+                found = drills(rng, self.wording, questions=self.questions, wide=self.wide)
             elif luck < DRILLS + LETTERS_FIRST:
                 found = story(
                     rng,
@@ -194,19 +209,28 @@ class StoryBatches(Dataset[StoryBatch]):
                     questions=self.questions,
                     choice=1.0,
                     weights=HARD_LETTERS,
+                    wide=self.wide,
                 )
-            elif luck < DRILLS + LETTERS_FIRST + LISTS:
+            elif luck < DRILLS + LETTERS_FIRST + NAMING:
                 found = story(
                     rng,
                     self.wording,
-                    segments=rng.choice((2, 4, 8, 16)),
-                    questions=1,
+                    segments=rng.choice((1, 2, 4, 8)),
+                    questions=self.questions,
                     choice=0.0,
-                    listing=True,
+                    naming=True,
+                    wide=self.wide,
                 )
             else:
                 choice = 0.1 + 0.4 * progress
-                found = story(rng, self.wording, segments=segments, questions=self.questions, choice=choice)
+                found = story(
+                    rng,
+                    self.wording,
+                    segments=segments,
+                    questions=self.questions,
+                    choice=choice,
+                    wide=self.wide,
+                )
             if found:
                 rows.append(found[0])
                 tables.append(found[1])
@@ -234,7 +258,7 @@ def read(model: TempoQwenForCausalLM, story: StoryRows, memory_ND: Tensor) -> tu
     wrong.index_add_(0, story.owner_BL[learnt], (logits.argmax(-1) != labels).float())
     whole = wrong == 0
     asked = torch.tensor(
-        [kind.split()[0] not in ("describe", "list", "drill", "letters") for kind in story.kinds]
+        [kind.split()[0] not in ("describe", "naming", "drill", "letters") for kind in story.kinds]
     )
     letters = asked & torch.tensor([kind.endswith("letter") for kind in story.kinds])
     figures = {"answers": whole[asked].float().mean().item(), "letters": whole[letters].float().mean().item()}
@@ -255,10 +279,11 @@ def learn(
     steps: int = 1200,
     lr: float = 2e-3,
     seed: int,
+    wide: float = 0.0,
 ) -> None:
     """Train the decoder of `model` in the run in `out`."""
     groups = parameter_groups(model.model, lr, decay=0.05, muon=True)
-    data = StoryBatches(wording, steps=steps, seed=seed, segments=SEGMENTS, questions=6)
+    data = StoryBatches(wording, steps=steps, seed=seed, segments=SEGMENTS, questions=6, wide=wide)
     with Run(out, model.model, groups, Schedule(steps, 40)) as run:
         for batch in ahead(data, run.step):
             memory_ND = code.embed(batch.weights_NV)
@@ -275,12 +300,15 @@ def main() -> None:
     parser.add_argument("--model", required=True, help="folder of the model whose decoder learns")
     parser.add_argument("--out", required=True, help="folder of the run")
     parser.add_argument("--seed", type=int, default=21)
+    parser.add_argument(
+        "--wide", type=float, default=0.0, metavar="SHARE", help="of the films that are of the wide world"
+    )
     args = parser.parse_args()
     torch.manual_seed(args.seed)
     wording = Wording(AutoTokenizer.from_pretrained(args.model), SYSTEM_PROMPT)
     model = load_trained(args.model)
     code = Code(model.model.embed_tokens.weight.detach().clone(), wording.plain)
-    learn(model, code, wording, Path(args.out), seed=args.seed)
+    learn(model, code, wording, Path(args.out), seed=args.seed, wide=args.wide)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,6 @@ from tempo.world.vocabulary import COLOURS, DIRECTIONS, NUMBERS, PICTURES, SHAPE
 from tempo.world.wording import KINDS, WIDE_KINDS
 
 SPARSE = 0.33  # of the clips
-WIDE = 0.65  # of the clips are of the wide world
 
 
 @dataclass(frozen=True)
@@ -167,7 +166,7 @@ class SegmentBatches(Dataset[SegmentBatch]):
         extra: int = 0,
         routings: int = 4,
         questions: int = 2,
-        wide: float = WIDE,
+        wide: float = 0.0,
     ) -> None:
         self.wording, self.steps, self.seed, self.wide = wording, steps, seed, wide
         self.batch, self.extra, self.routings, self.questions = batch, extra, routings, questions

@@ -30,7 +30,7 @@ from tempo.modeling.saving import save_model
 from tempo.training.cells import ASPECTS
 from tempo.training.checkpoints import load_trained
 from tempo.training.facts import VALUES, Code
-from tempo.training.nano import SYSTEM_PROMPT, rows_for
+from tempo.training.nano import SYSTEM_PROMPT
 from tempo.training.packing import Wording
 from tempo.world.pictures import PICTURES
 from tempo.world.vocabulary import CHANGES, NAMES, SIGN, WORDS
@@ -136,7 +136,7 @@ def main() -> None:
     args = parser.parse_args()
     old = AutoTokenizer.from_pretrained(args.model)
     tokenizer = widened(old, wide_words())
-    rows = rows_for(tokenizer)
+    rows = -(-len(tokenizer) // 64) * 64
     model = load_trained(args.model)
     base = Qwen3VLForConditionalGeneration.from_pretrained(args.base, dtype=torch.float32)
     compressor: Any = model.compressor

@@ -34,7 +34,7 @@ from tempo.training.loader import ahead
 from tempo.training.nano import DESCRIBE_PROMPT, FRAME_SIZES, MEMORY_TOKENS, SYSTEM_PROMPT
 from tempo.training.packing import IGNORE, Packed, Row, Wording, pack, read_packed
 from tempo.training.run import Run, Schedule, autocast, parameter_groups
-from tempo.training.samples import WIDE, SegmentBatches, routing_questions, sampling_of, segment_times
+from tempo.training.samples import SegmentBatches, routing_questions, sampling_of, segment_times
 from tempo.world.render import render
 from tempo.world.script import make_script, shift
 
@@ -51,8 +51,10 @@ class SegmentFacts:
 class SegmentFactsBatches(Dataset[SegmentFacts]):
     """Batch number i, always the same for the same seed: `rows` segments with `questions` questions each."""
 
-    def __init__(self, wording: Wording, *, steps: int, seed: int, rows: int, questions: int) -> None:
-        self.wording, self.steps, self.seed = wording, steps, seed
+    def __init__(
+        self, wording: Wording, *, steps: int, seed: int, rows: int, questions: int, wide: float = 0.0
+    ) -> None:
+        self.wording, self.steps, self.seed, self.wide = wording, steps, seed, wide
         self.rows, self.questions = rows, questions
 
     def __len__(self) -> int:
@@ -67,7 +69,11 @@ class SegmentFactsBatches(Dataset[SegmentFacts]):
         for _ in range(self.rows):
             fps, pace = sampling_of(rng)
             script = make_script(
-                rng, duration=rng.uniform(6, 16) * pace, aspect=aspect, pace=pace, wide=rng.random() < WIDE
+                rng,
+                duration=rng.uniform(6, 16) * pace,
+                aspect=aspect,
+                pace=pace,
+                wide=rng.random() < self.wide,
             )
             times = segment_times(rng, script.duration, fps)
             if rng.random() < 0.75:
@@ -137,12 +143,13 @@ def see(
     steps: int = 1500,
     lr: float = 2e-3,
     seed: int,
+    wide: float = 0.0,
 ) -> None:
     """Train the vision tower of `model` alone, on what covers each of its cells, in the run in `out`."""
     visual: Any = model.compressor.vlm.visual
     width = model.compressor.vlm.config.text_config.hidden_size
     learning = nn.ModuleList([visual, CellHead(width), CellHead(width)])
-    data = SegmentBatches(wording, steps=steps, seed=seed, batch=0, extra=32, wide=0.85)
+    data = SegmentBatches(wording, steps=steps, seed=seed, batch=0, extra=32, wide=wide)
     groups = parameter_groups(learning, lr, decay=0.05, muon=True)
     with Run(out, learning, groups, Schedule(steps, 40)) as run:
         for batch in ahead(data, run.step):
@@ -162,12 +169,13 @@ def learn(
     steps: int = 440,
     lr: float = 2e-3,
     seed: int,
+    wide: float = 0.0,
 ) -> None:
     """Train compressor and projector of `model`, but for the tower, in the run in `out`."""
     learning = nn.ModuleList([model.compressor, model.projector])
     model.compressor.vlm.visual.requires_grad_(False)
     groups = parameter_groups(learning, lr, decay=0.05, muon=True)
-    data = SegmentFactsBatches(wording, steps=steps, seed=seed, rows=32, questions=6)
+    data = SegmentFactsBatches(wording, steps=steps, seed=seed, rows=32, questions=6, wide=wide)
     with Run(out, learning, groups, Schedule(steps, 40)) as run:
         for batch in ahead(data, run.step):
             run.update(*write(model, batch, code, wording))
@@ -180,14 +188,17 @@ def main() -> None:
     parser.add_argument("--model", required=True, help="folder of the model whose compressor learns")
     parser.add_argument("--out", required=True, help="folder of the runs")
     parser.add_argument("--seed", type=int, default=22)
+    parser.add_argument(
+        "--wide", type=float, default=0.0, metavar="SHARE", help="of the films that are of the wide world"
+    )
     args = parser.parse_args()
     torch.manual_seed(args.seed)
     wording = Wording(AutoTokenizer.from_pretrained(args.model), SYSTEM_PROMPT)
     model = load_trained(args.model)
     code = Code(model.model.embed_tokens.weight.detach().clone(), wording.plain)
     out = Path(args.out)
-    see(model, wording, out / "seeing", seed=args.seed)
-    learn(model, code, wording, out / "writing", seed=args.seed)
+    see(model, wording, out / "seeing", seed=args.seed, wide=args.wide)
+    learn(model, code, wording, out / "writing", seed=args.seed, wide=args.wide)
 
 
 if __name__ == "__main__":
