@@ -11,7 +11,7 @@ from tempo.evaluation.layouts import read_release
 from tempo.evaluation.local import read_releases, write_tasks
 from tempo.evaluation.miniature import Film, write_releases
 from tempo.evaluation.tasks import VIDEO, video_of
-from tempo.world.questions import Question
+from tempo.world.looks import Question
 
 COLOURS = ("red", "green", "blue", "white")
 

@@ -17,7 +17,7 @@ from tempo.training.facts import FACTS, Code, facts, name_told
 from tempo.training.nano import SYSTEM_PROMPT
 from tempo.training.packing import IGNORE, Wording
 from tempo.training.reading import SEGMENTS, StoryBatches, doubtful, drills, read
-from tempo.world.questions import Look
+from tempo.world.looks import Look
 from tempo.world.script import Background, Scene, Script, Thing
 from tempo.world.vocabulary import ACTIONS, CHANGES, COLOURS, NAMES, SHAPES, SIZES
 

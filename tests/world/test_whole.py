@@ -9,7 +9,8 @@ from brute_force import matching, mentions
 
 from tempo.world.files import kinds_of, make_questions
 from tempo.world.following import ask_twice
-from tempo.world.questions import Question, ask
+from tempo.world.looks import Question
+from tempo.world.questions import ask
 from tempo.world.scoring import is_right
 from tempo.world.script import Script, make_script
 from tempo.world.wording import (

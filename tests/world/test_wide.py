@@ -8,8 +8,9 @@ from brute_force import matching, mentions
 from PIL import Image, ImageDraw, ImageFont
 
 from tempo.world.files import kinds_of, make_questions
+from tempo.world.looks import Question
 from tempo.world.pictures import PICTURES
-from tempo.world.questions import Question, ask
+from tempo.world.questions import ask
 from tempo.world.render import render
 from tempo.world.script import Background, Scene, Script, Thing, make_script
 from tempo.world.vocabulary import COLOURS, NUMBERS, SHAPES, WORDS

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from tempo.world.files import ASPECTS, FileSpec, write_video
-from tempo.world.questions import Question, ask
+from tempo.world.looks import Question
+from tempo.world.questions import ask
 from tempo.world.script import Script, make_script
 
 KINDS = ("colour", "shape", "direction", "count")

@@ -15,9 +15,11 @@ from tempo.training.packing import IGNORE, Packed, Row, Wording, pack
 from tempo.training.samples import relevant, sampling_of
 from tempo.world.describe import describe
 from tempo.world.following import ask_twice
-from tempo.world.questions import LETTERS, Look, Question, as_choice, ask, related, summary
+from tempo.world.looks import Look, Question
+from tempo.world.questions import LETTERS, as_choice, ask, related
 from tempo.world.render import render
 from tempo.world.script import Script, make_script, shift
+from tempo.world.whole import summary
 from tempo.world.wording import KINDS, WHOLE_KINDS, WIDE_KINDS
 
 SEGMENT_FRAMES = 8

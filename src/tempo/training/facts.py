@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tempo.world.describe import first_seen, seen_action
-from tempo.world.questions import Look
+from tempo.world.looks import Look
 from tempo.world.script import Scene, Script, Thing
 from tempo.world.vocabulary import ACTIONS, CHANGES, COLOURS, NAMES, NUMBERS, SHAPES, SIGN, SIZES
 

@@ -40,7 +40,8 @@ from tempo.training.nano import DESCRIBE_PROMPT, FRAME_SIZES, MEMORY_TOKENS, SYS
 from tempo.training.packing import IGNORE, Branch, Row, Wording
 from tempo.training.run import Run, Schedule, autocast, parameter_groups
 from tempo.world.describe import describe
-from tempo.world.questions import LETTERS, Question, ask
+from tempo.world.looks import Question
+from tempo.world.questions import LETTERS, ask
 from tempo.world.script import make_script
 from tempo.world.wording import KINDS, WIDE_KINDS
 

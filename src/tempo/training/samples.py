@@ -15,7 +15,8 @@ from tempo.training.nano import DESCRIBE_PROMPT, FRAME_SIZES
 from tempo.training.packing import Packed, Row, Wording, pack
 from tempo.world.describe import describe, seen_action
 from tempo.world.following import ask_twice
-from tempo.world.questions import Question, ask
+from tempo.world.looks import Question
+from tempo.world.questions import ask
 from tempo.world.render import render
 from tempo.world.script import LONGEST_QUICK, Script, Thing, crop, make_script, pace_of, shift
 from tempo.world.vocabulary import COLOURS, DIRECTIONS, NUMBERS, PICTURES, SHAPES, SIZES, WORDS

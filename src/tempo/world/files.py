@@ -16,7 +16,8 @@ import numpy as np
 
 from tempo.errors import TempoError, UsageError
 from tempo.world.following import ask_twice
-from tempo.world.questions import Question, ask
+from tempo.world.looks import Question
+from tempo.world.questions import ask
 from tempo.world.render import render
 from tempo.world.script import Script, make_script
 from tempo.world.wording import KINDS, WHOLE_KINDS, WIDE_KINDS

@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 
-from tempo.world.questions import Question, ask, evidence_of, related
+from tempo.world.looks import Question, evidence_of
+from tempo.world.questions import ask, related
 from tempo.world.script import Script
 from tempo.world.wording import FOLLOW_UPS, FOLLOW_UPS_HELD_OUT
 

@@ -5,87 +5,27 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from itertools import pairwise
+from collections.abc import Callable
+from dataclasses import replace
 
+from tempo.world.looks import Look, Question, absent, drawn, evidence_of, look_of, near
 from tempo.world.pictures import PICTURES
 from tempo.world.script import Script, Thing
-from tempo.world.vocabulary import CHANGES, COLOURS, DIRECTIONS, NUMBERS, SHAPES, SIGN, WORDS
+from tempo.world.vocabulary import CHANGES, COLOURS, DIRECTIONS, NUMBERS, SHAPES, WORDS
+from tempo.world.whole import MOST_TIMES, never_seen, summarise, times_seen
 from tempo.world.wording import (
     CHOICE_ENDINGS,
     CHOICE_ENDINGS_HELD_OUT,
     KINDS,
     WHOLE_KINDS,
     WIDE_KINDS,
-    noun_phrase,
     word,
 )
 
 LETTERS = "ABCD"
-MOST_TIMES = 4  # that something appears, if it is to be counted
-MOST_SCENES = 6  # of a video that is to be summarised
-
-
-@dataclass(frozen=True)
-class Look:
-    """What a question says about a thing; None is not said."""
-
-    shape: str | None = None
-    colour: str | None = None
-    size: str | None = None
-    action: str | None = None
-    text: str | None = None
-
-    def fits(self, thing: Thing) -> bool:
-        return (
-            self.shape in (None, thing.shape)
-            and self.colour in (None, thing.colour)
-            and self.size in (None, thing.size)
-            and self.action in (None, thing.action)
-            and self.text in (None, thing.text)
-        )
-
-    def say(self, rng: random.Random, article: str = "the") -> str:
-        return noun_phrase(rng, **vars(self), article=article)
-
-    @property
-    def name(self) -> str:
-        """Colour and shape, as answers have them."""
-        return f"{self.colour or ''} {self.shape}".strip()
-
-
-def _look(thing: Thing) -> Look:
-    """Its shape and colour."""
-    return Look(shape=thing.shape, colour=thing.colour or None)
-
-
-@dataclass(frozen=True)
-class Question:
-    """A question with one right answer.
-
-    Attributes:
-        looks: of the things that it names; none where it is about everything.
-        evidence: the times (seconds) during which what it names is on screen.
-        seconds: the moment asked for, where it asks for one.
-        earlier: the questions that it follows in a conversation, and their answers.
-    """
-
-    kind: str
-    text: str
-    answer: str
-    looks: tuple[Look, ...]
-    evidence: tuple[tuple[float, float], ...]
-    seconds: float | None = None
-    options: tuple[str, ...] = ()
-    earlier: tuple[tuple[str, str], ...] = ()
 
 
 Maker = Callable[[random.Random, Script, bool], "Question | None"]
-
-
-def evidence_of(script: Script, looks: tuple[Look, ...]) -> tuple[tuple[float, float], ...]:
-    return tuple((t.start, t.end) for _, t in script.appearances if any(look.fits(t) for look in looks))
 
 
 def _sighting(script: Script, look: Look) -> list[tuple[int, Thing]]:
@@ -215,40 +155,20 @@ def related(rng: random.Random, script: Script, question: Question) -> list[Ques
     return [other for other in found if other]
 
 
-def _absent(script: Script, seen: list[Look]) -> list[Look]:
-    """Looks that nothing in `script` has."""
-    plain = [Look(shape=s, colour=c) for s in SHAPES for c in COLOURS]
-    if script.wide:
-        plain += [Look(shape=SIGN, colour=c) for c in COLOURS] + [Look(shape=name) for name in PICTURES]
-    return [look for look in plain if look not in seen]
-
-
-def _near(one: Look, others: Sequence[Look]) -> bool:
-    """Whether it shares its shape or its colour with one of them, so that reading one word is not enough."""
-    return any(one.shape == other.shape or (one.colour and one.colour == other.colour) for other in others)
-
-
-def _drawn(rng: random.Random, looks: list[Look]) -> Look:
-    """One of `looks`, as often a picture as not: there are many more of them than of anything else."""
-    pictures = [look for look in looks if not look.colour]
-    if not pictures:
-        return rng.choice(looks)
-    others = [look for look in looks if look.colour]
-    return rng.choice(pictures if not others or rng.random() < 0.5 else others)
-
-
 def _exists(rng: random.Random, script: Script, held_out: bool) -> Question | None:
-    seen = sorted({_look(t) for _, t in script.appearances}, key=lambda look: (look.shape, look.colour or ""))
+    seen = sorted(
+        {look_of(t) for _, t in script.appearances}, key=lambda look: (look.shape, look.colour or "")
+    )
     if rng.random() < 0.5:
         found = _single(rng, script, "") if rng.random() < 0.7 else None
-        look = _look(found[1]) if found else rng.choice(seen)
+        look = look_of(found[1]) if found else rng.choice(seen)
         answer = "yes"
     else:
-        absent = _absent(script, seen)
-        if not absent:
+        others = absent(script, seen)
+        if not others:
             return None
-        near = [look for look in absent if _near(look, seen)]
-        look = _drawn(rng, near if near and rng.random() < (0.5 if script.wide else 0.8) else absent)
+        alike = [look for look in others if near(look, seen)]
+        look = drawn(rng, alike if alike and rng.random() < (0.5 if script.wide else 0.8) else others)
         answer = "no"
     text = word(rng, "exists", held_out=held_out, a=look.say(rng, "a"))
     return Question("exists", text, answer, (look,), evidence_of(script, (look,)))
@@ -261,66 +181,10 @@ def _first(rng: random.Random, script: Script, held_out: bool) -> Question | Non
         return None
     one = rng.choice(unique)
     two = rng.choice([other for other in unique if other[0] != one[0]])
-    looks = tuple(_look(thing) for _, thing in (one, two))
+    looks = tuple(look_of(thing) for _, thing in (one, two))
     text = word(rng, "first", held_out=held_out, a=looks[0].say(rng), b=looks[1].say(rng))
     earlier = one[1] if one[0] < two[0] else two[1]
     return Question("first", text, earlier.name, looks, evidence_of(script, looks))
-
-
-def _times(rng: random.Random, script: Script, held_out: bool) -> Question | None:
-    """How many scenes show a look: MOST_TIMES at most, and no two in a row, which could not be told apart."""
-    scenes: dict[Look, list[int]] = {}
-    for index, thing in script.appearances:
-        for look in dict.fromkeys(
-            (Look(shape=thing.shape), _look(thing), replace(_look(thing), size=thing.size))
-        ):
-            scenes.setdefault(look, []).append(index)
-    fitting = [
-        look
-        for look, found in scenes.items()
-        if len(found) <= MOST_TIMES and all(b - a > 1 for a, b in pairwise(found))
-    ]
-    # As many of each number as of the next: most looks appear once.
-    by_number: dict[int, list[Look]] = {}
-    for look in fitting:
-        by_number.setdefault(len(scenes[look]), []).append(look)
-    if not by_number:
-        return None
-    number = rng.choice(sorted(by_number))
-    look = rng.choice(by_number[number])
-    text = word(rng, "times", held_out=held_out, a=look.say(rng, "a"))
-    return Question("times", text, str(number), (look,), evidence_of(script, (look,)))
-
-
-def _never(rng: random.Random, script: Script, held_out: bool) -> Question | None:
-    """Which of four looks is in no scene: its `looks`, which are its options too (`as_choice`)."""
-    seen = sorted({_look(t) for _, t in script.appearances}, key=lambda look: (look.colour or "", look.shape))
-    absent = sorted(
-        _absent(script, seen), key=lambda look: tuple(COLOURS).index(look.colour) if look.colour else -1
-    )
-    if len(seen) < 3 or not absent:
-        return None
-    there = rng.sample(seen, 3)
-    near = [look for look in absent if _near(look, there)]
-    never = _drawn(rng, (near or absent) if not script.wide or rng.random() < 0.5 else absent)
-    text = word(rng, "never", held_out=held_out)
-    return Question("never", text, never.name, (never, *there), evidence_of(script, tuple(there)))
-
-
-def summary(script: Script, times: Sequence[float]) -> str:
-    """What each scene shows from left to right, scenes in order, with the time that `times` gives each."""
-    parts = []
-    for scene, time in zip(script.scenes, times, strict=True):
-        names = [thing.name for thing in sorted(scene.things, key=lambda thing: thing.path[0])]
-        parts.append(f"{time:.1f} seconds: {' and '.join(names)}.")
-    return " ".join(parts)
-
-
-def _summary(rng: random.Random, script: Script, held_out: bool) -> Question | None:
-    if len(script.scenes) > MOST_SCENES:
-        return None
-    text = word(rng, "summary", held_out=held_out)
-    return Question("summary", text, summary(script, [scene.start for scene in script.scenes]), (), ())
 
 
 _MAKERS: dict[str, Maker] = {
@@ -332,9 +196,9 @@ _MAKERS: dict[str, Maker] = {
     "when": _one_thing("when"),
     "first": _first,
     "after": _one_thing("after"),
-    "times": _times,
-    "never": _never,
-    "summary": _summary,
+    "times": times_seen,
+    "never": never_seen,
+    "summary": summarise,
     **{kind: _one_thing(kind) for kind in WIDE_KINDS},
 }
 assert tuple(_MAKERS) == (*KINDS, *WHOLE_KINDS, *WIDE_KINDS)
