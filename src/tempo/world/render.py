@@ -80,15 +80,7 @@ def _paste(
     size = (2 * reach, 2 * reach)
     drawn = stretched(image, size, radii, angle, middle=(centre[0] - left, centre[1] - top))
     if thing.covered:
-        # A post in front of it, from the one side or the other.
-        edge = centre[0] + radii[0] * (2 * abs(thing.covered) - 1) * (1 if thing.covered > 0 else -1) - left
-        columns = np.arange(size[0]) + 0.5
-        hidden = columns < edge if thing.covered > 0 else columns > edge
-        drawn[:, hidden] = (40, 40, 40, 255)
-        beyond = np.abs(columns - (centre[0] - left)) > radii[0]
-        drawn[:, hidden & beyond, 3] = 0
-        rows = np.arange(size[1]) + 0.5
-        drawn[np.abs(rows - (centre[1] - top)) > radii[1], :, 3] *= ~hidden
+        _hide(drawn, thing.covered, (centre[0] - left, centre[1] - top), radii)
     box = (max(top, 0), min(top + size[1], frame.shape[0]), max(left, 0), min(left + size[0], frame.shape[1]))
     if box[0] >= box[1] or box[2] >= box[3]:
         return
@@ -98,6 +90,17 @@ def _paste(
         colour = np.clip(colour * (tint / 255), 0, 255)
     patch = frame[box[0] : box[1], box[2] : box[3]]
     patch[:] = patch + (colour - patch) * share + 0.5
+
+
+def _hide(drawn: np.ndarray, share: float, middle: tuple[float, float], radii: tuple[float, float]) -> None:
+    """Put a grey post in front of a part of a picture, in place: `share` of its width, from the left, or
+    from the right where negative. All in pixels of `drawn` (float32 [H, W, 4])."""
+    x = np.arange(drawn.shape[1]) + 0.5 - middle[0]
+    y = np.arange(drawn.shape[0]) + 0.5 - middle[1]
+    behind = np.sign(share) * x < radii[0] * (2 * abs(share) - 1)
+    drawn[:, behind] = 0  # a turned picture reaches beyond its post
+    post = (behind & (np.abs(x) <= radii[0]))[None] & (np.abs(y) <= radii[1])[:, None]
+    drawn[post] = (40, 40, 40, 255)
 
 
 def tint_of(thing: Thing, background_seed: int) -> np.ndarray:
