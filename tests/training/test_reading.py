@@ -128,7 +128,7 @@ def test_pictures_and_signs_are_told_by_name() -> None:
         "42",
         "left",
     )
-    assert [name_told(row) for row in table] == ["apple", "apple", "red sign", "nothing"]
+    assert [name_told(row) for row in table] == ["apple", "apple", "red sign 42", "nothing"]
 
 
 def test_where_nothing_matches_it_tells_of_the_first_thing(script: Script) -> None:

@@ -5,18 +5,25 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from torch.nn import functional as F
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 import tempo
 from tempo.engine import EMBEDDED
-from tempo.training import widening
+from tempo.training import widening, writing
+from tempo.training.checkpoints import load_trained
+from tempo.training.nano import SYSTEM_PROMPT
+from tempo.training.packing import Wording
 from tempo.video import Video
 from tempo.world.files import make_questions
+from tempo.world.pictures import PICTURES
 from tempo.world.render import render
 from tempo.world.script import make_script
+from tempo.world.vocabulary import NAMES
 
 Spelling = PreTrainedTokenizerBase
-WORDS = ["xylophonist", "quetzal", "gnomon"]
+WORDS = ["xylophonist", "quetzal", "gnomon", "kukukumu"]
 
 
 @pytest.fixture(scope="module")
@@ -67,3 +74,32 @@ def test_a_widened_model_answers_as_before(tmp_path: Path, monkeypatch: pytest.M
         said.append([session.ask(question.text).text for question in asked])
     assert said[0] == said[1]
     assert all(said[0])
+
+
+@pytest.mark.slow
+def test_names_begin_where_the_tower_sees_them(tmp_path: Path) -> None:
+    old = AutoTokenizer.from_pretrained(EMBEDDED)
+    tokenizer = widening.widened(old, widening.wide_words())
+    wording = Wording(tokenizer, SYSTEM_PROMPT)
+    model = load_trained(EMBEDDED)
+    writing.see(model, wording, tmp_path, steps=1, seed=1, wide=1.0)
+    seen = {key: value.clone() for key, value in model.compressor.vlm.visual.state_dict().items()}
+
+    fresh = load_trained(EMBEDDED)
+    for embedding in (fresh.model.embed_tokens, fresh.compressor.vlm.get_input_embeddings()):
+        widening.lengthen(embedding, len(old), len(tokenizer), seed=0)
+    widening.name_by_sight(fresh, tokenizer, tmp_path)
+    for key, value in fresh.compressor.vlm.visual.state_dict().items():
+        assert torch.equal(value, seen[key])
+    head = torch.load(tmp_path / "checkpoint.pt", weights_only=True)["module"]["1.linear.weight"]
+    for name in ("apple", "zebra", "exit"):
+        looked_for = head[NAMES.index(name) - len(NAMES)]
+        for text in (name, f" {name}"):
+            (number,) = tokenizer.encode(text)
+            word = fresh.compressor.vlm.get_input_embeddings().weight[number]
+            assert torch.cosine_similarity(word, looked_for, dim=0) > 0.999
+    # A picture's word is the same to the decoder with and without its space, and no two pictures share one.
+    rows = F.normalize(fresh.model.embed_tokens.weight, dim=1)
+    plain, spaced = (rows[[tokenizer.encode(space + name)[0] for name in PICTURES]] for space in ("", " "))
+    assert torch.allclose(plain, spaced)
+    assert (plain @ plain.T - torch.eye(len(PICTURES))).max() < 0.95

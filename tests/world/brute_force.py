@@ -3,7 +3,7 @@
 import re
 
 from tempo.world.pictures import PICTURES
-from tempo.world.script import Script
+from tempo.world.script import Script, Thing
 from tempo.world.vocabulary import COLOURS, SHAPES
 
 SIZE_WORDS = {"large": "large", "big": "large", "small": "small", "little": "small", "tiny": "small"}
@@ -34,7 +34,38 @@ def mentions(text: str) -> list[dict[str, str]]:
     return found
 
 
-def matching(script: Script, look: dict[str, str]) -> list[tuple[int, object]]:
+VERBS = {"still": "stands still"} | {way: f"moves {way}" for way in ("left", "right", "up", "down")}
+
+
+def answer(script: Script, kind: str, text: str) -> str:
+    """The answer to the question TEXT, which names one thing, or two where it asks which comes first."""
+    look, *others = mentions(text)
+    found = matching(script, look)
+    if kind == "exists":
+        return "yes" if found else "no"
+    ((index, thing),) = found
+    if kind == "first":
+        ((other_index, other),) = matching(script, others[0])
+        return (thing if index < other_index else other).name
+    scene = script.scenes[index]
+    if kind == "after":
+        (follower,) = script.scenes[index + 1].things
+        return follower.name
+    if kind == "beside":
+        (other,) = (other for other in scene.things if other != thing)
+        return other.name
+    return {
+        "colour": thing.colour,
+        "shape": thing.shape,
+        "direction": thing.action,
+        "count": str(len(scene.things)),
+        "when": f"{thing.start:.1f} seconds",
+        "text": thing.text,
+        "action": f"The {thing.name} {VERBS.get(thing.action, thing.action)}.",
+    }[kind]
+
+
+def matching(script: Script, look: dict[str, str]) -> list[tuple[int, Thing]]:
     return [
         (index, thing)
         for index, scene in enumerate(script.scenes)

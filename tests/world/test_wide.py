@@ -1,20 +1,18 @@
-"""The wide world: what is drawn, read back from the pixels, and its answers found again by brute force."""
+"""The wide world: what is drawn, read back from the pixels, and what is asked about it."""
 
 import random
 
 import numpy as np
 import pytest
-from brute_force import matching, mentions
 from PIL import Image, ImageDraw, ImageFont
 
 from tempo.world.files import kinds_of, make_questions
-from tempo.world.looks import Question
 from tempo.world.pictures import PICTURES
 from tempo.world.questions import ask
 from tempo.world.render import render
 from tempo.world.script import Background, Scene, Script, Thing, make_script
 from tempo.world.vocabulary import COLOURS, NUMBERS, SHAPES, WORDS
-from tempo.world.wording import KINDS, WIDE_HELD_OUT, WIDE_KINDS, WIDE_TEMPLATES
+from tempo.world.wording import WIDE_HELD_OUT, WIDE_TEMPLATES
 
 SIZE = (320, 180)
 
@@ -119,51 +117,6 @@ def test_moving_backdrops_slide() -> None:
         for dx in range(-80, 81)
     )
     assert best == 0
-
-
-def _questions(kind: str, duration: float) -> list[tuple[Script, Question]]:
-    rng = random.Random(f"wide/{kind}/{duration}")
-    scripts = [make_script(rng, duration=duration, wide=True) for _ in range(40)]
-    found = [(script, ask(rng, script, kind=kind, held_out=rng.random() < 0.5)) for script in scripts]
-    return [(script, question) for script, question in found if question is not None]
-
-
-VERBS = {"still": "stands still"} | {way: f"moves {way}" for way in ("left", "right", "up", "down")}
-
-
-@pytest.mark.parametrize("duration", [12, 60, 600])
-@pytest.mark.parametrize("kind", [*KINDS, *WIDE_KINDS])
-def test_every_question_has_exactly_the_answer_that_is_given(kind: str, duration: int) -> None:
-    found = _questions(kind, duration)
-    assert len(found) >= 4  # signs of one colour are rare in long films
-    for script, question in found:
-        looks = mentions(question.text)
-        here = matching(script, looks[0])
-        if kind == "exists":
-            assert question.answer == ("yes" if here else "no"), question.text
-            continue
-        assert len(here) == 1, question.text
-        index, thing = here[0]
-        scene = script.scenes[index]
-        if kind == "first":
-            other_index, other = matching(script, looks[1])[0]
-            expected = (thing if index < other_index else other).name
-        elif kind == "after":
-            (follower,) = script.scenes[index + 1].things
-            expected = follower.name
-        elif kind == "beside":
-            (expected,) = (other.name for other in scene.things if other != thing)
-        else:
-            expected = {
-                "colour": thing.colour,
-                "shape": thing.shape,
-                "direction": thing.action,
-                "count": str(len(scene.things)),
-                "when": f"{thing.start:.1f} seconds",
-                "text": thing.text,
-                "action": f"The {thing.name} {VERBS.get(thing.action, thing.action)}.",
-            }[kind]
-        assert question.answer == expected, question.text
 
 
 def test_films_are_asked_about_in_all_kinds() -> None:

@@ -8,34 +8,25 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from tempo.training.facts import FACTS, looks_of
 from tempo.world.script import Scene, Script, Thing
-from tempo.world.vocabulary import ACTIONS, CHANGES, COLOURS, NAMES, SHAPES, SIGN, SIZES
+from tempo.world.vocabulary import ACTIONS, CHANGES, SIGN
 
 CELL = 16  # pixels of one visual token: patch 8, merged 2×2
 
-# What is told of a cell, with the number of values; 0 is "nothing", or "does not apply".
-ASPECTS = {
-    "sort": 4,  # a plain shape, a picture, a sign
-    "shape": len(SHAPES) + 1,
-    "colour": len(COLOURS) + 1,
-    "size": len(SIZES) + 1,
-    "motion": 6 + len(CHANGES),
-    "name": len(NAMES) + 1,
-}
-_NUMBERS = {name: number for number, name in enumerate(NAMES, start=1)}
 _MOTIONS = {action: number for number, action in enumerate((*ACTIONS[:5], *CHANGES), start=1)}
+
+# What is told of a cell, with the number of values; 0 is "nothing", or "does not apply". Values are those
+# of a memory token's facts, but for what is seen of an action in two frames.
+ASPECTS = {fact: FACTS[fact] for fact in ("sort", "shape", "colour", "size")} | {
+    "motion": len(_MOTIONS) + 1,
+    "name": FACTS["name"],
+}
 
 
 def _told(thing: Thing) -> tuple[int, ...]:
-    plain = thing.shape in SHAPES
-    return (
-        1 if plain else 3 if thing.shape == SIGN else 2,
-        1 + SHAPES.index(thing.shape) if plain else 0,
-        1 + tuple(COLOURS).index(thing.colour) if thing.colour else 0,
-        1 + tuple(SIZES).index(thing.size),
-        _MOTIONS.get(thing.action, 5),
-        0 if plain else _NUMBERS[thing.text or thing.shape],
-    )
+    told = looks_of(thing, "") | {"motion": _MOTIONS.get(thing.action, _MOTIONS["still"])}
+    return tuple(told[aspect] for aspect in ASPECTS)
 
 
 def _far(scene: Scene, thing: Thing, time: float, x: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -74,7 +74,8 @@ def _words(facts: dict[str, int]) -> list[str]:
     return [word for fact, n in facts.items() for word in ("", *_SPOKEN.get(fact, ("",) * (n - 1)))]
 
 
-def _looks_of(thing: Thing, action: str) -> dict[str, int]:
+def looks_of(thing: Thing, action: str) -> dict[str, int]:
+    """The values of the facts about `thing` that does `action`, "" where that is not seen."""
     plain = thing.shape in SHAPES
     change = action in CHANGES
     return {
@@ -88,20 +89,17 @@ def _looks_of(thing: Thing, action: str) -> dict[str, int]:
     }
 
 
-def name_told(row: np.ndarray, *, written: bool = False) -> str:
-    """What answers call the thing of a memory token's facts; "nothing" where there is none.
-
-    Args:
-        written: say also what is written on a sign.
-    """
+def name_told(row: np.ndarray) -> str:
+    """What the thing of a memory token's facts is called, with what is written on it; "nothing" where there
+    is none."""
     sort = _SORTS[row[_COLUMNS["sort"]]]
-    if sort == "picture":
-        return NAMES[row[_COLUMNS["name"]] - 1]
-    shape = SIGN if sort == SIGN else SHAPES[row[_COLUMNS["shape"]] - 1]
     if not sort:
         return "nothing"
-    said = f" {NAMES[row[_COLUMNS['name']] - 1]}" if written and sort == SIGN else ""
-    return f"{tuple(COLOURS)[row[_COLUMNS['colour']] - 1]} {shape}{said}"
+    name = NAMES[row[_COLUMNS["name"]] - 1]
+    if sort == "picture":
+        return name
+    colour = tuple(COLOURS)[row[_COLUMNS["colour"]] - 1]
+    return f"{colour} {SIGN} {name}" if sort == SIGN else f"{colour} {SHAPES[row[_COLUMNS['shape']] - 1]}"
 
 
 def _visible(script: Script, times: np.ndarray) -> list[tuple[int, float, Scene, Thing, str]]:
@@ -142,13 +140,13 @@ def facts(script: Script, looks: Sequence[Look], times: np.ndarray, tokens: int)
     focus = min(matching, key=lambda item: item[1]) if matching else visible[0]
     put(table[0], bits(int(np.bitwise_or.reduce([0, *(matched(item[3]) for item in matching)]))))
     put(table[0], {"number": min(4, sum(item[0] == focus[0] for item in visible))})
-    put(table[0], _looks_of(focus[3], focus[4]))
+    put(table[0], looks_of(focus[3], focus[4]))
     after = [item for item in visible if item[0] > focus[0]]
     if after:
-        put(table[0], _looks_of(after[0][3], ""), "next ")
+        put(table[0], looks_of(after[0][3], ""), "next ")
     for row, (scene, _, _, thing, action) in zip(table[1:], visible, strict=False):
         put(row, bits(matched(thing)) | {"number": min(4, 1 + scene - visible[0][0])})
-        put(row, _looks_of(thing, action))
+        put(row, looks_of(thing, action))
     return table
 
 

@@ -93,7 +93,7 @@ def _named(rng: random.Random, tables: list[np.ndarray], stamps: list[str], coun
     found = []
     for _ in range(count):
         table, stamp = rng.choice(list(zip(tables, stamps, strict=True)))
-        name = name_told(table[0], written=True)
+        name = name_told(table[0])
         text = rng.choice(NAMING_PROMPTS).format(stamp)
         found.append(Asked("naming", text, name, (True,) * len(stamps)))
     return found

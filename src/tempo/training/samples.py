@@ -16,10 +16,11 @@ from tempo.training.packing import Packed, Row, Wording, pack
 from tempo.world.describe import describe, seen_action
 from tempo.world.following import ask_twice
 from tempo.world.looks import Question
+from tempo.world.pictures import PICTURES
 from tempo.world.questions import ask
 from tempo.world.render import render
 from tempo.world.script import LONGEST_QUICK, Script, Thing, crop, make_script, pace_of, shift
-from tempo.world.vocabulary import COLOURS, DIRECTIONS, NUMBERS, PICTURES, SHAPES, SIZES, WORDS
+from tempo.world.vocabulary import COLOURS, DIRECTIONS, NUMBERS, SHAPES, SIZES, WORDS
 from tempo.world.wording import KINDS, WIDE_KINDS
 
 SPARSE = 0.33  # of the clips
@@ -136,7 +137,7 @@ def _acts_visibly(seen: Script, question: Question, times: np.ndarray) -> bool:
     )
 
 
-def _scene_somewhere(rng: random.Random, aspect: float, wide: float) -> tuple[Script, np.ndarray]:
+def scene_somewhere(rng: random.Random, aspect: float, wide: float) -> tuple[Script, np.ndarray]:
     """A short script, and eight moments of it, anywhere in a long video."""
     fps, pace = sampling_of(rng)
     duration = rng.uniform(6, 16) * pace
@@ -186,13 +187,13 @@ class SegmentBatches(Dataset[SegmentBatch]):
             # The tower looks at one pair of frames at a time: four of four films teach it more than four of
             # one.
             for _ in range(4):
-                script, times = _scene_somewhere(rng, aspect, self.wide)
+                script, times = scene_somewhere(rng, aspect, self.wide)
                 first = rng.randrange(7)
                 pair = times[first : first + 2]
                 glimpses.append(render(script, pair, size))
                 seen.append(cell_labels(script, pair, size))
         for _ in range(self.batch):
-            script, times = _scene_somewhere(rng, aspect, self.wide)
+            script, times = scene_somewhere(rng, aspect, self.wide)
             frames.append(render(script, times, size))
             cells.append(cell_labels(script, times, size))
             row = Row(self.wording.prefix(((times[::2] + times[1::2]) / 2).tolist(), tokens))

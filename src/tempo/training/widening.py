@@ -1,17 +1,16 @@
 """Give a trained model the words of the wide world: tokens of their own, behind all that it has.
 
-    python -m tempo.training.widening --model src/tempo/assets/nano --base src/tempo/assets/nano-base --out
-    runs/wide
+    python -m tempo.training.widening --model src/tempo/assets/nano \\
+        --base src/tempo/assets/nano-base --out runs/wide
 
-Every text that has none of the new words is spelt as before, so nothing that was learnt is lost. The new
-tokens begin as random directions: in a code of facts (`facts`) they are what names point at.
+Texts of the plain world are spelt as before, so nothing that was learnt is lost. The new tokens begin as
+random directions: in a code of facts (`facts`) they are what names point at.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +46,7 @@ def wide_words() -> list[str]:
         for group in wordings.values()
         for text in group
     )
-    asked = Counter("".join(c if c.isalpha() else " " for c in texts).split())
+    asked = dict.fromkeys("".join(c if c.isalpha() else " " for c in texts).split())
     said = (*PICTURES, *WORDS, *CHANGES, *VERBS, SIGN, "says", "saying")
     return [*said, *(word for word in asked if word not in said)]
 
@@ -64,14 +63,15 @@ def widened(tokenizer: PreTrainedTokenizerBase, words: list[str]) -> PreTrainedT
     vocabulary |= {token["content"]: token["id"] for token in state["added_tokens"]}
     following = len(tokenizer)
     for text in (form for word in words for form in (word, f" {word}")):
-        pieces = backend.encode(text, add_special_tokens=False).tokens
-        whole = pieces[0]
-        for piece in pieces[1:]:
-            merges.append([whole, piece])
-            whole += piece
-            if whole not in vocabulary:
-                vocabulary[whole], following = following, following + 1
-        if len(pieces) > 1:
+        # Again where a new merge is of use twice in the word, as in "cucumber", and leaves other pieces
+        # than planned.
+        while len(pieces := backend.encode(text, add_special_tokens=False).tokens) > 1:
+            whole = pieces[0]
+            for piece in pieces[1:]:
+                merges.append([whole, piece])
+                whole += piece
+                if whole not in vocabulary:
+                    vocabulary[whole], following = following, following + 1
             backend = type(backend).from_str(json.dumps(state))
     return PreTrainedTokenizerFast(
         tokenizer_object=backend,
@@ -94,8 +94,8 @@ def lengthen(embedding: nn.Embedding, used: int, rows: int, seed: int) -> None:
 def name_by_sight(
     model: TempoQwenForCausalLM, tokenizer: PreTrainedTokenizerBase, seeing: Path, rank: int = 32
 ) -> None:
-    """Let the words for what the tower was taught to name (`writing.see`, in the run in `seeing`) begin
-    where it sees them, in place.
+    """Give `model` the tower that the run in `seeing` taught to name things (`writing.see`), and let the
+    words for them begin where it sees them, in place.
 
     A word of the compressor points where the tower's head looks for the thing. A word of the decoder has
     the `rank` principal coordinates of that, in directions that no fact of the plain world has, so that
@@ -112,6 +112,8 @@ def name_by_sight(
     random = torch.randn(rank, closed.shape[1], generator=torch.Generator().manual_seed(2))
     free_RD = torch.linalg.qr((random - random @ closed.T @ closed).T).Q.T
     reader: Any = model.compressor
+    tower = {key.removeprefix("0."): value for key, value in state.items() if key.startswith("0.")}
+    reader.vlm.visual.load_state_dict(tower)
     with torch.no_grad():
         for weight, directions in (
             (reader.vlm.get_input_embeddings().weight, F.normalize(sight_ND, dim=1)),
@@ -131,7 +133,9 @@ def main() -> None:
     )
     parser.add_argument("--model", required=True, type=Path, help="folder of the model, tempo's own layout")
     parser.add_argument("--base", required=True, type=Path, help="folder of its base")
-    parser.add_argument("--seeing", type=Path, help="run of a tower that names begin with")
+    parser.add_argument(
+        "--seeing", type=Path, help="run of the tower that comes with the words, and that they begin with"
+    )
     parser.add_argument("--out", required=True, type=Path, help="gets the folders model and base")
     args = parser.parse_args()
     old = AutoTokenizer.from_pretrained(args.model)

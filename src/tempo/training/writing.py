@@ -34,9 +34,8 @@ from tempo.training.loader import ahead
 from tempo.training.nano import DESCRIBE_PROMPT, FRAME_SIZES, MEMORY_TOKENS, SYSTEM_PROMPT
 from tempo.training.packing import IGNORE, Packed, Row, Wording, pack, read_packed
 from tempo.training.run import Run, Schedule, autocast, parameter_groups
-from tempo.training.samples import SegmentBatches, routing_questions, sampling_of, segment_times
+from tempo.training.samples import SegmentBatches, routing_questions, scene_somewhere
 from tempo.world.render import render
-from tempo.world.script import make_script, shift
 
 OTHERS_WEIGHT = 0.25  # of the memory tokens behind the first, beside it
 
@@ -67,18 +66,7 @@ class SegmentFactsBatches(Dataset[SegmentFacts]):
         tokens = (size[0] // CELL) * (size[1] // CELL)
         frames, rows, tables = [], [], []
         for _ in range(self.rows):
-            fps, pace = sampling_of(rng)
-            script = make_script(
-                rng,
-                duration=rng.uniform(6, 16) * pace,
-                aspect=aspect,
-                pace=pace,
-                wide=rng.random() < self.wide,
-            )
-            times = segment_times(rng, script.duration, fps)
-            if rng.random() < 0.75:
-                later = 10 ** rng.uniform(0.5, 3.56)
-                script, times = shift(script, later), times + later
+            script, times = scene_somewhere(rng, aspect, self.wide)
             frames.append(render(script, times, size))
             row = Row(self.wording.prefix(((times[::2] + times[1::2]) / 2).tolist(), tokens))
             for question, shown in routing_questions(rng, script, times, self.questions):
@@ -187,6 +175,9 @@ def main() -> None:
     )
     parser.add_argument("--model", required=True, help="folder of the model whose compressor learns")
     parser.add_argument("--out", required=True, help="folder of the runs")
+    parser.add_argument(
+        "--seeing", type=int, default=1500, metavar="STEPS", help="of the tower; 0: it stays as it is"
+    )
     parser.add_argument("--seed", type=int, default=22)
     parser.add_argument(
         "--wide", type=float, default=0.0, metavar="SHARE", help="of the films that are of the wide world"
@@ -197,7 +188,8 @@ def main() -> None:
     model = load_trained(args.model)
     code = Code(model.model.embed_tokens.weight.detach().clone(), wording.plain)
     out = Path(args.out)
-    see(model, wording, out / "seeing", seed=args.seed, wide=args.wide)
+    if args.seeing:
+        see(model, wording, out / "seeing", steps=args.seeing, seed=args.seed, wide=args.wide)
     learn(model, code, wording, out / "writing", seed=args.seed, wide=args.wide)
 
 

@@ -43,8 +43,8 @@ class Thing:
         colour: "" for a picture.
         text: what is written on a sign.
         tilt: radians by which a picture is turned clockwise.
-        covered: the share of a picture's width that is hidden, from the left, or from the right where
-        negative. pace: how many times slower than usual it blinks and turns (`pace_of`).
+        covered: the share of a picture's width that is hidden, from the left, or, negative, from the right.
+        pace: how many times slower than usual it blinks and turns (`pace_of`).
     """
 
     shape: str
