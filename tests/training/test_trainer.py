@@ -26,6 +26,16 @@ from tempo.training.trainer import Trainer, resume, train
 TINY = Path(__file__).parents[1] / "reference" / "tempo-tiny"
 
 
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """Runs are compared to the bit, here and in processes of their own. OpenMP may give a busy machine's
+    process fewer threads than it asked for, and sums then come in another order; one is always to be had."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     return write_data(tmp_path_factory.mktemp("data"))
