@@ -7,6 +7,7 @@ from making import reader, write_data
 import tempo
 from tempo.training.draws import Draws, drawn_ahead
 from tempo.training.recipe import Source, World
+from tempo.world.pictures import PICTURES
 
 
 @pytest.fixture(scope="module")
@@ -56,3 +57,15 @@ def test_clips_differ_and_repeat_by_seed(nano):
 
     same(first(1), first(1))
     assert not np.array_equal(first(1).parts[0].pixels_SPC, first(2).parts[0].pixels_SPC)
+
+
+def test_a_source_of_the_wide_world_asks_about_its_things(nano):
+    def texts(wide):
+        draws = Draws((Source(world=World(segments=(1,), wide=wide)),), reader(nano), seed=1)
+        decode = nano.prompts.decoder.decode
+        asked = (q for n in range(12) for q in draws[n].example.questions)
+        return " ".join(decode(q.before + q.after + q.answer) for q in asked)
+
+    plain, wide = texts(0.0), texts(1.0)
+    assert not any(f" {name}" in plain for name in PICTURES)
+    assert sum(f" {name}" in wide for name in PICTURES) > 5

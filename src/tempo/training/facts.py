@@ -65,6 +65,8 @@ _SPOKEN = {
     "name": NAMES,
 }
 _SORTS = ("", "shape", "picture", SIGN)
+# How sharply a value is told from the others of its fact; hundreds need more to be certain than a few do.
+_SHARPNESS = {"name": 24, "next name": 24}
 CODE_NORM = 3.0  # length of a fact's vector: a token outweighs a word, whose embedding is about 1.5 long
 _NAME_NUMBERS = {name: number for number, name in enumerate(NAMES, start=1)}
 _COLUMNS = {fact: column for column, fact in enumerate(FACTS)}
@@ -229,7 +231,9 @@ class Code:
         score_NV = tokens_ND @ self.vectors_VD.T / self.norm**2
         loss_N = (tokens_ND - self.embed(self.certain(facts_NF))).square().sum(1) / self.norm**2
         right = []
-        for score, fact in zip(score_NV.split(tuple(FACTS.values()), 1), facts_NF.unbind(1), strict=True):
-            loss_N = loss_N + F.cross_entropy(8 * score, fact, reduction="none")
+        for name, score, fact in zip(
+            FACTS, score_NV.split(tuple(FACTS.values()), 1), facts_NF.unbind(1), strict=True
+        ):
+            loss_N = loss_N + F.cross_entropy(_SHARPNESS.get(name, 8) * score, fact, reduction="none")
             right.append(score.argmax(1) == fact)
         return (loss_N * weight_N).sum() / weight_N.sum(), torch.stack(right, 1)

@@ -55,8 +55,10 @@ DRILLS = 0.12  # of the rows
 # Another share of the rows: short stories with nothing but options, about what letters are learnt for last.
 LETTERS_FIRST = 0.38
 # And another: what is there at a time, which practises hundreds of names more densely than other questions
-# do.
+# do. Where the world is wide nothing else comes first: names are not learnt one by one but all at once, when
+# the directions that they share are found, and among other questions that took longer than there was time.
 NAMING = 0.1
+NAMES_FIRST = 0.2  # of the steps
 HARD_LETTERS = (0.3, 3, 0.3, 0.2, 0.3, 1.5, 2, 2)  # of KINDS
 SEGMENTS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 48, 96, 128)
 
@@ -195,14 +197,25 @@ class StoryBatches(Dataset[StoryBatch]):
     def __getitem__(self, step: int) -> StoryBatch:
         rng = random.Random(f"reading/{self.seed}/{step}")
         progress = min(1.0, step / (0.3 * self.steps))
+        names_first = self.wide > 0 and step < NAMES_FIRST * self.steps
         segments = rng.choice(self.segments[: 1 + round((len(self.segments) - 1) * progress)])
         rows, tables, groups, size = [], [], [], 0
         found: tuple[Row, Tensor, list[Asked]] | None
         while size < TOKENS_A_BATCH:
             luck = rng.random()
-            if luck < DRILLS:
+            if names_first or luck < NAMING:
+                found = story(
+                    rng,
+                    self.wording,
+                    segments=rng.choice((1, 1, 2, 4)),
+                    questions=4,
+                    choice=0.0,
+                    naming=True,
+                    wide=1.0 if self.wide else 0.0,
+                )
+            elif luck < NAMING + DRILLS:
                 found = drills(rng, self.wording, questions=self.questions, wide=self.wide)
-            elif luck < DRILLS + LETTERS_FIRST:
+            elif luck < NAMING + DRILLS + LETTERS_FIRST:
                 found = story(
                     rng,
                     self.wording,
@@ -210,16 +223,6 @@ class StoryBatches(Dataset[StoryBatch]):
                     questions=self.questions,
                     choice=1.0,
                     weights=HARD_LETTERS,
-                    wide=self.wide,
-                )
-            elif luck < DRILLS + LETTERS_FIRST + NAMING:
-                found = story(
-                    rng,
-                    self.wording,
-                    segments=rng.choice((1, 2, 4, 8)),
-                    questions=self.questions,
-                    choice=0.0,
-                    naming=True,
                     wide=self.wide,
                 )
             else:

@@ -84,6 +84,9 @@ class World:
     questions: int = doc("Questions about a clip, at most.", 4)
     choice: float = doc("Share of the questions that are multiple choice.", 0.3)
     describe: bool = doc("Whether clips of one or two segments are also to be described.", True)
+    wide: float = doc(
+        "Share of the clips that are of the wide world: pictures of hundreds of things, signs, changes.", 0.0
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

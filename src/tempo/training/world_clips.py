@@ -34,6 +34,7 @@ def world_example(reader: Reader, world: World, *, name: str, seed: str) -> Exam
         aspect=rng.choices(tuple(FRAME_SIZES), _ASPECTS)[0],
         describing=world.describe and segments <= 2,
         choice=world.choice,
+        wide=world.wide,
     )
     if not plan.asked:
         raise TempoError("nothing can be asked about this clip")
