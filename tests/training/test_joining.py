@@ -41,9 +41,10 @@ def test_the_decoder_is_joined_on_what_answering_reads(wording: Wording, batch: 
 
     frames = batch.pairs.reshape(-1, *batch.pairs.shape[2:])
     session = engine.watch(Video.from_frames(np.ascontiguousarray(frames), fps=2.0), fps=2.0, cache="host")
-    spelt = AutoTokenizer.from_pretrained(EMBEDDED).decode(batch.packed.ids_BL[0])
-    questions = re.findall(r"\nQuery:\n(.*?)<\|im_end\|>", spelt, re.S)
-    assert len(questions) == len(plan.groups)
+    spelt = AutoTokenizer.from_pretrained(EMBEDDED).decode(batch.packed.ids_T)
+    asked = re.findall(r"\nQuery:\n(.*?)<\|im_end\|>", spelt, re.S)
+    questions = asked[: len(plan.groups)]
+    assert asked == questions * segments
     relevance_SG = relevance_N.unflatten(0, (segments, len(plan.groups)))
     marks = (taken // MEMORY_TOKENS).bincount(minlength=len(relevance_N)).unflatten(0, relevance_SG.shape)
     for group, question in enumerate(questions):
@@ -51,4 +52,4 @@ def test_the_decoder_is_joined_on_what_answering_reads(wording: Wording, batch: 
         assert [f"{one.timestamp:.1f}" for one in answered] == plan.stamps
         assert relevance_SG[:, group].tolist() == pytest.approx([one.relevance for one in answered], abs=1e-4)
         assert marks[:, group].tolist() == [one.tokens for one in answered]
-    assert int(story.packed.video_BL.sum()) == len(taken)
+    assert int(story.packed.video_T.sum()) == len(taken)

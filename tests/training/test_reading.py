@@ -186,9 +186,9 @@ def test_a_shared_storyline_is_read_as_each_question_alone(
 
 def test_batches_are_the_same_for_the_same_seed(wording: Wording) -> None:
     one, two = (StoryBatches(wording, steps=10, seed=5, segments=SEGMENTS, questions=4)[9] for _ in range(2))
-    assert torch.equal(one.story.packed.ids_BL, two.story.packed.ids_BL)
+    assert torch.equal(one.story.packed.ids_T, two.story.packed.ids_T)
     assert torch.equal(one.weights_NV, two.weights_NV)
-    assert len(one.weights_NV) == int(one.story.packed.video_BL.sum())
+    assert len(one.weights_NV) == int(one.story.packed.video_T.sum())
 
 
 def test_names_come_first_where_the_world_is_wide(wording: Wording) -> None:

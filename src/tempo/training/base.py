@@ -56,8 +56,8 @@ def answer_losses(
     states: Tensor, output_rows: Tensor, packed: Packed, wording: Wording
 ) -> tuple[Tensor, dict[str, float]]:
     """Cross entropy over learnt tokens, routing answers weighted up; and the accuracies of both."""
-    learnt = packed.labels_BL != IGNORE
-    labels = packed.labels_BL[learnt]
+    learnt = packed.labels_T != IGNORE
+    labels = packed.labels_T[learnt]
     logits = F.linear(states[learnt], output_rows).float()
     routing = (labels == wording.yes_id) | (labels == wording.no_id)
     weight = torch.where(routing, ROUTING_WEIGHT, 1.0)
@@ -87,7 +87,7 @@ class Student(nn.Module):
         loss = torch.zeros(())
         figures: dict[str, float] = {}
         if sample.packed is not None:
-            rows = len(sample.packed.ids_BL)
+            rows = sample.packed.rows
             states = read_packed(vlm, sample.packed, visual[:rows], [features[:rows] for features in deep])
             loss, figures = answer_losses(states, self.model.lm_head.weight, sample.packed, self.wording)
         if cells:

@@ -73,7 +73,7 @@ class StoryRows:
     """What the decoder reads: a storyline a row, behind it the questions that share it."""
 
     packed: Packed  # memory tokens go where it has visual tokens
-    owner_BL: Tensor  # which question a learnt token belongs to; -1 elsewhere
+    owner_T: Tensor  # which question a learnt token belongs to; -1 elsewhere
     kinds: list[str]  # of the questions; with " letter" behind it where the answer is one
 
 
@@ -227,12 +227,12 @@ def story_row(wording: Wording, stamps: list[str], counts: list[int], group: lis
 def story_rows(rows: list[Row], groups: list[list[Asked]], wording: Wording) -> StoryRows:
     """Lay storylines out for the decoder, remembering which learnt token belongs to which question."""
     packed = pack(rows, wording, (1, 1))
-    owner_BL = torch.full_like(packed.ids_BL, -1)
+    owner: list[int] = []
     number = 0
-    for index, row in enumerate(rows):
-        at = len(row.prefix)
+    for row in rows:
+        owner += [-1] * len(row.prefix)
         for branch in row.branches:
-            owner_BL[index, at : at + len(branch.ids)] = number
-            at, number = at + len(branch.ids), number + 1
+            owner += [number] * len(branch.ids)
+            number += 1
     kinds = [f"{a.kind} letter" if a.answer in tuple(LETTERS) else a.kind for group in groups for a in group]
-    return StoryRows(packed, owner_BL.masked_fill(packed.labels_BL == IGNORE, -1), kinds)
+    return StoryRows(packed, torch.tensor(owner).masked_fill(packed.labels_T == IGNORE, -1), kinds)

@@ -112,8 +112,8 @@ def written(model: TempoQwenForCausalLM, batch: ClipBatch) -> tuple[Tensor, Tens
     visual, deep = vision_features(compressor.vlm.visual, *patches(batch.pairs, model.config.make_geometry()))
     states = read_packed(compressor.vlm, batch.packed, visual, deep, compressor.compression_tokens[0])
     yes, no = compressor.relevance_rows
-    relevance_N = (states[batch.packed.labels_BL != IGNORE].float() @ (yes - no)).sigmoid()
-    memory = states[batch.packed.memory_BL >= 0]
+    relevance_N = (states[batch.packed.labels_T != IGNORE].float() @ (yes - no)).sigmoid()
+    memory = states[batch.packed.memory_T >= 0]
     return relevance_N, memory.unflatten(0, (len(relevance_N), MEMORY_TOKENS))
 
 

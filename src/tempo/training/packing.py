@@ -2,15 +2,14 @@
 only.
 
 The compressor reads [system][video][question][memory] causally, so everything before the question is the
-same for every
-question. Training packs several questions (and descriptions) behind one copy of it:
+same for every question. Training packs several questions (and descriptions) behind one copy of it:
 
     prefix | branch 1 | branch 2 | …        branch tokens attend to the prefix and to earlier tokens of their
     own branch
 
 Each branch's positions continue from the prefix, as if it stood alone. Attention, positions and therefore
-losses equal
-those of separate rows; the prefix and the vision tower are paid for once.
+losses equal those of separate rows; the prefix and the vision tower are paid for once. Rows lie end to end,
+without padding; how they attend is in `attending`.
 """
 
 from __future__ import annotations
@@ -24,6 +23,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from tempo import prompts
+from tempo.training.attending import Layout, attending
 
 IGNORE = -100  # the label of tokens that are not learnt
 
@@ -46,14 +46,25 @@ class Row:
 
 @dataclass(frozen=True)
 class Packed:
-    """B rows of L tokens. Legend: B rows, L tokens of the longest row, N branches of all rows."""
+    """Rows end to end, T tokens in all."""
 
-    ids_BL: Tensor
-    labels_BL: Tensor
-    positions_3BL: Tensor
-    mask_B1LL: Tensor  # bool: may the token in the row attend to the token in the column
-    video_BL: Tensor  # bool: where visual tokens go
-    memory_BL: Tensor  # which memory token stands there, counted from 0 within its branch; -1 where none does
+    ids_T: Tensor
+    labels_T: Tensor
+    positions_3T: Tensor
+    video_T: Tensor  # bool: where visual tokens go
+    memory_T: Tensor  # which memory token stands there, counted from 0 within its branch; -1 where none does
+    rows: int
+    layout: Layout
+
+    def read(self, language: Any, embeds_TD: Tensor, **more: Any) -> Tensor:
+        """The last hidden states [T, D] of a language model of transformers over embeddings of these rows."""
+        with attending(language):
+            return language(
+                inputs_embeds=embeds_TD[None],
+                layout=self.layout,
+                use_cache=False,
+                **more,
+            ).last_hidden_state[0]
 
 
 class Wording:
@@ -154,62 +165,59 @@ def prefix_positions(prefix: Tensor, video_id: int, grid: tuple[int, int]) -> Te
 
 
 def pack(rows: list[Row], wording: Wording, grid: tuple[int, int]) -> Packed:
-    """Lay rows out side by side, padded at the end; `grid` = rows and columns of visual tokens of a frame
-    pair."""
-    length = max(len(row.prefix) + sum(len(b.ids) + b.memory for b in row.branches) for row in rows)
-    count = len(rows)
-    ids = torch.full((count, length), wording.pad_id)
-    labels = torch.full((count, length), IGNORE)
-    positions = torch.zeros(3, count, length, dtype=torch.long)
-    owner = torch.full((count, length), -1)
-    memory = torch.full((count, length), -1)
+    """Lay rows end to end; `grid` = rows and columns of visual tokens of a frame pair."""
+    ids: list[int] = []
+    labels: list[int] = []
+    memory: list[int] = []
+    positions: list[Tensor] = []
     known: dict[tuple[int, ...], Tensor] = {}
-    for index, row in enumerate(rows):
-        at = len(row.prefix)
-        prefix = torch.tensor(row.prefix)
-        ids[index, :at] = prefix
-        key = tuple(i for i, token in enumerate(row.prefix) if token == wording.video_id)
+    for row in rows:
+        ids += row.prefix
+        labels += [IGNORE] * len(row.prefix)
+        memory += [-1] * len(row.prefix)
+        key = (len(row.prefix), *(i for i, token in enumerate(row.prefix) if token == wording.video_id))
         if key not in known:
-            known[key] = prefix_positions(prefix, wording.video_id, grid)
-        positions[:, index, :at] = known[key]
+            known[key] = prefix_positions(torch.tensor(row.prefix), wording.video_id, grid)
+        positions.append(known[key])
         following = int(known[key].max()) + 1
-        owner[index, :at] = 0
-        for number, branch in enumerate(row.branches, start=1):
-            words, end = at + len(branch.ids), at + len(branch.ids) + branch.memory
-            ids[index, at:words] = torch.tensor(branch.ids)
-            labels[index, at:words] = torch.tensor(branch.labels)
-            memory[index, words:end] = torch.arange(branch.memory)
-            positions[:, index, at:end] = torch.arange(following, following + end - at)
-            owner[index, at:end] = number
-            at = end
-    causal = torch.ones(length, length, dtype=torch.bool).tril()
-    same = owner[:, :, None] == owner[:, None, :]
-    shared = (owner == 0)[:, None, :]
-    mask = causal & (same | shared)
-    return Packed(ids, labels, positions, mask[:, None], ids == wording.video_id, memory)
+        for branch in row.branches:
+            ids += branch.ids + [wording.pad_id] * branch.memory
+            labels += branch.labels + [IGNORE] * branch.memory
+            memory += [-1] * len(branch.ids) + list(range(branch.memory))
+            length = len(branch.ids) + branch.memory
+            positions.append(torch.arange(following, following + length).expand(3, -1))
+    ids_T = torch.tensor(ids)
+    layout = Layout.of([(len(row.prefix), [len(b.ids) + b.memory for b in row.branches]) for row in rows])
+    return Packed(
+        ids_T,
+        torch.tensor(labels),
+        torch.cat(positions, 1),
+        ids_T == wording.video_id,
+        torch.tensor(memory),
+        len(rows),
+        layout,
+    )
 
 
 def read_packed(
     vlm: Any, packed: Packed, visual: Tensor, deepstack: list[Tensor], memory_MD: Tensor | None = None
 ) -> Tensor:
-    """The language model of a Qwen3-VL over packed rows → its last hidden states [B, L, D].
+    """The language model of a Qwen3-VL over packed rows → its last hidden states [T, D].
 
     Args:
         visual: the visual tokens of all rows, in order, in any shape that ends with their width; `deepstack`
         likewise.
         memory_MD: the embeddings of the memory tokens, where there are any.
     """
-    language = vlm.language_model
-    embeds = language.embed_tokens(packed.ids_BL)
-    embeds = embeds.masked_scatter(packed.video_BL[..., None], visual.flatten(0, -2).to(embeds.dtype))
+    embeds_TD = vlm.language_model.embed_tokens(packed.ids_T)
+    embeds_TD = embeds_TD.masked_scatter(packed.video_T[:, None], visual.flatten(0, -2).to(embeds_TD.dtype))
     if memory_MD is not None:
-        here = packed.memory_BL >= 0
-        embeds = embeds.masked_scatter(here[..., None], memory_MD[packed.memory_BL[here]])
-    return language(
-        inputs_embeds=embeds,
-        attention_mask=packed.mask_B1LL,
-        position_ids=packed.positions_3BL,
-        visual_pos_masks=packed.video_BL,
+        here = packed.memory_T >= 0
+        embeds_TD = embeds_TD.masked_scatter(here[:, None], memory_MD[packed.memory_T[here]])
+    return packed.read(
+        vlm.language_model,
+        embeds_TD,
+        position_ids=packed.positions_3T[:, None],
+        visual_pos_masks=packed.video_T[None],
         deepstack_visual_embeds=[features.flatten(0, -2) for features in deepstack],
-        use_cache=False,
-    ).last_hidden_state
+    )

@@ -247,19 +247,14 @@ def read(model: TempoQwenForCausalLM, story: StoryRows, memory_ND: Tensor) -> tu
     """The loss of the questions behind storylines with these memory tokens, and the share of answers whose
     every token is right, by kind."""
     packed = story.packed
-    embeds = model.model.embed_tokens(packed.ids_BL)
-    embeds = embeds.masked_scatter(packed.video_BL[..., None], memory_ND.to(embeds.dtype))
-    hidden = model.model(
-        inputs_embeds=embeds,
-        attention_mask=packed.mask_B1LL,
-        position_ids=packed.positions_3BL[0],
-        use_cache=False,
-    ).last_hidden_state
-    learnt = packed.labels_BL != IGNORE
-    labels = packed.labels_BL[learnt]
+    embeds_TD = model.model.embed_tokens(packed.ids_T)
+    embeds_TD = embeds_TD.masked_scatter(packed.video_T[:, None], memory_ND.to(embeds_TD.dtype))
+    hidden = packed.read(model.model, embeds_TD, position_ids=packed.positions_3T[:1])
+    learnt = packed.labels_T != IGNORE
+    labels = packed.labels_T[learnt]
     logits = model.lm_head(hidden[learnt]).float()
     wrong = torch.zeros(len(story.kinds))
-    wrong.index_add_(0, story.owner_BL[learnt], (logits.argmax(-1) != labels).float())
+    wrong.index_add_(0, story.owner_T[learnt], (logits.argmax(-1) != labels).float())
     whole = wrong == 0
     asked = torch.tensor(
         [kind.split()[0] not in ("describe", "naming", "drill", "letters") for kind in story.kinds]
@@ -269,8 +264,8 @@ def read(model: TempoQwenForCausalLM, story: StoryRows, memory_ND: Tensor) -> tu
     for kind in sorted(set(story.kinds)):
         figures[kind] = whole[torch.tensor([k == kind for k in story.kinds])].float().mean().item()
     # Every question counts alike, however long its answer.
-    length = torch.bincount(story.owner_BL[learnt], minlength=len(story.kinds))
-    weight = 1 / length[story.owner_BL[learnt]].float() ** 0.75
+    length = torch.bincount(story.owner_T[learnt], minlength=len(story.kinds))
+    weight = 1 / length[story.owner_T[learnt]].float() ** 0.75
     return (F.cross_entropy(logits, labels, reduction="none") * weight).sum() / weight.sum(), figures
 
 

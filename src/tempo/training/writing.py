@@ -98,14 +98,14 @@ def write(
             compressor.vlm.visual, *patches(batch.frames, model.config.make_geometry())
         )
         states = read_packed(compressor.vlm, packed, visual, deep, compressor.compression_tokens[0])
-        here = packed.memory_BL >= 0
+        here = packed.memory_T >= 0
         tokens = model.projector(states[here])
-    first = packed.memory_BL[here] == 0
+    first = packed.memory_T[here] == 0
     telling, right = code.loss(tokens, batch.facts_NF, torch.where(first, 1.0, OTHERS_WEIGHT))
-    asked = packed.labels_BL != IGNORE
+    asked = packed.labels_T != IGNORE
     yes, no = compressor.relevance_rows
     logits = states[asked].float() @ (yes - no)
-    truth = (packed.labels_BL[asked] == wording.yes_id).float()
+    truth = (packed.labels_T[asked] == wording.yes_id).float()
     routed = F.binary_cross_entropy_with_logits(logits, truth)
     lead, table = right[first], batch.facts_NF[first]
     matched = table[:, 0] > 0
