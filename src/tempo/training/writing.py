@@ -178,6 +178,7 @@ def main() -> None:
     parser.add_argument(
         "--seeing", type=int, default=1500, metavar="STEPS", help="of the tower; 0: it stays as it is"
     )
+    parser.add_argument("--steps", type=int, default=440, help="of the rest")
     parser.add_argument("--seed", type=int, default=22)
     parser.add_argument(
         "--wide", type=float, default=0.0, metavar="SHARE", help="of the films that are of the wide world"
@@ -190,7 +191,8 @@ def main() -> None:
     out = Path(args.out)
     if args.seeing:
         see(model, wording, out / "seeing", steps=args.seeing, seed=args.seed, wide=args.wide)
-    learn(model, code, wording, out / "writing", seed=args.seed, wide=args.wide)
+    if args.steps:
+        learn(model, code, wording, out / "writing", steps=args.steps, seed=args.seed, wide=args.wide)
 
 
 if __name__ == "__main__":
