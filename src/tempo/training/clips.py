@@ -30,8 +30,11 @@ KIND_WEIGHTS = (1.5, 4, 1, 1, 0.5, 1.5, 2.5, 3)
 WHOLE_SHARES = (0.12, 0.12, 0.05)
 FOLLOWING_SHARE = 0.15
 WIDE_SHARE = 0.4  # of the other groups about a wide script: of WIDE_KINDS, as often as these weights say
-WIDE_WEIGHTS = (2, 1, 1)
-ITSELF = 3  # how much likelier a group repeats its own question than one of the others about the same thing
+# Few scripts have a sign that can be told from others, or a thing with one other beside it; all have actions.
+WIDE_WEIGHTS = (8, 1, 4)
+# How much likelier a group repeats its own question than one of the others about the same thing; of kinds
+# that few scripts afford, thrice as much.
+ITSELF, ITSELF_WIDE = 3, 9
 
 
 @dataclass(frozen=True)
@@ -155,7 +158,8 @@ def group_of(
         question = ask(rng, script, kind=kind)
         pool = [question] if question else []
         if question and questions > 1 and whole is None:
-            pool = [*pool * ITSELF, *related(rng, script, question)]
+            times_itself = ITSELF_WIDE if kind in WIDE_KINDS else ITSELF
+            pool = [*pool * times_itself, *related(rng, script, question)]
     if not pool:
         return []
     wanted = min(questions, 2) if whole else questions  # there is but one way to ask for these
