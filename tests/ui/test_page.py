@@ -123,7 +123,9 @@ def test_the_frame_of_a_segment_is_shown_under_the_pointer(talk):
     page.hover(".t-segment[data-index='3'] .t-touch")
     page.wait_for_selector(".tempo-tip img[src*='/frames/14000.jpg']")
     page.wait_for_function("document.querySelector('.tempo-tip img').naturalWidth > 0")
-    assert page.inner_text(".tempo-tip span").startswith("00:12–00:16, relevance 0.")
+    shown = visit_of(talk.server, talk).turns[-1].answer.segments[3]
+    told = f"00:12–00:16, relevance {shown.relevance:.2f}, {shown.tokens} tokens"
+    assert page.inner_text(".tempo-tip span") == told
     page.mouse.move(2, 2)
     page.wait_for_selector(".tempo-tip", state="hidden")
 
