@@ -15,8 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
-from transformers import AttentionInterface, AttentionMaskInterface
-from transformers.masking_utils import sdpa_mask
+from transformers import AttentionInterface
 
 _NAME = "tempo_packed"
 
@@ -129,8 +128,7 @@ def _attend(
     return together.index_select(0, layout.place_T).view(1, -1, heads, width), None
 
 
-AttentionInterface.register(_NAME, _attend)
-AttentionMaskInterface.register(_NAME, sdpa_mask)
+AttentionInterface.register(_NAME, _attend)  # and no mask with it, so that transformers makes none
 
 
 @contextmanager
