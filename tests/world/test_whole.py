@@ -2,6 +2,7 @@
 
 import random
 import re
+from dataclasses import asdict
 from itertools import pairwise
 
 import pytest
@@ -16,9 +17,11 @@ from tempo.world.script import Script, make_script
 from tempo.world.wording import (
     FOLLOW_UPS,
     FOLLOW_UPS_HELD_OUT,
+    KINDS,
     WHOLE_HELD_OUT,
     WHOLE_KINDS,
     WHOLE_TEMPLATES,
+    WIDE_KINDS,
 )
 
 
@@ -66,6 +69,18 @@ def test_summaries_tell_every_scene_in_order() -> None:
             things = sorted(scene.things, key=lambda thing: thing.path[0])
             assert names.split(" and ") == [f"{thing.colour} {thing.shape}" for thing in things]
     assert asked("summary", 600) == []
+
+
+@pytest.mark.parametrize("kind", [*KINDS, *WHOLE_KINDS, *WIDE_KINDS])
+def test_the_truth_itself_is_right_and_no_other(kind: str) -> None:
+    rng = random.Random(kind)
+    scripts = (make_script(rng, duration=20, wide=True) for _ in range(60))
+    found = [question for script in scripts if (question := ask(rng, script, kind=kind))]
+    assert len(found) > 5
+    for question in map(asdict, found):
+        for said in (question["answer"], question["answer"].upper(), question["answer"].rstrip(".") + "."):
+            assert is_right(question, said, window=4)
+        assert not is_right(question, "something else.", window=4)
 
 
 def test_a_summary_is_right_only_as_a_whole() -> None:

@@ -23,7 +23,7 @@ def is_right(question: dict[str, Any], answer: str, *, window: float) -> bool:
         return len(told) == len(true) and all(
             abs(a - b) <= window and said == meant for (a, said), (b, meant) in zip(told, true, strict=True)
         )
-    return said == str(question["answer"]).lower()
+    return said == str(question["answer"]).rstrip(".").lower()
 
 
 def _moments(summary: str) -> list[tuple[float, str]]:
