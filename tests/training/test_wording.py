@@ -12,7 +12,7 @@ from tempo.training.packing import Wording
 from tempo.world.following import ask_twice
 from tempo.world.questions import ask
 from tempo.world.script import make_script
-from tempo.world.wording import KINDS
+from tempo.world.templates import KINDS
 
 
 @pytest.fixture(scope="module")

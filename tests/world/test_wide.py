@@ -12,7 +12,6 @@ from tempo.world.questions import ask
 from tempo.world.render import render
 from tempo.world.script import Background, Scene, Script, Thing, make_script
 from tempo.world.vocabulary import COLOURS, NUMBERS, SHAPES, WORDS
-from tempo.world.wording import WIDE_HELD_OUT, WIDE_TEMPLATES
 
 SIZE = (320, 180)
 
@@ -153,9 +152,3 @@ def test_choices_offer_four_different_answers_of_one_sort() -> None:
                 assert all(option.startswith(start) for option in question.options)
             if kind == "never":
                 assert [look.name for look in question.looks] == list(question.options)
-
-
-def test_held_out_wordings_are_never_trained_on() -> None:
-    assert WIDE_TEMPLATES.keys() == WIDE_HELD_OUT.keys()
-    for kind, wordings in WIDE_TEMPLATES.items():
-        assert not set(wordings) & set(WIDE_HELD_OUT[kind])

@@ -19,8 +19,8 @@ from tempo.world.looks import Look, Question
 from tempo.world.questions import LETTERS, as_choice, ask, related
 from tempo.world.render import render
 from tempo.world.script import Script, make_script, shift
+from tempo.world.templates import KINDS, WHOLE_KINDS, WIDE_KINDS
 from tempo.world.whole import summary
-from tempo.world.wording import KINDS, WHOLE_KINDS, WIDE_KINDS
 
 SEGMENT_FRAMES = 8
 # How often each of KINDS is asked: colour, shape, direction, exists, count, when, first, after. Other kinds

@@ -13,7 +13,7 @@ from transformers import PreTrainedTokenizerFast, Qwen3VLConfig
 from tempo.world.describe import describe
 from tempo.world.questions import ask
 from tempo.world.script import make_script
-from tempo.world.wording import HELD_OUT, KINDS
+from tempo.world.templates import HELD_OUT, KINDS
 
 SYSTEM_PROMPT = "Is this segment relevant to the Query? Store what answers it."
 DESCRIBE_PROMPT = "Describe the segment."

@@ -43,7 +43,7 @@ from tempo.world.describe import describe
 from tempo.world.looks import Question
 from tempo.world.questions import LETTERS, ask
 from tempo.world.script import make_script
-from tempo.world.wording import KINDS, WIDE_KINDS
+from tempo.world.templates import KINDS, WIDE_KINDS
 
 NAMING_PROMPTS = (
     "What is there at {} seconds?",

@@ -20,8 +20,8 @@ from tempo.world.pictures import PICTURES
 from tempo.world.questions import ask
 from tempo.world.render import render
 from tempo.world.script import LONGEST_QUICK, Script, Thing, crop, make_script, pace_of, shift
+from tempo.world.templates import KINDS, WIDE_KINDS
 from tempo.world.vocabulary import COLOURS, DIRECTIONS, NUMBERS, SHAPES, SIZES, WORDS
-from tempo.world.wording import KINDS, WIDE_KINDS
 
 SPARSE = 0.33  # of the clips
 

@@ -32,8 +32,8 @@ from tempo.training.facts import VALUES, Code
 from tempo.training.nano import SYSTEM_PROMPT
 from tempo.training.packing import Wording
 from tempo.world.pictures import PICTURES
+from tempo.world.templates import FOLLOW_UPS, FOLLOW_UPS_HELD_OUT, WIDE_HELD_OUT, WIDE_TEMPLATES
 from tempo.world.vocabulary import CHANGES, NAMES, SIGN, WORDS
-from tempo.world.wording import FOLLOW_UPS, FOLLOW_UPS_HELD_OUT, WIDE_HELD_OUT, WIDE_TEMPLATES
 
 VERBS = ("moves", "stands", "appears", "disappears")
 

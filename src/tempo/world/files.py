@@ -20,7 +20,7 @@ from tempo.world.looks import Question
 from tempo.world.questions import ask
 from tempo.world.render import render
 from tempo.world.script import Script, make_script
-from tempo.world.wording import KINDS, WHOLE_KINDS, WIDE_KINDS
+from tempo.world.templates import KINDS, WHOLE_KINDS, WIDE_KINDS
 
 FOLLOW_UP = "follow-up"
 ASPECTS: dict[str, float] = {"16:9": 16 / 9, "4:3": 4 / 3, "9:16": 9 / 16}

@@ -8,7 +8,7 @@ from dataclasses import replace
 from tempo.world.looks import Question, evidence_of
 from tempo.world.questions import ask, related
 from tempo.world.script import Script
-from tempo.world.wording import FOLLOW_UPS, FOLLOW_UPS_HELD_OUT
+from tempo.world.templates import FOLLOW_UPS, FOLLOW_UPS_HELD_OUT
 
 # What a conversation may begin with: questions about one thing.
 _BEGINNINGS = ("colour", "shape", "direction", "exists", "count", "when", "after", "after")

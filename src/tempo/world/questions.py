@@ -11,16 +11,10 @@ from dataclasses import replace
 from tempo.world.looks import Look, Question, absent, drawn, evidence_of, look_of, near
 from tempo.world.pictures import PICTURES
 from tempo.world.script import Script, Thing
+from tempo.world.templates import KINDS, WHOLE_KINDS, WIDE_KINDS
 from tempo.world.vocabulary import CHANGES, COLOURS, DIRECTIONS, NUMBERS, SHAPES, WORDS
 from tempo.world.whole import MOST_TIMES, never_seen, summarise, times_seen
-from tempo.world.wording import (
-    CHOICE_ENDINGS,
-    CHOICE_ENDINGS_HELD_OUT,
-    KINDS,
-    WHOLE_KINDS,
-    WIDE_KINDS,
-    word,
-)
+from tempo.world.wording import CHOICE_ENDINGS, CHOICE_ENDINGS_HELD_OUT, word
 
 LETTERS = "ABCD"
 
