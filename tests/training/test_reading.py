@@ -193,7 +193,7 @@ def test_batches_are_the_same_for_the_same_seed(wording: Wording) -> None:
 
 def test_names_come_first_where_the_world_is_wide(wording: Wording) -> None:
     def kinds(wide: float, step: int) -> set[str]:
-        batches = StoryBatches(wording, steps=10, seed=3, segments=(1, 2), questions=3, wide=wide)
+        batches = StoryBatches(wording, steps=10, seed=3, segments=(1, 2), questions=3, wide=wide, naming=2)
         return set(batches[step].story.kinds)
 
     first = {"naming", "describe"}

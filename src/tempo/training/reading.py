@@ -58,7 +58,6 @@ LETTERS_FIRST = 0.38
 # do. Where the world is wide nothing else comes first: names are not learnt one by one but all at once, when
 # the directions that they share are found, and among other questions that took longer than there was time.
 NAMING = 0.1
-NAMES_FIRST = 0.2  # of the steps
 HARD_LETTERS = (0.3, 3, 0.3, 0.2, 0.3, 1.5, 2, 2)  # of KINDS
 SEGMENTS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 48, 96, 128)
 
@@ -187,9 +186,10 @@ class StoryBatches(Dataset[StoryBatch]):
         segments: tuple[int, ...],
         questions: int,
         wide: float = 0.0,
+        naming: int = 0,
     ) -> None:
         self.wording, self.steps, self.seed, self.wide = wording, steps, seed, wide
-        self.segments, self.questions = segments, questions
+        self.segments, self.questions, self.naming = segments, questions, naming
 
     def __len__(self) -> int:
         return self.steps
@@ -197,7 +197,7 @@ class StoryBatches(Dataset[StoryBatch]):
     def __getitem__(self, step: int) -> StoryBatch:
         rng = random.Random(f"reading/{self.seed}/{step}")
         progress = min(1.0, step / (0.3 * self.steps))
-        names_first = self.wide > 0 and step < NAMES_FIRST * self.steps
+        names_first = self.wide > 0 and step < self.naming
         segments = rng.choice(self.segments[: 1 + round((len(self.segments) - 1) * progress)])
         rows, tables, groups, size = [], [], [], 0
         found: tuple[Row, Tensor, list[Asked]] | None
@@ -276,13 +276,17 @@ def learn(
     out: Path,
     *,
     steps: int = 1200,
+    naming: int = 240,
     lr: float = 2e-3,
     seed: int,
     wide: float = 0.0,
 ) -> None:
-    """Train the decoder of `model` in the run in `out`."""
+    """Train the decoder of `model` in the run in `out`, in a wide world for the first `naming` steps on names
+    alone."""
     groups = parameter_groups(model.model, lr, decay=0.05, muon=True)
-    data = StoryBatches(wording, steps=steps, seed=seed, segments=SEGMENTS, questions=6, wide=wide)
+    data = StoryBatches(
+        wording, steps=steps, seed=seed, segments=SEGMENTS, questions=6, wide=wide, naming=naming
+    )
     with Run(out, model.model, groups, Schedule(steps, 40)) as run:
         for batch in ahead(data, run.step):
             memory_ND = code.embed(batch.weights_NV)
@@ -298,6 +302,14 @@ def main() -> None:
     )
     parser.add_argument("--model", required=True, help="folder of the model whose decoder learns")
     parser.add_argument("--out", required=True, help="folder of the run")
+    parser.add_argument("--steps", type=int, default=1200)
+    parser.add_argument(
+        "--naming",
+        type=int,
+        default=240,
+        metavar="STEPS",
+        help="of these, the first ones in a wide world, on names alone; 0: it reads names already",
+    )
     parser.add_argument("--seed", type=int, default=21)
     parser.add_argument(
         "--wide", type=float, default=0.0, metavar="SHARE", help="of the films that are of the wide world"
@@ -307,7 +319,16 @@ def main() -> None:
     wording = Wording(AutoTokenizer.from_pretrained(args.model), SYSTEM_PROMPT)
     model = load_trained(args.model)
     code = Code(model.model.embed_tokens.weight.detach().clone(), wording.plain)
-    learn(model, code, wording, Path(args.out), seed=args.seed, wide=args.wide)
+    learn(
+        model,
+        code,
+        wording,
+        Path(args.out),
+        steps=args.steps,
+        naming=args.naming,
+        seed=args.seed,
+        wide=args.wide,
+    )
 
 
 if __name__ == "__main__":
