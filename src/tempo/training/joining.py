@@ -38,7 +38,8 @@ from tempo.training.run import Run, Schedule, autocast, parameter_groups
 
 SEGMENTS = (1, 2, 4, 8, 12, 15, 32, 64, 128, 160, 160)  # of a clip, drawn anew for every batch
 GROUPS = 6  # of questions about one thing, for each clip
-TOGETHER = 5  # questions of a group
+LONG = 16  # segments
+TOGETHER = 5  # questions of a group; of long clips twice as many: their storylines cost more than those do
 WEIGHTS = (1.5, 3, 1, 1, 0.5, 2, 4, 4)  # of KINDS
 RANDOM_SHARE = (
     0.15  # of the storylines: numbers of tokens that no relevance gave, so that the decoder reads any
@@ -78,7 +79,7 @@ class ClipBatches(Dataset[ClipBatch]):
                     questions=GROUPS,
                     aspect=aspect,
                     describing=False,
-                    together=TOGETHER,
+                    together=2 * TOGETHER if segments >= LONG else TOGETHER,
                     weights=WEIGHTS,
                     wide=self.wide,
                 )
@@ -175,7 +176,7 @@ def learn(
                 story, taken = storylines(model, batch, relevance_N, wording)
                 tokens = model.projector(memory_NMD.flatten(0, 1)[taken])
                 loss, figures = reading.read(model, story, tokens)
-            length = "short" if len(batch.plans[0].times) <= 15 else "long"
+            length = "long" if len(batch.plans[0].times) >= LONG else "short"
             run.update(loss, figures | {length: figures["answers"]})
 
 
