@@ -14,12 +14,7 @@ from tempo.world.looks import Question
 from tempo.world.questions import ask
 from tempo.world.scoring import is_right
 from tempo.world.script import Script, make_script
-from tempo.world.templates import (
-    FOLLOW_UPS,
-    KINDS,
-    WHOLE_KINDS,
-    WIDE_KINDS,
-)
+from tempo.world.templates import FOLLOW_UPS, KINDS, WHOLE_KINDS, WIDE_KINDS
 
 
 def asked(kind: str, duration: float, *, choice: bool = False) -> list[tuple[Script, Question]]:

@@ -17,13 +17,7 @@ _ALL_TEMPLATES = TEMPLATES | WHOLE_TEMPLATES | WIDE_TEMPLATES
 _ALL_HELD_OUT = HELD_OUT | WHOLE_HELD_OUT | WIDE_HELD_OUT
 
 OPENINGS = (
-    "",
-    "",
-    "",
-    "",
-    "",
-    "",
-    "",
+    *("",) * 7,
     "In the video, ",
     "Look: ",
     "Please tell me: ",
