@@ -24,6 +24,9 @@ from tempo.world.templates import KINDS, WIDE_KINDS
 from tempo.world.vocabulary import COLOURS, DIRECTIONS, NUMBERS, SHAPES, SIZES, WORDS
 
 SPARSE = 0.33  # of the clips
+# Of the routing questions: how often something appears, and, thrice as often, since four looks have to be
+# told apart at once, which of four never does.
+WHOLE_SHARE = 0.25
 
 
 @dataclass(frozen=True)
@@ -80,13 +83,26 @@ def disguise(rng: random.Random, script: Script) -> Script:
 
 def _question(rng: random.Random, script: Script, *, choice: float) -> Question | None:
     for _ in range(4):
-        kind = rng.choice(("times", "never")) if rng.random() < 0.1 else rng.choice(KINDS)
+        kind = rng.choice(KINDS)
         if script.wide and rng.random() < 0.25:
             kind = rng.choice(WIDE_KINDS)
         question = ask(rng, script, kind=kind, choice=rng.random() < choice)
         if question:
             return question
     return None
+
+
+def _whole_question(rng: random.Random, script: Script) -> Question | None:
+    kind = rng.choices(("times", "never"), (1, 3))[0]
+    return ask(rng, script, kind=kind, choice=rng.random() < 0.3)
+
+
+def _elsewhere(rng: random.Random, script: Script, seen: Script) -> Script:
+    """What questions are asked about that what is `seen` of `script` mostly does not answer."""
+    luck = rng.random()
+    if luck < 0.45:
+        return make_script(rng, duration=12, aspect=script.aspect, wide=script.wide)
+    return disguise(rng, seen) if luck < 0.85 else script
 
 
 def routing_questions(
@@ -98,16 +114,11 @@ def routing_questions(
     following = ask_twice(rng, seen) if seen.scenes and rng.random() < 0.5 else []
     found += [(question, relevant(script, question, times)) for question in following[:1]]
     for index in range(len(found), count):
-        source = seen
-        if index % 2:
-            luck = rng.random()
-            if luck < 0.45:
-                source = make_script(rng, duration=12, aspect=script.aspect, wide=script.wide)
-            elif luck < 0.85:
-                source = disguise(rng, seen)
-            else:
-                source = script
-        question = _question(rng, source, choice=0.3) if source.scenes else None
+        if rng.random() < WHOLE_SHARE:  # a segment seldom shows the three things that have to be there
+            question = _whole_question(rng, _elsewhere(rng, script, script) if index % 2 else script)
+        else:
+            source = _elsewhere(rng, script, seen) if index % 2 else seen
+            question = _question(rng, source, choice=0.3) if source.scenes else None
         if question is not None:
             found.append((question, relevant(script, question, times)))
     return found
