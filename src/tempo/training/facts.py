@@ -67,6 +67,9 @@ _SPOKEN = {
 _SORTS = ("", "shape", "picture", SIGN)
 # How sharply a value is told from the others of its fact; hundreds need more to be certain than a few do.
 _SHARPNESS = {"name": 24, "next name": 24}
+# How much a fact counts in writing, where others count one. Names are the most uncertain and would be most of
+# what is learnt; which segments match, and what follows them, is what answers about long videos hang on.
+_WEIGHT = {"match": 3.0, "further": 3.0, "shape": 2.0, "next shape": 2.0, "next colour": 2.0}
 CODE_NORM = 3.0  # length of a fact's vector: a token outweighs a word, whose embedding is about 1.5 long
 _NAME_NUMBERS = {name: number for number, name in enumerate(NAMES, start=1)}
 _COLUMNS = {fact: column for column, fact in enumerate(FACTS)}
@@ -225,8 +228,8 @@ class Code:
         """How far memory tokens are from telling `facts_NF`, and whether each fact is told right: bool [N,
         F].
 
-        Cross entropy over the values of each fact, and the squared distance to the code, which keeps its
-        scale."""
+        Weighted cross entropy over the values of each fact, and the squared distance to the code, which keeps
+        its scale."""
         tokens_ND = tokens_ND.float()
         score_NV = tokens_ND @ self.vectors_VD.T / self.norm**2
         loss_N = (tokens_ND - self.embed(self.certain(facts_NF))).square().sum(1) / self.norm**2
@@ -234,6 +237,7 @@ class Code:
         for name, score, fact in zip(
             FACTS, score_NV.split(tuple(FACTS.values()), 1), facts_NF.unbind(1), strict=True
         ):
-            loss_N = loss_N + F.cross_entropy(_SHARPNESS.get(name, 8) * score, fact, reduction="none")
+            uncertain_N = F.cross_entropy(_SHARPNESS.get(name, 8) * score, fact, reduction="none")
+            loss_N = loss_N + _WEIGHT.get(name, 1.0) * uncertain_N
             right.append(score.argmax(1) == fact)
         return (loss_N * weight_N).sum() / weight_N.sum(), torch.stack(right, 1)
