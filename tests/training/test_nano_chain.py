@@ -51,6 +51,21 @@ def test_every_link_teaches_its_own_part(tmp_path: Path) -> None:
     assert engine.watch(video, cache="none").ask("Is there a red star?", max_new_tokens=4).text
 
 
+def test_a_tower_goes_on_seeing_with_its_heads(tmp_path: Path) -> None:
+    """New heads would first send what they do not know yet through a tower that does."""
+    wording = Wording(AutoTokenizer.from_pretrained(EMBEDDED), SYSTEM_PROMPT)
+    first, second = tmp_path / "first", tmp_path / "second"
+    writing.see(load_trained(EMBEDDED), wording, first, steps=1, seed=1)
+    model = load_trained(EMBEDDED)
+    writing.see(model, wording, second, steps=0, seed=1, sight=first)
+    before, after = (
+        torch.load(run / "checkpoint.pt", weights_only=True)["module"] for run in (first, second)
+    )
+    assert all(torch.equal(after[key], value) for key, value in before.items())
+    tower = model.compressor.vlm.visual.state_dict()
+    assert all(torch.equal(value, before[f"0.{key}"]) for key, value in tower.items())
+
+
 def _part(key: str) -> str:
     if key.startswith(TOWER):
         return "tower"

@@ -310,6 +310,7 @@ def main() -> None:
         metavar="STEPS",
         help="of these, the first ones in a wide world, on names alone; 0: it reads names already",
     )
+    parser.add_argument("--lr", type=float, default=2e-3, help="highest learning rate")
     parser.add_argument("--seed", type=int, default=21)
     parser.add_argument(
         "--wide", type=float, default=0.0, metavar="SHARE", help="of the films that are of the wide world"
@@ -326,6 +327,7 @@ def main() -> None:
         Path(args.out),
         steps=args.steps,
         naming=args.naming,
+        lr=args.lr,
         seed=args.seed,
         wide=args.wide,
     )

@@ -27,7 +27,7 @@ from tempo.modeling import TempoQwenForCausalLM
 from tempo.modeling.qwen3_vl import vision_features
 from tempo.preprocess import patches
 from tempo.training.cells import CELL, CellHead
-from tempo.training.checkpoints import load_trained
+from tempo.training.checkpoints import load_trained, restore
 from tempo.training.clips import kept
 from tempo.training.facts import FACTS, Code, facts
 from tempo.training.loader import ahead
@@ -132,11 +132,18 @@ def see(
     lr: float = 2e-3,
     seed: int,
     wide: float = 0.0,
+    sight: Path | None = None,
 ) -> None:
-    """Train the vision tower of `model` alone, on what covers each of its cells, in the run in `out`."""
+    """Train the vision tower of `model` alone, on what covers each of its cells, in the run in `out`.
+
+    Args:
+        sight: a run of this function in which the tower learnt before; its heads go on from there.
+    """
     visual: Any = model.compressor.vlm.visual
     width = model.compressor.vlm.config.text_config.hidden_size
     learning = nn.ModuleList([visual, CellHead(width), CellHead(width)])
+    if sight is not None:
+        restore(learning, sight)
     data = SegmentBatches(wording, steps=steps, seed=seed, batch=0, extra=32, wide=wide)
     groups = parameter_groups(learning, lr, decay=0.05, muon=True)
     with Run(out, learning, groups, Schedule(steps, 40)) as run:
@@ -178,7 +185,14 @@ def main() -> None:
     parser.add_argument(
         "--seeing", type=int, default=1500, metavar="STEPS", help="of the tower; 0: it stays as it is"
     )
+    parser.add_argument(
+        "--sight",
+        type=Path,
+        metavar="RUN",
+        help="where the tower learnt to see before (the run, not its parent): it goes on from there",
+    )
     parser.add_argument("--steps", type=int, default=440, help="of the rest")
+    parser.add_argument("--lr", type=float, default=2e-3, help="highest learning rate of both")
     parser.add_argument("--seed", type=int, default=22)
     parser.add_argument(
         "--wide", type=float, default=0.0, metavar="SHARE", help="of the films that are of the wide world"
@@ -190,9 +204,27 @@ def main() -> None:
     code = Code(model.model.embed_tokens.weight.detach().clone(), wording.plain)
     out = Path(args.out)
     if args.seeing:
-        see(model, wording, out / "seeing", steps=args.seeing, seed=args.seed, wide=args.wide)
+        see(
+            model,
+            wording,
+            out / "seeing",
+            steps=args.seeing,
+            lr=args.lr,
+            seed=args.seed,
+            wide=args.wide,
+            sight=args.sight,
+        )
     if args.steps:
-        learn(model, code, wording, out / "writing", steps=args.steps, seed=args.seed, wide=args.wide)
+        learn(
+            model,
+            code,
+            wording,
+            out / "writing",
+            steps=args.steps,
+            lr=args.lr,
+            seed=args.seed,
+            wide=args.wide,
+        )
 
 
 if __name__ == "__main__":
