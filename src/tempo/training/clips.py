@@ -25,9 +25,9 @@ from tempo.world.whole import summary
 SEGMENT_FRAMES = 8
 # How often each of KINDS is asked: colour, shape, direction, exists, count, when, first, after. Other kinds
 # about the same thing come with it, but colour and shape only where the question does not give them away.
-KIND_WEIGHTS = (1.5, 4, 1, 1, 0.5, 1.5, 2.5, 3)
+KIND_WEIGHTS = (1, 2.5, 0.7, 0.7, 0.5, 2, 3, 4)
 # How often of all groups: of WHOLE_KINDS (times, never, summary), and of questions that follow another.
-WHOLE_SHARES = (0.12, 0.12, 0.05)
+WHOLE_SHARES = (0.12, 0.18, 0.06)
 FOLLOWING_SHARE = 0.15
 WIDE_SHARE = 0.4  # of the other groups about a wide script: of WIDE_KINDS, as often as these weights say
 # Few scripts have a sign that can be told from others, or a thing with one other beside it; all have actions.

@@ -114,6 +114,9 @@ TEMPLATES: dict[str, tuple[str, ...]] = {
         "Tell me the time at which {np} is visible.",
         "{np} is there at what time?",
         "I would like to know when {np} is on screen.",
+        "When is {np} in view?",
+        "When is {np} in the video?",
+        "From when on is {np} there?",
     ),
     "first": (
         "Which comes first, {a} or {b}?",
@@ -280,6 +283,10 @@ WIDE_TEMPLATES: dict[str, tuple[str, ...]] = {
         "Say what else is there with {np}.",
         "Name the thing that is there with {np}.",
         "{np} is there with what?",
+        "When {np} is on screen, what else is there?",
+        "While {np} is there, what else can you see?",
+        "What else do you see when {np} is there?",
+        "What else appears when {np} is on screen?",
     ),
 }
 WIDE_HELD_OUT: dict[str, tuple[str, ...]] = {

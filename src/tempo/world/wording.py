@@ -17,7 +17,7 @@ _ALL_TEMPLATES = TEMPLATES | WHOLE_TEMPLATES | WIDE_TEMPLATES
 _ALL_HELD_OUT = HELD_OUT | WHOLE_HELD_OUT | WIDE_HELD_OUT
 
 OPENINGS = (
-    *("",) * 7,
+    *("",) * 9,
     "In the video, ",
     "Look: ",
     "Please tell me: ",
@@ -29,6 +29,11 @@ OPENINGS = (
     "Have a look. ",
     "Please say: ",
     "Here is a video. ",
+    "My question is this: ",
+    "Now tell me: ",
+    "Please look: ",
+    "Please let me know: ",
+    "Take a look at this. ",
 )
 OPENINGS_HELD_OUT = ("", "", "Please answer this: ", "Look at the video. ")
 
