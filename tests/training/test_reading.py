@@ -203,6 +203,19 @@ def test_names_come_first_where_the_world_is_wide(wording: Wording) -> None:
     assert kinds(0.0, 0) - first
 
 
+def test_a_long_story_is_asked_more(wording: Wording) -> None:
+    """Its storyline costs as much as dozens of questions; six of each were too few to learn order from."""
+
+    def most(segments: int) -> int:
+        batches = StoryBatches(wording, steps=4, seed=1, segments=(segments,), questions=6)
+        rows = [group for n in range(4) for group in batches[n].story.packed.layout.groups]
+        long = [group for group in rows if group.prefix_RP.shape[1] > 8 * segments]
+        return max(int(group.row_N.bincount().max()) for group in long)
+
+    assert most(8) <= 7  # one of them asks for a description
+    assert most(64) == 18
+
+
 def test_a_damaged_folder_is_named(tmp_path: Path) -> None:
     from tempo.errors import TempoError
 

@@ -23,6 +23,7 @@ from tempo.world.templates import KINDS, WHOLE_KINDS, WIDE_KINDS
 from tempo.world.whole import summary
 
 SEGMENT_FRAMES = 8
+LONG = 16  # segments: a storyline of so many and more costs more than the questions behind it
 # How often each of KINDS is asked: colour, shape, direction, exists, count, when, first, after. Other kinds
 # about the same thing come with it, but colour and shape only where the question does not give them away.
 KIND_WEIGHTS = (1, 2.5, 0.7, 0.7, 0.5, 2, 3, 4)

@@ -29,7 +29,7 @@ from tempo.preprocess import patches
 from tempo.training import reading
 from tempo.training.cells import CELL
 from tempo.training.checkpoints import load_trained, restore
-from tempo.training.clips import Plan, StoryRows, draw, plan_clip, story_row, story_rows
+from tempo.training.clips import LONG, Plan, StoryRows, draw, plan_clip, story_row, story_rows
 from tempo.training.front_loading import random_tokens
 from tempo.training.loader import ahead
 from tempo.training.nano import FRAME_SIZES, MEMORY_TOKENS, SYSTEM_PROMPT
@@ -38,8 +38,7 @@ from tempo.training.run import Run, Schedule, autocast, parameter_groups
 
 SEGMENTS = (1, 2, 4, 8, 12, 15, 32, 64, 128, 160, 160)  # of a clip, drawn anew for every batch
 GROUPS = 6  # of questions about one thing, for each clip
-LONG = 16  # segments
-TOGETHER = 5  # questions of a group; of long clips twice as many: their storylines cost more than those do
+TOGETHER = 5  # questions of a group; of long clips twice as many
 WEIGHTS = (1.5, 3, 1, 1, 0.5, 2, 4, 4)  # of KINDS
 RANDOM_SHARE = (
     0.15  # of the storylines: numbers of tokens that no relevance gave, so that the decoder reads any

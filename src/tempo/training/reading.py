@@ -26,6 +26,7 @@ from tempo.modeling import TempoQwenForCausalLM
 from tempo.training.checkpoints import load_trained
 from tempo.training.clips import (
     KIND_WEIGHTS,
+    LONG,
     Asked,
     StoryRows,
     group_of,
@@ -60,6 +61,7 @@ LETTERS_FIRST = 0.38
 NAMING = 0.1
 HARD_LETTERS = (0.3, 3, 0.3, 0.2, 0.3, 1.5, 2, 2)  # of KINDS
 SEGMENTS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 48, 96, 128)
+QUESTIONS = 6  # behind a storyline; behind a long one thrice as many
 
 
 @dataclass(frozen=True)
@@ -231,7 +233,7 @@ class StoryBatches(Dataset[StoryBatch]):
                     rng,
                     self.wording,
                     segments=segments,
-                    questions=self.questions,
+                    questions=self.questions * (3 if segments >= LONG else 1),
                     choice=choice,
                     wide=self.wide,
                 )
@@ -280,12 +282,19 @@ def learn(
     lr: float = 2e-3,
     seed: int,
     wide: float = 0.0,
+    segments: tuple[int, ...] = SEGMENTS,
 ) -> None:
     """Train the decoder of `model` in the run in `out`, in a wide world for the first `naming` steps on names
-    alone."""
+    alone; stories are of as many `segments`, the first of these first."""
     groups = parameter_groups(model.model, lr, decay=0.05, muon=True)
     data = StoryBatches(
-        wording, steps=steps, seed=seed, segments=SEGMENTS, questions=6, wide=wide, naming=naming
+        wording,
+        steps=steps,
+        seed=seed,
+        segments=segments,
+        questions=QUESTIONS,
+        wide=wide,
+        naming=naming,
     )
     with Run(out, model.model, groups, Schedule(steps, 40)) as run:
         for batch in ahead(data, run.step):
@@ -310,6 +319,14 @@ def main() -> None:
         metavar="STEPS",
         help="of these, the first ones in a wide world, on names alone; 0: it reads names already",
     )
+    parser.add_argument(
+        "--segments",
+        type=int,
+        nargs="+",
+        default=SEGMENTS,
+        metavar="N",
+        help="lengths of stories, the first of them first; for a decoder that reads short ones already",
+    )
     parser.add_argument("--lr", type=float, default=2e-3, help="highest learning rate")
     parser.add_argument("--seed", type=int, default=21)
     parser.add_argument(
@@ -330,6 +347,7 @@ def main() -> None:
         lr=args.lr,
         seed=args.seed,
         wide=args.wide,
+        segments=tuple(args.segments),
     )
 
 
