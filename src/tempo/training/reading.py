@@ -285,7 +285,7 @@ def learn(
     segments: tuple[int, ...] = SEGMENTS,
 ) -> None:
     """Train the decoder of `model` in the run in `out`, in a wide world for the first `naming` steps on names
-    alone; stories are of as many `segments`, the first of these first."""
+    alone. `segments` are the lengths of stories, the first of which come first."""
     groups = parameter_groups(model.model, lr, decay=0.05, muon=True)
     data = StoryBatches(
         wording,

@@ -198,33 +198,18 @@ def main() -> None:
         "--wide", type=float, default=0.0, metavar="SHARE", help="of the films that are of the wide world"
     )
     args = parser.parse_args()
+    if args.sight is not None and not args.seeing:
+        parser.error("--sight is where seeing goes on from; give --seeing STEPS with it")
     torch.manual_seed(args.seed)
     wording = Wording(AutoTokenizer.from_pretrained(args.model), SYSTEM_PROMPT)
     model = load_trained(args.model)
     code = Code(model.model.embed_tokens.weight.detach().clone(), wording.plain)
     out = Path(args.out)
+    shared: dict[str, Any] = {"lr": args.lr, "seed": args.seed, "wide": args.wide}
     if args.seeing:
-        see(
-            model,
-            wording,
-            out / "seeing",
-            steps=args.seeing,
-            lr=args.lr,
-            seed=args.seed,
-            wide=args.wide,
-            sight=args.sight,
-        )
+        see(model, wording, out / "seeing", steps=args.seeing, sight=args.sight, **shared)
     if args.steps:
-        learn(
-            model,
-            code,
-            wording,
-            out / "writing",
-            steps=args.steps,
-            lr=args.lr,
-            seed=args.seed,
-            wide=args.wide,
-        )
+        learn(model, code, wording, out / "writing", steps=args.steps, **shared)
 
 
 if __name__ == "__main__":
