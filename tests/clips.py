@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import av
 import numpy as np
 
+P = ParamSpec("P")
+T = TypeVar("T")
 BITS = 10
 
 
@@ -44,6 +48,20 @@ def indices(frames: np.ndarray) -> list[int]:
     return [index_of(frame) for frame in frames]
 
 
+def _in_its_own_thread(function: Callable[P, T]) -> Callable[P, T]:
+    """Where the user is root, SVT-AV1 gives the thread that opens it real-time priority, and every thread
+    that is begun there inherits it: workers that wait for one another by spinning then never yield a core. A
+    thread of its own takes the priority with it when it ends."""
+
+    @wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        with ThreadPoolExecutor(1) as thread:
+            return thread.submit(function, *args, **kwargs).result()
+
+    return call
+
+
+@_in_its_own_thread
 def write(
     path: Path,
     *,
