@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 
-from tempo.training.clips import group_of, timeline
+from tempo.training.clips import MOST_COLOURS, group_of, timeline
 from tempo.training.samples import routing_questions, scene_somewhere
 from tempo.world.templates import KINDS, WHOLE_KINDS, WIDE_KINDS
 
@@ -33,3 +33,17 @@ def test_writing_is_asked_often_enough_which_never_appears() -> None:
         script, times = scene_somewhere(rng, 16 / 9, 0.5)
         asked.update(question.kind for question, _ in routing_questions(rng, script, times, 6))
     assert asked["never"] >= 0.08 * asked.total()
+
+
+def test_alike_things_share_colours_and_can_still_be_told_apart() -> None:
+    """The second word of an answer cannot be looked up by the first where several things begin with it."""
+    rng = random.Random(6)
+    few = 0
+    for _ in range(40):
+        script, _, _ = timeline(rng, segments=8, aspect=16 / 9, wide=0.5, alike=1.0)
+        for scene in script.scenes:
+            plain = [(thing.shape, thing.colour) for thing in scene.things if not thing.text]
+            assert len(set(plain)) == len(plain)
+        few += len({thing.colour for _, thing in script.appearances if thing.colour}) <= MOST_COLOURS
+    # Where two of one shape would have become one look, a scene keeps its colours.
+    assert few >= 30

@@ -20,6 +20,7 @@ from tempo.world.questions import LETTERS, as_choice, ask, related
 from tempo.world.render import render
 from tempo.world.script import Script, make_script, shift
 from tempo.world.templates import KINDS, WHOLE_KINDS, WIDE_KINDS
+from tempo.world.vocabulary import COLOURS
 from tempo.world.whole import summary
 
 SEGMENT_FRAMES = 8
@@ -33,6 +34,10 @@ FOLLOWING_SHARE = 0.15
 WIDE_SHARE = 0.4  # of the other groups about a wide script: of WIDE_KINDS, as often as these weights say
 # Few scripts have a sign that can be told from others, or a thing with one other beside it; all have actions.
 WIDE_WEIGHTS = (8, 1, 4)
+# Of the clips, those whose things are alike: in a short story the second word of an answer is mostly found by
+# the first, where a thing of that colour is; in a long one, or in one of few colours, that is another thing.
+ALIKE_SHARE = 0.3
+MOST_COLOURS = 4  # of things that are alike
 # How much likelier a group repeats its own question than one of the others about the same thing; of kinds
 # that few scripts afford, thrice as much.
 ITSELF, ITSELF_WIDE = 3, 9
@@ -168,16 +173,29 @@ def group_of(
     return [asked for asked in found if asked]
 
 
+def _alike(rng: random.Random, script: Script) -> Script:
+    """The script with its things in a few colours; still no two of one look in a scene."""
+    colours = rng.sample(tuple(COLOURS), rng.randint(1, MOST_COLOURS))
+    scenes = []
+    for scene in script.scenes:
+        things = tuple(replace(t, colour=rng.choice(colours)) if t.colour else t for t in scene.things)
+        distinct = len({thing.name for thing in things}) == len(things)
+        scenes.append(replace(scene, things=things) if distinct else scene)
+    return replace(script, scenes=tuple(scenes))
+
+
 def timeline(
-    rng: random.Random, *, segments: int, aspect: float, wide: float = 0.0
+    rng: random.Random, *, segments: int, aspect: float, wide: float = 0.0, alike: float = 0.0
 ) -> tuple[Script, list[np.ndarray], float]:
     """A script of `segments` segments (the last may be short), the times of each one's frames, and the
-    seconds of a full segment."""
+    seconds of a full segment. A share of `wide` is of the wide world, of `alike` in few colours."""
     fps, pace = sampling_of(rng)
     tail = rng.choice((8, 8, 8, 8, 2, 4, 6)) if segments > 1 else 8
     count = SEGMENT_FRAMES * (segments - 1) + tail
     duration = max(count / fps, 3.5 * pace)
     script = make_script(rng, duration=duration, aspect=aspect, pace=pace, wide=rng.random() < wide)
+    if rng.random() < alike:
+        script = _alike(rng, script)
     stamps = np.arange(count) / fps
     if rng.random() < 0.5:
         later = 10 ** rng.uniform(0.5, 3.5)
@@ -198,7 +216,7 @@ def plan_clip(
     wide: float = 0.0,
 ) -> Plan:
     """Plan a clip of `segments` segments with up to `questions` groups of up to `together` questions."""
-    script, times, window = timeline(rng, segments=segments, aspect=aspect, wide=wide)
+    script, times, window = timeline(rng, segments=segments, aspect=aspect, wide=wide, alike=ALIKE_SHARE)
     groups: list[list[Asked]] = []
     if describing:
         text = describe(script, np.concatenate(times))

@@ -52,9 +52,14 @@ NAMING_PROMPTS = (
     "At {} seconds: what is it?",
 )
 TOKENS_A_BATCH = 5000
-DRILLS = 0.12  # of the rows
+DRILLS = 0.06  # of the rows
 # Another share of the rows: short stories with nothing but options, about what letters are learnt for last.
-LETTERS_FIRST = 0.38
+LETTERS_FIRST = 0.2
+# And another: stories whose things are alike, mostly about what comes after. Which of many places an answer
+# is at is learnt here, in stories that are cheap.
+ALIKE = 0.35
+ALIKE_SEGMENTS = (4, 6, 8, 12, 16, 24, 32)
+ALIKE_WEIGHTS = (0.5, 1, 0.3, 0.3, 0.2, 1, 3, 8)  # of KINDS
 # And another: what is there at a time, which practises hundreds of names more densely than other questions
 # do. Where the world is wide nothing else comes first: names are not learnt one by one but all at once, when
 # the directions that they share are found, and among other questions that took longer than there was time.
@@ -151,9 +156,11 @@ def story(
     weights: Sequence[float] = KIND_WEIGHTS,
     naming: bool = False,
     wide: float = 0.0,
+    alike: float = 0.0,
 ) -> tuple[Row, Tensor, list[Asked]] | None:
     """One storyline with questions about one thing, the facts of its memory tokens, and the questions."""
-    script, times, window = timeline(rng, segments=segments, aspect=rng.choice(tuple(FRAME_SIZES)), wide=wide)
+    aspect = rng.choice(tuple(FRAME_SIZES))
+    script, times, window = timeline(rng, segments=segments, aspect=aspect, wide=wide, alike=alike)
     stamps = [f"{float(t[0]) + window / 2:.1f}" for t in times]
     everywhere = (True,) * segments
     whole = segments <= 2 and rng.random() < 0.5  # every memory token is there, so all can be told
@@ -226,6 +233,17 @@ class StoryBatches(Dataset[StoryBatch]):
                     choice=1.0,
                     weights=HARD_LETTERS,
                     wide=self.wide,
+                )
+            elif luck < NAMING + DRILLS + LETTERS_FIRST + ALIKE:
+                found = story(
+                    rng,
+                    self.wording,
+                    segments=rng.choice(ALIKE_SEGMENTS),
+                    questions=self.questions,
+                    choice=0.2,
+                    weights=ALIKE_WEIGHTS,
+                    wide=self.wide / 2,
+                    alike=1.0,
                 )
             else:
                 choice = 0.1 + 0.4 * progress
