@@ -16,7 +16,8 @@ from tempo.training.clips import Asked, story_row, story_rows
 from tempo.training.facts import FACTS, Code, facts, name_told
 from tempo.training.nano import SYSTEM_PROMPT
 from tempo.training.packing import IGNORE, Wording
-from tempo.training.reading import SEGMENTS, StoryBatches, doubtful, drills, read
+from tempo.training.reading import read
+from tempo.training.stories import SEGMENTS, StoryBatches, doubtful, drills
 from tempo.world.looks import Look
 from tempo.world.script import Background, Scene, Script, Thing
 from tempo.world.vocabulary import ACTIONS, CHANGES, COLOURS, NAMES, SHAPES, SIZES
@@ -203,13 +204,24 @@ def test_names_come_first_where_the_world_is_wide(wording: Wording) -> None:
     assert kinds(0.0, 0) - first
 
 
+def test_order_comes_alone_behind_names(wording: Wording) -> None:
+    batches = StoryBatches(
+        wording, steps=12, seed=3, segments=(1, 2), questions=3, wide=0.5, naming=1, order=2
+    )
+    kinds = [set(batches[step].story.kinds) for step in range(4)]
+    assert "after" not in kinds[0]
+    # Of a story of one or two segments all is told now and then.
+    assert all("after" in found <= {"after", "describe"} for found in kinds[1:3])
+    assert len(kinds[3]) > 3
+
+
 def test_a_long_story_is_asked_more(wording: Wording) -> None:
     """Its storyline costs as much as dozens of questions; six of each were too few to learn order from."""
 
     def most(segments: int) -> int:
         batches = StoryBatches(wording, steps=4, seed=1, segments=(segments,), questions=6)
         rows = [group for n in range(4) for group in batches[n].story.packed.layout.groups]
-        long = [group for group in rows if group.prefix_RP.shape[1] > 8 * segments]
+        long = [group for group in rows if 8 * segments < group.prefix_RP.shape[1] < 15 * segments]
         return max(int(group.row_N.bincount().max()) for group in long)
 
     assert most(8) <= 7  # one of them asks for a description
