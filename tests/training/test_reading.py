@@ -17,7 +17,7 @@ from tempo.training.facts import FACTS, Code, facts, name_told
 from tempo.training.nano import SYSTEM_PROMPT
 from tempo.training.packing import IGNORE, Wording
 from tempo.training.reading import read
-from tempo.training.stories import SEGMENTS, StoryBatches, doubtful, drills
+from tempo.training.stories import ALONE_SEGMENTS, SEGMENTS, StoryBatches, doubtful, drills
 from tempo.world.looks import Look
 from tempo.world.script import Background, Scene, Script, Thing
 from tempo.world.vocabulary import ACTIONS, CHANGES, COLOURS, NAMES, SHAPES, SIZES
@@ -204,15 +204,12 @@ def test_names_come_first_where_the_world_is_wide(wording: Wording) -> None:
     assert kinds(0.0, 0) - first
 
 
-def test_order_comes_alone_behind_names(wording: Wording) -> None:
-    batches = StoryBatches(
-        wording, steps=12, seed=3, segments=(1, 2), questions=3, wide=0.5, naming=1, order=2
-    )
-    kinds = [set(batches[step].story.kinds) for step in range(4)]
-    assert "after" not in kinds[0]
-    # Of a story of one or two segments all is told now and then.
-    assert all("after" in found <= {"after", "describe"} for found in kinds[1:3])
-    assert len(kinds[3]) > 3
+@pytest.mark.parametrize("kind", list(ALONE_SEGMENTS))
+def test_one_kind_is_asked_alone(wording: Wording, kind: str) -> None:
+    batches = StoryBatches(wording, steps=2, seed=3, segments=(1, 2), questions=3, wide=0.5, alone=kind)
+    kinds = [found for step in range(2) for found in batches[step].story.kinds]
+    assert set(kinds) == {kind}
+    assert len(kinds) > 20
 
 
 def test_a_long_story_is_asked_more(wording: Wording) -> None:

@@ -24,7 +24,7 @@ from tempo.training.loader import ahead
 from tempo.training.nano import SYSTEM_PROMPT
 from tempo.training.packing import IGNORE, Wording
 from tempo.training.run import Run, Schedule, autocast, parameter_groups
-from tempo.training.stories import QUESTIONS, SEGMENTS, StoryBatches
+from tempo.training.stories import ALONE_SEGMENTS, QUESTIONS, SEGMENTS, StoryBatches
 
 
 def read(model: TempoQwenForCausalLM, story: StoryRows, memory_ND: Tensor) -> tuple[Tensor, dict[str, float]]:
@@ -61,7 +61,7 @@ def learn(
     *,
     steps: int = 1200,
     naming: int = 240,
-    order: int = 0,
+    alone: str = "",
     lr: float = 2e-3,
     seed: int,
     wide: float = 0.0,
@@ -72,7 +72,7 @@ def learn(
 
     Args:
         naming: for so many steps, in a wide world, on names alone.
-        order: for so many steps behind them, on what comes after alone.
+        alone: the one kind of question that is asked, of `ALONE_SEGMENTS`; "": all.
         segments: the lengths of stories; the first ones come first.
         start: a run of this function in which the decoder learnt before.
     """
@@ -87,7 +87,7 @@ def learn(
         questions=QUESTIONS,
         wide=wide,
         naming=naming,
-        order=order,
+        alone=alone,
     )
     with Run(out, model.model, groups, Schedule(steps, 40)) as run:
         for batch in ahead(data, run.step):
@@ -116,11 +116,10 @@ def main() -> None:
         help="of these, the first ones in a wide world, on names alone; 0: it reads names already",
     )
     parser.add_argument(
-        "--order",
-        type=int,
-        default=0,
-        metavar="STEPS",
-        help="of these, the next ones on what comes after alone, in short stories whose things are alike",
+        "--alone",
+        choices=tuple(ALONE_SEGMENTS),
+        default="",
+        help="ask nothing but this kind, in stories that show what is hard in it",
     )
     parser.add_argument(
         "--segments",
@@ -147,7 +146,7 @@ def main() -> None:
         Path(args.out),
         steps=args.steps,
         naming=args.naming,
-        order=args.order,
+        alone=args.alone,
         lr=args.lr,
         seed=args.seed,
         wide=args.wide,

@@ -51,7 +51,10 @@ LETTERS_FIRST = 0.15
 # is at is learnt here, in stories that are cheap.
 ALIKE = 0.45
 ALIKE_SEGMENTS = (4, 6, 8, 12, 16, 24, 32, 48)
-ORDER_SEGMENTS = (3, 4, 6, 8, 12)  # of those that ask nothing but what comes after
+# Where nothing but one kind is asked: the lengths of stories that show what is hard in it at the least cost.
+# What comes after has a second word, hard where things are alike; a time has later digits, hard where times
+# are many.
+ALONE_SEGMENTS = {"after": (3, 4, 6, 8, 12), "when": (24, 32, 48, 64, 96)}
 ALIKE_WEIGHTS = (0.5, 1, 0.3, 0.3, 0.2, 3, 4, 8)  # of KINDS
 # And another: what is there at a time, which practises hundreds of names more densely than other questions
 # do. Where the world is wide nothing else comes first: names are not learnt one by one but all at once, when
@@ -104,15 +107,15 @@ def _named(rng: random.Random, tables: list[np.ndarray], stamps: list[str], coun
     return found
 
 
-def _followed(
-    rng: random.Random, script: Script, times: list[np.ndarray], window: float, count: int
+def _of_one_kind(
+    rng: random.Random, script: Script, times: list[np.ndarray], window: float, kind: str, count: int
 ) -> list[Asked]:
-    """What comes after one thing, in different words."""
-    question = ask(rng, script, kind="after")
+    """Open questions of one kind about one thing, in different words."""
+    question = ask(rng, script, kind=kind)
     if question is None:
         return []
     others = (other for _ in range(count - 1) for other in related(rng, script, question))
-    pool = [question, *(other for other in others if other.kind == "after")]
+    pool = [question, *(other for other in others if other.kind == kind)]
     found = (phrase(rng, script, each, times, window, 0.0) for each in pool)
     return [asked for asked in found if asked]
 
@@ -168,7 +171,7 @@ def story(
 ) -> Told | None:
     """One storyline with questions about one thing, the facts of its memory tokens, and the questions.
 
-    `alone`: nothing but "naming" or "after" is asked."""
+    `alone`: nothing but "naming" or this kind is asked."""
     aspect = rng.choice(tuple(FRAME_SIZES))
     script, times, window = timeline(rng, segments=segments, aspect=aspect, wide=wide, alike=alike)
     stamps = [f"{float(t[0]) + window / 2:.1f}" for t in times]
@@ -176,8 +179,8 @@ def story(
     whole = segments <= 2 and rng.random() < 0.5  # every memory token is there, so all can be told
     if alone == "naming":
         group = _named(rng, [facts(script, (), t, 1) for t in times], stamps, questions)
-    elif alone == "after":
-        group = _followed(rng, script, times, window, questions)
+    elif alone:
+        group = _of_one_kind(rng, script, times, window, alone, questions)
     else:
         group = group_of(rng, script, times, window, questions=questions, choice=choice, weights=weights)
     if not group:
@@ -208,10 +211,10 @@ class StoryBatches(Dataset[StoryBatch]):
         questions: int,
         wide: float = 0.0,
         naming: int = 0,
-        order: int = 0,
+        alone: str = "",
     ) -> None:
         self.wording, self.steps, self.seed, self.wide = wording, steps, seed, wide
-        self.segments, self.questions, self.naming, self.order = segments, questions, naming, order
+        self.segments, self.questions, self.naming, self.alone = segments, questions, naming, alone
 
     def __len__(self) -> int:
         return self.steps
@@ -220,10 +223,10 @@ class StoryBatches(Dataset[StoryBatch]):
         rng = random.Random(f"reading/{self.seed}/{step}")
         progress = min(1.0, step / (0.3 * self.steps))
         segments = rng.choice(self.segments[: 1 + round((len(self.segments) - 1) * progress)])
-        if self.wide and step < self.naming:
+        if self.alone:
+            make = self._of_one_kind
+        elif self.wide and step < self.naming:
             make = self._names
-        elif step < self.naming + self.order:
-            make = self._order
         else:
             make = partial(self._mixed, segments=segments, choice=0.1 + 0.4 * progress)
         rows, tables, groups, size = [], [], [], 0
@@ -250,9 +253,11 @@ class StoryBatches(Dataset[StoryBatch]):
         segments = rng.choice((1, 1, 2, 4))
         return story(rng, self.wording, segments=segments, questions=4, choice=0.0, alone="naming", wide=wide)
 
-    def _order(self, rng: random.Random) -> Told | None:
-        segments = rng.choice(ORDER_SEGMENTS)
-        return story(rng, self.wording, segments=segments, questions=2, choice=0.0, alone="after", alike=1.0)
+    def _of_one_kind(self, rng: random.Random) -> Told | None:
+        segments = rng.choice(ALONE_SEGMENTS[self.alone])
+        return story(
+            rng, self.wording, segments=segments, questions=2, choice=0.0, alone=self.alone, alike=1.0
+        )
 
     def _drills(self, rng: random.Random) -> Told | None:
         return drills(rng, self.wording, questions=self.questions, wide=self.wide)
