@@ -47,3 +47,14 @@ def test_alike_things_share_colours_and_can_still_be_told_apart() -> None:
         few += len({thing.colour for _, thing in script.appearances if thing.colour}) <= MOST_COLOURS
     # Where two of one shape would have become one look, a scene keeps its colours.
     assert few >= 30
+
+
+def test_that_a_question_follows_another_says_nothing_of_its_relevance() -> None:
+    """Asked only where what they are about is seen, follow-ups came to be answered with yes always."""
+    rng = random.Random(7)
+    truths: Counter[bool] = Counter()
+    for _ in range(150):
+        script, times = scene_somewhere(rng, 16 / 9, 0.5)
+        truths.update(t for question, t in routing_questions(rng, script, times, 6) if question.earlier)
+    assert truths.total() >= 40
+    assert 0.2 <= truths[True] / truths.total() <= 0.8

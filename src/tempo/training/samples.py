@@ -111,7 +111,9 @@ def routing_questions(
     """Questions with the truth about whether this segment shows what they name, about half of them yes."""
     seen = crop(script, times.tolist())
     found: list[tuple[Question, bool]] = []
-    following = ask_twice(rng, seen) if seen.scenes and rng.random() < 0.5 else []
+    # Were all of them about what is seen here, that a question follows another would be reason to say yes.
+    source = _elsewhere(rng, script, seen) if rng.random() < 0.5 else seen
+    following = ask_twice(rng, source) if source.scenes and rng.random() < 0.5 else []
     found += [(question, relevant(script, question, times)) for question in following[:1]]
     for index in range(len(found), count):
         if rng.random() < WHOLE_SHARE:  # a segment seldom shows the three things that have to be there

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import random
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -87,21 +88,30 @@ class SegmentFactsBatches(Dataset[SegmentFacts]):
         )
 
 
-def write(
-    model: TempoQwenForCausalLM, batch: SegmentFacts, code: Code, wording: Wording
-) -> tuple[Tensor, dict[str, float]]:
-    """The loss of one batch, and how much of it is told right."""
+def _watched(model: TempoQwenForCausalLM, batch: SegmentFacts) -> tuple[Tensor, Tensor]:
+    """The states [T, D] of all tokens of a batch, and what is written into its memory tokens [N, D]."""
     compressor: Any = model.compressor
-    packed = batch.packed
     with autocast():
         visual, deep = vision_features(
             compressor.vlm.visual, *patches(batch.frames, model.config.make_geometry())
         )
-        states = read_packed(compressor.vlm, packed, visual, deep, compressor.compression_tokens[0])
-        here = packed.memory_T >= 0
-        tokens = model.projector(states[here])
+        states = read_packed(compressor.vlm, batch.packed, visual, deep, compressor.compression_tokens[0])
+        return states, model.projector(states[batch.packed.memory_T >= 0])
+
+
+def write(
+    model: TempoQwenForCausalLM, batch: SegmentFacts, code: Code, wording: Wording, like: Tensor | None = None
+) -> tuple[Tensor, dict[str, float]]:
+    """The loss of one batch, and how much of it is told right; `like`: memory tokens [N, D] that those of the
+    batch are to stay, whatever they tell."""
+    compressor: Any = model.compressor
+    packed = batch.packed
+    states, tokens = _watched(model, batch)
+    here = packed.memory_T >= 0
     first = packed.memory_T[here] == 0
     telling, right = code.loss(tokens, batch.facts_NF, torch.where(first, 1.0, OTHERS_WEIGHT))
+    if like is not None:
+        telling = (tokens - like).float().square().sum(1).mean() / code.norm**2
     asked = packed.labels_T != IGNORE
     yes, no = compressor.relevance_rows
     logits = states[asked].float() @ (yes - no)
@@ -165,15 +175,20 @@ def learn(
     lr: float = 2e-3,
     seed: int,
     wide: float = 0.0,
+    routing: bool = False,
 ) -> None:
-    """Train compressor and projector of `model`, but for the tower, in the run in `out`."""
+    """Train compressor and projector of `model`, but for the tower, in the run in `out`; `routing`: the
+    router alone, while what is written stays as `model` wrote it at first."""
+    before = deepcopy(model).eval() if routing else None
     learning = nn.ModuleList([model.compressor, model.projector])
     model.compressor.vlm.visual.requires_grad_(False)
     groups = parameter_groups(learning, lr, decay=0.05, muon=True)
     data = SegmentFactsBatches(wording, steps=steps, seed=seed, rows=32, questions=6, wide=wide)
     with Run(out, learning, groups, Schedule(steps, 40)) as run:
         for batch in ahead(data, run.step):
-            run.update(*write(model, batch, code, wording))
+            with torch.no_grad():
+                like = _watched(before, batch)[1] if before is not None else None
+            run.update(*write(model, batch, code, wording, like))
 
 
 def main() -> None:
@@ -192,6 +207,11 @@ def main() -> None:
         help="where the tower learnt to see before (the run, not its parent): it goes on from there",
     )
     parser.add_argument("--steps", type=int, default=440, help="of the rest")
+    parser.add_argument(
+        "--routing",
+        action="store_true",
+        help="learn the router alone, of a model that was joined: what it writes stays as it is",
+    )
     parser.add_argument("--lr", type=float, default=2e-3, help="highest learning rate of both")
     parser.add_argument("--seed", type=int, default=22)
     parser.add_argument(
@@ -209,7 +229,7 @@ def main() -> None:
     if args.seeing:
         see(model, wording, out / "seeing", steps=args.seeing, sight=args.sight, **shared)
     if args.steps:
-        learn(model, code, wording, out / "writing", steps=args.steps, **shared)
+        learn(model, code, wording, out / "writing", steps=args.steps, routing=args.routing, **shared)
 
 
 if __name__ == "__main__":
