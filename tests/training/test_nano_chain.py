@@ -51,6 +51,20 @@ def test_every_link_teaches_its_own_part(tmp_path: Path) -> None:
     assert engine.watch(video, cache="none").ask("Is there a red star?", max_new_tokens=4).text
 
 
+def test_a_router_that_learns_alone_holds_what_is_written(tmp_path: Path) -> None:
+    """The decoder of a model that was joined reads what its compressor writes: that may not move."""
+    wording = Wording(AutoTokenizer.from_pretrained(EMBEDDED), SYSTEM_PROMPT)
+    model = load_trained(EMBEDDED)
+    code = Code(model.model.embed_tokens.weight.detach().clone(), wording.plain)
+    segments = writing.SegmentFactsBatches(wording, steps=1, seed=2, rows=2, questions=2)[0]
+    with torch.no_grad():
+        before = writing.written(model, segments)[1]
+        _, figures = writing.write(model, segments, code, wording, like=before)
+        _, moved = writing.write(model, segments, code, wording, like=before + 0.1 * code.norm)
+    assert figures["told"] == pytest.approx(0, abs=1e-4)
+    assert moved["told"] == pytest.approx(0.01 * before.shape[1], rel=0.05)
+
+
 def test_a_tower_goes_on_seeing_with_its_heads(tmp_path: Path) -> None:
     """New heads would first send what they do not know yet through a tower that does."""
     wording = Wording(AutoTokenizer.from_pretrained(EMBEDDED), SYSTEM_PROMPT)

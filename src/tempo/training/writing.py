@@ -88,7 +88,7 @@ class SegmentFactsBatches(Dataset[SegmentFacts]):
         )
 
 
-def _watched(model: TempoQwenForCausalLM, batch: SegmentFacts) -> tuple[Tensor, Tensor]:
+def written(model: TempoQwenForCausalLM, batch: SegmentFacts) -> tuple[Tensor, Tensor]:
     """The states [T, D] of all tokens of a batch, and what is written into its memory tokens [N, D]."""
     compressor: Any = model.compressor
     with autocast():
@@ -102,11 +102,14 @@ def _watched(model: TempoQwenForCausalLM, batch: SegmentFacts) -> tuple[Tensor, 
 def write(
     model: TempoQwenForCausalLM, batch: SegmentFacts, code: Code, wording: Wording, like: Tensor | None = None
 ) -> tuple[Tensor, dict[str, float]]:
-    """The loss of one batch, and how much of it is told right; `like`: memory tokens [N, D] that those of the
-    batch are to stay, whatever they tell."""
+    """The loss of one batch, and how much of it is told right.
+
+    Args:
+        like: memory tokens [N, D] to which those of the batch are held, instead of to the facts.
+    """
     compressor: Any = model.compressor
     packed = batch.packed
-    states, tokens = _watched(model, batch)
+    states, tokens = written(model, batch)
     here = packed.memory_T >= 0
     first = packed.memory_T[here] == 0
     telling, right = code.loss(tokens, batch.facts_NF, torch.where(first, 1.0, OTHERS_WEIGHT))
@@ -187,7 +190,7 @@ def learn(
     with Run(out, learning, groups, Schedule(steps, 40)) as run:
         for batch in ahead(data, run.step):
             with torch.no_grad():
-                like = _watched(before, batch)[1] if before is not None else None
+                like = written(before, batch)[1] if before is not None else None
             run.update(*write(model, batch, code, wording, like))
 
 
