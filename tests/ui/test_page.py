@@ -124,7 +124,8 @@ def test_the_frame_of_a_segment_is_shown_under_the_pointer(talk):
     page.wait_for_selector(".tempo-tip img[src*='/frames/14000.jpg']")
     page.wait_for_function("document.querySelector('.tempo-tip img').naturalWidth > 0")
     shown = visit_of(talk.server, talk).turns[-1].answer.segments[3]
-    told = f"00:12–00:16, relevance {shown.relevance:.2f}, {shown.tokens} tokens"
+    tokens = "1 token" if shown.tokens == 1 else f"{shown.tokens} tokens"
+    told = f"00:12–00:16, relevance {shown.relevance:.2f}, {tokens}"
     assert page.inner_text(".tempo-tip span") == told
     page.mouse.move(2, 2)
     page.wait_for_selector(".tempo-tip", state="hidden")
