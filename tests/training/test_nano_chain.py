@@ -51,7 +51,9 @@ def test_every_link_teaches_its_own_part(tmp_path: Path) -> None:
     assert engine.watch(video, cache="none").ask("Is there a red star?", max_new_tokens=4).text
 
 
-def test_a_router_that_learns_alone_holds_what_is_written(tmp_path: Path) -> None:
+def test_a_router_that_learns_alone_holds_what_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The decoder of a model that was joined reads what its compressor writes: that may not move."""
     wording = Wording(AutoTokenizer.from_pretrained(EMBEDDED), SYSTEM_PROMPT)
     model = load_trained(EMBEDDED)
@@ -63,6 +65,14 @@ def test_a_router_that_learns_alone_holds_what_is_written(tmp_path: Path) -> Non
         _, moved = writing.write(model, segments, code, wording, like=before + 0.1 * code.norm)
     assert figures["told"] == pytest.approx(0, abs=1e-4)
     assert moved["told"] == pytest.approx(0.01 * before.shape[1], rel=0.05)
+
+    # The leg itself, before its first step: held to the facts, of which some are never certain, it would be
+    # above 1.
+    seen = []
+    write = writing.write
+    monkeypatch.setattr(writing, "write", lambda *args: seen.append(write(*args)) or seen[-1])
+    writing.learn(model, code, wording, tmp_path, steps=1, seed=1, routing=True)
+    assert seen[0][1]["told"] == pytest.approx(0, abs=1e-3)
 
 
 def test_a_tower_goes_on_seeing_with_its_heads(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from tempo.modeling import TempoQwenForCausalLM
 from tempo.training.checkpoints import load_trained
 from tempo.training.clips import Asked, story_row, story_rows
 from tempo.training.facts import FACTS, Code, facts, name_told
+from tempo.training.measure_reading import share_right
 from tempo.training.nano import SYSTEM_PROMPT
 from tempo.training.packing import IGNORE, Wording
 from tempo.training.reading import read
@@ -223,6 +224,18 @@ def test_a_long_story_is_asked_more(wording: Wording) -> None:
 
     assert most(8) <= 7  # one of them asks for a description
     assert most(64) == 18
+
+
+def test_the_measure_tells_a_decoder_that_reads_from_one_that_does_not(
+    wording: Wording, model: TempoQwenForCausalLM
+) -> None:
+    code = Code(model.model.embed_tokens.weight.detach().clone(), wording.plain)
+    other = Code(model.model.embed_tokens.weight.detach().flip(1).clone(), wording.plain)
+    right, wrong = (
+        share_right(model, told, wording, "shape", segments=8, alike=1.0, stories=8) for told in (code, other)
+    )
+    assert right >= 0.75
+    assert wrong <= 0.5
 
 
 def test_a_damaged_folder_is_named(tmp_path: Path) -> None:

@@ -223,6 +223,10 @@ def main() -> None:
     args = parser.parse_args()
     if args.sight is not None and not args.seeing:
         parser.error("--sight is where seeing goes on from; give --seeing STEPS with it")
+    if args.routing and args.seeing:
+        parser.error(
+            "--routing keeps what is written, which a tower that learns would change; give --seeing 0"
+        )
     torch.manual_seed(args.seed)
     wording = Wording(AutoTokenizer.from_pretrained(args.model), SYSTEM_PROMPT)
     model = load_trained(args.model)
