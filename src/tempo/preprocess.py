@@ -85,13 +85,13 @@ class Geometry:
 
 
 def patches(
-    frames_STHWC: np.ndarray, geometry: Geometry, *, kind: Kind = "video"
+    frames_STHWC: np.ndarray | torch.Tensor, geometry: Geometry, *, kind: Kind = "video"
 ) -> tuple[torch.Tensor, tuple[int, int, int]]:
     """Cut segments of equal shape into normalised patches.
 
     Args:
         frames_STHWC: uint8 RGB, S segments of T frames each. An odd T is made even by repeating the last
-            frame.
+            frame. A tensor, whose device the patches are made on, only where `geometry` resizes directly.
 
     Returns:
         float32 patches [S, P, C·frames_per_patch·patch²], in the order in which the vision tower merges them,
@@ -104,11 +104,11 @@ def patches(
         assert (width, height) == target, (
             f"frames of {width}×{height} were asked for at {target[0]}×{target[1]}"
         )
-        frames_FCHW = torch.from_numpy(frames_FHWC).permute(0, 3, 1, 2)
+        frames_FCHW = torch.as_tensor(frames_FHWC).permute(0, 3, 1, 2)
     elif kind == "image":
-        frames_FCHW = _resize_image(frames_FHWC, geometry)
+        frames_FCHW = _resize_image(np.asarray(frames_FHWC), geometry)
     else:
-        frames_FCHW = _resize_video(frames_FHWC, geometry)
+        frames_FCHW = _resize_video(np.asarray(frames_FHWC), geometry)
     height, width = frames_FCHW.shape[2:]
     pixels_STCHW = frames_FCHW.reshape(segments, count, 3, height, width).float()
     pixels_STCHW = (pixels_STCHW / 255 - geometry.mean) / geometry.std

@@ -14,6 +14,7 @@ from tempo.modeling import TempoQwenForCausalLM
 from tempo.training.checkpoints import load_trained
 from tempo.training.clips import Asked, story_row, story_rows
 from tempo.training.facts import FACTS, Code, facts, name_told
+from tempo.training.loader import moved
 from tempo.training.measure_reading import share_right
 from tempo.training.nano import SYSTEM_PROMPT
 from tempo.training.packing import IGNORE, Wording
@@ -184,6 +185,24 @@ def test_a_shared_storyline_is_read_as_each_question_alone(
             weights.append(torch.full((int(learnt.sum()),), float(learnt.sum()) ** -0.75))
     expected = (torch.cat(losses) * torch.cat(weights)).sum() / torch.cat(weights).sum()
     assert together.item() == pytest.approx(expected.item(), abs=1e-4)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+def test_a_gpu_reads_as_the_cpu_does(wording: Wording) -> None:
+    """It attends by another way."""
+    batch = StoryBatches(wording, steps=10, seed=5, segments=(1, 8, 32), questions=4)[9]
+    losses, sizes = [], []
+    for device in (torch.device("cpu"), torch.device("cuda")):
+        model = load_trained(EMBEDDED, device)
+        code = Code(model.model.embed_tokens.weight.detach().clone(), wording.plain)
+        here = moved(batch, device)
+        loss, _ = read(model, here.story, code.embed(here.weights_NV))
+        loss.backward()
+        losses.append(loss.item())
+        sizes.append(torch.nn.utils.clip_grad_norm_(model.model.parameters(), 1.0).item())
+    assert losses[1] == pytest.approx(losses[0], rel=1e-3)
+    assert sizes[1] == pytest.approx(sizes[0], rel=1e-2)
 
 
 def test_batches_are_the_same_for_the_same_seed(wording: Wording) -> None:

@@ -27,7 +27,7 @@ from tempo.training.cells import CellHead
 from tempo.training.loader import ahead
 from tempo.training.nano import GEOMETRY, SYSTEM_PROMPT, base_config, build_tokenizer
 from tempo.training.packing import IGNORE, Packed, Wording, read_packed
-from tempo.training.run import Run, Schedule, autocast, parameter_groups
+from tempo.training.run import Run, Schedule, autocast, device_of, parameter_groups
 from tempo.training.samples import SegmentBatch, SegmentBatches
 
 
@@ -84,7 +84,7 @@ class Student(nn.Module):
         """The loss of one batch, and figures for the log."""
         vlm = self.model.model
         visual, deep = vision_features(vlm.visual, *patches(sample.frames, self.geometry))
-        loss = torch.zeros(())
+        loss = visual.new_zeros(())
         figures: dict[str, float] = {}
         if sample.packed is not None:
             rows = sample.packed.rows
@@ -101,20 +101,21 @@ class Student(nn.Module):
 def train(args: argparse.Namespace) -> None:
     out = Path(args.out)
     torch.manual_seed(args.seed)
+    device = device_of(args.device)
     if not (out / "tokenizer").exists():
         build_tokenizer().save_pretrained(out / "tokenizer")
     tokenizer = AutoTokenizer.from_pretrained(out / "tokenizer")
     wording = Wording(tokenizer, SYSTEM_PROMPT)
     model = Qwen3VLForConditionalGeneration(base_config(tokenizer))
-    student = Student(model, wording)
+    student = Student(model, wording).to(device)
     for number, leg in enumerate(LEGS):
         groups = parameter_groups(student, leg.lr, decay=0.05)
         with Run(out / leg.name, student, groups, Schedule(leg.steps, 60)) as run:
             data = SegmentBatches(
                 wording, steps=leg.steps, seed=args.seed + number, batch=leg.batch, extra=leg.extra
             )
-            for sample in ahead(data, run.step):
-                with autocast():
+            for sample in ahead(data, run.step, device):
+                with autocast(device):
                     loss, figures = student(sample, cells=leg.extra > 0)
                 run.update(loss, figures)
     model.save_pretrained(out / "final")
@@ -127,6 +128,7 @@ def main() -> None:
     )
     parser.add_argument("--out", required=True, help="folder of the run: logs, checkpoints, final weights")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     train(parser.parse_args())
 
 

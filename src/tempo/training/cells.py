@@ -73,7 +73,7 @@ class CellHead(nn.Module):
         parts = self.linear(tokens_VD).float().split(tuple(ASPECTS.values()), dim=-1)
         covered = labels_VA[:, 0] > 0
         weight = torch.where(covered, 1.0, 0.15)
-        loss = torch.zeros(())
+        loss = tokens_VD.new_zeros(())
         right = {}
         for name, part, label in zip(ASPECTS, parts, labels_VA.unbind(1), strict=True):
             loss = loss + (F.cross_entropy(part, label, reduction="none") * weight).sum() / weight.sum()

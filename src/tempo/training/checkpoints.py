@@ -11,17 +11,17 @@ from tempo.modeling import TempoQwenForCausalLM
 from tempo.modeling.loading import find_source, load_model
 
 
-def load_trained(folder: str | Path) -> TempoQwenForCausalLM:
+def load_trained(folder: str | Path, device: str | torch.device = "cpu") -> TempoQwenForCausalLM:
     """The model in `folder` in float32, all of it ready to learn.
 
     Raises:
         TempoError: a part of it is missing or damaged.
     """
-    model = load_model(find_source(folder), device=torch.device("cpu"), dtype=torch.float32)
+    model = load_model(find_source(folder), device=torch.device(device), dtype=torch.float32)
     return model.requires_grad_(True).train()
 
 
 def restore(module: nn.Module, run: Path) -> None:
     """Give `module` the weights of the last checkpoint of the run in `run`, in which it was trained as it
     is."""
-    module.load_state_dict(torch.load(run / "checkpoint.pt", weights_only=True)["module"])
+    module.load_state_dict(torch.load(run / "checkpoint.pt", map_location="cpu", weights_only=True)["module"])

@@ -183,14 +183,15 @@ class Code:
 
     def __init__(self, embedding_WD: Tensor, spell: Callable[[str], list[int]]) -> None:
         generator = torch.Generator().manual_seed(0)
-        width = embedding_WD.shape[1]
+        words_WD = embedding_WD.float().cpu()
+        width = words_WD.shape[1]
 
         def pointing(words: list[str]) -> Tensor:
             vectors = torch.randn(len(words), width, generator=generator)
             for row, word in enumerate(words):
                 spelt = [ids[0] for ids in (spell(word), spell(" " + word)) if word and len(ids) == 1]
                 if spelt:
-                    vectors[row] = embedding_WD[spelt].float().mean(0)
+                    vectors[row] = words_WD[spelt].mean(0)
             return F.normalize(vectors, dim=1)
 
         few = {fact: n for fact, n in _WIDE.items() if fact not in ("name", "next name")}
@@ -209,7 +210,7 @@ class Code:
             names[_NAME_NUMBERS[number]] = F.normalize(digits[first] + turned(digits)[second], dim=0)
         # What follows is told as what is here is, turned.
         vectors = torch.cat([closed, names, turned(turned(names))])
-        self.vectors_VD = vectors * CODE_NORM
+        self.vectors_VD = (vectors * CODE_NORM).to(embedding_WD.device)
         self.norm = CODE_NORM
 
     def embed(self, weights_NV: Tensor) -> Tensor:

@@ -31,12 +31,13 @@ from tempo.training.cells import CELL
 from tempo.training.checkpoints import load_trained, restore
 from tempo.training.clips import LONG, Plan, StoryRows, draw, plan_clip, story_row, story_rows
 from tempo.training.front_loading import random_tokens
-from tempo.training.loader import ahead
+from tempo.training.loader import ahead, moved
 from tempo.training.nano import FRAME_SIZES, MEMORY_TOKENS, SYSTEM_PROMPT
 from tempo.training.packing import IGNORE, Packed, Row, Wording, pack, read_packed
-from tempo.training.run import Run, Schedule, autocast, parameter_groups
+from tempo.training.run import Run, Schedule, autocast, device_of, parameter_groups
 
 SEGMENTS = (1, 2, 4, 8, 12, 15, 32, 64, 128, 160, 160)  # of a clip, drawn anew for every batch
+ROWS = 96  # segments a batch, in clips of eight or more: a dozen of them at most
 GROUPS = 6  # of questions about one thing, for each clip
 TOGETHER = 5  # questions of a group; of long clips twice as many
 WEIGHTS = (1.5, 3, 1, 1, 0.5, 2, 4, 4)  # of KINDS
@@ -51,12 +52,13 @@ class ClipBatch:
 
     step: int
     plans: list[Plan]
-    pairs: np.ndarray  # uint8 [P, 2, H, W, 3]
+    pairs: Tensor  # uint8 [P, 2, H, W, 3]
     packed: Packed  # R rows; a branch for every group of questions, with all memory tokens
 
 
 class ClipBatches(Dataset[ClipBatch]):
-    """Batch number i, always the same for the same seed: up to `rows` segments in up to a dozen clips."""
+    """Batch number i, always the same for the same seed: up to `rows` segments, in clips as many as if none
+    had less than eight."""
 
     def __init__(self, wording: Wording, *, steps: int, seed: int, rows: int, wide: float = 0.0) -> None:
         self.wording, self.steps, self.seed, self.rows = wording, steps, seed, rows
@@ -82,7 +84,7 @@ class ClipBatches(Dataset[ClipBatch]):
                     weights=WEIGHTS,
                     wide=self.wide,
                 )
-                for _ in range(min(12, max(1, self.rows // segments)))
+                for _ in range(max(1, self.rows // max(8, segments)))
             ]
             plans = [plan for plan in drafts if plan.groups]
         width, height = FRAME_SIZES[aspect]
@@ -102,7 +104,7 @@ class ClipBatches(Dataset[ClipBatch]):
                 ]
                 rows.append(row)
         frames = np.concatenate([segment for plan in plans for segment in draw(plan)])
-        pairs = frames.reshape(-1, 2, height, width, 3)
+        pairs = torch.from_numpy(frames).view(-1, 2, height, width, 3)
         return ClipBatch(step, plans, pairs, pack(rows, self.wording, grid))
 
 
@@ -157,7 +159,7 @@ def learn(
     out: Path,
     *,
     steps: int = 600,
-    rows: int = 96,
+    rows: int = ROWS,
     lr: float = 1e-3,
     seed: int,
     wide: float = 0.0,
@@ -168,11 +170,12 @@ def learn(
     with Run(
         out, learning, parameter_groups(learning, lr, decay=0.05, muon=True), Schedule(steps, 30)
     ) as run:
-        for batch in ahead(data, run.step):
-            with autocast():
+        for batch in ahead(data, run.step, model.device):
+            with autocast(model.device):
                 with torch.no_grad():
                     relevance_N, memory_NMD = written(model, batch)
-                story, taken = storylines(model, batch, relevance_N, wording)
+                told = storylines(model, batch, relevance_N, wording)
+                story, taken = moved(told, model.device)
                 tokens = model.projector(memory_NMD.flatten(0, 1)[taken])
                 loss, figures = reading.read(model, story, tokens)
             length = "long" if len(batch.plans[0].times) >= LONG else "short"
@@ -181,7 +184,7 @@ def learn(
 
 def save(model: TempoQwenForCausalLM, folder: Path, tokenizer: str | Path) -> None:
     """Write `model` as it answers: in bfloat16, in one folder."""
-    save_model(deepcopy(model).to(torch.bfloat16), folder, tokenizer=tokenizer)
+    save_model(deepcopy(model).to("cpu", torch.bfloat16), folder, tokenizer=tokenizer)
 
 
 def main() -> None:
@@ -191,21 +194,38 @@ def main() -> None:
     parser.add_argument("--model", required=True, help="folder of the model whose halves were taught")
     parser.add_argument("--writing", type=Path, help="run in which its compressor learnt")
     parser.add_argument("--reading", type=Path, help="run in which its decoder learnt")
+    parser.add_argument(
+        "--start", type=Path, metavar="RUN", help="where they were joined before: they go on from there"
+    )
     parser.add_argument("--out", required=True, type=Path, help="folder of the run and of the weights")
     parser.add_argument("--steps", type=int, default=600)
+    parser.add_argument("--rows", type=int, default=ROWS, help="segments a batch, about")
+    parser.add_argument("--lr", type=float, default=1e-3, help="highest learning rate")
     parser.add_argument("--seed", type=int, default=31)
     parser.add_argument(
         "--wide", type=float, default=0.0, metavar="SHARE", help="of the films that are of the wide world"
     )
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     args = parser.parse_args()
     torch.manual_seed(args.seed)
     wording = Wording(AutoTokenizer.from_pretrained(args.model), SYSTEM_PROMPT)
-    model = load_trained(args.model)
+    model = load_trained(args.model, device_of(args.device))
     if args.writing is not None:
         restore(nn.ModuleList([model.compressor, model.projector]), args.writing)
     if args.reading is not None:
         restore(model.model, args.reading)
-    learn(model, wording, args.out, steps=args.steps, seed=args.seed, wide=args.wide)
+    if args.start is not None:
+        restore(nn.ModuleList([model.projector, model.model]), args.start)
+    learn(
+        model,
+        wording,
+        args.out,
+        steps=args.steps,
+        rows=args.rows,
+        lr=args.lr,
+        seed=args.seed,
+        wide=args.wide,
+    )
     save(model, args.out / "weights", args.model)
 
 

@@ -145,8 +145,10 @@ def prefix_positions(prefix: Tensor, video_id: int, grid: tuple[int, int]) -> Te
     goes on at the largest position so far plus one (Qwen3-VL).
     """
     rows, columns = grid
-    positions = torch.empty(3, len(prefix), dtype=torch.long)
     block = rows * columns
+    if block == 1:  # a place like any other
+        return torch.arange(len(prefix)).expand(3, -1)
+    positions = torch.empty(3, len(prefix), dtype=torch.long)
     within_row = torch.arange(rows).repeat_interleave(columns)
     within_column = torch.arange(columns).repeat(rows)
     index, current = 0, 0

@@ -23,8 +23,8 @@ from tempo.training.facts import Code
 from tempo.training.loader import ahead
 from tempo.training.nano import SYSTEM_PROMPT
 from tempo.training.packing import IGNORE, Wording
-from tempo.training.run import Run, Schedule, autocast, parameter_groups
-from tempo.training.stories import ALONE_SEGMENTS, QUESTIONS, SEGMENTS, StoryBatches
+from tempo.training.run import Run, Schedule, autocast, device_of, parameter_groups
+from tempo.training.stories import ALONE_SEGMENTS, QUESTIONS, SEGMENTS, TOKENS, StoryBatches
 
 
 def read(model: TempoQwenForCausalLM, story: StoryRows, memory_ND: Tensor) -> tuple[Tensor, dict[str, float]]:
@@ -37,9 +37,9 @@ def read(model: TempoQwenForCausalLM, story: StoryRows, memory_ND: Tensor) -> tu
     learnt = packed.labels_T != IGNORE
     labels = packed.labels_T[learnt]
     logits = model.lm_head(hidden[learnt]).float()
-    wrong = torch.zeros(len(story.kinds))
+    wrong = logits.new_zeros(len(story.kinds))
     wrong.index_add_(0, story.owner_T[learnt], (logits.argmax(-1) != labels).float())
-    whole = wrong == 0
+    whole = (wrong == 0).cpu()
     asked = torch.tensor(
         [kind.split()[0] not in ("describe", "naming", "drill", "letters") for kind in story.kinds]
     )
@@ -62,6 +62,7 @@ def learn(
     steps: int = 1200,
     naming: int = 240,
     alone: str = "",
+    tokens: int = TOKENS,
     lr: float = 2e-3,
     seed: int,
     wide: float = 0.0,
@@ -73,6 +74,7 @@ def learn(
     Args:
         naming: for so many steps, in a wide world, on names alone.
         alone: the one kind of question that is asked, of `ALONE_SEGMENTS`; "": all.
+        tokens: about so many a batch.
         segments: the lengths of stories; the first ones come first.
         start: a run of this function in which the decoder learnt before.
     """
@@ -88,12 +90,13 @@ def learn(
         wide=wide,
         naming=naming,
         alone=alone,
+        tokens=tokens,
     )
     with Run(out, model.model, groups, Schedule(steps, 40)) as run:
-        for batch in ahead(data, run.step):
+        for batch in ahead(data, run.step, model.device):
             memory_ND = code.embed(batch.weights_NV)
             memory_ND = memory_ND + torch.randn_like(memory_ND) * code.norm * 0.03
-            with autocast():
+            with autocast(model.device):
                 loss, figures = read(model, batch.story, memory_ND)
             run.update(loss, figures)
 
@@ -130,14 +133,16 @@ def main() -> None:
         help="lengths of stories, the first of them first; for a decoder that reads short ones already",
     )
     parser.add_argument("--lr", type=float, default=2e-3, help="highest learning rate")
+    parser.add_argument("--tokens", type=int, default=TOKENS, metavar="N", help="a batch, about")
     parser.add_argument("--seed", type=int, default=21)
     parser.add_argument(
         "--wide", type=float, default=0.0, metavar="SHARE", help="of the films that are of the wide world"
     )
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     args = parser.parse_args()
     torch.manual_seed(args.seed)
     wording = Wording(AutoTokenizer.from_pretrained(args.model), SYSTEM_PROMPT)
-    model = load_trained(args.model)
+    model = load_trained(args.model, device_of(args.device))
     code = Code(model.model.embed_tokens.weight.detach().clone(), wording.plain)
     learn(
         model,
@@ -147,6 +152,7 @@ def main() -> None:
         steps=args.steps,
         naming=args.naming,
         alone=args.alone,
+        tokens=args.tokens,
         lr=args.lr,
         seed=args.seed,
         wide=args.wide,

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tempo.engine import pick_dtype
+from tempo.engine import pick_device, pick_dtype
 
 
 @dataclass(frozen=True)
@@ -32,11 +32,19 @@ class Schedule:
         return min(1.0, (step + 1) / max(1, self.warmup), math.sqrt(max(left, 0.0)) if left < 1 else 1.0)
 
 
-def autocast() -> torch.autocast:
-    """Where matrices are multiplied in bfloat16, on processors that are faster in it."""
-    return torch.autocast(
-        "cpu", torch.bfloat16, enabled=pick_dtype("auto", torch.device("cpu")) is torch.bfloat16
-    )
+def device_of(name: str) -> torch.device:
+    """Where steps are taken: "auto", "cpu" or "cuda". A GPU may multiply in TF32 from then on."""
+    device = pick_device(name)
+    if device.type == "cuda":
+        torch.set_float32_matmul_precision("high")
+    return device
+
+
+def autocast(device: torch.device) -> torch.autocast:
+    """Where matrices are multiplied in bfloat16, on processors that are faster in it. On a GPU steps this
+    small wait for launches, of which casts are more."""
+    fast = device.type == "cpu" and pick_dtype("auto", device) is torch.bfloat16
+    return torch.autocast(device.type, torch.bfloat16, enabled=fast)
 
 
 def parameter_groups(
@@ -100,7 +108,7 @@ class Run:
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / "checkpoint.pt"
         if path.exists():
-            state = torch.load(path, weights_only=True)
+            state = torch.load(path, map_location="cpu", weights_only=True)
             self.module.load_state_dict(state["module"])
             for optimizer, kept in zip(self.optimizers, state["optimizers"], strict=True):
                 optimizer.load_state_dict(kept)

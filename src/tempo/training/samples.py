@@ -31,7 +31,7 @@ WHOLE_SHARE = 0.25
 
 @dataclass(frozen=True)
 class SegmentBatch:
-    frames: np.ndarray  # uint8 [B, 8, H, W, 3]
+    frames: Tensor  # uint8 [B, 8, H, W, 3]
     packed: Packed | None  # of the first segments; None where nothing but their cells is learnt
     # int64 [B·T·V, A]: what covers each visual token (cells.ASPECTS); 0 for nothing
     cells: Tensor
@@ -220,4 +220,4 @@ class SegmentBatches(Dataset[SegmentBatch]):
         frames += [np.concatenate(glimpses[n : n + 4]) for n in range(0, len(glimpses), 4)]
         cells += [np.concatenate(seen[n : n + 4]) for n in range(0, len(seen), 4)]
         told = torch.from_numpy(np.stack(cells)).view(-1, len(ASPECTS))
-        return SegmentBatch(np.stack(frames), packed, told)
+        return SegmentBatch(torch.from_numpy(np.stack(frames)), packed, told)

@@ -43,7 +43,7 @@ NAMING_PROMPTS = (
     "What can you see at {} seconds?",
     "At {} seconds: what is it?",
 )
-TOKENS_A_BATCH = 5000
+TOKENS = 5000  # a batch, about
 DRILLS = 0.05  # of the rows
 # Another share of the rows: short stories with nothing but options, about what letters are learnt for last.
 LETTERS_FIRST = 0.15
@@ -220,9 +220,11 @@ class StoryBatches(Dataset[StoryBatch]):
         return self.steps
 
     def __getitem__(self, step: int) -> StoryBatch:
+        tokens: int = TOKENS,
         rng = random.Random(f"reading/{self.seed}/{step}")
         progress = min(1.0, step / (0.3 * self.steps))
         segments = rng.choice(self.segments[: 1 + round((len(self.segments) - 1) * progress)])
+        self.tokens = tokens
         if self.alone:
             make = self._of_one_kind
         elif self.wide and step < self.naming:
@@ -230,7 +232,7 @@ class StoryBatches(Dataset[StoryBatch]):
         else:
             make = partial(self._mixed, segments=segments, choice=0.1 + 0.4 * progress)
         rows, tables, groups, size = [], [], [], 0
-        while size < TOKENS_A_BATCH:
+        while size < self.tokens:
             found = make(rng)
             if found:
                 rows.append(found[0])

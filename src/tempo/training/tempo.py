@@ -21,6 +21,7 @@ from tempo.training import joining, reading, writing
 from tempo.training.facts import Code
 from tempo.training.nano import GEOMETRY, MEMORY_TOKENS, SYSTEM_PROMPT
 from tempo.training.packing import Wording
+from tempo.training.run import device_of
 
 
 def nano_config(base: Qwen3VLForConditionalGeneration) -> TempoQwenConfig:
@@ -72,6 +73,7 @@ def train(args: argparse.Namespace) -> None:
     base = Qwen3VLForConditionalGeneration.from_pretrained(base_folder, dtype=torch.float32)
     model = from_base(base, wording.yes_id, wording.no_id, wording.end_id)
     code = Code(model.model.embed_tokens.weight.detach().clone(), wording.plain)
+    model = model.to(device_of(args.device))
     writing.see(model, wording, out / "seeing", seed=args.seed)
     writing.learn(model, code, wording, out / "writing", seed=args.seed)
     reading.learn(model, code, wording, out / "reading", seed=args.seed)
@@ -86,6 +88,7 @@ def main() -> None:
     parser.add_argument("--base", required=True, help="folder of the trained base")
     parser.add_argument("--out", required=True, help="folder of the runs: logs, checkpoints, weights")
     parser.add_argument("--seed", type=int, default=11)
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     train(parser.parse_args())
 
 

@@ -34,16 +34,17 @@ from tempo.training.facts import FACTS, Code, facts
 from tempo.training.loader import ahead
 from tempo.training.nano import DESCRIBE_PROMPT, FRAME_SIZES, MEMORY_TOKENS, SYSTEM_PROMPT
 from tempo.training.packing import IGNORE, Packed, Row, Wording, pack, read_packed
-from tempo.training.run import Run, Schedule, autocast, parameter_groups
+from tempo.training.run import Run, Schedule, autocast, device_of, parameter_groups
 from tempo.training.samples import SegmentBatches, routing_questions, scene_somewhere
 from tempo.world.render import render
 
 OTHERS_WEIGHT = 0.25  # of the memory tokens behind the first, beside it
+SEGMENTS = 32  # a batch
 
 
 @dataclass(frozen=True)
 class SegmentFacts:
-    frames: np.ndarray  # uint8 [B, 8, H, W, 3]
+    frames: Tensor  # uint8 [B, 8, H, W, 3]
     packed: Packed
     facts_NF: Tensor  # of every memory token, in the order of `packed`
 
@@ -82,7 +83,7 @@ class SegmentFactsBatches(Dataset[SegmentFacts]):
                 tables.append(facts(script, (), times, MEMORY_TOKENS))
             rows.append(row)
         return SegmentFacts(
-            np.stack(frames),
+            torch.from_numpy(np.stack(frames)),
             pack(rows, self.wording, (size[1] // CELL, size[0] // CELL)),
             torch.from_numpy(np.concatenate(tables)),
         )
@@ -91,7 +92,7 @@ class SegmentFactsBatches(Dataset[SegmentFacts]):
 def written(model: TempoQwenForCausalLM, batch: SegmentFacts) -> tuple[Tensor, Tensor]:
     """The states [T, D] of all tokens of a batch, and what is written into its memory tokens [N, D]."""
     compressor: Any = model.compressor
-    with autocast():
+    with autocast(batch.frames.device):
         visual, deep = vision_features(
             compressor.vlm.visual, *patches(batch.frames, model.config.make_geometry())
         )
@@ -111,8 +112,8 @@ def write(
     packed = batch.packed
     states, tokens = written(model, batch)
     here = packed.memory_T >= 0
-    first = packed.memory_T[here] == 0
-    telling, right = code.loss(tokens, batch.facts_NF, torch.where(first, 1.0, OTHERS_WEIGHT))
+    first_N = packed.memory_T[here] == 0
+    telling, right_NF = code.loss(tokens, batch.facts_NF, torch.where(first_N, 1.0, OTHERS_WEIGHT))
     if like is not None:
         telling = (tokens - like).float().square().sum(1).mean() / code.norm**2
     asked = packed.labels_T != IGNORE
@@ -120,7 +121,8 @@ def write(
     logits = states[asked].float() @ (yes - no)
     truth = (packed.labels_T[asked] == wording.yes_id).float()
     routed = F.binary_cross_entropy_with_logits(logits, truth)
-    lead, table = right[first], batch.facts_NF[first]
+    first, right, table = (x.cpu() for x in (first_N, right_NF, batch.facts_NF))
+    lead, table = right[first], table[first]
     matched = table[:, 0] > 0
     called = [place for place, fact in enumerate(FACTS) if fact in ("shape", "colour", "sort", "name")]
     figures = {
@@ -142,6 +144,7 @@ def see(
     out: Path,
     *,
     steps: int = 1500,
+    rows: int = SEGMENTS,
     lr: float = 2e-3,
     seed: int,
     wide: float = 0.0,
@@ -150,18 +153,19 @@ def see(
     """Train the vision tower of `model` alone, on what covers each of its cells, in the run in `out`.
 
     Args:
+        rows: segments a batch, each of four pairs of frames from four films.
         sight: a run of this function in which the tower learnt before; its heads go on from there.
     """
     visual: Any = model.compressor.vlm.visual
     width = model.compressor.vlm.config.text_config.hidden_size
-    learning = nn.ModuleList([visual, CellHead(width), CellHead(width)])
+    learning = nn.ModuleList([visual, CellHead(width), CellHead(width)]).to(model.device)
     if sight is not None:
         restore(learning, sight)
-    data = SegmentBatches(wording, steps=steps, seed=seed, batch=0, extra=32, wide=wide)
+    data = SegmentBatches(wording, steps=steps, seed=seed, batch=0, extra=rows, wide=wide)
     groups = parameter_groups(learning, lr, decay=0.05, muon=True)
     with Run(out, learning, groups, Schedule(steps, 40)) as run:
-        for batch in ahead(data, run.step):
-            with autocast():
+        for batch in ahead(data, run.step, model.device):
+            with autocast(model.device):
                 tokens, deep = vision_features(visual, *patches(batch.frames, model.config.make_geometry()))
                 loss, right = learning[1](tokens.flatten(0, 1), batch.cells)
                 loss = loss + 0.5 * learning[2](deep[0].flatten(0, 1), batch.cells)[0]
@@ -175,6 +179,7 @@ def learn(
     out: Path,
     *,
     steps: int = 440,
+    rows: int = SEGMENTS,
     lr: float = 2e-3,
     seed: int,
     wide: float = 0.0,
@@ -186,9 +191,9 @@ def learn(
     learning = nn.ModuleList([model.compressor, model.projector])
     model.compressor.vlm.visual.requires_grad_(False)
     groups = parameter_groups(learning, lr, decay=0.05, muon=True)
-    data = SegmentFactsBatches(wording, steps=steps, seed=seed, rows=32, questions=6, wide=wide)
+    data = SegmentFactsBatches(wording, steps=steps, seed=seed, rows=rows, questions=6, wide=wide)
     with Run(out, learning, groups, Schedule(steps, 40)) as run:
-        for batch in ahead(data, run.step):
+        for batch in ahead(data, run.step, model.device):
             with torch.no_grad():
                 like = written(before, batch)[1] if before is not None else None
             run.update(*write(model, batch, code, wording, like))
@@ -215,11 +220,13 @@ def main() -> None:
         action="store_true",
         help="learn the router alone, of a model that was joined: what it writes stays as it is",
     )
+    parser.add_argument("--rows", type=int, default=SEGMENTS, help="segments a batch, of both")
     parser.add_argument("--lr", type=float, default=2e-3, help="highest learning rate of both")
     parser.add_argument("--seed", type=int, default=22)
     parser.add_argument(
         "--wide", type=float, default=0.0, metavar="SHARE", help="of the films that are of the wide world"
     )
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     args = parser.parse_args()
     if args.sight is not None and not args.seeing:
         parser.error("--sight is where seeing goes on from; give --seeing STEPS with it")
@@ -229,10 +236,10 @@ def main() -> None:
         )
     torch.manual_seed(args.seed)
     wording = Wording(AutoTokenizer.from_pretrained(args.model), SYSTEM_PROMPT)
-    model = load_trained(args.model)
+    model = load_trained(args.model, device_of(args.device))
     code = Code(model.model.embed_tokens.weight.detach().clone(), wording.plain)
     out = Path(args.out)
-    shared: dict[str, Any] = {"lr": args.lr, "seed": args.seed, "wide": args.wide}
+    shared: dict[str, Any] = {"rows": args.rows, "lr": args.lr, "seed": args.seed, "wide": args.wide}
     if args.seeing:
         see(model, wording, out / "seeing", steps=args.seeing, sight=args.sight, **shared)
     if args.steps:
