@@ -5,8 +5,12 @@ from __future__ import annotations
 import random
 from collections import Counter
 
+import numpy as np
+
 from tempo.training.clips import MOST_COLOURS, group_of, timeline
-from tempo.training.samples import routing_questions, scene_somewhere
+from tempo.training.samples import relevant, routing_questions, scene_somewhere
+from tempo.world.looks import Question
+from tempo.world.script import Background, Scene, Script, Thing
 from tempo.world.templates import KINDS, WHOLE_KINDS, WIDE_KINDS
 
 
@@ -15,7 +19,7 @@ def test_no_kind_is_so_rare_that_it_cannot_be_learnt() -> None:
     thousand questions, and never learnt."""
     rng = random.Random(4)
     asked: Counter[str] = Counter()
-    for _ in range(300):
+    for _ in range(600):
         script, times, window = timeline(rng, segments=8, aspect=16 / 9, wide=1.0)
         group = group_of(rng, script, times, window, questions=6, choice=0.5)
         asked.update(question.kind for question in group)
@@ -58,3 +62,25 @@ def test_that_a_question_follows_another_says_nothing_of_its_relevance() -> None
         truths.update(t for question, t in routing_questions(rng, script, times, 6) if question.earlier)
     assert truths.total() >= 40
     assert 0.2 <= truths[True] / truths.total() <= 0.8
+
+
+def test_a_summary_is_about_where_scenes_begin() -> None:
+    """Of moments that are all alike to a question the router keeps as many tokens as chance says."""
+    star = Thing("star", "red", "large", "still", 0.2, (0.5, 0.5, 0.5, 0.5), 0, 9.2)
+    ring = Thing("ring", "blue", "large", "still", 0.2, (0.5, 0.5, 0.5, 0.5), 9.2, 20)
+    scenes = (
+        Scene(0, 9.2, Background("flat", 1), (star,)),
+        Scene(9.2, 20, Background("flat", 2), (ring,)),
+    )
+    script = Script(20, 16 / 9, scenes)
+    question = Question("summary", "What happens?", "", (), ())
+    segments = [start + np.arange(8) / 2 for start in (0, 4, 8, 12, 16)]
+    assert [relevant(script, question, times) for times in segments] == [True, False, True, False, False]
+
+
+def test_times_of_long_stories_have_four_digits_often_enough() -> None:
+    """Begun at a time drawn by its logarithm, hardly any story was told in the last half of an hour, and its
+    times were written with a digit too few."""
+    rng = random.Random(8)
+    starts = [timeline(rng, segments=4, aspect=16 / 9)[1][0][0] for _ in range(600)]
+    assert np.mean([start >= 1000 for start in starts]) >= 0.15

@@ -198,7 +198,7 @@ def timeline(
         script = _alike(rng, script)
     stamps = np.arange(count) / fps
     if rng.random() < 0.5:
-        later = 10 ** rng.uniform(0.5, 3.5)
+        later = 10 ** rng.uniform(0.5, 3.5) if rng.random() < 0.5 else rng.uniform(0, 3600)
         script, stamps = shift(script, later), stamps + later
     return script, np.split(stamps, range(SEGMENT_FRAMES, count, SEGMENT_FRAMES)), SEGMENT_FRAMES / fps
 

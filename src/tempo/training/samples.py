@@ -19,13 +19,13 @@ from tempo.world.looks import Question
 from tempo.world.pictures import PICTURES
 from tempo.world.questions import ask
 from tempo.world.render import render
-from tempo.world.script import LONGEST_QUICK, Script, Thing, crop, make_script, pace_of, shift
-from tempo.world.templates import KINDS, WIDE_KINDS
+from tempo.world.script import LONGEST_QUICK, Scene, Script, Thing, crop, make_script, pace_of, shift
+from tempo.world.templates import KINDS, WHOLE_KINDS, WIDE_KINDS
 from tempo.world.vocabulary import COLOURS, DIRECTIONS, NUMBERS, SHAPES, SIZES, WORDS
 
 SPARSE = 0.33  # of the clips
-# Of the routing questions: how often something appears, and, thrice as often, since four looks have to be
-# told apart at once, which of four never does.
+# Of the routing questions: how often something appears, what happens, and, thrice as often, since four looks
+# have to be told apart at once, which of four never appears.
 WHOLE_SHARE = 0.25
 
 
@@ -53,17 +53,27 @@ def segment_times(rng: random.Random, duration: float, fps: float) -> np.ndarray
 
 
 def relevant(script: Script, question: Question, times: np.ndarray) -> bool:
-    """Whether what `question` names can be seen in frames at `times`; naming nothing, it is about all."""
+    """Whether what `question` names can be seen in frames at `times`. Naming nothing it is about all, but for
+    a summary, which is about where scenes begin: were all moments alike to it, chance would say which of them
+    keep tokens, since relevance is stretched to the whole of its range (`allocation.adaptive`)."""
+    if question.kind == "summary":
+        before = times[0] - (times[-1] - times[0]) / (len(times) - 1)
+        return any(scene.start > before and _within(scene, times) for scene in script.scenes)
     return not question.looks or any(
-        look.fits(thing) and any(thing.seen(t) for t in times)
-        for _, thing in script.appearances
-        for look in question.looks
+        any(look.fits(thing) for look in question.looks) and any(thing.seen(time) for time in times)
+        for scene in script.scenes
+        if scene.start <= times[-1] and times[0] < scene.end
+        for thing in scene.things
     )
 
 
 def disguise(rng: random.Random, script: Script) -> Script:
     """The script with one attribute of most things changed: a source of questions that are nearly about
     it."""
+def _within(scene: Scene, times: np.ndarray) -> bool:
+    return any(scene.start <= time < scene.end for time in times)
+
+
 
     def change(thing: Thing) -> Thing:
         kind = rng.random()
@@ -93,7 +103,7 @@ def _question(rng: random.Random, script: Script, *, choice: float) -> Question 
 
 
 def _whole_question(rng: random.Random, script: Script) -> Question | None:
-    kind = rng.choices(("times", "never"), (1, 3))[0]
+    kind = rng.choices(WHOLE_KINDS, (1, 3, 1))[0]
     return ask(rng, script, kind=kind, choice=rng.random() < 0.3)
 
 

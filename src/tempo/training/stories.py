@@ -7,7 +7,7 @@ it (`packing`)."""
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias
@@ -46,15 +46,23 @@ NAMING_PROMPTS = (
 TOKENS = 5000  # a batch, about
 DRILLS = 0.05  # of the rows
 # Another share of the rows: short stories with nothing but options, about what letters are learnt for last.
-LETTERS_FIRST = 0.15
+LETTERS_FIRST = 0.1
 # And another: stories whose things are alike, mostly about what comes after. Which of many places an answer
 # is at is learnt here, in stories that are cheap.
-ALIKE = 0.45
+ALIKE = 0.35
 ALIKE_SEGMENTS = (4, 6, 8, 12, 16, 24, 32, 48)
-# Where nothing but one kind is asked: the lengths of stories that show what is hard in it at the least cost.
+# And another: stories about which nothing but one kind is asked, which can be a leg of its own too. These are
+# the lengths of those that show what is hard in it at the least cost.
 # What comes after has a second word, hard where things are alike; a time has later digits, hard where times
-# are many.
-ALONE_SEGMENTS = {"after": (3, 4, 6, 8, 12), "when": (24, 32, 48, 64, 96)}
+# are many; appearances are counted over all of a story; a summary says what is alike again and again, and
+# goes on behind what was said last.
+ALONE = 0.2
+ALONE_SEGMENTS = {
+    "after": (3, 4, 6, 8, 12),
+    "when": (24, 32, 48, 64, 96),
+    "times": (12, 16, 24, 32, 48, 64, 96, 128),
+    "summary": (2, 3, 4, 5, 6, 7, 8),
+}
 ALIKE_WEIGHTS = (0.5, 1, 0.3, 0.3, 0.2, 3, 4, 8)  # of KINDS
 # And another: what is there at a time, which practises hundreds of names more densely than other questions
 # do. Where the world is wide nothing else comes first: names are not learnt one by one but all at once, when
@@ -212,21 +220,22 @@ class StoryBatches(Dataset[StoryBatch]):
         wide: float = 0.0,
         naming: int = 0,
         alone: str = "",
+        tokens: int = TOKENS,
     ) -> None:
         self.wording, self.steps, self.seed, self.wide = wording, steps, seed, wide
         self.segments, self.questions, self.naming, self.alone = segments, questions, naming, alone
+        self.tokens = tokens
 
     def __len__(self) -> int:
         return self.steps
 
     def __getitem__(self, step: int) -> StoryBatch:
-        tokens: int = TOKENS,
         rng = random.Random(f"reading/{self.seed}/{step}")
         progress = min(1.0, step / (0.3 * self.steps))
         segments = rng.choice(self.segments[: 1 + round((len(self.segments) - 1) * progress)])
-        self.tokens = tokens
+        make: Callable[[random.Random], Told | None]
         if self.alone:
-            make = self._of_one_kind
+            make = partial(self._of_one_kind, kind=self.alone)
         elif self.wide and step < self.naming:
             make = self._names
         else:
@@ -242,8 +251,9 @@ class StoryBatches(Dataset[StoryBatch]):
         return StoryBatch(story_rows(rows, groups, self.wording), doubtful(rng, torch.cat(tables)))
 
     def _mixed(self, rng: random.Random, *, segments: int, choice: float) -> Told | None:
-        makers = (self._names, self._drills, self._letters, self._alike)
-        shares = (NAMING, DRILLS, LETTERS_FIRST, ALIKE)
+        of_one_kind = partial(self._of_one_kind, kind=rng.choice(tuple(ALONE_SEGMENTS)))
+        makers = (self._names, self._drills, self._letters, self._alike, of_one_kind)
+        shares = (NAMING, DRILLS, LETTERS_FIRST, ALIKE, ALONE)
         make = rng.choices((*makers, None), (*shares, 1 - sum(shares)))[0]
         if make is not None:
             return make(rng)
@@ -255,10 +265,17 @@ class StoryBatches(Dataset[StoryBatch]):
         segments = rng.choice((1, 1, 2, 4))
         return story(rng, self.wording, segments=segments, questions=4, choice=0.0, alone="naming", wide=wide)
 
-    def _of_one_kind(self, rng: random.Random) -> Told | None:
-        segments = rng.choice(ALONE_SEGMENTS[self.alone])
+    def _of_one_kind(self, rng: random.Random, *, kind: str) -> Told | None:
+        segments = rng.choice(ALONE_SEGMENTS[kind])
         return story(
-            rng, self.wording, segments=segments, questions=2, choice=0.0, alone=self.alone, alike=1.0
+            rng,
+            self.wording,
+            segments=segments,
+            questions=2,
+            choice=0.0,
+            alone=kind,
+            wide=self.wide / 2,
+            alike=1.0,
         )
 
     def _drills(self, rng: random.Random) -> Told | None:
