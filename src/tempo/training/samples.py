@@ -27,6 +27,9 @@ SPARSE = 0.33  # of the clips
 # Of the routing questions: how often something appears, what happens, and, thrice as often, since four looks
 # have to be told apart at once, which of four never appears.
 WHOLE_SHARE = 0.25
+# Of the segments, the first ones of their videos: a scene begins there too, which nothing but the time of
+# their frames tells.
+FIRST = 0.15
 
 
 @dataclass(frozen=True)
@@ -67,13 +70,13 @@ def relevant(script: Script, question: Question, times: np.ndarray) -> bool:
     )
 
 
-def disguise(rng: random.Random, script: Script) -> Script:
-    """The script with one attribute of most things changed: a source of questions that are nearly about
-    it."""
 def _within(scene: Scene, times: np.ndarray) -> bool:
     return any(scene.start <= time < scene.end for time in times)
 
 
+def disguise(rng: random.Random, script: Script) -> Script:
+    """The script with one attribute of most things changed: a source of questions that are nearly about
+    it."""
 
     def change(thing: Thing) -> Thing:
         kind = rng.random()
@@ -165,6 +168,8 @@ def scene_somewhere(rng: random.Random, aspect: float, wide: float) -> tuple[Scr
     fps, pace = sampling_of(rng)
     duration = rng.uniform(6, 16) * pace
     script = make_script(rng, duration=duration, aspect=aspect, pace=pace, wide=rng.random() < wide)
+    if rng.random() < FIRST:
+        return script, np.arange(8) / fps
     times = segment_times(rng, script.duration, fps)
     if rng.random() < 0.75:
         later = 10 ** rng.uniform(0.5, 3.56)
