@@ -49,11 +49,12 @@ class TempoQwenForCausalLM(Qwen3ForCausalLM):
         ids = [*before_ids, *(i for stamp, _ in moments for i in stamp), *after_ids]
         text_NH = embed(torch.tensor(ids, device=embed.weight.device))
         memory_kH = self.projector(torch.cat([memory for _, memory in moments])).to(text_NH.dtype)
-        parts, at, taken = [text_NH[: len(before_ids)]], len(before_ids), 0
-        for stamp, memory_kD in moments:
-            parts += [text_NH[at : at + len(stamp)], memory_kH[taken : taken + len(memory_kD)]]
-            at, taken = at + len(stamp), taken + len(memory_kD)
-        return torch.cat([*parts, text_NH[at:]])
+        # Split at once: backwards, every slice of its own would be filled up to the whole with zeros.
+        lengths = [len(before_ids), *(len(stamp) for stamp, _ in moments), len(after_ids)]
+        before_NH, *stamps, after_NH = text_NH.split(lengths)
+        kept = memory_kH.split([len(memory) for _, memory in moments])
+        told = (part for moment in zip(stamps, kept, strict=True) for part in moment)
+        return torch.cat([before_NH, *told, after_NH])
 
     @classmethod
     def from_pretrained(cls, path: Any, *args: Any, **kwargs: Any) -> TempoQwenForCausalLM:

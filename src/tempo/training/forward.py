@@ -143,9 +143,11 @@ class Learner(nn.Module):
             if number >= len(mine):
                 nothing = nothing + 0.0 * memory_SNMD.sum()
                 continue
-            for at, (example, segment) in enumerate(chunk.rows):
-                relevance[example][segment] = relevance_SN[at]
-                memory[example][segment] = memory_SNMD[at]
+            # Taken apart at once, as in the model's storyline.
+            parts = zip(chunk.rows, relevance_SN.unbind(), memory_SNMD.unbind(), strict=True)
+            for (example, segment), relevance_N, memory_NMD in parts:
+                relevance[example][segment] = relevance_N
+                memory[example][segment] = memory_NMD
         return [torch.stack(one) for one in relevance], [torch.stack(one) for one in memory], nothing
 
     def _compress(
@@ -181,11 +183,12 @@ class Learner(nn.Module):
         """What the decoder reads [R, L, H], padded on the right, and what it should say next [R, L]."""
         device = self.model.device
         stories, labels = [], []
+        by_question = [memory_SNMD.unbind(1) for memory_SNMD in memory]
         for (index, number, question), k_S in zip(_asked(examples), kept, strict=True):
             example = examples[index]
             moments = [
-                (stamp, memory_NMD[number, :k])
-                for stamp, memory_NMD, k in zip(example.stamps, memory[index], k_S, strict=True)
+                (stamp, memory_MD[:k])
+                for stamp, memory_MD, k in zip(example.stamps, by_question[index][number], k_S, strict=True)
             ]
             # The last token of the answer is not read: nothing is learnt behind it.
             after = [*question.after, *question.answer[:-1]]
