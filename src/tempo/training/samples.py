@@ -24,12 +24,12 @@ from tempo.world.templates import KINDS, WHOLE_KINDS, WIDE_KINDS
 from tempo.world.vocabulary import COLOURS, DIRECTIONS, NUMBERS, SHAPES, SIZES, WORDS
 
 SPARSE = 0.33  # of the clips
-# Of the routing questions: how often something appears, what happens, and, thrice as often, since four looks
-# have to be told apart at once, which of four never appears.
+# Of the routing questions: how often something appears, twice as often what happens, and thrice, since four
+# looks have to be told apart at once, which of four never appears.
 WHOLE_SHARE = 0.25
 # Of the segments, the first ones of their videos: a scene begins there too, which nothing but the time of
 # their frames tells.
-FIRST = 0.15
+FIRST = 0.25
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def _question(rng: random.Random, script: Script, *, choice: float) -> Question 
 
 
 def _whole_question(rng: random.Random, script: Script) -> Question | None:
-    kind = rng.choices(WHOLE_KINDS, (1, 3, 1))[0]
+    kind = rng.choices(WHOLE_KINDS, (1, 3, 2))[0]
     return ask(rng, script, kind=kind, choice=rng.random() < 0.3)
 
 
