@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass, replace
 from typing import Any, TypeVar
@@ -22,7 +23,12 @@ def ahead(data: Dataset[T], start: int, device: torch.device) -> Iterator[T]:
     count = len(data)  # type: ignore[arg-type]
     if start >= count:
         return
-    workers = 1 if device.type == "cpu" else max(1, len(os.sched_getaffinity(0)) - 1)
+    workers = 1
+    if device.type != "cpu":
+        workers = max(1, len(os.sched_getaffinity(0)) - 1)
+        # Every tensor that waits is an open file.
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     batches = DataLoader(
         data,
         batch_size=None,

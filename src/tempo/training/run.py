@@ -33,8 +33,13 @@ class Schedule:
 
 
 def device_of(name: str) -> torch.device:
-    """Where steps are taken: "auto", "cpu" or "cuda". A GPU may multiply in TF32 from then on."""
-    device = pick_device(name)
+    """Where steps are taken: "cpu", "cuda", or "auto", a GPU if there is one. It may multiply in TF32 from
+    then on.
+
+    Raises:
+        TempoError: there is none.
+    """
+    device = pick_device("cpu" if name == "auto" and not torch.cuda.is_available() else name)
     if device.type == "cuda":
         torch.set_float32_matmul_precision("high")
     return device
