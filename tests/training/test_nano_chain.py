@@ -67,12 +67,26 @@ def test_a_router_that_learns_alone_holds_what_is_written(
     assert moved["told"] == pytest.approx(0.01 * before.shape[1], rel=0.05)
 
     # The leg itself, before its first step: held to the facts, of which some are never certain, it would be
-    # above 1.
+    # hundreds of times as far off.
     seen = []
     write = writing.write
     monkeypatch.setattr(writing, "write", lambda *args: seen.append(write(*args)) or seen[-1])
     writing.learn(model, code, wording, tmp_path, steps=1, seed=1, routing=True)
     assert seen[0][1]["told"] == pytest.approx(0, abs=1e-3)
+
+
+def test_joining_goes_on_from_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wording = Wording(AutoTokenizer.from_pretrained(EMBEDDED), SYSTEM_PROMPT)
+    first, second = tmp_path / "first", tmp_path / "second"
+    model = load_trained(EMBEDDED)
+    with torch.no_grad():
+        model.model.norm.weight.add_(1)  # so that it is not the package's own
+    joining.learn(model, wording, first, steps=0, seed=1)
+    command = f"joining --model {EMBEDDED} --start {first} --out {second} --steps 0 --device cpu"
+    monkeypatch.setattr("sys.argv", command.split())
+    joining.main()
+    after = load_trained(second / "weights")
+    assert torch.equal(after.model.norm.weight, model.model.norm.weight.bfloat16().float())
 
 
 def test_a_tower_goes_on_seeing_with_its_heads(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from tempo.training.nano import DESCRIBE_PROMPT, FRAME_SIZES, MEMORY_TOKENS
 from tempo.training.packing import IGNORE, Packed, Row, Wording, pack
-from tempo.training.samples import relevant, sampling_of
+from tempo.training.samples import relevant, sampling_of, within
 from tempo.world.describe import describe
 from tempo.world.following import ask_twice
 from tempo.world.looks import Look, Question
@@ -119,11 +119,7 @@ def phrase(
     elif question.kind == "summary":
         firsts = [
             next(
-                (
-                    m
-                    for m, t in zip(middles, times, strict=True)
-                    if any(scene.start <= x < scene.end for x in t)
-                ),
+                (m for m, t in zip(middles, times, strict=True) if within(scene, t)),
                 None,
             )
             for scene in script.scenes

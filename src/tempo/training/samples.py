@@ -24,12 +24,9 @@ from tempo.world.templates import KINDS, WHOLE_KINDS, WIDE_KINDS
 from tempo.world.vocabulary import COLOURS, DIRECTIONS, NUMBERS, SHAPES, SIZES, WORDS
 
 SPARSE = 0.33  # of the clips
-# Of the routing questions: how often something appears, twice as often what happens, and thrice, since four
-# looks have to be told apart at once, which of four never appears.
+# Of the routing questions: how often something appears, what happens, and, thrice as often, since four looks
+# have to be told apart at once, which of four never appears.
 WHOLE_SHARE = 0.25
-# Of the segments, the first ones of their videos: a scene begins there too, which nothing but the time of
-# their frames tells.
-FIRST = 0.25
 
 
 @dataclass(frozen=True)
@@ -61,7 +58,7 @@ def relevant(script: Script, question: Question, times: np.ndarray) -> bool:
     keep tokens, since relevance is stretched to the whole of its range (`allocation.adaptive`)."""
     if question.kind == "summary":
         before = times[0] - (times[-1] - times[0]) / (len(times) - 1)
-        return any(scene.start > before and _within(scene, times) for scene in script.scenes)
+        return any(scene.start > before and within(scene, times) for scene in script.scenes)
     return not question.looks or any(
         any(look.fits(thing) for look in question.looks) and any(thing.seen(time) for time in times)
         for scene in script.scenes
@@ -70,7 +67,8 @@ def relevant(script: Script, question: Question, times: np.ndarray) -> bool:
     )
 
 
-def _within(scene: Scene, times: np.ndarray) -> bool:
+def within(scene: Scene, times: np.ndarray) -> bool:
+    """Whether one of these moments is of the scene."""
     return any(scene.start <= time < scene.end for time in times)
 
 
@@ -106,7 +104,7 @@ def _question(rng: random.Random, script: Script, *, choice: float) -> Question 
 
 
 def _whole_question(rng: random.Random, script: Script) -> Question | None:
-    kind = rng.choices(WHOLE_KINDS, (1, 3, 2))[0]
+    kind = rng.choices(WHOLE_KINDS, (1, 3, 1))[0]
     return ask(rng, script, kind=kind, choice=rng.random() < 0.3)
 
 
@@ -168,8 +166,6 @@ def scene_somewhere(rng: random.Random, aspect: float, wide: float) -> tuple[Scr
     fps, pace = sampling_of(rng)
     duration = rng.uniform(6, 16) * pace
     script = make_script(rng, duration=duration, aspect=aspect, pace=pace, wide=rng.random() < wide)
-    if rng.random() < FIRST:
-        return script, np.arange(8) / fps
     times = segment_times(rng, script.duration, fps)
     if rng.random() < 0.75:
         later = 10 ** rng.uniform(0.5, 3.56)
