@@ -6,9 +6,14 @@ import random
 from collections import Counter
 
 import numpy as np
+from transformers import AutoTokenizer
 
-from tempo.training.clips import MOST_COLOURS, group_of, timeline
+from tempo.engine import EMBEDDED
+from tempo.training.clips import MOST_COLOURS, group_of, phrase, timeline
+from tempo.training.nano import MEMORY_TOKENS, SYSTEM_PROMPT
+from tempo.training.packing import Wording
 from tempo.training.samples import relevant, routing_questions, scene_somewhere
+from tempo.training.writing import SegmentFactsBatches
 from tempo.world.looks import Question
 from tempo.world.script import Background, Scene, Script, Thing
 from tempo.world.templates import KINDS, WHOLE_KINDS, WIDE_KINDS
@@ -39,6 +44,13 @@ def test_writing_is_asked_often_enough_which_never_appears() -> None:
     assert asked["never"] >= 0.08 * asked.total()
 
 
+def test_writing_asks_of_every_segment_for_all_that_is_seen() -> None:
+    """Asked for it seldom, it told a quarter of the things behind the first wrong."""
+    wording = Wording(AutoTokenizer.from_pretrained(EMBEDDED), SYSTEM_PROMPT)
+    batch = SegmentFactsBatches(wording, steps=1, seed=2, rows=8, questions=0, wide=0.5)[0]
+    assert int((batch.packed.memory_T == MEMORY_TOKENS - 1).sum()) >= 8
+
+
 def test_alike_things_share_colours_and_can_still_be_told_apart() -> None:
     """The second word of an answer cannot be looked up by the first where several things begin with it."""
     rng = random.Random(6)
@@ -64,18 +76,26 @@ def test_that_a_question_follows_another_says_nothing_of_its_relevance() -> None
     assert 0.2 <= truths[True] / truths.total() <= 0.8
 
 
-def test_a_summary_is_about_where_scenes_begin() -> None:
+def test_a_summary_is_about_where_more_is_seen_than_one_token_tells_of() -> None:
     """Of moments that are all alike to a question the router keeps as many tokens as chance says."""
-    star = Thing("star", "red", "large", "still", 0.2, (0.5, 0.5, 0.5, 0.5), 0, 9.2)
-    ring = Thing("ring", "blue", "large", "still", 0.2, (0.5, 0.5, 0.5, 0.5), 9.2, 20)
+
+    def thing(shape: str, colour: str, start: float, end: float) -> Thing:
+        return Thing(shape, colour, "large", "still", 0.2, (0.5, 0.5, 0.5, 0.5), start, end)
+
     scenes = (
-        Scene(0, 9.2, Background("flat", 1), (star,)),
-        Scene(9.2, 20, Background("flat", 2), (ring,)),
+        Scene(0, 9.2, Background("flat", 1), (thing("star", "red", 0, 9.2), thing("heart", "pink", 0, 3))),
+        Scene(9.2, 20, Background("flat", 2), (thing("ring", "blue", 9.2, 20),)),
     )
-    script = Script(20, 16 / 9, scenes)
     question = Question("summary", "What happens?", "", (), ())
     segments = [start + np.arange(8) / 2 for start in (0, 4, 8, 12, 16)]
+    script = Script(20, 16 / 9, scenes)
     assert [relevant(script, question, times) for times in segments] == [True, False, True, False, False]
+    # One thing at a time is a story that can be told, too.
+    bare = Script(10.8, 16 / 9, (Scene(0, 10.8, Background("flat", 2), (thing("ring", "blue", 0, 10.8),)),))
+    segments = [start + np.arange(8) / 2 for start in (0, 4)]
+    told = phrase(random.Random(1), bare, question, segments, 4.0, 0.0)
+    assert told is not None
+    assert (told.answer, told.shown) == ("2.0 seconds: blue ring.", (False, False))
 
 
 def test_times_of_long_stories_have_four_digits_often_enough() -> None:

@@ -29,7 +29,7 @@ LONG = 16  # segments: a storyline of so many and more costs more than the quest
 # about the same thing come with it, but colour and shape only where the question does not give them away.
 KIND_WEIGHTS = (1, 2.5, 0.7, 0.7, 0.5, 2, 3, 4)
 # How often of all groups: of WHOLE_KINDS (times, never, summary), and of questions that follow another.
-WHOLE_SHARES = (0.12, 0.18, 0.06)
+WHOLE_SHARES = (0.12, 0.18, 0.15)
 FOLLOWING_SHARE = 0.15
 WIDE_SHARE = 0.4  # of the other groups about a wide script: of WIDE_KINDS, as often as these weights say
 # Few scripts have a sign that can be told from others, or a thing with one other beside it; all have actions.
@@ -109,7 +109,7 @@ def phrase(
     """`question` as it is trained, a share of `choice` as multiple choice; None where no segment shows what
     it names."""
     shown = tuple(relevant(script, question, t) for t in times)
-    if question.answer != "no" and not any(shown):
+    if question.looks and question.answer != "no" and not any(shown):
         return None
     chosen: Question | None = question
     # The storyline carries the times of segments, so that is the precision that can be asked for.

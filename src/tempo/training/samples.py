@@ -54,17 +54,19 @@ def segment_times(rng: random.Random, duration: float, fps: float) -> np.ndarray
 
 def relevant(script: Script, question: Question, times: np.ndarray) -> bool:
     """Whether what `question` names can be seen in frames at `times`. Naming nothing it is about all, but for
-    a summary, which is about where scenes begin: were all moments alike to it, chance would say which of them
-    keep tokens, since relevance is stretched to the whole of its range (`allocation.adaptive`)."""
-    if question.kind == "summary":
-        before = times[0] - (times[-1] - times[0]) / (len(times) - 1)
-        return any(scene.start > before and within(scene, times) for scene in script.scenes)
-    return not question.looks or any(
-        any(look.fits(thing) for look in question.looks) and any(thing.seen(time) for time in times)
+    a summary, which is about where more is seen than the one thing of which a single memory token tells: were
+    all moments alike to it, chance would say which of them keep tokens, since relevance is stretched to the
+    whole of its range (`allocation.adaptive`)."""
+    seen = (
+        thing
         for scene in script.scenes
         if scene.start <= times[-1] and times[0] < scene.end
         for thing in scene.things
+        if any(scene.start <= time < scene.end and thing.seen(time) for time in times)
     )
+    if question.kind == "summary":
+        return sum(1 for _ in seen) > 1
+    return not question.looks or any(look.fits(thing) for thing in seen for look in question.looks)
 
 
 def within(scene: Scene, times: np.ndarray) -> bool:

@@ -35,11 +35,16 @@ from tempo.training.loader import ahead
 from tempo.training.nano import DESCRIBE_PROMPT, FRAME_SIZES, MEMORY_TOKENS, SYSTEM_PROMPT
 from tempo.training.packing import IGNORE, Packed, Row, Wording, pack, read_packed
 from tempo.training.run import Run, Schedule, autocast, device_of, parameter_groups
-from tempo.training.samples import SegmentBatches, routing_questions, scene_somewhere
+from tempo.training.samples import SegmentBatches, relevant, routing_questions, scene_somewhere
+from tempo.world.questions import ask
 from tempo.world.render import render
+from tempo.world.script import Script
 
-OTHERS_WEIGHT = 0.25  # of the memory tokens behind the first, beside it
+# Of the memory tokens behind the first, beside it: of those that tell of a thing, and of those that are left.
+LISTED_WEIGHT, EMPTY_WEIGHT = 0.5, 0.1
+_SORT = list(FACTS).index("sort")  # 0 where a memory token tells of nothing
 SEGMENTS = 32  # a batch
+DESCRIBED = 0.15  # of the segments; of the others a summary is asked
 
 
 @dataclass(frozen=True)
@@ -76,17 +81,24 @@ class SegmentFactsBatches(Dataset[SegmentFacts]):
                 branch = self.wording.routing(question.text, shown, question.earlier)
                 row.branches.append(replace(branch, memory=count))
                 tables.append(facts(script, question.looks, times, count))
-            if rng.random() < 0.15:
-                row.branches.append(
-                    replace(self.wording.routing(DESCRIBE_PROMPT, True), memory=MEMORY_TOKENS)
-                )
-                tables.append(facts(script, (), times, MEMORY_TOKENS))
+            text, shown = self._listing(rng, script, times)
+            row.branches.append(replace(self.wording.routing(text, shown), memory=MEMORY_TOKENS))
+            tables.append(facts(script, (), times, MEMORY_TOKENS))
             rows.append(row)
         return SegmentFacts(
             torch.from_numpy(np.stack(frames)),
             pack(rows, self.wording, (size[1] // CELL, size[0] // CELL)),
             torch.from_numpy(np.concatenate(tables)),
         )
+
+    @staticmethod
+    def _listing(rng: random.Random, script: Script, times: np.ndarray) -> tuple[str, bool]:
+        """A question about all that is seen, and whether it is relevant here: a summary, now and then a
+        description."""
+        question = ask(rng, script, kind="summary") if rng.random() > DESCRIBED else None
+        if question is None:
+            return DESCRIBE_PROMPT, True
+        return question.text, relevant(script, question, times)
 
 
 def written(model: TempoQwenForCausalLM, batch: SegmentFacts) -> tuple[Tensor, Tensor]:
@@ -113,7 +125,9 @@ def write(
     states, tokens = written(model, batch)
     here = packed.memory_T >= 0
     first_N = packed.memory_T[here] == 0
-    telling, right_NF = code.loss(tokens, batch.facts_NF, torch.where(first_N, 1.0, OTHERS_WEIGHT))
+    listed_N = batch.facts_NF[:, _SORT] > 0
+    others_N = torch.where(listed_N, LISTED_WEIGHT, EMPTY_WEIGHT)
+    telling, right_NF = code.loss(tokens, batch.facts_NF, torch.where(first_N, 1.0, others_N))
     if like is not None:
         telling = (tokens - like).float().square().sum(1).mean() / code.norm**2
     asked = packed.labels_T != IGNORE
@@ -129,7 +143,7 @@ def write(
         "told": telling.item(),
         "routing": ((logits > 0) == (truth > 0.5)).float().mean().item(),
         "called": lead[matched][:, called].all(1).float().mean().item(),
-        "others": right[~first].float().mean().item(),
+        "listed": right[~first & listed_N.cpu()][:, called].all(1).float().mean().item(),
     }
     for place, fact in enumerate(FACTS):
         applies = matched & (table[:, place] > 0)
