@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import numpy as np
 import torch
@@ -57,16 +58,19 @@ def relevant(script: Script, question: Question, times: np.ndarray) -> bool:
     a summary, which is about where more is seen than the one thing of which a single memory token tells: were
     all moments alike to it, chance would say which of them keep tokens, since relevance is stretched to the
     whole of its range (`allocation.adaptive`)."""
-    seen = (
+    summary = question.kind == "summary"
+    if not (summary or question.looks):
+        return True
+    shown = (
         thing
         for scene in script.scenes
         if scene.start <= times[-1] and times[0] < scene.end
         for thing in scene.things
-        if any(scene.start <= time < scene.end and thing.seen(time) for time in times)
+        if (summary or any(look.fits(thing) for look in question.looks))
+        and any(thing.seen(time) for time in times)
     )
-    if question.kind == "summary":
-        return sum(1 for _ in seen) > 1
-    return not question.looks or any(look.fits(thing) for thing in seen for look in question.looks)
+    needed = 2 if summary else 1
+    return len(list(islice(shown, needed))) == needed
 
 
 def within(scene: Scene, times: np.ndarray) -> bool:

@@ -42,7 +42,6 @@ from tempo.world.script import Script
 
 # Of the memory tokens behind the first, beside it: of those that tell of a thing, and of those that are left.
 LISTED_WEIGHT, EMPTY_WEIGHT = 0.5, 0.1
-_SORT = list(FACTS).index("sort")  # 0 where a memory token tells of nothing
 SEGMENTS = 32  # a batch
 DESCRIBED = 0.15  # of the segments; of the others a summary is asked
 
@@ -125,7 +124,7 @@ def write(
     states, tokens = written(model, batch)
     here = packed.memory_T >= 0
     first_N = packed.memory_T[here] == 0
-    listed_N = batch.facts_NF[:, _SORT] > 0
+    listed_N = batch.facts_NF.any(1)
     others_N = torch.where(listed_N, LISTED_WEIGHT, EMPTY_WEIGHT)
     telling, right_NF = code.loss(tokens, batch.facts_NF, torch.where(first_N, 1.0, others_N))
     if like is not None:
