@@ -146,27 +146,63 @@ def test_a_run_that_is_asked_to_end_saves_its_step_and_goes_on(whole, data, tmp_
     assert losses(out) == losses(whole[0])
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("parallel", ["ddp", "fsdp"])
-def test_two_processes_have_the_losses_of_one(whole, data, tmp_path, parallel):
-    out = tmp_path / "run"
-    write_recipe(replace(recipe(TINY, data, out), parallel=parallel), tmp_path / "recipe.yaml")
-    done = subprocess.run(
+def two_processes(*command):
+    return subprocess.run(
         [
             *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"),
-            *("-m", "tempo", "train", str(tmp_path / "recipe.yaml")),
+            *map(str, command),
         ],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("parallel", ["ddp", "fsdp"])
+def test_two_processes_have_the_losses_of_one(whole, data, tmp_path, parallel):
+    out = tmp_path / "run"
+    write_recipe(replace(recipe(TINY, data, out), parallel=parallel), tmp_path / "recipe.yaml")
+    done = two_processes("-m", "tempo", "train", tmp_path / "recipe.yaml")
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("loss") == 1, "only the first process speaks"
     assert losses(out) == pytest.approx(losses(whole[0]), rel=1e-4)
     for ours, theirs in zip(log(out), log(whole[0]), strict=True):
         assert ours["tokens"] == theirs["tokens"]
         assert ours["grad_norm"] == pytest.approx(theirs["grad_norm"], rel=1e-3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("parallel", ["ddp", "fsdp"])
+def test_no_thread_of_two_processes_outlives_the_run(data, tmp_path, parallel):
+    """One that does may abort the interpreter on its way out, and a run that ended well has failed."""
+    step = recipe(TINY, data, tmp_path / "run", schedule=Schedule(steps=1, warmup=0), parallel=parallel)
+    write_recipe(step, tmp_path / "recipe.yaml")
+    script = tmp_path / "script.py"
+    script.write_text(
+        textwrap.dedent(
+            f"""
+            from pathlib import Path
+            from tempo.training.recipe_reading import read_recipe
+            from tempo.training.trainer import Trainer, train
+
+            def threads():
+                return {{path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm")}}
+
+            def run(self, run=Trainer.run):
+                result = run(self)
+                assert "pt_gloo_runloop" in threads(), threads()
+                return result
+
+            Trainer.run = run
+            train(read_recipe({str(tmp_path / "recipe.yaml")!r}))
+            assert "pt_gloo_runloop" not in threads(), threads()
+            """
+        )
+    )
+    done = two_processes(script)
+    assert done.returncode == 0, done.stderr
 
 
 def test_only_what_the_recipe_trains_changes(data, tmp_path):

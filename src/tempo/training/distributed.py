@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -95,3 +96,6 @@ def processes(device: str) -> Iterator[Processes]:
         yield Processes(rank, size, chosen)
     finally:
         dist.destroy_process_group()
+        # The group ends with the last that knows it, and sharded layers know each other in cycles. Threads of
+        # it that outlive the interpreter abort it when they let go of a tensor (pytorch/pytorch#190489).
+        gc.collect()

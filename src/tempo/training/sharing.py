@@ -6,6 +6,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
+from torch.distributed.tensor import distribute_tensor
 
 from tempo.training.distributed import Processes
 from tempo.training.forward import Learner
@@ -23,15 +26,14 @@ def shared(learner: Learner, among: Processes, how: Parallel, *, bfloat16: bool)
     if how == "ddp":
         ids = [among.device.index] if among.device.type == "cuda" else None
         return nn.parallel.DistributedDataParallel(learner, device_ids=ids, broadcast_buffers=False)
-    from torch.distributed.device_mesh import init_device_mesh
-    from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
-
     policy = MixedPrecisionPolicy(
         param_dtype=torch.bfloat16 if bfloat16 else None,
         reduce_dtype=torch.float32,
         cast_forward_inputs=False,  # autocast does that, as it does without FSDP
     )
     mesh = init_device_mesh(among.device.type, (among.size,))
+    # DTensor's caches keep a mesh for good, and it would keep its group, which it finds by name as well.
+    mesh._pg_registry.clear()
     for layer in [*learner.model.model.layers, *learner.model.compressor.vlm.language_model.layers]:
         fully_shard(layer, mesh=mesh, mp_policy=policy)
     fully_shard(learner, mesh=mesh, mp_policy=policy)
@@ -59,7 +61,5 @@ def like(value: Tensor, parameter: Tensor) -> Tensor:
     """A whole tensor, sharded as `parameter` is, where that is sharded and has its shape."""
     if not hasattr(parameter, "device_mesh") or value.shape != parameter.shape:
         return value
-    from torch.distributed.tensor import distribute_tensor
-
     value = value.to(parameter.device)
     return distribute_tensor(value, parameter.device_mesh, parameter.placements)  # type: ignore[attr-defined]
