@@ -1,5 +1,8 @@
 """`tempo convert` writes folders that load, and loses nothing on the way there and back."""
 
+import subprocess
+import sys
+
 from safetensors import safe_open
 
 from .conftest import TINY
@@ -37,3 +40,16 @@ def test_bad_sources(fails, tmp_path):
     assert "Vision-CAIR/Tempo-6B" in fails("convert", "Vision-CAIR/Tempo-6B", tmp_path / "new")
     assert "published" in fails("convert", TINY, tmp_path / "new", "--layout", "published")
     assert "--layout" in fails("convert", TINY, tmp_path / "new", "--layout", "mine", status=2)
+
+
+def test_a_full_disk_leaves_nothing(tmp_path):
+    script = f"""
+import resource, sys
+resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
+from tempo.cli import main
+sys.exit(main(["convert", {str(TINY)!r}, {str(tmp_path / "own")!r}]))
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stderr
+    assert done.stderr.splitlines()[-1].startswith(f"tempo: {tmp_path / 'own'}: could not be written (")
+    assert list(tmp_path.iterdir()) == []

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -205,6 +206,32 @@ def test_no_thread_of_two_processes_outlives_the_run(data, tmp_path, parallel):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
+def test_sharded_layers_and_their_moments_are_resumed(whole, data, tmp_path):
+    out = tmp_path / "run"
+    halves = recipe(TINY, data, out, parallel="fsdp", checkpoints=Checkpoints(steps=2, keep=2))
+    write_recipe(halves, tmp_path / "recipe.yaml")
+    done = two_processes("-m", "tempo", "train", tmp_path / "recipe.yaml")
+    assert done.returncode == 0, done.stderr
+    (out / "checkpoints" / "step-00000004.pt").unlink()
+    before = losses(out)
+    done = two_processes("-m", "tempo", "train", "--resume", out)
+    assert done.returncode == 0, done.stderr
+    assert [record["step"] for record in log(out)] == [1, 2, 3, 4]
+    assert losses(out) == before == pytest.approx(losses(whole[0]), rel=1e-4)
+
+
+def test_figures_are_there_for_tensorboard(data, tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    out = tmp_path / "run"
+    train(recipe(TINY, data, out, tensorboard=True))
+    events = EventAccumulator(str(out / "tensorboard")).Reload()
+    for figure in ("loss", "grad_norm", "tokens_per_second"):
+        kept = [(event.step, event.value) for event in events.Scalars(figure)]
+        assert kept == [(record["step"], pytest.approx(record[figure], rel=1e-5)) for record in log(out)]
+
+
 def test_only_what_the_recipe_trains_changes(data, tmp_path):
     train(
         replace(
@@ -258,6 +285,21 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_batch(data, tmp_p
     assert not (tmp_path / "run" / "model").exists()
 
 
+def test_every_sample_of_a_batch_that_is_not_finite_is_in_the_log(data, tmp_path):
+    ten = recipe(TINY, data, tmp_path / "run", batch=Batch(samples=10, chunk=2))
+    trainer = Trainer(ten, tmp_path / "run", one_process())
+    with torch.no_grad():
+        trainer.model.model.norm.weight[0] = float("nan")
+    (tmp_path / "run").mkdir()
+    with pytest.raises(TempoError, match=r" and 2 more, in .*log\.jsonl"):
+        trainer.run()
+    (record,) = log(tmp_path / "run")
+    assert record["step"] == 1
+    assert record["not_finite"] == "loss"
+    assert len(record["batch"]) == 10
+    assert all(re.fullmatch(r"data\.jsonl:\d", name) for name in record["batch"])
+
+
 def one_process():
     return Processes(0, 1, torch.device("cpu"))
 
@@ -288,6 +330,33 @@ def test_a_full_disk_leaves_the_previous_checkpoint(data, tmp_path):
     assert len(losses(out)) == 2
     resume(out)
     assert len(losses(out)) == 4
+
+
+def test_a_full_disk_leaves_no_half_of_a_model(whole, data, tmp_path):
+    """Files may not grow beyond what the model takes, once the last checkpoint is there."""
+    out = tmp_path / "run"
+    write_recipe(recipe(TINY, data, out), tmp_path / "recipe.yaml")
+    done = child(
+        f"""
+        import resource, sys
+        from tempo.training.states import States
+        save = States.save
+        def filling(self, step, state):
+            save(self, step, state)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
+        States.save = filling
+        from tempo.cli import main
+        sys.exit(main(["train", {str(tmp_path / "recipe.yaml")!r}]))
+        """
+    )
+    assert done.returncode == 1, done.stderr
+    last = done.stderr.splitlines()[-1]
+    assert f"{out / 'model'}: could not be written" in last
+    assert "step-00000004.pt is whole, so make room and resume" in last
+    assert not list(out.glob("model*"))
+    resume(out)
+    ours, theirs = (load_file(run / "model" / "model.safetensors") for run in (out, whole[0]))
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
 
 def bad(folder, good, count):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import json
 import shutil
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from tempo.errors import TempoError, UsageError
@@ -47,6 +49,9 @@ def save_model(
     Args:
         tokenizer: the folder with the tokenizer files of the decoder.
         compressor_tokenizer: that of the compressor, where it is another.
+
+    Raises:
+        OSError: it cannot be written.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -78,7 +83,7 @@ def convert(
 
     Raises:
         TempoError: the checkpoint is incomplete or already in that layout, or the destination has something
-            in it.
+            in it or cannot be written; nothing is left in it then.
     """
     if layout not in ("tempo", "published"):
         raise UsageError(f"layout={layout!r}: it can be 'tempo' or 'published'")
@@ -88,11 +93,17 @@ def convert(
     folder = Path(destination)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise TempoError(f"{folder}: there is something already; name a new folder")
-    folder.mkdir(parents=True, exist_ok=True)
-    if layout == "tempo":
-        _to_tempo(source, folder)
-    else:
-        _to_published(source, folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if layout == "tempo":
+            _to_tempo(source, folder)
+        else:
+            _to_published(source, folder)
+    except BaseException as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        if isinstance(error, OSError):
+            raise TempoError(f"{folder}: could not be written ({error.strerror or error})") from error
+        raise
 
 
 def _to_tempo(source: Source, folder: Path) -> None:
@@ -153,10 +164,27 @@ def _renamed(folder: Path, rename: Any) -> Iterator[tuple[str, Any]]:
             yield new, lazy
 
 
+def write_tensors(path: Path, tensors: dict[str, torch.Tensor]) -> None:
+    """Write one safetensors file.
+
+    Raises:
+        OSError: it cannot be written; nothing is left of it.
+    """
+    try:
+        save_file(tensors, path, metadata={"format": "pt"})
+    except (OSError, SafetensorError) as error:  # safetensors has an error of its own for a full disk
+        path.unlink(missing_ok=True)
+        raise OSError(errno.EIO, str(error), str(path)) from error
+
+
 def write_weights(
     folder: Path, tensors: Iterable[tuple[str, Any]], *, shard_bytes: int = _SHARD_BYTES
 ) -> None:
-    """Write tensors, or lazily read slices of them, to safetensors shards and their index."""
+    """Write tensors, or lazily read slices of them, to safetensors shards and their index.
+
+    Raises:
+        OSError: they cannot be written.
+    """
     shards: list[list[str]] = []
     shard: dict[str, torch.Tensor] = {}
     size = total = 0
@@ -164,7 +192,7 @@ def write_weights(
     def flush() -> None:
         nonlocal shard, size
         if shard:
-            save_file(shard, folder / f"shard-{len(shards)}.tmp", metadata={"format": "pt"})
+            write_tensors(folder / f"shard-{len(shards)}.tmp", shard)
             shards.append(list(shard))
             shard, size = {}, 0
 

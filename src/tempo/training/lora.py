@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import nn
 
 from tempo.errors import TempoError
 from tempo.modeling import TempoQwenForCausalLM
+from tempo.modeling.saving import write_tensors
 from tempo.training.parts import part_of
 from tempo.training.recipe import Lora
 
@@ -62,10 +63,14 @@ def merge(model: nn.Module) -> None:
 
 
 def save_adapter(model: nn.Module, lora: Lora, folder: Path) -> None:
-    """Write everything that learnt, adapters and the parts trained beside them, and how it fits."""
+    """Write everything that learnt, adapters and the parts trained beside them, and how it fits.
+
+    Raises:
+        OSError: it cannot be written.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     state = {n: p.detach().cpu().contiguous() for n, p in model.named_parameters() if p.requires_grad}
-    save_file(state, folder / _WEIGHTS)
+    write_tensors(folder / _WEIGHTS, state)
     values = {"rank": lora.rank, "alpha": lora.alpha, "parts": list(lora.parts)}
     (folder / _CONFIG).write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
 

@@ -7,7 +7,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +25,12 @@ from tempo.training.examples import Example, Reader
 from tempo.training.forward import Learner, counts
 from tempo.training.journal import Bar, Board, Log
 from tempo.training.recipe import Recipe
-from tempo.training.recipe_reading import read_recipe, write_recipe
+from tempo.training.recipe_reading import read_recipe
 from tempo.training.run import Schedule
+from tempo.training.run_folder import ADAPTER, LOG, MODEL, PART, RECIPE, STATES, begin
 from tempo.training.sharing import like, shared, whole
 from tempo.training.states import States
 from tempo.training.stopping import Stopping
-
-RECIPE, LOG, STATES, MODEL, ADAPTER = "recipe.yaml", "log.jsonl", "checkpoints", "model", "adapter"
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ def train(recipe: Recipe) -> Result:
         error: TempoError | None = None
         if among.first:
             try:
-                _begin(out, recipe)
+                begin(out, recipe)
             except TempoError as caught:
                 error = caught
         among.agree(error)
@@ -75,16 +74,6 @@ def resume(out: Path) -> Result:
     recipe = read_recipe(out / RECIPE)
     with processes(recipe.device) as among:
         return Trainer(recipe, out, among).run()
-
-
-def _begin(out: Path, recipe: Recipe) -> None:
-    if (out / RECIPE).exists():
-        raise UsageError(f"{out}: there is a run already; go on with --resume {out}, or say out=ANOTHER")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        write_recipe(anchored(recipe), out / RECIPE)
-    except OSError as error:
-        raise TempoError(f"{out}: could not be written ({error.strerror or error})") from error
 
 
 class Trainer:
@@ -247,10 +236,14 @@ class Trainer:
         return [p for group in self.optimizer.param_groups for p in group["params"]]
 
     def _refuse(self, examples: list[Example], **figures: float) -> None:
-        """Stop before a broken step is taken."""
+        """Stop before a broken step is taken. The log names all of its batch, the message the first."""
         names = self.among.gather(example.name for example in examples)
         what, value = next((name, value) for name, value in figures.items() if not math.isfinite(value))
-        shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+        if self.among.first:
+            self.log.write({"step": self.step + 1, "not_finite": what, "batch": names})
+        shown = ", ".join(names[:8])
+        if len(names) > 8:
+            shown += f" and {len(names) - 8} more, in {self.log.path}"
         raise TempoError(
             f"step {self.step + 1}: the {what} is {value}; its batch: {shown}; look at these samples, or "
             f"lower the learning rates; the last checkpoint in {self.states.folder} is from before"
@@ -335,19 +328,21 @@ class Trainer:
                 self.model = building.filled(self.planned.config, state)
         if self.among.first:
             try:
-                self.export(self.out)
+                self._export()
             except OSError as caught:
+                shutil.rmtree(self.out / PART, ignore_errors=True)
                 error = TempoError(
-                    f"{self.out}: the model could not be written ({caught.strerror or caught})"
+                    f"{self.out / MODEL}: could not be written ({caught.strerror or caught}); "
+                    f"{self.states.files()[-1].name} is whole, so make room and resume"
                 )
         self.among.agree(error)
 
-    def export(self, out: Path) -> None:
+    def _export(self) -> None:
         """Write adapters, if there are, and the whole model with them merged."""
         if self.recipe.lora is not None:
-            lora.save_adapter(self.model, self.recipe.lora, out / ADAPTER)
+            lora.save_adapter(self.model, self.recipe.lora, self.out / ADAPTER)
             lora.merge(self.model)
-        part = out / f"{MODEL}.part"
+        part = self.out / PART
         shutil.rmtree(part, ignore_errors=True)
         model = self.model.eval().to(getattr(torch, self.recipe.save))
         save_model(
@@ -356,8 +351,8 @@ class Trainer:
             tokenizer=self.planned.tokenizer,
             compressor_tokenizer=self.planned.compressor_tokenizer,
         )
-        shutil.rmtree(out / MODEL, ignore_errors=True)
-        part.rename(out / MODEL)
+        shutil.rmtree(self.out / MODEL, ignore_errors=True)
+        part.rename(self.out / MODEL)
 
 
 def steps_of(recipe: Recipe, records: int) -> int:
@@ -380,19 +375,3 @@ def reader_of(recipe: Recipe, planned: building.Plan) -> Reader:
         min_frames=video.min_frames or config.min_frames,
         questions=recipe.batch.questions,
     )
-
-
-def anchored(recipe: Recipe) -> Recipe:
-    """The recipe with whole paths, so that its run can be resumed from anywhere."""
-
-    def whole_path(name: str | None) -> str | None:
-        return name if name is None or not Path(name).exists() else str(Path(name).absolute())
-
-    model = {
-        key: whole_path(getattr(recipe.model, key)) for key in ("start", "base", "compressor", "decoder")
-    }
-    data = tuple(
-        replace(source, path=whole_path(source.path), media=whole_path(source.media))
-        for source in recipe.data
-    )
-    return replace(recipe, model=replace(recipe.model, **model), data=data)  # type: ignore[arg-type]
