@@ -35,8 +35,9 @@ class Memory:
     Attributes:
         weights, gradients, moments: of parameters; `moments` are AdamW's.
         chunk: activations of one chunk of segments, while its gradient is computed.
-        decoder: what stays of the decoder's pass, and one of its layers computed again.
-        memory_tokens: all memory tokens of the longest video, and their gradients.
+        decoder: what stays of the decoder's pass over the storylines that it reads side by side, and one of
+            its layers computed again.
+        memory_tokens: all memory tokens of the samples read together, and their gradients.
     """
 
     weights: int
@@ -104,7 +105,10 @@ def _valueless(recipe: Recipe, config: TempoQwenConfig, mode: FakeTensorMode) ->
 
 
 def memory(recipe: Recipe, config: TempoQwenConfig, prompts: Prompts) -> tuple[Memory, dict[str, Any]]:
-    """What a step takes on one device, and the parameters of each part (learning, all)."""
+    """What a step takes on one device, and the parameters of each part (learning, all).
+
+    Every sample is taken to be as long as the recipe allows, with as many questions.
+    """
     geometry = config.make_geometry()
     vision: Any = config.compressor().vision_config
     grid = geometry.grid(config.segment_frames, *FRAME)
@@ -113,6 +117,8 @@ def memory(recipe: Recipe, config: TempoQwenConfig, prompts: Prompts) -> tuple[M
     tokens = grid[1] * grid[2] // geometry.merge_size**2
     prompt = prompts.segment([float(frames)] * grid[0], tokens=tokens)
     budget = recipe.budget.tokens or config.visual_token_budget
+    questions = recipe.batch.questions
+    stories = recipe.batch.together * questions  # what the decoder reads side by side
     patch = vision.in_channels * vision.temporal_patch_size * vision.patch_size**2
     mode = FakeTensorMode(allow_non_fake_inputs=True)
     model = _valueless(recipe, config, mode)
@@ -123,8 +129,8 @@ def memory(recipe: Recipe, config: TempoQwenConfig, prompts: Prompts) -> tuple[M
         learning = [p for p in every if p.requires_grad]
         ids_SL = torch.zeros(recipe.batch.chunk, len(prompt.ids), dtype=torch.long)
         bytes_SPC = torch.zeros(recipe.batch.chunk, grid[0] * grid[1] * grid[2], patch, dtype=torch.uint8)
-        asked_SNQ = torch.zeros(recipe.batch.chunk, 1, ANSWER_TOKENS, dtype=torch.long)
-        length_SN = torch.full((recipe.batch.chunk, 1), ANSWER_TOKENS)
+        asked_SNQ = torch.zeros(recipe.batch.chunk, questions, ANSWER_TOKENS, dtype=torch.long)
+        length_SN = torch.full((recipe.batch.chunk, questions), ANSWER_TOKENS)
         bfloat16 = recipe.precision != "float32"
         with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
             chunk = _kept(
@@ -133,12 +139,12 @@ def memory(recipe: Recipe, config: TempoQwenConfig, prompts: Prompts) -> tuple[M
                 )
             )
             length = min(budget, segments * config.num_compression_tokens) + 16 * segments + 2 * ANSWER_TOKENS
-            story_1LH = torch.zeros(1, length, config.hidden_size, requires_grad=True)
-            layers = _kept(lambda: model.model(inputs_embeds=story_1LH, use_cache=False))
+            story_RLH = torch.zeros(stories, length, config.hidden_size, requires_grad=True)
+            layers = _kept(lambda: model.model(inputs_embeds=story_RLH, use_cache=False))
             one = model.model.layers[0]
             one.gradient_checkpointing = False
-            rope = model.model.rotary_emb(story_1LH, torch.arange(length)[None])
-            layer = _kept(lambda: one(story_1LH, position_embeddings=rope, attention_mask=None))
+            rope = model.model.rotary_emb(story_RLH, torch.arange(length)[None])
+            layer = _kept(lambda: one(story_RLH, position_embeddings=rope, attention_mask=None))
         size = sum(p.numel() * p.element_size() for p in learning)
         width = config.compressor().text_config.hidden_size
         return (
@@ -147,8 +153,8 @@ def memory(recipe: Recipe, config: TempoQwenConfig, prompts: Prompts) -> tuple[M
                 gradients=size,
                 moments=2 * size,
                 chunk=chunk,
-                decoder=layers + layer + 6 * ANSWER_TOKENS * config.vocab_size,
-                memory_tokens=4 * segments * config.num_compression_tokens * width * 2,
+                decoder=layers + layer + 6 * stories * ANSWER_TOKENS * config.vocab_size,
+                memory_tokens=4 * stories * segments * config.num_compression_tokens * width * 2,
             ),
             figures,
         )
