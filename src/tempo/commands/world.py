@@ -66,8 +66,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     make.add_argument(
         "--held-out", action="store_true", help="with backgrounds and wordings that were never trained on"
     )
-    bench = verbs.add_parser("bench", help="ask a model every question of every file in a folder")
-    bench.add_argument("folder", metavar="FOLDER", type=Path, help="a folder that `tempo world make` wrote")
+    bench = verbs.add_parser("bench", help="ask a model every question of every file in some folders")
+    bench.add_argument(
+        "folders", nargs="+", metavar="FOLDER", type=Path, help="a folder that `tempo world make` wrote"
+    )
     bench.add_argument("--json", action="store_true", help="print one JSON object with every answer")
     add_model_options(bench)
     add_answer_options(bench)
@@ -138,7 +140,7 @@ def _bench(args: argparse.Namespace) -> None:
     model = tempo.load(args.model, **given(args, "base", "device", "dtype", "attention"))
     options = given(args, "budget", "adaptive", "keep", "max_new_tokens", "temperature")
     with counting("asking", "files") as progress:
-        result = bench(model, args.folder, options=options, progress=progress)
+        result = bench(model, args.folders, options=options, progress=progress)
     print(json.dumps(result.to_json(), indent=1) if args.json else result.table())
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,36 +36,85 @@ class Score:
 
 @dataclass
 class BenchResult:
-    """What a bench found. `top_tenth`: files' questions whose moment ranks in the top tenth of relevance."""
+    """What a bench found.
 
-    by_kind: dict[str, Score] = field(default_factory=lambda: defaultdict(Score))
-    by_form: dict[str, Score] = field(default_factory=lambda: defaultdict(Score))
-    overall: Score = field(default_factory=Score)
-    top_tenth: Score = field(default_factory=Score)
-    seconds: float = 0.0
+    Attributes:
+        answers: each with its `kind`, its `form`, the `seconds` of its film, whether it is `right`, and the
+            `rank` of its moment by relevance (None: it has none, or there are too few segments to rank).
+        seconds: that all of it took.
+    """
+
     answers: list[dict[str, Any]] = field(default_factory=list)
+    seconds: float = 0.0
 
     def table(self) -> str:
-        """Markdown, one row a kind."""
-        rows = [f"| {kind} | {score} |" for kind, score in sorted(self.by_kind.items())]
-        rows += [f"| *{form}* | {score} |" for form, score in sorted(self.by_form.items())]
-        rows.append(f"| **all** | **{self.overall}** |")
-        if self.top_tenth.total:
-            rows.append(f"| moment in the top tenth of relevance | {self.top_tenth} |")
-        return "\n".join(["| kind | right |", "|---|---|", *rows])
+        """Markdown: a row for each kind of question, a column for each length of film, and one for all."""
+        lengths = sorted({answer["seconds"] for answer in self.answers})
+        columns = {_length(one): [a for a in self.answers if a["seconds"] == one] for one in lengths}
+        if len(columns) > 1:
+            columns["all"] = self.answers
+
+        def row(name: str, cells: list[Score], mark: str = "") -> str:
+            shown = [f"{mark}{score}{mark}" if score.total else "" for score in cells]
+            return f"| {mark}{name}{mark} | {' | '.join(shown)} |"
+
+        rows = ["| kind | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
+        for by, mark in (("kind", ""), ("form", "*")):
+            found = [_scores(some, by) for some in columns.values()]
+            rows += [
+                row(name, [one.get(name, Score()) for one in found], mark)
+                for name in sorted(_scores(self.answers, by))
+            ]
+        rows.append(row("all", [_score(some) for some in columns.values()], "**"))
+        ranked = [_top_tenth(some) for some in columns.values()]
+        if any(score.total for score in ranked):
+            rows.append(row("moment in the top tenth of relevance", ranked))
+        return "\n".join(rows)
 
     def to_json(self) -> dict[str, Any]:
-        def scores(of: dict[str, Score]) -> dict[str, Any]:
-            return {name: {"right": s.right, "total": s.total, "share": s.share} for name, s in of.items()}
+        def plain(score: Score) -> dict[str, Any]:
+            return {"right": score.right, "total": score.total, "share": score.share}
+
+        def found(by: str) -> dict[Any, Any]:
+            return {name: plain(score) for name, score in _scores(self.answers, by).items()}
 
         return {
-            "overall": scores({"all": self.overall})["all"],
-            "by_kind": scores(self.by_kind),
-            "by_form": scores(self.by_form),
-            "top_tenth": scores({"all": self.top_tenth})["all"],
+            "overall": plain(_score(self.answers)),
+            "by_kind": found("kind"),
+            "by_form": found("form"),
+            "by_length": {_length(one): score for one, score in found("seconds").items()},
+            "top_tenth": plain(_top_tenth(self.answers)),
             "seconds": self.seconds,
             "answers": self.answers,
         }
+
+
+def _score(answers: Iterable[dict[str, Any]]) -> Score:
+    score = Score()
+    for answer in answers:
+        score.add(answer["right"])
+    return score
+
+
+def _scores(answers: list[dict[str, Any]], by: str) -> dict[Any, Score]:
+    names = sorted({answer[by] for answer in answers})
+    return {name: _score(a for a in answers if a[by] == name) for name in names}
+
+
+def _top_tenth(answers: Iterable[dict[str, Any]]) -> Score:
+    """Questions whose moment ranks in the top tenth of relevance."""
+    score = Score()
+    for answer in answers:
+        if answer["rank"] is not None:
+            score.add(answer["rank"] < 0.1)
+    return score
+
+
+def _length(seconds: float) -> str:
+    for unit, name in ((3600, "h"), (60, "min")):
+        if seconds >= unit and seconds % unit == 0:
+            return f"{seconds / unit:g} {name}"
+    return f"{seconds:g} s"
 
 
 def ground_truths(folder: Path) -> list[Path]:
@@ -85,18 +133,18 @@ def ground_truths(folder: Path) -> list[Path]:
 
 def bench(
     model: Tempo,
-    folder: Path,
+    folders: Sequence[Path],
     *,
     options: dict[str, Any] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> BenchResult:
-    """Ask `model` every question of every file in `folder`, each file watched once.
+    """Ask `model` every question of every file in `folders`, each file watched once.
 
     Args:
         options: passed to `session.ask`: budget, adaptive, keep …
     """
     result = BenchResult()
-    truths = ground_truths(folder)
+    truths = [path for folder in folders for path in ground_truths(folder)]
     started = time.perf_counter()
     for number, path in enumerate(truths):
         truth = json.loads(path.read_text(encoding="utf-8"))
@@ -107,25 +155,21 @@ def bench(
                 earlier, question["text"], **({"max_new_tokens": 96} | (options or {}))
             ).answer
             window = model.config.segment_frames / session.sampling.fps
-            right = is_right(question, answer.text, window=window)
-            form = "multiple choice" if question["options"] else "open"
-            kind = "follow-up" if earlier else question["kind"]
-            for score in (result.by_kind[kind], result.by_form[form], result.overall):
-                score.add(right)
-            spans = [(s.start, s.end) for s in answer.segments]
-            relevance = [s.relevance for s in answer.segments]
+            spans = [(segment.start, segment.end) for segment in answer.segments]
             rank = None
             if question["evidence"] and len(spans) >= 20:
+                relevance = [segment.relevance for segment in answer.segments]
                 rank = evidence_rank(question, spans, relevance)
-                result.top_tenth.add(rank < 0.1)
             result.answers.append(
                 {
                     "video": truth["video"],
-                    "kind": kind,
+                    "seconds": truth["seconds"],
+                    "kind": "follow-up" if earlier else question["kind"],
+                    "form": "multiple choice" if question["options"] else "open",
                     "question": question["text"],
                     "answer": answer.text,
                     "truth": question["answer"],
-                    "right": right,
+                    "right": is_right(question, answer.text, window=window),
                     "rank": rank,
                     "visual_tokens": answer.usage.visual_tokens,
                 }
