@@ -1,9 +1,10 @@
 import pytest
 import torch
+from safetensors import safe_open
 
 import tempo
 from reference_cases import CASES, video_of
-from tempo.engine import pick_device, pick_dtype
+from tempo.engine import EMBEDDED, pick_device, pick_dtype
 from tempo.errors import TempoError, UsageError
 
 
@@ -67,3 +68,13 @@ def test_the_public_names():
     assert all(getattr(tempo, name) is not None for name in tempo.__all__)
     with pytest.raises(AttributeError, match="nonsense"):
         _ = tempo.nonsense
+
+
+def test_the_embedded_model_is_small_enough_to_come_along():
+    """With the base that training starts from, in bfloat16."""
+    files = [*EMBEDDED.rglob("*.safetensors"), *EMBEDDED.with_name("nano-base").rglob("*.safetensors")]
+    assert len(files) == 2
+    assert sum(file.stat().st_size for file in files) < 60_000_000
+    for file in files:
+        with safe_open(file, "pt") as weights:
+            assert {weights.get_slice(name).get_dtype() for name in weights.keys()} == {"BF16"}  # noqa: SIM118

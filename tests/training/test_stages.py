@@ -5,12 +5,32 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 import tempo
+from tempo.engine import EMBEDDED
 from tempo.training.recipe_reading import read_recipe
 from tempo.training.trainer import train
 
 RECIPES = Path(__file__).parents[2] / "recipes" / "nano"
+PARTS = {
+    "vision": "compressor.vlm.visual.",
+    "compressor": "compressor.vlm.language_model.",
+    "decoder": "model.",
+}
+
+
+def assert_as_the_base(folder):
+    """After alignment both language models and the tower are still those of the base."""
+    ours = tempo.load(folder, device="cpu", dtype="float32").model.state_dict()
+    base = load_file(EMBEDDED.with_name("nano-base") / "model.safetensors")
+    assert {name.split(".")[1] for name in base} == {"visual", "language_model"}
+    for name, tensor in base.items():
+        assert torch.equal(ours["compressor.vlm." + name.removeprefix("model.")], tensor.float()), name
+        if name.startswith("model.language_model."):
+            assert torch.equal(ours["model." + name.removeprefix("model.language_model.")], tensor.float()), (
+                name
+            )
 
 
 @pytest.mark.slow
@@ -26,7 +46,9 @@ def test_the_stages_follow_one_another(tmp_path):
         result = train(read_recipe(path, [*overrides, "precision=float32", "save=float32"]))
         record = json.loads((tmp_path / str(number) / "log.jsonl").read_text())
         assert record["answer_tokens"] > 0
-        if before:
+        if before is None:
+            assert_as_the_base(result.model)
+        else:
             recipe = read_recipe(path)
             ours, theirs = (
                 tempo.load(folder, device="cpu", dtype="float32").model.state_dict()
@@ -34,7 +56,7 @@ def test_the_stages_follow_one_another(tmp_path):
             )
             moved = {name for name in ours if not torch.equal(ours[name], theirs[name])}
             assert any(name.startswith("projector.") for name in moved)
-            for part, prefix in (("vision", "compressor.vlm.visual."), ("decoder", "model.")):
+            for part, prefix in PARTS.items():
                 learns = getattr(recipe.train, part) is not None
                 assert any(name.startswith(prefix) for name in moved) == learns, (number, part)
         before = result.model

@@ -168,6 +168,7 @@ def test_two_processes_have_the_losses_of_one(whole, data, tmp_path, parallel):
     done = two_processes("-m", "tempo", "train", tmp_path / "recipe.yaml")
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("loss") == 1, "only the first process speaks"
+    assert re.search(r"step 4 of 4 · loss [\d.]+ · [\d,]+ tokens/s · 00:00 left", done.stderr)
     assert losses(out) == pytest.approx(losses(whole[0]), rel=1e-4)
     for ours, theirs in zip(log(out), log(whole[0]), strict=True):
         assert ours["tokens"] == theirs["tokens"]
@@ -204,6 +205,23 @@ def test_no_thread_of_two_processes_outlives_the_run(data, tmp_path, parallel):
     )
     done = two_processes(script)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+def test_accelerate_starts_a_run(whole, data, tmp_path):
+    """On a CPU it starts one process; on several GPUs it sets what torchrun sets."""
+    out = tmp_path / "run"
+    write_recipe(recipe(TINY, data, out), tmp_path / "recipe.yaml")
+    launch = ["-m", "accelerate.commands.launch", "--cpu", "--num_processes", "1", "-m", "tempo", "train"]
+    done = subprocess.run(
+        [sys.executable, *launch, str(tmp_path / "recipe.yaml")],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert losses(out) == losses(whole[0])
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ from tempo.training.examples import Example, Reader
 from tempo.training.mixture import Mixture
 from tempo.training.recipe import Source
 from tempo.training.records import Records
-from tempo.training.world_clips import world_example
+from tempo.training.world_clips import NothingAsked, world_example
 
 ATTEMPTS = 20  # substitutes that are tried for one draw
 
@@ -69,9 +69,10 @@ class Draws(Dataset[Drawn]):
             try:
                 example = self.read(source, record, seed=f"{self.seed}/{draw}/{attempt}")
                 return Drawn(example, skipped, self.names[source])
+            except NothingAsked:
+                pass
             except TempoError as error:
-                if self.sources[source].world is None:  # a clip about which nothing can be asked is no loss
-                    skipped.append(Skipped(name, str(error)))
+                skipped.append(Skipped(name, str(error)))
             source, record = self.mixture.substitute(draw, attempt)
         return Drawn(None, skipped, self.names[source])
 

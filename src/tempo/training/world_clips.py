@@ -16,6 +16,11 @@ from tempo.training.recipe import World
 from tempo.video import Video
 from tempo.watching import Batch, Moment, segment_prompt
 
+
+class NothingAsked(TempoError):
+    """A clip about which no question can be asked: no loss, another one is drawn."""
+
+
 _ASPECTS = (0.6, 0.2, 0.2)  # how often each of FRAME_SIZES
 
 
@@ -23,7 +28,8 @@ def world_example(reader: Reader, world: World, *, name: str, seed: str) -> Exam
     """A clip with questions that each stand alone, drawn from `seed`.
 
     Raises:
-        TempoError: nothing can be asked about the clip, or it does not fit into the model.
+        NothingAsked: as it says.
+        TempoError: the clip does not fit into the model.
     """
     rng = random.Random(seed)
     segments = rng.choice(world.segments)
@@ -37,7 +43,7 @@ def world_example(reader: Reader, world: World, *, name: str, seed: str) -> Exam
         wide=world.wide,
     )
     if not plan.asked:
-        raise TempoError("nothing can be asked about this clip")
+        raise NothingAsked("nothing can be asked about this clip")
     fps = SEGMENT_FRAMES / plan.window
     parts: list[Part] = []
     stamps: list[list[int]] = []
