@@ -3,7 +3,7 @@
 #   make test    lint, types and every test
 #   make check   lint, types and the quick tests
 #   make format  let ruff rewrite what it can
-#   make train   train the embedded model again (hours); a killed run goes on where it was
+#   make train   train the embedded model from nothing in the plain world (hours); a killed run goes on where it was
 #   make eval-env  build .venv-eval, which has lmms-eval, for `tempo eval`
 #   make docs    build the documentation site into site/
 #   make clean   remove what was built; `make distclean` removes the environment too
