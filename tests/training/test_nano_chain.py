@@ -1,5 +1,8 @@
 """The chain that makes the embedded model, one step a link: who learns, and what comes out."""
 
+from argparse import Namespace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +12,9 @@ from transformers import AutoTokenizer
 
 import tempo
 from tempo.engine import EMBEDDED
-from tempo.training import joining, reading, writing
+from tempo.training import base as base_training
+from tempo.training import joining, reading, ship, writing
+from tempo.training import tempo as tempo_training
 from tempo.training.checkpoints import load_trained
 from tempo.training.facts import Code
 from tempo.training.nano import SYSTEM_PROMPT
@@ -47,8 +52,42 @@ def test_every_link_teaches_its_own_part(tmp_path: Path) -> None:
 
     joining.save(model, tmp_path / "weights", EMBEDDED)
     engine = tempo.load(tmp_path / "weights", device="cpu")
-    video = Video.from_frames(np.zeros((16, 48, 96, 3), np.uint8), fps=2.0)
-    assert engine.watch(video, cache="none").ask("Is there a red star?", max_new_tokens=4).text
+    assert engine.watch(a_film(), cache="none").ask("Is there a red star?", max_new_tokens=4).text
+
+
+@pytest.mark.slow
+def test_from_nothing_to_what_the_package_carries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `make train` runs and then `ship`, a step a leg."""
+    small = [
+        replace(leg, steps=1, batch=min(leg.batch, 2), extra=min(leg.extra, 2)) for leg in base_training.LEGS
+    ]
+    monkeypatch.setattr(base_training, "LEGS", small)
+    links = ((writing, "see"), (writing, "learn"), (reading, "learn"), (joining, "learn"))
+    for module, name in links:
+        options = {"steps": 1} | ({} if module is reading else {"rows": 4})
+        monkeypatch.setattr(module, name, partial(getattr(module, name), **options))
+    base_training.train(Namespace(out=tmp_path / "base", seed=1, device="cpu"))
+    tempo_training.train(
+        Namespace(base=tmp_path / "base" / "final", out=tmp_path / "tempo", seed=1, device="cpu")
+    )
+    monkeypatch.setattr(ship, "EMBEDDED", tmp_path / "package" / "nano")
+    (tmp_path / "package").mkdir()
+    ship.ship(tmp_path / "base" / "final", tmp_path / "tempo" / "weights")
+
+    shipped = tempo.load(tmp_path / "package" / "nano", device="cpu")
+    assert shipped.config.to_dict().keys() == tempo.load(EMBEDDED, device="cpu").config.to_dict().keys()
+    assert not any(str(tmp_path) in file.read_text() for file in (tmp_path / "package").rglob("*.json"))
+    answer = shipped.watch(a_film(), cache="none").ask("Is there a red star?", max_new_tokens=4)
+    assert answer.usage.visual_tokens >= len(answer.segments)
+    ours, theirs = (
+        {file.relative_to(folder) for file in folder.rglob("*") if file.is_file()}
+        for folder in (tmp_path / "package", EMBEDDED.parent)
+    )
+    assert ours <= theirs
+
+
+def a_film() -> Video:
+    return Video.from_frames(np.zeros((16, 48, 96, 3), np.uint8), fps=2.0)
 
 
 def test_a_router_that_learns_alone_holds_what_is_written(

@@ -400,6 +400,32 @@ def test_samples_that_cannot_be_read_are_named_counted_and_replaced(data, tmp_pa
     assert log(tmp_path / "run")[-1]["skipped"] == 2
 
 
+@pytest.mark.slow
+def test_two_processes_skip_and_adapt_as_one_does(data, tmp_path):
+    adapters = recipe(
+        TINY,
+        bad(tmp_path, data, 2),
+        tmp_path / "one",
+        train=Rates(projector=1e-3, compressor=1e-3, decoder=1e-3),
+        lora=Lora(rank=4, alpha=8),
+        schedule=Schedule(steps=3, warmup=0),
+        skip_limit=2,
+    )
+    train(adapters)
+    write_recipe(replace(adapters, out=str(tmp_path / "two")), tmp_path / "recipe.yaml")
+    done = two_processes("-m", "tempo", "train", tmp_path / "recipe.yaml")
+    assert done.returncode == 0, done.stderr
+    one, two = tmp_path / "one", tmp_path / "two"
+    skipped = [
+        {record["skipped_sample"] for record in log(run) if "skipped_sample" in record} for run in (one, two)
+    ]
+    assert skipped[0] == skipped[1] == {"mixed.jsonl:1", "mixed.jsonl:2"}
+    assert losses(two) == pytest.approx(losses(one), rel=1e-4)
+    ours, theirs = (load_file(run / "adapter" / "adapter.safetensors") for run in (two, one))
+    for name, tensor in theirs.items():
+        torch.testing.assert_close(ours[name], tensor, rtol=1e-2, atol=1e-4)
+
+
 def test_too_many_unreadable_samples_stop_the_run(data, tmp_path):
     mixed = bad(tmp_path, data, 5)
     with pytest.raises(TempoError, match=r"2 samples could not be read and skip_limit is 1; the last: mixed"):

@@ -3,10 +3,8 @@
     python -m tempo.training.base --out runs/base
 
 The vision tower first learns what covers each of its cells (minutes); then tower and language model together
-learn to
-describe a segment, to answer questions about it, and to say Yes or No to the routing prompt, all at once;
-last, both
-tasks together.
+learn to describe a segment, to answer questions about it, and to say Yes or No to the routing prompt, all at
+once; last, both tasks together.
 """
 
 from __future__ import annotations
