@@ -12,7 +12,7 @@ from tempo.engine import EMBEDDED
 from tempo.training.recipe_reading import read_recipe
 from tempo.training.trainer import train
 
-RECIPES = Path(__file__).parents[2] / "recipes" / "nano"
+RECIPES = Path(__file__).parents[2] / "recipes"
 PARTS = {
     "vision": "compressor.vlm.visual.",
     "compressor": "compressor.vlm.language_model.",
@@ -34,10 +34,10 @@ def assert_as_the_base(folder):
 
 
 @pytest.mark.slow
-def test_the_stages_follow_one_another(tmp_path):
-    before = None
+@pytest.mark.parametrize(("recipes", "before"), [("nano", None), ("nano-shipped", EMBEDDED)])
+def test_the_stages_follow_one_another(recipes, before, tmp_path):
     for number in range(4):
-        path = RECIPES / f"stage-{number}.yaml"
+        path = RECIPES / recipes / f"stage-{number}.yaml"
         sources = len(read_recipe(path).data)
         overrides = [f"data.{n}.world.segments=[1, 2]" for n in range(sources)]
         overrides += [f"out={tmp_path}/{number}", "schedule.steps=1", "schedule.warmup=0", "device=cpu"]
