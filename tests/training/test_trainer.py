@@ -176,8 +176,8 @@ def test_two_processes_have_the_losses_of_one(whole, data, tmp_path, parallel):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("parallel", ["ddp", "fsdp"])
-def test_no_thread_of_two_processes_outlives_the_run(data, tmp_path, parallel):
+@pytest.mark.parametrize(("parallel", "fails"), [("ddp", False), ("fsdp", False), ("fsdp", True)])
+def test_no_thread_of_two_processes_outlives_the_run(data, tmp_path, parallel, fails):
     """One that does may abort the interpreter on its way out, and a run that ended well has failed."""
     step = recipe(TINY, data, tmp_path / "run", schedule=Schedule(steps=1, warmup=0), parallel=parallel)
     write_recipe(step, tmp_path / "recipe.yaml")
@@ -185,26 +185,38 @@ def test_no_thread_of_two_processes_outlives_the_run(data, tmp_path, parallel):
     script.write_text(
         textwrap.dedent(
             f"""
+            import atexit, os, sys
             from pathlib import Path
-            from tempo.training.recipe_reading import read_recipe
-            from tempo.training.trainer import Trainer, train
+            from tempo.cli import main
+            from tempo.errors import TempoError
+            from tempo.training.trainer import Trainer
 
             def threads():
-                return {{path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm")}}
+                return [path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm")]
 
             def run(self, run=Trainer.run):
                 result = run(self)
-                assert "pt_gloo_runloop" in threads(), threads()
+                print("running:", "pt_gloo_runloop" in threads(), file=sys.stderr)
+                if {fails}:
+                    raise TempoError("this run fails")
                 return result
 
+            def at_exit():
+                print("left:", "pt_gloo_runloop" in threads(), file=sys.stderr)
+
             Trainer.run = run
-            train(read_recipe({str(tmp_path / "recipe.yaml")!r}))
-            assert "pt_gloo_runloop" not in threads(), threads()
+            atexit.register(at_exit)  # what is registered first comes last
+            sys.exit(main(["train", {str(tmp_path / "recipe.yaml")!r}]))
             """
         )
     )
     done = two_processes(script)
-    assert done.returncode == 0, done.stderr
+    assert (done.returncode != 0) == fails, done.stderr
+    assert ("tempo: this run fails" in done.stderr) == fails
+    assert done.stderr.count("running: True") == 2
+    # After an error torchrun may end the second process before it has said anything.
+    assert 1 <= done.stderr.count("left: False") <= 2
+    assert "left: True" not in done.stderr
 
 
 @pytest.mark.slow

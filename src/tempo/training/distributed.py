@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import os
 from collections.abc import Iterable, Iterator
@@ -92,10 +93,11 @@ def processes(device: str) -> Iterator[Processes]:
     if chosen.type == "cuda":
         torch.cuda.set_device(chosen)
     dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
+    # The group ends with the last that knows it, and sharded layers know each other in cycles, after an error
+    # too. Threads of it that outlive the interpreter abort it when they let go of a tensor
+    # (pytorch/pytorch#190489).
+    atexit.register(gc.collect)
     try:
         yield Processes(rank, size, chosen)
     finally:
         dist.destroy_process_group()
-        # The group ends with the last that knows it, and sharded layers know each other in cycles. Threads of
-        # it that outlive the interpreter abort it when they let go of a tensor (pytorch/pytorch#190489).
-        gc.collect()
