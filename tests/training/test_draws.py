@@ -1,5 +1,8 @@
 """Examples in their order: from files, from the generated world, here or in processes of their own."""
 
+import copy
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from making import reader, write_data
@@ -69,3 +72,16 @@ def test_a_source_of_the_wide_world_asks_about_its_things(nano):
     plain, wide = texts(0.0), texts(1.0)
     assert not any(f" {name}" in plain for name in PICTURES)
     assert sum(f" {name}" in wide for name in PICTURES) > 5
+
+
+def test_a_drawn_clip_that_does_not_fit_is_named(nano):
+    """Of one about which nothing can be asked nobody needs to hear."""
+    small = copy.deepcopy(nano.config)
+    small.max_position_embeddings = 8
+    draws = Draws(
+        (Source(world=World(segments=(3,)), name="drawn"),), replace(reader(nano), config=small), seed=1
+    )
+    drawn = draws[0]
+    assert drawn.example is None
+    assert all(one.name.startswith("drawn:") and "too long" in one.reason for one in drawn.skipped)
+    assert drawn.skipped

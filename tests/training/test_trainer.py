@@ -185,7 +185,7 @@ def test_no_thread_of_two_processes_outlives_the_run(data, tmp_path, parallel, f
     script.write_text(
         textwrap.dedent(
             f"""
-            import atexit, os, sys
+            import atexit, sys
             from pathlib import Path
             from tempo.cli import main
             from tempo.errors import TempoError

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from tempo.world.claims.intervals import bootstrap, mcnemar, wilson
+from tempo.world.intervals import bootstrap, mcnemar, wilson
 
 
 @pytest.mark.parametrize(

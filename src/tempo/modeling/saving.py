@@ -172,7 +172,7 @@ def write_tensors(path: Path, tensors: dict[str, torch.Tensor]) -> None:
     """
     try:
         save_file(tensors, path, metadata={"format": "pt"})
-    except (OSError, SafetensorError) as error:  # safetensors has an error of its own for a full disk
+    except SafetensorError as error:  # its own for whatever the disk says
         path.unlink(missing_ok=True)
         raise OSError(errno.EIO, str(error), str(path)) from error
 

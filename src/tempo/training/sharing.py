@@ -32,8 +32,9 @@ def shared(learner: Learner, among: Processes, how: Parallel, *, bfloat16: bool)
         cast_forward_inputs=False,  # autocast does that, as it does without FSDP
     )
     mesh = init_device_mesh(among.device.type, (among.size,))
-    # DTensor's caches keep a mesh for good, and it would keep its group, which it finds by name as well.
-    mesh._pg_registry.clear()
+    # DTensor's caches keep a mesh for good, and the registry that newer meshes have would keep the group too.
+    # Without it the group is found by name.
+    getattr(mesh, "_pg_registry", {}).clear()
     for layer in [*learner.model.model.layers, *learner.model.compressor.vlm.language_model.layers]:
         fully_shard(layer, mesh=mesh, mp_policy=policy)
     fully_shard(learner, mesh=mesh, mp_policy=policy)

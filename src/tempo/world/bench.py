@@ -12,6 +12,7 @@ from typing import Any
 
 from tempo.engine import Tempo
 from tempo.errors import TempoError
+from tempo.world.intervals import wilson
 from tempo.world.scoring import evidence_rank, is_right
 
 
@@ -65,7 +66,8 @@ class BenchResult:
                 row(name, [one.get(name, Score()) for one in found], mark)
                 for name in sorted(_scores(self.answers, by))
             ]
-        rows.append(row("all", [_score(some) for some in columns.values()], "**"))
+        every = [_score(some) for some in columns.values()]
+        rows += [row("all", every, "**"), f"| 95 % interval | {' | '.join(map(_interval, every))} |"]
         ranked = [_top_tenth(some) for some in columns.values()]
         if any(score.total for score in ranked):
             rows.append(row("moment in the top tenth of relevance", ranked))
@@ -108,6 +110,11 @@ def _top_tenth(answers: Iterable[dict[str, Any]]) -> Score:
         if answer["rank"] is not None:
             score.add(answer["rank"] < 0.1)
     return score
+
+
+def _interval(score: Score) -> str:
+    low, high = wilson(score.right, score.total)
+    return f"[{100 * low:.1f}, {100 * high:.1f}]"
 
 
 def _length(seconds: float) -> str:

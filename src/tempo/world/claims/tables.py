@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tempo.reporting.tables import Table
-from tempo.world.claims.intervals import bootstrap, mcnemar, wilson
 from tempo.world.claims.records import Records
 from tempo.world.claims.ways import (
     ADAPTIVE,
@@ -18,6 +17,7 @@ from tempo.world.claims.ways import (
     over_budgets,
     tight_share,
 )
+from tempo.world.intervals import bootstrap, mcnemar, wilson
 
 NONE = "–"
 DIFFERENCE = "difference in points"
