@@ -48,7 +48,7 @@ def indices(frames: np.ndarray) -> list[int]:
     return [index_of(frame) for frame in frames]
 
 
-def _in_its_own_thread(function: Callable[P, T]) -> Callable[P, T]:
+def in_its_own_thread(function: Callable[P, T]) -> Callable[P, T]:
     """Where the user is root, SVT-AV1 gives the thread that opens it real-time priority, and every thread
     that is begun there inherits it: workers that wait for one another by spinning then never yield a core. A
     thread of its own takes the priority with it when it ends."""
@@ -61,7 +61,7 @@ def _in_its_own_thread(function: Callable[P, T]) -> Callable[P, T]:
     return call
 
 
-@_in_its_own_thread
+@in_its_own_thread
 def write(
     path: Path,
     *,

@@ -1,0 +1,112 @@
+"""Watch a recording of the corpus and hold what comes out to the truth."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+import clips
+from tempo.video import Sampling, Video
+
+from .cases import Case
+
+DENSE, SPARSE = 4.9, 7  # frames a second (seldom on the verge of two pictures), frames
+
+
+@dataclass
+class Seen:
+    """What came of one sampling.
+
+    Attributes:
+        wanted, shown, lost: moments asked for, shown, and counted as lost.
+        wrong: shown moments whose picture or time is not the right one.
+        faults: what is wrong, in words; empty when all is right.
+    """
+
+    wanted: int = 0
+    shown: int = 0
+    lost: int = 0
+    wrong: int = 0
+    faults: list[str] = field(default_factory=list)
+
+
+def watch(case: Case, path: Path, *, dense: bool) -> Seen:
+    """Sample densely or sparsely, and compare."""
+    seen = Seen()
+    video = Video.open(path)
+    if (video.width, video.height) != case.size:
+        seen.faults.append(f"measures {video.width}x{video.height}, not {case.size[0]}x{case.size[1]}")
+    sampling = video.sample(fps=DENSE) if dense else video.sample(fps=DENSE, max_frames=SPARSE)
+    frames, times = _frames(video, sampling)
+    seen.wanted, seen.shown, seen.lost = len(sampling), len(frames), video.damage.moments
+    low, high = case.ends
+    if not low <= video.duration <= high and not (case.may_lose and video.damage):
+        seen.faults.append(f"ends at {video.duration:.3f} s, not within {low:.3f} to {high:.3f}")
+    _check_losses(case, video, seen)
+    first = sampling.times[0]
+    if abs(first - case.shown[0][0]) > case.within:
+        seen.faults.append(f"begins at {first:.3f} s, not {case.shown[0][0]:.3f}")
+    _compare(case, frames, times, sampling.times, seen)
+    return seen
+
+
+def _frames(video: Video, sampling: Sampling) -> tuple[list[np.ndarray], list[float]]:
+    frames: list[np.ndarray] = []
+    times: list[float] = []
+    for batch in video.stream(sampling, chunk=8):
+        frames += list(batch.frames)
+        times += batch.times.tolist()
+    return frames, times
+
+
+def _check_losses(case: Case, video: Video, seen: Seen) -> None:
+    if seen.shown + seen.lost != seen.wanted:
+        seen.faults.append(f"{seen.wanted} moments, of which {seen.shown} are shown and {seen.lost} lost")
+    if seen.shown < seen.wanted and not video.damage:
+        seen.faults.append("moments are lost in silence")
+    if video.damage and not case.may_lose:
+        seen.faults.append(f"called damaged, {video.damage.seconds:.2f} s: {video.damage.spans[:3]}")
+
+
+def _compare(
+    case: Case, frames: list[np.ndarray], times: list[float], moments: np.ndarray, seen: Seen
+) -> None:
+    """Match what was shown with the moments asked for, and look at each picture."""
+    presented = [time for time, _ in case.shown]
+    lost = [] if len(frames) == len(moments) else None
+    previous = -1
+    for number, (frame, time) in enumerate(zip(frames, times, strict=True)):
+        # Of moments that are missing nobody says which; a picture's time is never behind its moment.
+        at = number if lost is not None else int(np.searchsorted(moments, time - case.within))
+        moment = float(moments[min(at, len(moments) - 1)])
+        first, last = (
+            max(0, bisect_right(presented, moment + off) - 1) for off in (-case.within, case.within)
+        )
+        right = range(first, last + 1)
+        got = _index(frame)
+        place = next((place for place in right if case.shown[place][1] == got), None)
+        if place is None:
+            numbers = sorted(case.shown[place][1] for place in right)
+            _wrong(seen, f"at {moment:.3f} s picture {got}, not {numbers}")
+            continue
+        own = presented[place] if place > previous else moment
+        # A picture that is shown before it appears stands in for what comes before it.
+        if abs(time - own) > case.within and abs(time - max(own, moment)) > case.within:
+            _wrong(seen, f"picture {got} for {moment:.3f} s is said to appear at {time:.3f} s, not {own:.3f}")
+        previous = max(previous, place)
+
+
+def _wrong(seen: Seen, fault: str) -> None:
+    seen.wrong += 1
+    if seen.wrong <= 3:
+        seen.faults.append(fault)
+
+
+def _index(frame: np.ndarray) -> int | str:
+    try:
+        return clips.index_of(frame)
+    except AssertionError as error:
+        return str(error)

@@ -1,0 +1,42 @@
+"""Headers of other containers that are made to say something else than what is in the file."""
+
+from __future__ import annotations
+
+import re
+import struct
+from pathlib import Path
+
+
+def set_matroska_duration(path: Path, seconds: float) -> Path:
+    """The length in the header, and those that the tags tell of the tracks."""
+    data = path.read_bytes()
+    data = _replace(data, b"\x44\x89\x88", 0, struct.pack(">d", seconds * 1000))
+    hours, minutes = int(seconds // 3600), int(seconds // 60 % 60)
+    text = f"{hours:02}:{minutes:02}:{seconds % 60:012.9f}".encode()
+    path.write_bytes(re.sub(rb"\d\d:\d\d:\d\d\.\d{9}", text, data))
+    return path
+
+
+def set_avi_frames(path: Path, count: int) -> Path:
+    data = path.read_bytes()
+    data = _replace(data, b"avih", 4 + 16, struct.pack("<I", count))
+    path.write_bytes(_replace(data, b"strh", 4 + 32, struct.pack("<I", count)))
+    return path
+
+
+def set_flv_duration(path: Path, seconds: float) -> Path:
+    path.write_bytes(_replace(path.read_bytes(), b"\x00\x08duration\x00", 0, struct.pack(">d", seconds)))
+    return path
+
+
+def set_asf_duration(path: Path, seconds: float) -> Path:
+    properties = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
+    told = struct.pack("<QQ", *[round(seconds * 1e7)] * 2)
+    path.write_bytes(_replace(path.read_bytes(), properties, 8 + 16 + 8 + 8 + 8, told))
+    return path
+
+
+def _replace(data: bytes, marker: bytes, skip: int, new: bytes) -> bytes:
+    """Write `new` over what stands `skip` bytes behind the first `marker`."""
+    at = data.index(marker) + len(marker) + skip
+    return data[:at] + new + data[at + len(new) :]

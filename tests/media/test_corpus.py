@@ -1,0 +1,27 @@
+"""Every recording of the corpus, densely and sparsely: the right pictures at the right times, and the right
+end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from media.checking import watch
+from media.corpus import UNMENDED, corpus
+
+
+@pytest.fixture(scope="session")
+def recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("recordings")
+
+
+@pytest.mark.parametrize("name", corpus())
+def test_recording(request: pytest.FixtureRequest, recordings: Path, name: str) -> None:
+    if name in UNMENDED:
+        request.applymarker(pytest.mark.xfail(strict=False, reason="not mended yet"))
+    case = corpus()[name]
+    path = recordings / name
+    case.build(path)
+    faults = {kind: watch(case, path, dense=kind == "dense").faults for kind in ("dense", "sparse")}
+    assert not any(faults.values()), faults
