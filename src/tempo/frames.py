@@ -61,46 +61,62 @@ class Picked(NamedTuple):
     time: float  # presentation time in seconds
 
 
+CUT_SHORT = "the file ends before it"
+UNREADABLE = "the container is damaged there"
+UNDECODABLE = "the pictures are damaged there"
+NOT_FOUND = "no picture was found there"
+
+
 @dataclass(frozen=True)
 class Damage:
-    """What could not be decoded while frames were being picked. False when nothing was lost.
+    """What could not be shown while frames were being picked. False when nothing was lost.
 
     Attributes:
-        seconds: how much of the video's time was found undecodable (stretches that were skipped over because
-            no sampled moment lies in them are not looked at).
+        seconds: how much of the video's time was lost (stretches that were skipped over because no sampled
+            moment lies in them are not looked at).
         moments: how many sampled moments were lost with it.
-        spans: (start, end) in seconds of every undecodable stretch, ascending.
+        spans: (start, end) in seconds of every lost stretch, ascending.
+        reasons: why, for every span.
     """
 
     seconds: float = 0.0
     moments: int = 0
     spans: tuple[tuple[float, float], ...] = ()
+    reasons: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.spans)
 
 
 class Losses:
-    """Collects undecodable spans while they are found, in any order."""
+    """Collects lost spans while they are found, in any order."""
 
     def __init__(self) -> None:
-        self._spans: list[tuple[float, float]] = []
+        self._spans: list[tuple[float, float, str]] = []
 
-    def add(self, start: float, end: float) -> None:
-        """Note that nothing between `start` and `end` (seconds) could be decoded."""
-        if self._spans and -TOUCHING < start - self._spans[-1][1] < TOUCHING:
-            start = self._spans.pop()[0]
-        self._spans.append((start, end))
+    def add(self, start: float, end: float, reason: str) -> None:
+        """Note that nothing between `start` and `end` (seconds) can be shown, and why."""
+        if self._spans:
+            before = self._spans[-1]
+            if before[2] == reason and -TOUCHING < start - before[1] < TOUCHING:
+                start = self._spans.pop()[0]
+        self._spans.append((start, end, reason))
 
     def damage(self, *, moments: int) -> Damage:
         """What it all comes to; `moments`: how many sampled moments have no frame."""
-        spans: list[tuple[float, float]] = []
-        for start, end in sorted(self._spans):
+        spans: list[tuple[float, float, list[str]]] = []
+        for start, end, reason in sorted(self._spans):
             if spans and start < spans[-1][1] + TOUCHING:
-                spans[-1] = (spans[-1][0], max(end, spans[-1][1]))
+                first, last, reasons = spans[-1]
+                spans[-1] = (first, max(end, last), reasons if reason in reasons else [*reasons, reason])
             else:
-                spans.append((start, end))
-        return Damage(sum(end - start for start, end in spans), moments if spans else 0, tuple(spans))
+                spans.append((start, end, [reason]))
+        return Damage(
+            seconds=sum(end - start for start, end, _ in spans),
+            moments=moments if spans else 0,
+            spans=tuple((start, end) for start, end, _ in spans),
+            reasons=tuple("; ".join(reasons) for *_, reasons in spans),
+        )
 
 
 class Source(Protocol):

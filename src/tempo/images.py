@@ -14,7 +14,7 @@ from PIL import Image, ImageOps
 
 from . import fingerprints
 from .errors import TempoError, UsageError
-from .frames import Losses, Picked, Size
+from .frames import UNDECODABLE, Losses, Picked, Size
 
 FORMATS = ("PNG", "JPEG", "MPO", "GIF", "WEBP", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM", "TGA")
 MOVING = (
@@ -151,7 +151,7 @@ class AnimatedImage:
                         image.seek(int(number))
                         frame, at = _pixels(_rgb(image), size), int(number)
                     except _DECODING_ERRORS:
-                        losses.add(float(self._starts[number]), self.end)
+                        losses.add(float(self._starts[number]), self.end, UNDECODABLE)
                         return  # every picture of an animation builds on the one before
                 assert frame is not None
                 yield Picked(moment, frame, float(self._starts[number]))
@@ -234,7 +234,7 @@ class ImageFolder:
                 # Images of another size than the first one are brought to it: a video has one size.
                 return _pixels(self._read(self._files[number]), size or self.size)
             except TempoError:
-                losses.add(number / self._rate, (number + 1) / self._rate)
+                losses.add(number / self._rate, (number + 1) / self._rate, UNDECODABLE)
                 return None
 
         yield from _pick_by_number(decode, len(self._files), self._rate, times, stop)

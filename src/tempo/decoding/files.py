@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from fractions import Fraction
+from functools import cached_property
 
 import av
 import av.container
@@ -16,16 +17,26 @@ import numpy as np
 
 from ..errors import TempoError
 from ..frames import Size
+from . import extent
+from .completeness import is_cut_short
 from .conversion import Orientation
+from .demuxer import Demuxer, Timing
+from .extent import Extent
 
 OPEN_SECONDS, READ_SECONDS = 10.0, 30.0  # patience with a network address
 CONTAINER_TICK = Fraction(1, av.time_base)  # seconds, of a container's own times
 HIGHEST_RATE = 1000.0  # frames per second; what claims more is a clock, not a rate
 USUAL_RATE = 25.0  # frames per second, where neither the file nor its times tell
-CUT_OFF = 1.0  # seconds without frames at the end, at least, that count as missing
+CUT_OFF = (
+    1.0  # seconds without frames at the end of a file that is cut short, at least, that count as missing
+)
+STAYING = 2.0  # seconds that the last picture stays on screen without anything but the header saying so
 PLANNABLE_FORMATS = frozenset({"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"})
 PLANNABLE_CODECS = frozenset({"h264", "hevc", "vp9", "av1", "libdav1d", "mjpeg", "prores"})
-LEAPING_FORMATS = frozenset({"matroska,webm"})
+# They pass over what they cannot read without a word, and have next to no bytes of their own between packets.
+LEAPING_FORMATS = frozenset({"matroska,webm", "avi", "flv"})
+RESTARTING_FORMATS = frozenset({"mpegts", "mpeg", "flv", "asf", "ogg"})  # can be joined byte by byte
+NO_TIMESTAMPS = 0x80  # libavformat's AVFMT_NOTIMESTAMPS: a stream without a container
 SKIPPING_CODECS = frozenset({"h264", "hevc"})  # can be told packet by packet to leave out unreferenced frames
 
 
@@ -43,7 +54,9 @@ class VideoFile:
         interval: seconds between frames on average.
         frame_count: told by the file, or estimated from its length and rate.
         plannable: whether the packets' times can be relied on and every packet shows one frame.
+        timing: what the times in the container are good for.
         leaps: whether the container passes over damage without a word.
+        cut_short: whether bytes are missing at its end.
         can_skip: whether the decoder can leave out frames that no other refers to.
         ticks_per_frame: length of a frame on the file's clock.
         bytes_per_tick: of the whole file, on average.
@@ -62,30 +75,89 @@ class VideoFile:
             self._tick = stream.time_base or first.time_base or Fraction(1, 1000)
             self._origin = _origin(container, stream)
             self.first_pts = first.pts or 0
-            if container.format.name == "avi" and stream.start_time is not None:
-                # AVI has no presentation times; what is made up for it runs late by the decoder's delay.
-                self._origin += (self.first_pts - stream.start_time) * self._tick
             self.rate = _rate(stream)
             self.orientation = Orientation.of(first)
             self.size: Size = self.orientation.swap((first.width, first.height))
+            self.timing = _timing(container, stream)
             self.plannable = (
                 first.pts is not None
+                and self.timing == "presentation"
                 and container.format.name in PLANNABLE_FORMATS
                 and stream.codec_context.name in PLANNABLE_CODECS
             )
             self.leaps = container.format.name in LEAPING_FORMATS
             self.can_skip = stream.codec_context.name in SKIPPING_CODECS
-            told_end = _end(container, stream)
             size_in_bytes = max(0, container.size)
             self.frame_count: int | None = stream.frames or None
+            self.interval = 1.0 / (self.rate or USUAL_RATE)
+            self.ticks_per_frame = max(1, round(self.interval / float(self._tick)))
+            own_end, any_end = _own_end(stream), _end_of_all(container)
+            self.cut_short = not remote and is_cut_short(path)
+            self._tail = (
+                extent.of_tail(container, stream, ticks_per_frame=self.ticks_per_frame)
+                if self.plannable and not self.cut_short
+                else None
+            )
+        if self.slots is not None:
+            self.first_pts = 0
         self.start = self.seconds(self.first_pts)
-        self.interval = 1.0 / (self.rate or USUAL_RATE)
-        end = float(told_end - self._origin) if told_end is not None else self._scan_end()
-        self.end = max(end, self.start + self.interval)
+        self.end = max(self._decide_end(own_end, any_end), self.start + self.interval)
         if self.frame_count is None and self.rate:
             self.frame_count = max(1, round((self.end - self.start) * self.rate))
-        self.ticks_per_frame = max(1, round(self.interval / float(self._tick)))
         self.bytes_per_tick = size_in_bytes / (self.end - self.start) * float(self._tick)
+
+    @property
+    def extent(self) -> Extent | None:
+        """What the packets at the end say, or all of them; None where that is not known."""
+        return self._tail or (None if self.plannable else self.scan)
+
+    @cached_property
+    def scan(self) -> Extent | None:
+        """What all packets say; reads the whole file once."""
+        with self.open() as container:
+            demuxer = self.demuxer(container, self.stream_of(container), forgiving=True)
+            return extent.of_all(demuxer, ticks_per_frame=self.ticks_per_frame)
+
+    @property
+    def slots(self) -> np.ndarray | None:
+        """int64: the times at which pictures are shown that carry none of their own."""
+        return self.scan.slots if self.timing == "order" and self.scan is not None else None
+
+    def demuxer(
+        self,
+        container: av.container.InputContainer,
+        stream: av.video.stream.VideoStream,
+        *,
+        forgiving: bool,
+    ) -> Demuxer:
+        """What reads the packets of `stream`."""
+        return Demuxer(container, stream, timing=self.timing, counts_bytes=self.leaps, forgiving=forgiving)
+
+    def _decide_end(self, own: Fraction | None, of_all: Fraction | None) -> float:
+        """When the last picture goes. The packets count for more than what the headers say.
+
+        Args:
+            own: the end of the video stream by its header, in seconds of the file's clock.
+            of_all: that of the whole file.
+        """
+        told = own if own is not None else of_all
+        seen = self.extent
+        if seen is None or self.cut_short or seen.failed:
+            # What is promised and not there is lost.
+            ends = [float(told - self._origin)] if told is not None else []
+            ends += [self._on_clock(seen.end)] if seen is not None else []
+            return max(ends, default=0.0)
+        end, last = self._on_clock(seen.end), seen.end_of_all - float(self._origin)
+        if seen.pictures == 1 and self._on_clock(seen.first) == self.start:
+            return max(end, last)  # a picture to a piece of music
+        if own is not None:
+            # The last picture may stay for longer than its packet knows, but not for as long as a header can
+            # lie: as long as there is sound, or as any other picture stayed.
+            stays = max(last - end, seen.longest * float(self._tick), STAYING)
+            declared = float(own - self._origin)
+            if end < declared <= end + stays:
+                return declared
+        return end
 
     def open(self) -> av.container.InputContainer:
         """Open the container. Raises TempoError."""
@@ -114,7 +186,12 @@ class VideoFile:
 
     def seconds(self, pts: int) -> float:
         """Presentation time in seconds from what a player shows as 0."""
-        return float(pts * self._tick - self._origin)
+        if self.slots is not None:
+            pts = int(self.slots[min(pts, len(self.slots) - 1)])
+        return self._on_clock(pts)
+
+    def _on_clock(self, ticks: int) -> float:
+        return float(ticks * self._tick - self._origin)
 
     @property
     def slack(self) -> float:
@@ -130,28 +207,21 @@ class VideoFile:
         limits: list[int] = np.maximum(ticks, self.first_pts).tolist()
         return limits
 
-    def is_cut_off(self, end: float) -> bool:
-        """Whether frames that end at `end` seconds stop so early that the rest must be missing.
+    def is_cut_off(self, last: float | None, end: float) -> bool:
+        """Whether pictures are missing behind the last one that was seen.
+
+        Args:
+            last: when it appeared, seconds.
+            end: when it goes, as far as is known, seconds.
 
         Up to a second or three frames, the last frame may just stay on screen for longer.
         """
-        return self.end - end > max(CUT_OFF, 3 * self.interval)
-
-    def _scan_end(self) -> float:
-        """The end of the last frame, from all packets, for files that do not tell their length."""
-        last, count = None, 0
-        with self.open() as container:
-            stream = self.stream_of(container)
-            try:
-                for packet in container.demux(stream):
-                    if packet.size:
-                        count += 1
-                        if packet.pts is not None:
-                            end = packet.pts + (packet.duration or 0)
-                            last = end if last is None else max(last, end)
-            except av.error.FFmpegError:
-                pass  # what comes before the damage counts
-        return self.seconds(last) if last is not None else count * self.interval
+        if self.end - end <= max(CUT_OFF, 3 * self.interval):
+            return False
+        seen = self.extent
+        if seen is None or self.cut_short or seen.failed or last is None:
+            return True
+        return last + self.slack < self._on_clock(seen.last)
 
 
 def _first_frame(
@@ -215,8 +285,17 @@ def _rate(stream: av.video.stream.VideoStream) -> float | None:
     return None
 
 
-def _end(container: av.container.InputContainer, stream: av.video.stream.VideoStream) -> Fraction | None:
-    """When the video stream ends, in seconds of the file's clock; None when the file does not say."""
+def _timing(container: av.container.InputContainer, stream: av.video.stream.VideoStream) -> Timing:
+    name = container.format.name
+    # AVI and bare streams have no presentation times; what libavformat makes up for them is wrong where
+    # pictures refer to later ones.
+    if name == "avi" or container.format.flags & NO_TIMESTAMPS:
+        return "order"
+    return "continuous" if name in RESTARTING_FORMATS else "presentation"
+
+
+def _own_end(stream: av.video.stream.VideoStream) -> Fraction | None:
+    """When the video stream ends by its header, in seconds of the file's clock; None if it does not say."""
     if stream.duration and stream.time_base:
         return ((stream.start_time or 0) + stream.duration) * stream.time_base
     # Matroska tells how long each track is in words: 00:01:02.345000000.
@@ -225,6 +304,11 @@ def _end(container: av.container.InputContainer, stream: av.video.stream.VideoSt
         length = int(told[1]) * 3600 + int(told[2]) * 60 + Fraction(told[3])
         if length > 0:
             return length
+    return None
+
+
+def _end_of_all(container: av.container.InputContainer) -> Fraction | None:
+    """When the file ends by its header, in seconds of the file's clock; None if it does not say."""
     if container.duration:
         return (container.duration + (container.start_time or 0)) * CONTAINER_TICK
     return None

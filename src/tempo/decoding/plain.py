@@ -11,10 +11,12 @@ import numpy as np
 from av.packet import Packet
 from av.video.frame import VideoFrame
 
-from ..frames import Losses, Picked
+from ..frames import CUT_SHORT, UNDECODABLE, UNREADABLE, Losses, Picked
 from .conversion import Converter
+from .demuxer import DamageError
 from .files import VideoFile
-from .reading import DamageError, Reader
+from .order import DisplayOrder
+from .reading import Reader
 from .shown import Shown
 
 
@@ -37,7 +39,8 @@ class Plain:
     ) -> None:
         self._file, self._times, self._stop, self._losses = file, times, stop, losses
         self._moment, self._careful = first, careful
-        self._gap = False  # something was lost since the last good frame
+        self._gap: str | None = None  # why something was lost since the last good frame
+        self._order = DisplayOrder() if file.slots is not None else None
         self._shown = Shown(convert)
 
     def __iter__(self) -> Iterator[Picked]:
@@ -51,9 +54,10 @@ class Plain:
                 yield from self._show(current, appeared, until=time)
             if self._moment == len(self._times):
                 return
-            current, appeared, self._gap = frame, time, False
+            current, appeared, self._gap = frame, time, None
         if current is not None and not self._stop.is_set():
-            self._gap = self._gap or self._file.is_cut_off(appeared + self._file.interval)
+            if self._file.is_cut_off(appeared, appeared + self._file.interval):
+                self._gap = self._gap or CUT_SHORT
             yield from self._show(current, appeared, until=math.inf)
 
     def _show(self, frame: VideoFrame, appeared: float, *, until: float) -> Iterator[Picked]:
@@ -62,9 +66,9 @@ class Plain:
         When frames were lost since it appeared, it stands for no more than its own time or one moment.
         """
         own = appeared + self._file.interval
-        gap = self._gap and min(until, self._file.end) > own + 0.5 * self._file.interval
+        gap = self._gap if min(until, self._file.end) > own + 0.5 * self._file.interval else None
         if gap:
-            self._losses.add(own, min(until, self._file.end))
+            self._losses.add(own, min(until, self._file.end), gap)
         fresh = True
         while self._moment < len(self._times) and self._times[self._moment] + self._file.slack < until:
             if fresh or not gap or self._times[self._moment] < own:
@@ -75,6 +79,8 @@ class Plain:
             self._moment += 1
 
     def _time_of(self, frame: VideoFrame, appeared: float) -> float:
+        if self._order is not None:
+            return self._file.seconds(self._order.number(frame))
         ticks = frame.pts if frame.pts is not None else frame.dts
         if ticks is not None:
             return self._file.seconds(ticks)
@@ -99,15 +105,15 @@ class Plain:
                 except av.error.FFmpegError as error:
                     if not self._careful:
                         raise DamageError from error
-                    frames, self._gap = [], True
+                    frames, self._gap = [], UNDECODABLE
                 for frame in frames:
                     if frame.pts in resumed:
-                        self._gap = True
+                        self._gap = UNREADABLE
                     if not frame.is_corrupt:
                         yield frame
                     elif not self._careful:
                         raise DamageError
                     else:
-                        self._gap = True
+                        self._gap = UNDECODABLE
                 if packet is None:
                     return

@@ -13,11 +13,12 @@ from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 
-from ..frames import Losses, Picked
+from ..frames import CUT_SHORT, UNDECODABLE, UNREADABLE, Losses, Picked
 from .conversion import Converter
+from .demuxer import DamageError
 from .files import VideoFile
 from .planning import Planner, UnplannableError
-from .reading import DamageError, JumpError, Reader, Seeker
+from .reading import JumpError, Reader, Seeker
 from .shown import Shown
 
 HOLE = 2  # frames' time without a packet that counts as missing where the container passed over something
@@ -70,14 +71,16 @@ class Planned:
 
     def _run(self, reader: Reader, context: VideoCodecContext) -> Iterator[Picked]:
         seeker = Seeker(self._file, reader, self._limits) if self._jumps else None
+        last: int | None = None  # the greatest pts that was seen, of frames that are shown
         last_end = self._file.first_pts
         opened = False
         while self._planner.busy and not self._stop.is_set():
             packet = seeker.next(self._planner) if seeker else reader.read()
             if packet is None:
-                self._planner.end(keep=self._reached(last_end))
+                self._planner.end(keep=self._reached(last, last_end))
             else:
                 shown = not packet.is_discard
+                length = packet.duration or self._file.ticks_per_frame
                 if reader.leapt:
                     self._note_hole(last_end, packet.pts)
                 self._planner.add(
@@ -89,7 +92,8 @@ class Planned:
                     size=packet.size,
                 )
                 if shown and packet.pts is not None:
-                    last_end = max(last_end, packet.pts + (packet.duration or self._file.ticks_per_frame))
+                    last = packet.pts if last is None else max(last, packet.pts)
+                    last_end = max(last_end, packet.pts + length)
             for step in self._planner.steps():
                 if step.packet is None:
                     yield from self._again(step.pts, step.moment)
@@ -108,12 +112,13 @@ class Planned:
         if opened:
             yield from self._drain(context)
 
-    def _reached(self, last_end: int) -> int:
+    def _reached(self, last: int | None, last_end: int) -> int:
         """How many moments there are frames for, at the end of the file; the rest is written off as lost."""
         end = self._file.seconds(last_end)
-        if not self._file.is_cut_off(end):
+        appeared = None if last is None else self._file.seconds(last)
+        if not self._file.is_cut_off(appeared, end):
             return len(self._times)
-        self._losses.add(end, self._file.end)
+        self._losses.add(end, self._file.end, CUT_SHORT)
         return bisect_right(self._times, end)
 
     def _note_hole(self, end: int, resumed: int | None) -> None:
@@ -122,7 +127,7 @@ class Planned:
             if not self._careful:
                 raise DamageError
             self._holes.append((end, resumed))
-            self._losses.add(self._file.seconds(end), self._file.seconds(resumed))
+            self._losses.add(self._file.seconds(end), self._file.seconds(resumed), UNREADABLE)
 
     def _expect(self, pts: int, moment: int) -> None:
         """A frame in the decoder, or on its way there, is to be shown at `moment`."""
@@ -192,7 +197,7 @@ class Planned:
         """Count as lost what has been sent and will not come out any more."""
         while self._unseen and (before is None or self._unseen[0][0] < before):
             pts, duration = self._unseen.pop(0)
-            self._losses.add(self._file.seconds(pts), self._file.seconds(pts + duration))
+            self._losses.add(self._file.seconds(pts), self._file.seconds(pts + duration), UNDECODABLE)
 
     def _missing(self, *, before: int | None) -> Iterator[Picked]:
         """See to the frames that ought to have come out by now and have not."""

@@ -13,12 +13,6 @@ from .files import VideoFile
 from .planning import Planner
 
 SEEK_BYTES = 8 << 20  # more than this is jumped over rather than read and thrown away
-FRAMING = 4096  # bytes between packets that are no more than the container's own
-FAILED_READS = 100  # in a row, after which the rest of a damaged file is given up
-
-
-class DamageError(Exception):
-    """Something could not be decoded while it was taken for granted that everything can."""
 
 
 class JumpError(Exception):
@@ -26,11 +20,7 @@ class JumpError(Exception):
 
 
 class Reader:
-    """The packets of one stream in the order of decoding. A context manager; closes what it opens itself.
-
-    Attributes:
-        leapt: whether the container skipped over bytes that it could not read, just before the latest packet.
-    """
+    """The packets of one stream in the order of decoding. A context manager; closes what it opens itself."""
 
     def __init__(
         self,
@@ -44,14 +34,7 @@ class Reader:
         self._container, self._stream = container, stream
         self._own = contextlib.ExitStack()
         self._apart = False
-        self._begin()
-
-    def _begin(self) -> None:
-        # Where every byte has to be accounted for, the packets of other streams have to be seen too.
-        streams = () if self._file.leaps else (self._stream,)
-        self._packets = self._container.demux(*streams)
-        self._through: int | None = None  # position in the file up to which packets have been read
-        self.leapt = False
+        self._demuxer = file.demuxer(container, stream, forgiving=forgiving)
 
     def __enter__(self) -> Reader:
         return self
@@ -59,35 +42,14 @@ class Reader:
     def __exit__(self, *_: object) -> None:
         self._own.close()
 
+    @property
+    def leapt(self) -> bool:
+        """Whether something in front of the latest packet could not be read."""
+        return self._demuxer.leapt
+
     def read(self) -> av.packet.Packet | None:
         """The next packet, None at the end. Raises DamageError unless forgiving."""
-        self.leapt = False
-        failures = 0
-        while failures < FAILED_READS:
-            try:
-                packet = next(self._packets)
-            except StopIteration:
-                return None
-            except av.error.FFmpegError as error:
-                if not self._forgiving:
-                    raise DamageError from error
-                failures += 1
-                self._begin()
-                self.leapt = True
-                continue
-            if packet.size:
-                self._account_for(packet)
-                if packet.stream_index == self._stream.index:
-                    return packet
-            elif packet.pts is None and packet.dts is None:
-                return None  # what demuxing ends with; other empty packets stand for a frame that stays
-        return None
-
-    def _account_for(self, packet: av.packet.Packet) -> None:
-        if packet.pos is not None and packet.pos >= 0:
-            if self._through is not None and packet.pos > self._through + FRAMING:
-                self.leapt = True
-            self._through = max(packet.pos, self._through or 0) + packet.size
+        return self._demuxer.read()
 
     def seek(self, pts: int) -> av.packet.Packet | None:
         """The keyframe at or before `pts`, as far as the container knows; None if it has lost its way."""
@@ -95,12 +57,13 @@ class Reader:
             # Seeking empties the decoders of a container, and there may be frames in them that are wanted.
             self._container = self._own.enter_context(self._file.open())
             self._stream = self._file.stream_of(self._container)
+            self._demuxer = self._file.demuxer(self._container, self._stream, forgiving=self._forgiving)
             self._apart = True
         try:
             self._container.seek(pts, stream=self._stream, backward=True)
         except av.error.FFmpegError:
             return None
-        self._begin()
+        self._demuxer.restart()
         packet = self.read()
         return packet if packet is not None and packet.is_keyframe else None
 

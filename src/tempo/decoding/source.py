@@ -17,11 +17,12 @@ import numpy as np
 from .. import fingerprints
 from ..frames import Losses, Picked, Size
 from .conversion import Converter
+from .demuxer import DamageError
 from .files import VideoFile
 from .plain import Plain
 from .planned import Planned
 from .planning import UnplannableError
-from .reading import DamageError, JumpError
+from .reading import JumpError
 
 
 class FileSource:

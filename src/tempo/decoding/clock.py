@@ -1,0 +1,66 @@
+"""One continuous time line out of a clock that restarts, jumps or wraps around. Pure arithmetic.
+
+Transport streams, program streams and Flash files can be joined byte by byte, and recorders restart their
+clocks in mid-stream. A player goes on where it was, and so does this.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+FALLEN_BEHIND = 1.0  # seconds that a stream's times may fall before its clock has been set back
+RUN_AHEAD = 30.0  # seconds beyond everything read so far before the clock has been put forward
+
+
+class ClockJump(NamedTuple):
+    """A jump that was taken out."""
+
+    at: float  # seconds on the continuous line
+    seconds: float  # how far the file's clock jumped there; negative: back
+
+
+class ContinuousClock:
+    """Tells for every packet how far its times have to be moved.
+
+    A time fits while it neither falls behind its own stream nor runs ahead of all of them. Where it does not,
+    everything from there on is moved to the end of what has been read. Streams are interleaved, so packets
+    from before the jump may still follow: the move before the latest one is kept for them.
+
+    Attributes:
+        jumps: what was taken out so far.
+    """
+
+    def __init__(self) -> None:
+        self.jumps: list[ClockJump] = []
+        self._newest: dict[int, float] = {}  # by stream, on the continuous line
+        self._end: float | None = None  # of everything that has been read
+        self._shifts = [0.0]  # the latest first
+
+    def place(self, stream: int, time: float, duration: float) -> float:
+        """Seconds to add to the times of the next packet.
+
+        Args:
+            stream: the index of its stream.
+            time: its decoding time on the file's clock, seconds.
+            duration: how long it lasts, seconds; 0 where that is not known.
+        """
+        newest = self._newest.get(stream)
+        expected = newest if newest is not None else self._end
+        if expected is None or self._end is None:
+            shift = 0.0
+        else:
+            fitting = [
+                shift
+                for shift in self._shifts
+                if expected - FALLEN_BEHIND <= time + shift <= self._end + RUN_AHEAD
+            ]
+            if fitting:
+                shift = min(fitting, key=lambda shift: abs(time + shift - expected))
+            else:
+                shift = self._end - time
+                self.jumps.append(ClockJump(self._end, self._shifts[0] - shift))
+                self._shifts = [shift, self._shifts[0]]
+        moved = time + shift
+        self._newest[stream] = moved if newest is None else max(newest, moved)
+        self._end = max(moved + duration, moved if self._end is None else self._end)
+        return shift

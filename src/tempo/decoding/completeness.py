@@ -1,0 +1,117 @@
+"""Whether a file is shorter than its container says, from a few bytes of it."""
+
+from __future__ import annotations
+
+import os
+import struct
+from typing import BinaryIO
+
+MOST_BOXES = 100_000  # of a fragmented file that is looked at
+_LONGEST_TAG = 1 << 24  # bytes of a Flash tag
+
+
+def is_cut_short(path: str) -> bool:
+    """Whether bytes are missing at the end of a file in a container that tells its length.
+
+    MP4 and MOV boxes, RIFF (AVI), Matroska segments and ASF headers tell it; a Flash file ends with the
+    length of its last tag. Of other files it is not known, and the answer is False.
+    """
+    try:
+        with open(path, "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            head = file.read(16)
+            if head[4:8] in (b"ftyp", b"moov", b"mdat", b"styp", b"free", b"skip", b"wide", b"pnot"):
+                return _ends_within_a_box(file, size)
+            if head[:4] == b"RIFF":
+                return _ends_within_a_riff(file, size)
+            if head[:4] == b"\x1a\x45\xdf\xa3":
+                return _ends_within_a_segment(file, size)
+            if head == _ASF_HEADER:
+                return _ends_before_asf(file, size)
+            if head[:3] == b"FLV":
+                return _ends_within_a_tag(file, size)
+    except (OSError, struct.error):
+        pass
+    return False
+
+
+def _ends_within_a_box(file: BinaryIO, size: int) -> bool:
+    at = 0
+    for _ in range(MOST_BOXES):
+        if at >= size:
+            return at > size
+        file.seek(at)
+        header = file.read(16)
+        if len(header) < 8 or not header[4:8].isascii():
+            return False  # what follows the boxes is not part of the video
+        length = int.from_bytes(header[:4], "big")
+        if length == 1:
+            length = int.from_bytes(header[8:16], "big")
+        if length == 0:
+            return False  # until the end of the file
+        if length < 8:
+            return False
+        at += length
+    return False
+
+
+def _ends_within_a_riff(file: BinaryIO, size: int) -> bool:
+    at = 0
+    while at + 12 <= size:
+        file.seek(at)
+        name, length = struct.unpack("<4sI", file.read(8))
+        if name != b"RIFF":
+            return False
+        # Recorders that lost power leave 0 or the largest number there.
+        if length in (0, 0xFFFFFFFF):
+            return False
+        at += 8 + length + length % 2
+    return at > size + 1
+
+
+def _ends_within_a_segment(file: BinaryIO, size: int) -> bool:
+    file.seek(4)
+    header = _ebml_length(file)
+    if header is None:
+        return False
+    file.seek(header, os.SEEK_CUR)
+    if file.read(4) != b"\x18\x53\x80\x67":
+        return False
+    length = _ebml_length(file)
+    return length is not None and file.tell() + length > size
+
+
+def _ebml_length(file: BinaryIO) -> int | None:
+    """A variable-length integer; None where it says that the length is not known."""
+    first = file.read(1)
+    if not first or not first[0]:
+        return None
+    width = 9 - first[0].bit_length()
+    value = int.from_bytes(bytes([first[0] & ((1 << (8 - width)) - 1)]) + file.read(width - 1), "big")
+    return None if value == (1 << (7 * width)) - 1 else value
+
+
+_ASF_HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
+_ASF_FILE_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
+
+
+def _ends_before_asf(file: BinaryIO, size: int) -> bool:
+    file.seek(0)
+    head = file.read(1 << 16)
+    at = head.find(_ASF_FILE_PROPERTIES)
+    if at < 0:
+        return False
+    told, flags = struct.unpack_from("<Q", head, at + 40)[0], struct.unpack_from("<I", head, at + 88)[0]
+    live = flags & 1
+    return not live and told > size
+
+
+def _ends_within_a_tag(file: BinaryIO, size: int) -> bool:
+    if size < 32:
+        return True
+    file.seek(size - 4)
+    length = int.from_bytes(file.read(4), "big")
+    if not 11 <= length <= min(_LONGEST_TAG, size - 13):
+        return True
+    file.seek(size - 4 - length)
+    return file.read(1)[0] & 0x1F not in (8, 9, 18)

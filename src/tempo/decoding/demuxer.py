@@ -1,0 +1,117 @@
+"""The packets of one video stream in the order of decoding, on a time line that can be relied on."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import av.container
+import av.error
+import av.packet
+import av.video.stream
+
+from .clock import ContinuousClock
+
+FRAMING = 4096  # bytes between packets that are no more than the container's own
+LONGEST_PACKET = 3600.0  # seconds; what lasts longer is an overflow of the container's arithmetic
+FAILED_READS = 100  # in a row, after which the rest of a damaged file is given up
+
+Timing = Literal["presentation", "continuous", "order"]
+"""What the times of a container are good for.
+
+presentation: every packet carries the time at which its picture is shown.
+continuous: it does, on a clock that may restart; packets come out with the jumps taken out.
+order: pictures are shown in the order in which the decoder puts them out, one at each of the packets'
+decoding times; packets come out with their own number in place of the presentation time.
+"""
+
+
+class DamageError(Exception):
+    """Something could not be decoded while it was taken for granted that everything can."""
+
+
+class Demuxer:
+    """Reads the packets of one stream.
+
+    Attributes:
+        leapt: whether something in front of the latest packet could not be read: the container reported an
+            error or marks the packet as damaged, or passed over bytes that belong to no packet.
+        failed: whether the container has reported an error so far.
+        clock: what takes jumps out of the times.
+        end: when everything that was read ends, of all streams, seconds on the file's clock.
+    """
+
+    def __init__(
+        self,
+        container: av.container.InputContainer,
+        stream: av.video.stream.VideoStream,
+        *,
+        timing: Timing,
+        counts_bytes: bool,
+        forgiving: bool,
+    ) -> None:
+        """`counts_bytes`: bytes that belong to no packet are damage. `forgiving`: read on after errors."""
+        self._container, self._stream = container, stream
+        self.timing, self._counts_bytes, self._forgiving = timing, counts_bytes, forgiving
+        self.clock = ContinuousClock()
+        self.failed = self.leapt = False
+        self.end = 0.0
+        self._number = 0
+        self.restart()
+
+    def restart(self) -> None:
+        """Go on behind a seek or an error."""
+        # All streams, since every byte has to be accounted for, and all share one clock.
+        self._packets = self._container.demux()
+        self._through: int | None = None  # position in the file up to which packets have been read
+        self.leapt = False
+
+    def read(self) -> av.packet.Packet | None:
+        """The next packet, None at the end. Raises DamageError unless forgiving."""
+        self.leapt = False
+        failures = 0
+        while failures < FAILED_READS:
+            try:
+                packet = next(self._packets)
+            except StopIteration:
+                return None
+            except av.error.FFmpegError as error:
+                self.failed = True
+                if not self._forgiving:
+                    raise DamageError from error
+                failures += 1
+                self.restart()
+                self.leapt = True
+                continue
+            if packet.size:
+                self._account_for(packet)
+                self._place(packet)
+                if packet.stream_index == self._stream.index:
+                    return packet
+            elif packet.pts is None and packet.dts is None:
+                return None  # what demuxing ends with; other empty packets stand for a frame that stays
+        return None
+
+    def _account_for(self, packet: av.packet.Packet) -> None:
+        if packet.is_corrupt and packet.stream_index == self._stream.index:
+            self.leapt = True
+        if self._counts_bytes and packet.pos is not None and packet.pos >= 0:
+            if self._through is not None and packet.pos > self._through + FRAMING:
+                self.leapt = True
+            self._through = max(packet.pos + packet.size, self._through or 0)
+
+    def _place(self, packet: av.packet.Packet) -> None:
+        ticks = packet.dts if packet.dts is not None else packet.pts
+        if ticks is not None and packet.time_base:
+            tick = float(packet.time_base)
+            time, duration = ticks * tick, min(LONGEST_PACKET, (packet.duration or 0) * tick)
+            if self.timing == "continuous":
+                shift = self.clock.place(packet.stream_index, time, duration)
+                if shift:
+                    time += shift
+                    moved = round(shift / tick)
+                    packet.dts = None if packet.dts is None else packet.dts + moved
+                    packet.pts = None if packet.pts is None else packet.pts + moved
+            self.end = max(self.end, time + duration)
+        if self.timing == "order" and packet.stream_index == self._stream.index:
+            packet.pts = self._number
+            self._number += 1
