@@ -7,7 +7,7 @@ long and how large it is and picks frames at given moments; :class:`tempo.video.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
@@ -61,7 +61,7 @@ class Picked(NamedTuple):
     time: float  # presentation time in seconds
 
 
-CUT_SHORT = "the file ends before it"
+CUT_SHORT = "nothing can be read from there on"
 UNREADABLE = "the container is damaged there"
 UNDECODABLE = "the pictures are damaged there"
 NOT_FOUND = "no picture was found there"
@@ -101,6 +101,16 @@ class Losses:
             if before[2] == reason and -TOUCHING < start - before[1] < TOUCHING:
                 start = self._spans.pop()[0]
         self._spans.append((start, end, reason))
+
+    def cover(self, times: Iterable[float], *, length: float) -> None:
+        """Make sure that every one of the lost moments `times` (seconds) lies in a lost span.
+
+        A moment that lies in none stands for `length` seconds.
+        """
+        spans = [(start, end) for start, end, _ in self._spans]
+        for time in times:
+            if not any(start - TOUCHING < time < end + TOUCHING for start, end in spans):
+                self.add(time, time + length, NOT_FOUND)
 
     def damage(self, *, moments: int) -> Damage:
         """What it all comes to; `moments`: how many sampled moments have no frame."""

@@ -157,12 +157,13 @@ class Video:
             depth=depth,
             name="tempo-decode",
         )
-        missed = expected = 0
+        missed: list[int] = []
+        expected = 0
         previous = -math.inf
         batch: _Batch | None = None
         try:
             for pick in picked:
-                missed += pick.moment - expected
+                missed += range(expected, pick.moment)
                 expected = pick.moment + 1
                 if batch is None:
                     batch = _Batch(min(chunk, len(sampling) - pick.moment), (width, height))
@@ -171,13 +172,14 @@ class Video:
                 if batch.full:
                     yield batch.close()
                     batch = None
-            missed += len(sampling) - expected
+            missed += range(expected, len(sampling))
             if batch is not None:
                 yield batch.close()
         finally:
             picked.close()  # type: ignore[attr-defined]
-            self.damage = losses.damage(moments=missed)
-        if missed == len(sampling):
+            losses.cover((float(sampling.times[index]) for index in missed), length=1.0 / sampling.fps)
+            self.damage = losses.damage(moments=len(missed))
+        if len(missed) == len(sampling):
             raise TempoError(f"{self.path}: not one frame could be decoded; check that the file is complete")
 
     def __repr__(self) -> str:

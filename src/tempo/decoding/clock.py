@@ -49,11 +49,9 @@ class ContinuousClock:
         if expected is None or self._end is None:
             shift = 0.0
         else:
-            fitting = [
-                shift
-                for shift in self._shifts
-                if expected - FALLEN_BEHIND <= time + shift <= self._end + RUN_AHEAD
-            ]
+            # Where a stream begins, it may be as far behind the others as they may be ahead of it.
+            earliest = expected - (FALLEN_BEHIND if newest is not None else RUN_AHEAD)
+            fitting = [s for s in self._shifts if earliest <= time + s <= self._end + RUN_AHEAD]
             if fitting:
                 shift = min(fitting, key=lambda shift: abs(time + shift - expected))
             else:

@@ -1,58 +1,81 @@
-"""Whether a file is shorter than its container says, from a few bytes of it."""
+"""Whether a file is all there, from the few bytes of it that hold its structure."""
 
 from __future__ import annotations
 
 import os
 import struct
+from dataclasses import dataclass
 from typing import BinaryIO
 
 MOST_BOXES = 100_000  # of a fragmented file that is looked at
+FRAGMENT = 4096  # bytes behind the last box of a fragmented file that may be something else
 _LONGEST_TAG = 1 << 24  # bytes of a Flash tag
 
 
-def is_cut_short(path: str) -> bool:
-    """Whether bytes are missing at the end of a file in a container that tells its length.
+@dataclass(frozen=True)
+class Completeness:
+    """What the structure of a file says about it.
 
-    MP4 and MOV boxes, RIFF (AVI), Matroska segments and ASF headers tell it; a Flash file ends with the
-    length of its last tag. Of other files it is not known, and the answer is False.
+    Attributes:
+        cut_short: bytes are missing at its end, or cannot be told apart from there on.
+        patchy: parts in the middle have lost their headers, and are passed over without a word.
+        readable: bytes from the start for which the structure holds.
+    """
+
+    cut_short: bool = False
+    patchy: bool = False
+    readable: int | None = None
+
+
+def examine(path: str) -> Completeness:
+    """Look at the structure of a local file.
+
+    MP4 and MOV boxes, RIFF (AVI), Matroska segments and ASF headers tell how long they are; a Flash file ends
+    with the length of its last tag. Nothing is known of other files, and nothing is said of them.
     """
     try:
         with open(path, "rb") as file:
             size = os.fstat(file.fileno()).st_size
             head = file.read(16)
-            if head[4:8] in (b"ftyp", b"moov", b"mdat", b"styp", b"free", b"skip", b"wide", b"pnot"):
-                return _ends_within_a_box(file, size)
+            if head[4:8] in _FIRST_BOXES:
+                return _of_boxes(file, size)
             if head[:4] == b"RIFF":
-                return _ends_within_a_riff(file, size)
+                return Completeness(cut_short=_ends_within_a_riff(file, size))
             if head[:4] == b"\x1a\x45\xdf\xa3":
-                return _ends_within_a_segment(file, size)
+                return Completeness(cut_short=_ends_within_a_segment(file, size))
             if head == _ASF_HEADER:
-                return _ends_before_asf(file, size)
+                return Completeness(cut_short=_ends_before_asf(file, size))
             if head[:3] == b"FLV":
-                return _ends_within_a_tag(file, size)
+                return Completeness(cut_short=_ends_within_a_tag(file, size))
     except (OSError, struct.error):
         pass
-    return False
+    return Completeness()
 
 
-def _ends_within_a_box(file: BinaryIO, size: int) -> bool:
-    at = 0
+_FIRST_BOXES = frozenset({b"ftyp", b"moov", b"mdat", b"styp", b"free", b"skip", b"wide", b"pnot"})
+
+
+def _of_boxes(file: BinaryIO, size: int) -> Completeness:
+    """Walk over the boxes at the top. In a fragmented file media data comes behind the box describing it."""
+    at, fragmented, described, patchy = 0, False, True, False
     for _ in range(MOST_BOXES):
         if at >= size:
-            return at > size
+            return Completeness(cut_short=at > size, patchy=patchy, readable=min(at, size))
         file.seek(at)
         header = file.read(16)
-        if len(header) < 8 or not header[4:8].isascii():
-            return False  # what follows the boxes is not part of the video
-        length = int.from_bytes(header[:4], "big")
+        name, length = header[4:8], int.from_bytes(header[:4], "big")
         if length == 1:
             length = int.from_bytes(header[8:16], "big")
-        if length == 0:
-            return False  # until the end of the file
-        if length < 8:
-            return False
+        elif length == 0 and name == b"mdat":
+            break  # until the end of the file
+        if length < 8 or not name.isalnum():
+            # Something else may follow the video, but not in the middle of fragments.
+            return Completeness(cut_short=fragmented and size - at > FRAGMENT, patchy=patchy, readable=at)
+        fragmented = fragmented or name == b"moof"
+        patchy = patchy or (fragmented and name == b"mdat" and not described)
+        described = name == b"moof" or (described and name != b"mdat")
         at += length
-    return False
+    return Completeness(patchy=patchy, readable=size)
 
 
 def _ends_within_a_riff(file: BinaryIO, size: int) -> bool:

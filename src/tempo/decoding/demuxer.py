@@ -12,7 +12,7 @@ import av.video.stream
 from .clock import ContinuousClock
 
 FRAMING = 4096  # bytes between packets that are no more than the container's own
-LONGEST_PACKET = 3600.0  # seconds; what lasts longer is an overflow of the container's arithmetic
+LONGEST_PACKET = 60.0  # seconds; what lasts longer is subtitles, or an overflow of the container's arithmetic
 FAILED_READS = 100  # in a row, after which the rest of a damaged file is given up
 
 Timing = Literal["presentation", "continuous", "order"]
@@ -38,6 +38,7 @@ class Demuxer:
         failed: whether the container has reported an error so far.
         clock: what takes jumps out of the times.
         end: when everything that was read ends, of all streams, seconds on the file's clock.
+        through: position in the file up to which packets have been read since the last seek, None if unknown.
     """
 
     def __init__(
@@ -62,7 +63,7 @@ class Demuxer:
         """Go on behind a seek or an error."""
         # All streams, since every byte has to be accounted for, and all share one clock.
         self._packets = self._container.demux()
-        self._through: int | None = None  # position in the file up to which packets have been read
+        self.through: int | None = None  # position in the file up to which packets have been read
         self.leapt = False
 
     def read(self) -> av.packet.Packet | None:
@@ -94,16 +95,18 @@ class Demuxer:
     def _account_for(self, packet: av.packet.Packet) -> None:
         if packet.is_corrupt and packet.stream_index == self._stream.index:
             self.leapt = True
-        if self._counts_bytes and packet.pos is not None and packet.pos >= 0:
-            if self._through is not None and packet.pos > self._through + FRAMING:
-                self.leapt = True
-            self._through = max(packet.pos + packet.size, self._through or 0)
+        if packet.pos is not None and packet.pos >= 0:
+            passed_over = self.through is not None and packet.pos > self.through + FRAMING
+            self.leapt = self.leapt or (self._counts_bytes and passed_over)
+            self.through = max(packet.pos + packet.size, self.through or 0)
 
     def _place(self, packet: av.packet.Packet) -> None:
         ticks = packet.dts if packet.dts is not None else packet.pts
         if ticks is not None and packet.time_base:
             tick = float(packet.time_base)
-            time, duration = ticks * tick, min(LONGEST_PACKET, (packet.duration or 0) * tick)
+            time, duration = ticks * tick, (packet.duration or 0) * tick
+            if duration > LONGEST_PACKET:
+                duration = 0.0
             if self.timing == "continuous":
                 shift = self.clock.place(packet.stream_index, time, duration)
                 if shift:

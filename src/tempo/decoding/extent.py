@@ -27,6 +27,7 @@ class Extent:
         end: when the last one goes, as far as its packet knows.
         longest: the longest time between two pictures.
         end_of_all: when everything ends, sound included, in seconds of the file's clock.
+        through: the position in the file at which the last packet ends; None where that is not known.
         failed: whether the container reported an error while it was read.
         slots: int64 [pictures], when pictures are shown that come in the order of decoding, ascending.
         jumps: of the clock, taken out.
@@ -38,6 +39,7 @@ class Extent:
     end: int
     longest: int
     end_of_all: float
+    through: int | None
     failed: bool
     slots: np.ndarray | None
     jumps: tuple[ClockJump, ...]
@@ -93,6 +95,7 @@ def _measure(demuxer: Demuxer, ticks_per_frame: int) -> Extent | None:
         end=int(slots[-1]) + ticks_per_frame if end is None else end,
         longest=int(np.diff(slots).max(initial=0)),
         end_of_all=demuxer.end,
+        through=demuxer.through,
         failed=demuxer.failed,
         slots=slots if order else None,
         jumps=tuple(demuxer.clock.jumps),

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from fractions import Fraction
-from functools import cached_property
 
 import av
 import av.container
@@ -17,14 +15,14 @@ import numpy as np
 
 from ..errors import TempoError
 from ..frames import Size
-from . import extent
-from .completeness import is_cut_short
+from . import ending, extent
+from .completeness import Completeness, examine
 from .conversion import Orientation
 from .demuxer import Demuxer, Timing
+from .ending import CONTAINER_TICK, Ending
 from .extent import Extent
 
 OPEN_SECONDS, READ_SECONDS = 10.0, 30.0  # patience with a network address
-CONTAINER_TICK = Fraction(1, av.time_base)  # seconds, of a container's own times
 HIGHEST_RATE = 1000.0  # frames per second; what claims more is a clock, not a rate
 USUAL_RATE = 25.0  # frames per second, where neither the file nor its times tell
 CUT_OFF = (
@@ -56,7 +54,6 @@ class VideoFile:
         plannable: whether the packets' times can be relied on and every packet shows one frame.
         timing: what the times in the container are good for.
         leaps: whether the container passes over damage without a word.
-        cut_short: whether bytes are missing at its end.
         can_skip: whether the decoder can leave out frames that no other refers to.
         ticks_per_frame: length of a frame on the file's clock.
         bytes_per_tick: of the whole file, on average.
@@ -85,43 +82,59 @@ class VideoFile:
                 and container.format.name in PLANNABLE_FORMATS
                 and stream.codec_context.name in PLANNABLE_CODECS
             )
-            self.leaps = container.format.name in LEAPING_FORMATS
             self.can_skip = stream.codec_context.name in SKIPPING_CODECS
             size_in_bytes = max(0, container.size)
             self.frame_count: int | None = stream.frames or None
             self.interval = 1.0 / (self.rate or USUAL_RATE)
             self.ticks_per_frame = max(1, round(self.interval / float(self._tick)))
-            own_end, any_end = _own_end(stream), _end_of_all(container)
-            self.cut_short = not remote and is_cut_short(path)
-            self._tail = (
+            structure = Completeness() if remote else examine(path)
+            self.leaps = container.format.name in LEAPING_FORMATS or structure.patchy
+            self._seen = (
                 extent.of_tail(container, stream, ticks_per_frame=self.ticks_per_frame)
-                if self.plannable and not self.cut_short
+                if self.plannable and not structure.cut_short
                 else None
             )
-        if self.slots is not None:
-            self.first_pts = 0
-        self.start = self.seconds(self.first_pts)
-        self.end = max(self._decide_end(own_end, any_end), self.start + self.interval)
+            if not self.plannable:
+                self._seen = self._scan()
+            self.start = self.seconds(0 if self.slots is not None else self.first_pts)
+            self._ending = self._decide_ending(container, stream, structure, size_in_bytes)
+        self.end = max(self._ending.end, self.start + self.interval)
         if self.frame_count is None and self.rate:
             self.frame_count = max(1, round((self.end - self.start) * self.rate))
         self.bytes_per_tick = size_in_bytes / (self.end - self.start) * float(self._tick)
 
-    @property
-    def extent(self) -> Extent | None:
-        """What the packets at the end say, or all of them; None where that is not known."""
-        return self._tail or (None if self.plannable else self.scan)
-
-    @cached_property
-    def scan(self) -> Extent | None:
-        """What all packets say; reads the whole file once."""
+    def _scan(self) -> Extent | None:
+        """What all packets say; reads the whole file."""
         with self.open() as container:
             demuxer = self.demuxer(container, self.stream_of(container), forgiving=True)
             return extent.of_all(demuxer, ticks_per_frame=self.ticks_per_frame)
 
+    def _decide_ending(
+        self,
+        container: av.container.InputContainer,
+        stream: av.video.stream.VideoStream,
+        structure: Completeness,
+        size: int,
+    ) -> Ending:
+        seen, own = self._seen, ending.own_end(stream)
+        if seen is None or seen.failed or structure.cut_short:
+            told = own if own is not None else ending.end_of_all(container)
+            return ending.of_headers(
+                seen, structure, tick=self._tick, origin=self._origin, told=told, size=size
+            )
+        return ending.of_packets(
+            seen,
+            tick=self._tick,
+            origin=self._origin,
+            start=self.start,
+            own=own,
+            unread=ending.unread_ratio(container, seen, size),
+        )
+
     @property
     def slots(self) -> np.ndarray | None:
         """int64: the times at which pictures are shown that carry none of their own."""
-        return self.scan.slots if self.timing == "order" and self.scan is not None else None
+        return self._seen.slots if self._seen is not None else None
 
     def demuxer(
         self,
@@ -132,32 +145,6 @@ class VideoFile:
     ) -> Demuxer:
         """What reads the packets of `stream`."""
         return Demuxer(container, stream, timing=self.timing, counts_bytes=self.leaps, forgiving=forgiving)
-
-    def _decide_end(self, own: Fraction | None, of_all: Fraction | None) -> float:
-        """When the last picture goes. The packets count for more than what the headers say.
-
-        Args:
-            own: the end of the video stream by its header, in seconds of the file's clock.
-            of_all: that of the whole file.
-        """
-        told = own if own is not None else of_all
-        seen = self.extent
-        if seen is None or self.cut_short or seen.failed:
-            # What is promised and not there is lost.
-            ends = [float(told - self._origin)] if told is not None else []
-            ends += [self._on_clock(seen.end)] if seen is not None else []
-            return max(ends, default=0.0)
-        end, last = self._on_clock(seen.end), seen.end_of_all - float(self._origin)
-        if seen.pictures == 1 and self._on_clock(seen.first) == self.start:
-            return max(end, last)  # a picture to a piece of music
-        if own is not None:
-            # The last picture may stay for longer than its packet knows, but not for as long as a header can
-            # lie: as long as there is sound, or as any other picture stayed.
-            stays = max(last - end, seen.longest * float(self._tick), STAYING)
-            declared = float(own - self._origin)
-            if end < declared <= end + stays:
-                return declared
-        return end
 
     def open(self) -> av.container.InputContainer:
         """Open the container. Raises TempoError."""
@@ -188,10 +175,7 @@ class VideoFile:
         """Presentation time in seconds from what a player shows as 0."""
         if self.slots is not None:
             pts = int(self.slots[min(pts, len(self.slots) - 1)])
-        return self._on_clock(pts)
-
-    def _on_clock(self, ticks: int) -> float:
-        return float(ticks * self._tick - self._origin)
+        return float(pts * self._tick - self._origin)
 
     @property
     def slack(self) -> float:
@@ -208,20 +192,8 @@ class VideoFile:
         return limits
 
     def is_cut_off(self, last: float | None, end: float) -> bool:
-        """Whether pictures are missing behind the last one that was seen.
-
-        Args:
-            last: when it appeared, seconds.
-            end: when it goes, as far as is known, seconds.
-
-        Up to a second or three frames, the last frame may just stay on screen for longer.
-        """
-        if self.end - end <= max(CUT_OFF, 3 * self.interval):
-            return False
-        seen = self.extent
-        if seen is None or self.cut_short or seen.failed or last is None:
-            return True
-        return last + self.slack < self._on_clock(seen.last)
+        """Whether pictures are missing behind the last one that was seen; see :class:`.ending.Ending`."""
+        return self._ending.is_cut_off(last, end, interval=self.interval)
 
 
 def _first_frame(
@@ -292,23 +264,3 @@ def _timing(container: av.container.InputContainer, stream: av.video.stream.Vide
     if name == "avi" or container.format.flags & NO_TIMESTAMPS:
         return "order"
     return "continuous" if name in RESTARTING_FORMATS else "presentation"
-
-
-def _own_end(stream: av.video.stream.VideoStream) -> Fraction | None:
-    """When the video stream ends by its header, in seconds of the file's clock; None if it does not say."""
-    if stream.duration and stream.time_base:
-        return ((stream.start_time or 0) + stream.duration) * stream.time_base
-    # Matroska tells how long each track is in words: 00:01:02.345000000.
-    words = next((text for key, text in stream.metadata.items() if key.startswith("DURATION")), "")
-    if told := re.fullmatch(r"(\d+):(\d+):(\d+(?:\.\d+)?)", words):
-        length = int(told[1]) * 3600 + int(told[2]) * 60 + Fraction(told[3])
-        if length > 0:
-            return length
-    return None
-
-
-def _end_of_all(container: av.container.InputContainer) -> Fraction | None:
-    """When the file ends by its header, in seconds of the file's clock; None if it does not say."""
-    if container.duration:
-        return (container.duration + (container.start_time or 0)) * CONTAINER_TICK
-    return None
