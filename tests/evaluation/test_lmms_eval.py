@@ -9,10 +9,10 @@ from tempo.cli import main
 from tempo.errors import TempoError
 from tempo.evaluation.benchmarks import BENCHMARKS, LOCAL
 from tempo.evaluation.environment import find
+from tempo.evaluation.letters import letter_of
 from tempo.evaluation.miniature import draw_films, write_releases
 from tempo.evaluation.records import read_records
 from tempo.evaluation.results import read_run
-from tempo.evaluation.scoring import letter
 
 # A start of lmms-eval alone takes ten seconds, and many times that beside other work.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
@@ -70,7 +70,7 @@ def test_every_item_is_answered_and_scored_by_lmms_eval(grouped):
             about = item.record.about
             truth = about["answer"] if "answer" in about else "ABCDE"[about["correct_choice"]]
             assert item.outcome != "error", item.record.error
-            assert item.right == (letter(item.record.text, "ABCDE") == truth), item.record.text
+            assert item.right == (letter_of(item.record.text, "ABCDE") == truth), item.record.text
             assert 0 < item.record.visual_tokens <= 256
 
 

@@ -3,14 +3,17 @@
 import pytest
 
 from tempo.evaluation.benchmarks import BENCHMARKS
+from tempo.evaluation.letters import letter_of
 from tempo.evaluation.records import Record
-from tempo.evaluation.scoring import letter, odd, outcome, repeats
+from tempo.evaluation.scoring import odd, outcome, repeats
 
 LVBENCH, LONG = BENCHMARKS["lvbench"], BENCHMARKS["longvideobench_val_v"]
 
 
 def record(text="", **values):
-    return Record(task="t", item=0, asked="a", question="?", video="v", text=text, **values)
+    return Record(
+        **{"task": "t", "item": 0, "asked": "a", "question": "?", "video": "v", "text": text} | values
+    )
 
 
 @pytest.mark.parametrize(
@@ -35,7 +38,7 @@ def record(text="", **values):
     ],
 )
 def test_letters_that_are_given(text, wanted):
-    assert letter(text, "ABCD") == wanted
+    assert letter_of(text, "ABCD") == wanted
 
 
 @pytest.mark.parametrize(
@@ -43,11 +46,11 @@ def test_letters_that_are_given(text, wanted):
     ["", "Blue", "A dog runs", "A red star is shown.", "red", "Dogs", "E", "b", "The Best", "Can't say"],
 )
 def test_answers_that_give_none(text):
-    assert letter(text, "ABCD") is None
+    assert letter_of(text, "ABCD") is None
 
 
 def test_the_fifth_letter_is_one_where_there_are_five_options():
-    assert letter("E", LONG.letters) == "E"
+    assert letter_of("E", LONG.letters) == "E"
 
 
 def test_outcomes():
@@ -57,6 +60,12 @@ def test_outcomes():
     # lmms-eval takes the B of Blue, and draws a letter where LongVideoBench gets none: neither is right.
     assert outcome(LVBENCH, record("Blue"), True) == "no letter"
     assert outcome(LONG, record(""), {"answer": "C", "parsed_pred": "C"}) == "no letter"
+    # The question lists the options, and so a letter is told from the word that it is too.
+    asked = record("A red ball", question="What falls?\nA. blue\nB. red ball")
+    assert outcome(LVBENCH, asked, True) == "no letter"
+    asked = record("A red ball", question="What falls?\nA. red ball\nB. blue")
+    assert outcome(LVBENCH, asked, True) == "right"
+    assert outcome(LVBENCH, record("B or C"), True) == "no letter"
     assert outcome(LONG, record("C"), {"answer": "C", "parsed_pred": "C"}) == "right"
 
 

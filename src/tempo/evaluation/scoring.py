@@ -11,6 +11,7 @@ import re
 from typing import Any, Literal
 
 from tempo.evaluation.benchmarks import Benchmark
+from tempo.evaluation.letters import letter_of, options_of
 from tempo.evaluation.records import Record
 
 Outcome = Literal["right", "wrong", "no letter", "error"]
@@ -28,7 +29,7 @@ def outcome(benchmark: Benchmark, record: Record, logged: Any) -> Outcome:
     """
     if record.error is not None:
         return "error"
-    if letter(record.text, benchmark.letters) is None:
+    if letter_of(record.text, benchmark.letters, options_of(record.question)) is None:
         return "no letter"
     return "right" if verdict(logged) else "wrong"
 
@@ -39,30 +40,6 @@ def verdict(logged: Any) -> bool:
         return bool(logged)
     said = logged.get("pred_answer", logged.get("parsed_pred"))
     return str(said).strip().lower() == str(logged.get("answer")).strip().lower()
-
-
-def letter(text: str, letters: str) -> str | None:
-    """The letter that an answer gives, or None where it gives none.
-
-    Taken are a letter alone or before an option ("B", "(B)", "B. red", "B red"), and one after such words as
-    "the answer is", "option" or "choose". "A dog" is no letter, and neither is the B of "Blue".
-    """
-    choice = f"[{letters}]"
-    text = text.strip()
-    beginning = re.match(rf"[(\[*\"'\s]*({choice})(?:[)\].:,;*\"']|\s*$|\s+[-–(])", text)
-    # A is a word too; the others before a blank can only be letters.
-    beginning = beginning or re.match(rf"(?!A)({choice})\s", text)
-    if beginning:
-        return beginning[1]
-    alone = re.findall(rf"[(\[]({choice})[)\]]|\*\*({choice})\*\*", text)
-    if alone:
-        return next(filter(None, alone[-1]))
-    words = r"(?i:\b(?:answer|option|choice|choose|pick|select)(?: is| would be)?)"
-    said = re.findall(rf"{words}:?\s*[(\"'*]*({choice})(?![A-Za-z'])", text)
-    if said:
-        return said[-1]
-    ending = re.search(rf"(?:^|\n|[:]\s*)({choice})\.?\s*$", text)
-    return ending[1] if ending else None
 
 
 def odd(record: Record) -> Odd | None:
