@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from tempo.errors import TempoError
+from tempo.hub_errors import explained, is_web_page, web_page
 
 PUBLISHED = "Vision-CAIR/Tempo-6B"
 PUBLISHED_LICENCE = (
@@ -116,10 +117,11 @@ def licence_of(name: str) -> str:
         return PUBLISHED_LICENCE
     from huggingface_hub import constants
 
-    card = _asked(name, lambda api: api.model_info(name)).card_data
-    told = card.get("license") if card is not None else None
+    info = _asked(name, lambda api: api.model_info(name))
+    told = info.card_data.get("license") if info.card_data is not None else None
     known = f"says that its licence is {told}" if told else "does not say what its licence is"
-    return f"{name} {known}; its terms are at {constants.ENDPOINT}/{name}."
+    now = f", which the hub calls {info.id} now," if info.id != name else ""
+    return f"{name}{now} {known}; its terms are at {constants.ENDPOINT}/{info.id}."
 
 
 def files_of(name: str) -> list[RemoteFile]:
@@ -214,23 +216,38 @@ def _fetch_large(name: str, file: RemoteFile, destination: Path) -> None:
         if size > file.size:
             writing.truncate(0)
             size = 0
-        _asked(
-            name,
-            lambda _: http_get(
-                file.url,
-                writing,
-                resume_size=size,
-                headers=build_hf_headers(),
-                expected_size=file.size,
-                displayed_filename=file.name,
-            ),
-            fetching=True,
-        )
-        writing.flush()
+        try:
+            _asked(
+                name,
+                lambda _: http_get(
+                    file.url,
+                    writing,
+                    resume_size=size,
+                    headers=build_hf_headers(),
+                    expected_size=file.size,
+                    displayed_filename=file.name,
+                ),
+                fetching=True,
+            )
+        finally:
+            writing.flush()
+            _check_no_page(name, part, size)
         if len(file.etag) == 64 and _sha256(part) != file.etag:
             part.unlink()
             raise TempoError(f"{name}: {file.name} came damaged and was removed; run the same command again")
         os.replace(part, destination)
+
+
+def _check_no_page(name: str, part: Path, before: int) -> None:
+    """Take out of a part what was added behind BEFORE, if a proxy's page has come in the file's place."""
+    from huggingface_hub import constants
+
+    with part.open("rb") as file:
+        file.seek(before)
+        came = file.read(512)
+    if is_web_page(came):
+        os.truncate(part, before)
+        raise TempoError(f"{name}: {web_page(constants.ENDPOINT)}; what was fetched before stays")
 
 
 def _asked(name: str, question: Callable[[Any], Any], *, fetching: bool = False) -> Any:
@@ -242,12 +259,8 @@ def _asked(name: str, question: Callable[[Any], Any], *, fetching: bool = False)
     except TempoError:
         raise
     except Exception as error:  # the hub's client raises a dozen unrelated types
-        line = (str(error).strip() or type(error).__name__).splitlines()[0]
-        if fetching:
-            after = "what was fetched stays, and the same command goes on from there"
-        else:
-            after = "check the name and the network"
-        raise TempoError(f"{name}: the hub did not give it ({line}); {after}") from error
+        after = "; what was fetched stays, and the same command goes on from there" if fetching else ""
+        raise TempoError(f"{name}: {explained(name, error)}{after}") from error
 
 
 def _home(name: str) -> Path:

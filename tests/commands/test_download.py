@@ -26,6 +26,8 @@ class Hub(http.server.ThreadingHTTPServer):
         asked: (method, path, range) of every request.
         break_at: bytes after which a large file's connection breaks, once; None: it does not.
         slow: seconds between the blocks of a large file.
+        renamed: old names, and what the models are called now.
+        portal: whether a network's own page comes in the place of a large file.
     """
 
     daemon_threads = True
@@ -35,6 +37,8 @@ class Hub(http.server.ThreadingHTTPServer):
         self.folders = folders
         self.asked = []
         self.slow = 0.0
+        self.renamed = {}
+        self.portal = False
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     @property
@@ -62,14 +66,21 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.server.asked.append((self.command, path, self.headers.get("Range")))
         if path.startswith("/api/models/"):
             name = "/".join(path.split("/")[3:5])
+            if name in self.server.renamed:
+                now = {"Location": path.replace(name, self.server.renamed[name])}
+                return self.send(307, b"", now, body=body)
             if name not in self.server.folders:
                 return self.send(404, b"{}", {"X-Error-Code": "RepoNotFound"}, body=body)
             return self.send(200, json.dumps(self.info(name, path)).encode(), {}, body=body)
         _, owner, model, _, _, *rest = path.split("/")
+        if now := self.server.renamed.get(f"{owner}/{model}"):
+            return self.send(307, b"", {"Location": path.replace(f"{owner}/{model}", now)}, body=body)
         file = self.server.folders[f"{owner}/{model}"] / "/".join(rest)
         if not file.is_file():
             return self.send(404, b"", {"X-Error-Code": "EntryNotFound"}, body=body)
         data = file.read_bytes()
+        if self.server.portal and body and file.name == BIG:
+            return self.send(200, b"<!DOCTYPE html><html>Log in to this network</html>", {}, body=body)
         headers = {"ETag": f'"{etag(data)}"', "X-Repo-Commit": COMMIT, "Accept-Ranges": "bytes"}
         status, asked = 200, self.headers.get("Range")
         if asked:
@@ -228,6 +239,29 @@ def test_a_hub_that_is_not_there_or_does_not_have_it(tempo, hub):
         assert done.stderr.count("\n") == 1
         assert arguments[0] in done.stderr
         assert "fault in tempo" not in done.stderr
+
+
+@pytest.mark.slow
+def test_a_model_that_was_renamed_is_fetched_by_its_old_name(tempo, hub, folders):
+    hub.renamed = {"owner/old": BASE}
+    done = tempo("download", "owner/old", "--accept", **online(hub))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"owner/old, which the hub calls {BASE} now," in done.stdout
+    assert done.stdout.splitlines()[-1] == "ready: --model owner/old"
+
+
+@pytest.mark.slow
+def test_a_page_in_the_place_of_a_file_is_not_kept_as_its_beginning(tempo, hub, tmp_path):
+    hub.portal = True
+    done = tempo("download", "--accept", **online(hub))
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "a web page and not the hub" in done.stderr
+    (part,) = (tmp_path / "hub").rglob("*.part")
+    assert part.stat().st_size == 0
+    hub.portal = False
+    done = tempo("download", "--accept", **online(hub))
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_folder_is_no_hub_name(fails, tmp_path):

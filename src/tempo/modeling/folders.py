@@ -13,6 +13,7 @@ import torch
 from safetensors import safe_open
 
 from tempo.errors import TempoError
+from tempo.hub_errors import explained
 
 # What a model consists of for us; pickled weights are left where they are.
 _WANTED = ["*.json", "*.safetensors", "*.txt", "*.jinja"]
@@ -37,9 +38,7 @@ def find_model(name: str | PathLike[str]) -> Path:
     try:
         return Path(snapshot_download(text, allow_patterns=_WANTED))
     except Exception as error:  # the hub's client raises a dozen unrelated types
-        raise TempoError(
-            f"{name}: there is no such folder, and the hub did not give it ({_first_line(error)})"
-        ) from error
+        raise TempoError(f"{name}: there is no such folder, and {explained(text, error)}") from error
 
 
 def find_base(name: str, checkpoint: Path) -> Path:
@@ -51,8 +50,9 @@ def find_base(name: str, checkpoint: Path) -> Path:
     try:
         return find_model(name)
     except TempoError as error:
+        why = str(error).removeprefix(f"{name}: there is no such folder, and ")
         raise TempoError(
-            f"{checkpoint}: its base model {name!r} is neither beside it nor on the hub; say where with base="
+            f"{checkpoint}: its base model {name!r} is not beside it, and {why}; or name a folder with base="
         ) from error
 
 

@@ -1,0 +1,139 @@
+"""Why the hub did not give a model, and what to do about it: a line for each kind of refusal."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from typing import Any
+
+PROXY = "if a proxy has to be passed, name it in HTTPS_PROXY"
+
+
+def explained(name: str, error: BaseException) -> str:
+    """One line without the model's name: what happened, then what to do.
+
+    Args:
+        name: the model's name on the hub.
+        error: what the hub's client raised. It wraps errors in others, so those behind it count too.
+    """
+    from huggingface_hub import constants
+
+    endpoint = constants.ENDPOINT
+    chain = list(_chain(error))
+    if told := _refused(f"{endpoint}/{name}", chain):
+        return told
+    if told := _unreachable(endpoint, chain):
+        return told
+    return f"the hub did not give it ({_line(error)}); check the name and the network"
+
+
+def is_web_page(beginning: bytes) -> bool:
+    """Whether what came in place of a file is a page, which a proxy or the portal of a network has sent."""
+    start = beginning.lstrip()[:64].lower()
+    return start.startswith((b"<!doctype html", b"<html", b"<head", b"<?xml"))
+
+
+def web_page(endpoint: str) -> str:
+    """What to say where a web page came in the hub's place."""
+    return (
+        f"what answers at {endpoint} is a web page and not the hub; open it in a browser and log in to the "
+        f"network, or, {PROXY}"
+    )
+
+
+def _refused(page: str, chain: list[BaseException]) -> str | None:
+    """The hub, or what stands between, said no."""
+    from huggingface_hub import errors, get_token
+
+    status = next((code for one in chain if (code := _status(one)) is not None), None)
+    log_in = "log in with `hf auth login`, or set HF_TOKEN"
+    if _any(chain, errors.GatedRepoError):
+        if get_token() is None:
+            return f"its authors share it on terms; accept them on {page}, then {log_in}"
+        return f"your account may not have it; accept the terms on {page} and wait until access is granted"
+    if _any(chain, errors.DisabledRepoError):
+        return f"the hub has disabled it; {page} says why"
+    if _any(chain, errors.HFValidationError):
+        return "the hub has no names of this form; give owner/model"
+    if _any(chain, errors.RevisionNotFoundError, errors.RemoteEntryNotFoundError):
+        return f"the hub has it, but not the file that was asked for; look at {page}"
+    if _any(chain, errors.RepositoryNotFoundError) or status == 404:
+        return f"the hub has no model of this name; check the name on {page}, and if it is private, {log_in}"
+    if status == 401:
+        return (
+            "the hub does not take your token; log in again with `hf auth login`, or unset HF_TOKEN if the "
+            "model is public"
+        )
+    if status == 403:
+        return (
+            f"access is forbidden (403); if {page} opens in a browser, give your token the right to read it, "
+            "or ask for the firewall of your network to let it pass"
+        )
+    if status == 407:
+        return "your proxy wants a password; set HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT"
+    if status == 429:
+        return f"the hub takes no more requests for now (429); wait some minutes, or {log_in}"
+    if status is not None and status >= 500:
+        return f"the hub, or a proxy before it, is out of order ({status}); try again later"
+    return None
+
+
+def _unreachable(endpoint: str, chain: list[BaseException]) -> str | None:
+    """Nobody answered, or somebody who is not the hub."""
+    from huggingface_hub import errors
+
+    text = " ".join(str(one) for one in chain)
+    if _any(chain, errors.OfflineModeIsEnabled) or "HF_HUB_OFFLINE" in text:
+        return (
+            "the hub may not be asked, since HF_HUB_OFFLINE is set; unset it, or fetch the model first with "
+            "tempo download"
+        )
+    if full := next(
+        (one for one in chain if getattr(one, "errno", None) in (errno.ENOSPC, errno.EDQUOT)), None
+    ):
+        return f"it cannot be written ({_line(full)}); make room, or set HF_HOME to another folder"
+    if isinstance(denied := chain[0], PermissionError):
+        return f"it cannot be written ({_line(denied)}); set HF_HOME to another folder"
+    if "CERTIFICATE_VERIFY_FAILED" in text:
+        return (
+            f"the certificate of {endpoint} is not trusted; if a proxy of your network signs it, name its "
+            "certificate in SSL_CERT_FILE"
+        )
+    if any(
+        type(one).__name__ in ("JSONDecodeError", "FileMetadataError", "TooManyRedirects") for one in chain
+    ):
+        return web_page(endpoint)
+    if reason := next((one for one in reversed(chain) if _of_network(one)), None):
+        return f"{endpoint} cannot be reached ({_line(reason)}); check the network, and {PROXY}"
+    return None
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """An error and those that it was raised from."""
+    seen: set[int] = set()
+    at: BaseException | None = error
+    while at is not None and id(at) not in seen:
+        seen.add(id(at))
+        yield at
+        at = at.__cause__ or at.__context__
+
+
+def _any(chain: list[BaseException], *kinds: type[BaseException]) -> bool:
+    return any(isinstance(one, kinds) for one in chain)
+
+
+def _status(error: Any) -> int | None:
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    return status if isinstance(status, int) and status >= 400 else None
+
+
+def _of_network(error: BaseException) -> bool:
+    """By name, since the client's versions stand on several HTTP libraries."""
+    library = type(error).__module__.split(".")[0]
+    return isinstance(error, ConnectionError | TimeoutError) or library in (
+        *("httpx", "httpx2", "httpcore", "httpcore2", "requests", "urllib3", "socket"),
+    )
+
+
+def _line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
