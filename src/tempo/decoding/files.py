@@ -17,7 +17,7 @@ from ..errors import TempoError
 from ..frames import Size
 from . import ending, extent
 from .completeness import Completeness, examine
-from .conversion import Orientation
+from .conversion import Appearance
 from .demuxer import Demuxer, Timing
 from .ending import CONTAINER_TICK, Ending
 from .extent import Extent
@@ -43,8 +43,8 @@ class VideoFile:
 
     Attributes:
         path, remote: where it is.
-        orientation: how its pictures have to be turned.
-        size: (width, height) of the upright picture.
+        appearance: how its first picture is shown, and with it all others.
+        size: (width, height) of the upright picture in square pixels.
         start, end: when the first frame appears and the last one goes, in seconds from what a player shows as
         0.
         first_pts: presentation time of the first frame on the file's clock.
@@ -73,8 +73,8 @@ class VideoFile:
             self._origin = _origin(container, stream)
             self.first_pts = first.pts or 0
             self.rate = _rate(stream)
-            self.orientation = Orientation.of(first)
-            self.size: Size = self.orientation.swap((first.width, first.height))
+            self.appearance = Appearance.of(stream, first)
+            self.size: Size = self.appearance.size
             self.timing = _timing(container, stream)
             self.plannable = (
                 first.pts is not None
