@@ -18,6 +18,7 @@ import numpy as np
 
 from tempo.decoding.files import VideoFile
 from tempo.errors import TempoError
+from tempo.provenance import GENERATED
 from tempo.video import Sampling, Video
 
 # Containers whose packets carry times to rely on: (format to write, ending) by what libav calls them.
@@ -92,10 +93,11 @@ def _copy(source_path: str, start: float, end: float, folder: Path, name: str) -
         path = folder / f"{name}{suffix}"
         with _part_of(path) as part:
             with av.open(str(part), "w", format=file_format) as target:
+                if file.generated:
+                    target.metadata.update(GENERATED)
                 begun = _copy_packets(file, source, target, start, end)
             written = VideoFile(str(part))  # decodes a frame of it
             if begun is None or written.size != file.size:
-                part.unlink()
                 return None
     return Clip(path, begun, end, copied=True)
 
@@ -182,6 +184,8 @@ def _encode(video: Video, start: float, end: float, part: Path) -> None:
     times = start + np.arange(max(1, round((end - start) * rate)), dtype=np.float64) / rate
     size = (max(2, video.width // 2 * 2), max(2, video.height // 2 * 2))
     with av.open(str(part), "w", format="mp4") as container:
+        if video.generated:
+            container.metadata.update(GENERATED)
         stream: Any = container.add_stream(
             "libx264",
             rate=Fraction(rate).limit_denominator(1001),

@@ -34,6 +34,8 @@ class Video:
         width, height: of the upright picture in pixels.
         frame_rate: frames per second on average, None where that says nothing.
         frame_count: frames that there are, estimated where the file does not say; None: not known.
+        generated: whether tempo generated it, as the file says. Arrays and images cannot say; set it where
+            you know.
         damage: what the latest `stream` could not decode; complete once that has ended.
     """
 
@@ -45,6 +47,7 @@ class Video:
         self.width, self.height = source.size
         self.frame_rate = source.frame_rate
         self.frame_count = source.frame_count
+        self.generated = isinstance(source, FileSource) and source.generated
         self.damage = Damage()
 
     @classmethod

@@ -51,17 +51,14 @@ def of_tail(
     *,
     ticks_per_frame: int,
 ) -> Extent | None:
-    """Read from the last keyframe on, which a seek finds; None where no picture is shown after it.
-
-    Raises DamageError where the container cannot be read there.
-    """
+    """Read from the last keyframe on, which a seek finds; None where that does not work."""
     demuxer = Demuxer(container, stream, timing="presentation", counts_bytes=False, forgiving=False)
     try:
         container.seek(AT_THE_END, stream=stream, backward=True)
-    except (av.error.FFmpegError, OverflowError) as error:
-        raise DamageError from error
-    demuxer.restart()
-    return _measure(demuxer, ticks_per_frame)
+        demuxer.restart()
+        return _measure(demuxer, ticks_per_frame)
+    except (av.error.FFmpegError, DamageError, OverflowError):
+        return None
 
 
 def of_all(demuxer: Demuxer, *, ticks_per_frame: int) -> Extent | None:

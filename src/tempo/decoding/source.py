@@ -37,6 +37,7 @@ class FileSource:
         self.size = self._file.size
         self.start, self.end = self._file.start, self._file.end
         self.frame_rate, self.frame_count = self._file.rate, self._file.frame_count
+        self.generated = self._file.generated
 
     def fingerprint(self) -> str:
         if self._file.remote:
@@ -56,7 +57,7 @@ def pick(
 
     Begins in the quickest way and falls back to more careful ones from where it had got to.
     """
-    convert = Converter(size or file.size, file.appearance)
+    convert = Converter(size or file.size, file.orientation)
     done = 0  # moments that have been dealt with
     jumps, careful, planned = True, False, file.plannable
     while True:

@@ -15,6 +15,7 @@ import av
 import numpy as np
 
 from tempo.errors import TempoError, UsageError
+from tempo.provenance import GENERATED
 from tempo.world.following import ask_twice
 from tempo.world.looks import Question
 from tempo.world.questions import ask
@@ -71,6 +72,7 @@ def write_video(
     part = path.with_name(path.name + ".part")
     try:
         with av.open(str(part), "w", format="mp4") as container:
+            container.metadata.update(GENERATED)
             stream = container.add_stream(
                 "libx264", rate=spec.fps, options={"preset": "veryfast", "crf": "21"}
             )
