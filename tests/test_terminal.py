@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from tempo.terminal import HEIGHTS, axis, chart, clock, meter, moments, printable, strongest
+from tempo.terminal import HEIGHTS, axis, chart, clock, meter, moments, printable
 
 
 @dataclass
@@ -32,10 +32,11 @@ def test_clock(seconds, text):
 
 
 def test_strongest_moments_come_first_and_weak_ones_are_left_out():
-    segments = pieces([1, 9, 3, 8], [0.05, 0.9, 0.44, 0.7])
-    assert strongest(segments) == [1, 3]
-    assert strongest(segments, 1) == [1]
-    assert strongest(pieces([4] * 6)) == [0, 1, 2, 3]
+    segments = pieces([1, 8, 3, 9], [0.05, 0.7, 0.44, 0.9])
+    listed = moments(segments).plain.split("\n")
+    assert [line[:11] for line in listed] == ["00:12–00:16", "00:04–00:08"]
+    assert moments(segments, count=1).plain == listed[0]
+    assert moments(pieces([4] * 6)).plain.startswith("00:00–00:24"), "neighbours are one moment"
 
 
 def test_column_heights_follow_the_tokens():

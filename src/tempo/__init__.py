@@ -6,7 +6,7 @@ The public names are looked up when they are first used: importing tempo does no
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from tempo.errors import TempoError, UsageError
+from tempo.errors import TempoError, UnfamiliarVideoWarning, UsageError
 from tempo.registration import register_with_transformers
 from tempo.version import __version__
 
@@ -32,6 +32,7 @@ __all__ = [
     "Session",
     "Tempo",
     "TempoError",
+    "UnfamiliarVideoWarning",
     "UsageError",
     "Video",
     "__version__",

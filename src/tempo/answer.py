@@ -9,6 +9,9 @@ from dataclasses import dataclass
 
 import torch
 
+from tempo.stretches import Stretch, strongest
+from tempo.times import with_clock_times
+
 # In this order they follow one another; together with what is between them they are the total.
 PHASES = ("decode", "watch", "route", "distil", "answer")
 
@@ -53,7 +56,8 @@ class Usage:
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What was watched: `frames` at `fps` a second. `lost_seconds` of it could not be decoded."""
+    """What was watched: `frames` at `fps` a second. `lost_seconds` of it could not be decoded; `generated`:
+    tempo generated it, as the file says."""
 
     path: str | None
     duration: float
@@ -62,6 +66,7 @@ class VideoInfo:
     frames: int
     fps: float
     lost_seconds: float
+    generated: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,6 +77,8 @@ class Answer:
         finished: whether the model ended its answer itself, before `max_new_tokens`.
         budget: the most memory tokens that it was allowed to read.
         model: the name that the model was loaded by.
+        relevance_floor: the relevance below which nothing stands out for this model.
+        warnings: what to know before it is relied on, a line each.
     """
 
     text: str
@@ -82,6 +89,18 @@ class Answer:
     budget: int
     model: str
     video: VideoInfo
+    relevance_floor: float = 0.0
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def display(self) -> str:
+        """The text as people are shown it: with clock times in place of seconds, without blanks around it."""
+        return with_clock_times(self.text.strip())
+
+    @property
+    def moments(self) -> list[Stretch]:
+        """The moments that it rests on, the most relevant first; none where nothing stands out."""
+        return strongest(self.segments, floor=self.relevance_floor)
 
     def __str__(self) -> str:
         return self.text

@@ -51,8 +51,10 @@ VERBS = {
 
 FIRST_STEPS = """\
 Examples:
-  tempo ask holiday.mp4 "When does the dog jump into the water?"
-  tempo ask holiday.mp4 "How many people are at the table?" --json
+  tempo world make films                          # videos that the embedded model knows
+  tempo ask films/0-000.mp4 "Which way does the pink triangle move?"
+  tempo download                                  # the model for real footage
+  tempo ask holiday.mp4 "When does the dog jump into the water?" --model Vision-CAIR/Tempo-6B
   tempo ask --help
 """
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import time
+import warnings
 from collections.abc import Callable
 from functools import cache, cached_property
 from os import PathLike
@@ -17,8 +18,10 @@ from tempo import memory
 from tempo.answer import Clock
 from tempo.assets import NANO
 from tempo.cache import CacheKind, DiskCache, DiskShelf, Kept, MemoryShelf, check_kind, check_room
-from tempo.errors import TempoError, UsageError
+from tempo.errors import TempoError, UnfamiliarVideoWarning, UsageError
+from tempo.hub import PUBLISHED
 from tempo.modeling import TempoQwenForCausalLM
+from tempo.modeling.configuration import SYNTHETIC
 from tempo.modeling.folders import Weights
 from tempo.modeling.loading import find_source, load_model, load_prompts
 from tempo.pipeline import Progress, watch
@@ -88,6 +91,7 @@ class Tempo:
         self.config = model.config
         self.geometry = model.config.make_geometry()
         self.name = name
+        self._warned = False
         self.disk = DiskCache()
 
     @property
@@ -128,10 +132,16 @@ class Tempo:
         Raises:
             UsageError: an option that can never work.
             TempoError: the video cannot be read, or there is no room to keep it.
+
+        Warns:
+            UnfamiliarVideoWarning: once, where the model does not know such videos (`unfamiliar`).
         """
         kind = check_kind(cache)
         if not isinstance(video, Video):
             video = Video.open(video)
+        if not self._warned and (warning := self.unfamiliar(video)):
+            self._warned = True
+            warnings.warn(warning, UnfamiliarVideoWarning, stacklevel=2)
         config = self.config
         sampling = video.sample(
             fps=config.fps if fps is None else fps,
@@ -160,6 +170,18 @@ class Tempo:
             raise
         timings = {name: clock.seconds[name] for name in ("decode", "watch")}
         return Session(self, video, sampling, kept=kept, lost_seconds=lost, timings=timings)
+
+    def unfamiliar(self, video: Video) -> str | None:
+        """One line for the user where this model does not know videos like this one, else None.
+
+        The model's configuration says what it was trained on, the video whether it was generated.
+        """
+        if self.config.trained_on != SYNTHETIC or video.generated:
+            return None
+        return (
+            f"{self.name} knows generated videos only, so its answers about other footage are guesses; "
+            f"for real footage, run `tempo download` and use the model {PUBLISHED}"
+        )
 
     def segment_tokens(self, video: Video) -> int:
         """Tokens of a full segment of this video up to the question, with the longest time tags."""

@@ -21,6 +21,10 @@ class NoRoomError(TempoError):
     """What was watched cannot be kept in the place that was asked for; another place may have the room."""
 
 
+class UnfamiliarVideoWarning(UserWarning):
+    """The model knows other videos than the one that it is asked about; its answers may mean nothing."""
+
+
 def told(error: BaseException) -> str:
     """What to tell a user about ERROR, whatever it is: one line."""
     if isinstance(error, TempoError):

@@ -100,6 +100,12 @@ class Session:
         """Whether something is kept, so that another question need not watch the video again."""
         return self._kept is not None
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What to know before you rely on an answer, a line each: the model does not know such videos."""
+        unfamiliar = self.engine.unfamiliar(self.video)
+        return () if unfamiliar is None else (unfamiliar,)
+
     def ask(self, question: str, **options: Unpack[AskOptions]) -> Answer:
         """Answer a question about the video. Every question stands alone.
 
@@ -195,6 +201,8 @@ class Session:
             budget=self._budget(options),
             model=engine.name,
             video=self._video_info(),
+            relevance_floor=engine.config.relevance_floor,
+            warnings=self.warnings,
         )
 
     def _distil(self, question_ids: list[int], options: _Options, clock: Clock) -> list[Distilled]:
@@ -281,6 +289,7 @@ class Session:
             frames=len(self.sampling),
             fps=self.sampling.fps,
             lost_seconds=self.lost_seconds,
+            generated=video.generated,
         )
 
 

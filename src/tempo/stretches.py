@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 STANDS_OUT = 0.5  # of the strongest segment's relevance: what is at least this is a moment too
+COUNT = 5  # moments that are listed, unless another number is asked for
 
 
 class Routed(Protocol):
@@ -42,14 +43,21 @@ class Stretch:
     tokens: int
 
 
-def strongest(segments: Sequence[Routed], count: int, *, at_least: float | None = None) -> list[Stretch]:
-    """Return at most COUNT stretches, the most relevant first, then the earlier.
+def strongest(
+    segments: Sequence[Routed], count: int = COUNT, *, floor: float = 0.0, at_least: float | None = None
+) -> list[Stretch]:
+    """Return at most COUNT stretches, the most relevant first, then the earlier: the moments of a video.
+
+    This is the one definition of a moment; whatever lists, marks or draws moments calls it.
 
     Args:
-        at_least: the relevance from which on a segment belongs to one; None: half of the strongest segment's.
+        floor: the relevance that a segment must have to belong to one, however weak the others are: the
+            model's `relevance_floor`.
+        at_least: the relevance from which on a segment belongs to one, in place of the floor and of half of
+            the strongest segment's.
     """
     if at_least is None:
-        at_least = STANDS_OUT * max(segment.relevance for segment in segments)
+        at_least = max(floor, STANDS_OUT * max(segment.relevance for segment in segments))
     found: list[Stretch] = []
     run: list[int] = []
     for index, segment in enumerate(segments):
@@ -61,6 +69,11 @@ def strongest(segments: Sequence[Routed], count: int, *, at_least: float | None 
     if run:
         found.append(_stretch(segments, run))
     return sorted(found, key=lambda stretch: (-stretch.relevance, stretch.start))[:count]
+
+
+def nothing_stands_out(segments: Sequence[Routed]) -> str:
+    """What to say where there is no moment."""
+    return f"nothing stands out (best {max(segment.relevance for segment in segments):.2f})"
 
 
 def _stretch(segments: Sequence[Routed], run: Sequence[int]) -> Stretch:

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from tempo.stretches import Routed
+from tempo.stretches import COUNT, Routed, nothing_stands_out, strongest
 
 HEIGHTS = " ▁▂▃▄▅▆▇█"  # of a column, in eighths
 LENGTHS = " ▏▎▍▌▋▊▉█"  # of the last cell of a horizontal bar, in eighths
@@ -46,22 +46,17 @@ def clock(seconds: float) -> str:
     return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
 
 
-def strongest(segments: Sequence[Routed], count: int = 4) -> list[int]:
-    """Return at most COUNT indices: the most relevant segment, then those at least half as relevant."""
-    ranked = sorted(range(len(segments)), key=lambda i: (-segments[i].relevance, segments[i].start))
-    return [i for i in ranked[:count] if segments[i].relevance >= segments[ranked[0]].relevance / 2]
-
-
-def chart(segments: Sequence[Routed], *, columns: int = CHART_COLUMNS) -> Text:
+def chart(segments: Sequence[Routed], *, floor: float = 0.0, columns: int = CHART_COLUMNS) -> Text:
     """Draw the allocation over time on two lines: columns as high as the tokens, and the clock below.
 
     Where there are more segments than COLUMNS, a column shows the largest of the segments that fall into it.
-    The full height is the largest number of tokens that any segment keeps. The strongest moments stand out.
+    The full height is the largest number of tokens that any segment keeps. The strongest moments stand out,
+    unless their relevance is below FLOOR.
     """
     count = len(segments)
     width = count * min(columns // count, WIDEST_SEGMENT) if count <= columns else columns
     most = max(segment.tokens for segment in segments) or 1
-    marked = set(strongest(segments))
+    marked = {i for found in strongest(segments, floor=floor) for i in range(found.first, found.last + 1)}
     bar = Text()
     for column in range(width):
         first = column * count // width
@@ -86,15 +81,21 @@ def axis(start: float, end: float, width: int) -> str:
     return line.ljust(max(width - len(last), len(line) + 1)) + last
 
 
-def moments(segments: Sequence[Routed], *, count: int = 4) -> Text:
-    """List the strongest moments, at most COUNT: when, how relevant, how many tokens they keep."""
+def moments(segments: Sequence[Routed], *, count: int = COUNT, floor: float = 0.0) -> Text:
+    """List the strongest moments, at most COUNT: when, how relevant, how many tokens they keep.
+
+    Where none reaches a relevance of FLOOR, it says so.
+    """
+    found = strongest(segments, count, floor=floor)
+    if not found:
+        return Text(nothing_stands_out(segments), style=FAINT)
     return Text("\n").join(
         Text.assemble(
-            (f"{clock(segment.start)}–{clock(segment.end)}", ACCENT),
-            f"  {meter(segment.relevance)}  relevance {segment.relevance:.2f}",
-            (f"  {segment.tokens:>4} token{'' if segment.tokens == 1 else 's'}", FAINT),
+            (f"{clock(moment.start)}–{clock(moment.end)}", ACCENT),
+            f"  {meter(moment.relevance)}  relevance {moment.relevance:.2f}",
+            (f"  {moment.tokens:>4} token{'' if moment.tokens == 1 else 's'}", FAINT),
         )
-        for segment in (segments[i] for i in strongest(segments, count))
+        for moment in found
     )
 
 

@@ -1,14 +1,20 @@
 """Watch a video and answer a question about it.
 
 VIDEO is a file, a GIF, a still image or a folder of images. The answer comes first, then a bar of the
-memory tokens that each moment was given, and the moments that mattered most for the question.
+memory tokens that each moment was given, and the moments that mattered most for the question. Times in the
+answer are shown as mm:ss. "nothing stands out" says that the model found no moment that matters for the
+question: mistrust the answer then.
+
+The embedded model knows generated videos (`tempo world make`) and nothing else. For real footage, fetch the
+published weights with `tempo download`, and name them with --model.
 
 Examples:
-  tempo ask holiday.mp4 "When does the dog jump into the water?"
-  tempo ask match.mkv "Who scores first?  A. red  B. blue" --budget 4096
-  tempo ask lecture.mp4 "What is on the third slide?" --cache disk   # the next question is cheap
-  tempo ask clip.mp4 "What happens?" --json | jq .segments
-  tempo ask film.mp4 "Where is the cat?" --plot cat.png   # or .svg, or .html
+  tempo world make films
+  tempo ask films/0-000.mp4 "Which way does the pink triangle move?"
+  tempo ask films/0-000.mp4 "Which comes first, the pink star or the triangle?" --budget 256
+  tempo ask films/0-000.mp4 "Is there a heart?" --cache disk   # the next question is cheap
+  tempo ask films/0-000.mp4 "When is the red circle on screen?" --json | jq .moments
+  tempo ask films/0-000.mp4 "What colour is the triangle?" --plot answer.png   # or .svg, or .html
   tempo ask film.mp4 "Who is at the door?" --model Vision-CAIR/Tempo-6B --device cuda
 """
 
@@ -72,12 +78,13 @@ def run(args: argparse.Namespace) -> None:
 def _ask(args: argparse.Namespace) -> Answer:
     import tempo
     from tempo.commands.opening import WATCH_OPTIONS, answer_options, load_model
-    from tempo.commands.report import with_watching
+    from tempo.commands.report import tell_unfamiliar, with_watching
     from tempo.terminal import counting
 
     video = tempo.Video.open(args.video)  # first: it is quick, and loading a model for nothing is not
     with counting("watching", "frames", before="loading", after="answering") as progress:
         model = load_model(args)
+        tell_unfamiliar(model, video)
         session = model.watch(video, cache=args.cache, progress=progress, **given(args, *WATCH_OPTIONS))
         answer = with_watching(session.ask(args.question, **answer_options(args)), session)
         if args.plot is not None:

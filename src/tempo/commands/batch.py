@@ -10,10 +10,10 @@ RESULTS gets one line a case as soon as it is done: id, video_path, query, setti
 missing. The exit status is 1 if any case failed, now or before.
 
 Examples:
-  tempo batch cases.json --output results.jsonl
-  tempo batch cases.jsonl --output results.jsonl --budget 4096 --workers 2
-  tempo batch cases.jsonl --output results.jsonl --retry-failed
-  tempo batch cases.jsonl --output results.jsonl --model Vision-CAIR/Tempo-6B --json
+  tempo batch cases.json --output results.jsonl --model Vision-CAIR/Tempo-6B
+  tempo batch cases.jsonl --output results.jsonl --model Vision-CAIR/Tempo-6B --budget 4096 --workers 2
+  tempo batch films.jsonl --output results.jsonl --json    # of generated videos, with the embedded model
+  tempo batch films.jsonl --output results.jsonl --retry-failed
 """
 
 from __future__ import annotations
@@ -91,6 +91,7 @@ def run(args: argparse.Namespace) -> int:
     finally:
         results.close()
     kept = [found[case.number] for case in cases]
+    warnings = list(dict.fromkeys(line for record in kept for line in record.get("warnings", ())))
     failed = sum("error" in record for record in kept)
     if args.json:
         summary = {
@@ -100,6 +101,7 @@ def run(args: argparse.Namespace) -> int:
             "done_before": before,
             "seconds": time.monotonic() - began,
             "output": str(args.output),
+            "warnings": warnings,
         }
         print_json(summary)
     else:
@@ -113,12 +115,13 @@ def _answer(args: argparse.Namespace, cases: Sequence[Case], results: Results) -
     from tempo.batch.pool import answers
     from tempo.batch.worker import Work
     from tempo.commands.opening import MODEL_OPTIONS
-    from tempo.terminal import counting
+    from tempo.terminal import counting, say
 
     senseless = [case for case in cases if case.error]
     groups = group(case for case in cases if not case.error)
     work = Work(args.model, given(args, *MODEL_OPTIONS), args.cache, args.workers)
     done = len(senseless)
+    warned: set[str] = set()
     with counting("answering", "cases") as progress:
         progress(done, len(cases))
         for case in senseless:
@@ -127,6 +130,10 @@ def _answer(args: argparse.Namespace, cases: Sequence[Case], results: Results) -
         try:
             for case, record in coming:
                 _note(case, record, results)
+                for warning in record.get("warnings", ()):  # one of the model, whatever the case
+                    if warning not in warned:
+                        warned.add(warning)
+                        say(warning)
                 done += 1
                 progress(done, len(cases))
         finally:

@@ -7,7 +7,7 @@ Without VIDEO it draws films of --minutes; with it, --minutes are the lengths th
 nothing else run meanwhile.
 
 Examples:
-  tempo bench film.mp4
+  tempo bench film.mp4    # costs do not depend on what is in a film
   tempo bench --minutes 10 20 60 --questions 32 --out costs
   tempo bench film.mp4 --model Vision-CAIR/Tempo-6B --budget 8192 --no-baselines --json
 """

@@ -10,8 +10,9 @@ one a line, from whatever is piped in. Ctrl-C stops an answer; Ctrl-D or /quit e
   /quit           the end
 
 Examples:
-  tempo chat holiday.mp4
-  tempo chat holiday.mp4 --budget 2048 --cache disk
+  tempo world make films
+  tempo chat films/0-000.mp4
+  tempo chat films/0-000.mp4 --budget 256 --cache disk
   tempo chat holiday.mp4 --model Vision-CAIR/Tempo-6B < questions.txt
 """
 
@@ -51,13 +52,14 @@ def run(args: argparse.Namespace) -> int:
     """Watch, then answer until there is nothing more to read."""
     import tempo
     from tempo.commands.opening import WATCH_OPTIONS, answer_options, load_model
-    from tempo.commands.report import tell_losses
+    from tempo.commands.report import tell_losses, tell_unfamiliar
     from tempo.keeping import watch
     from tempo.terminal import counting
 
     video = tempo.Video.open(args.video)
     with counting("watching", "frames", before="loading") as progress:
         model = load_model(args)
+        tell_unfamiliar(model, video)
         sampling = given(args, *WATCH_OPTIONS)
         session = watch(model, video, cache=args.cache, several=True, progress=progress, **sampling)
     tell_losses(args.video, session.lost_seconds)
@@ -194,11 +196,16 @@ class _Talk:
         self._console.print(f"budget {budget} tokens")
 
     def _moments(self, text: str) -> None:
+        from tempo.stretches import COUNT
         from tempo.terminal import chart, indented, moments
 
         _, answer = self._last_answer()
-        count = _number("/moments", text) if text else 4
-        for block in (chart(answer.segments), moments(answer.segments, count=count)):
+        count = _number("/moments", text) if text else COUNT
+        floor = answer.relevance_floor
+        for block in (
+            chart(answer.segments, floor=floor),
+            moments(answer.segments, count=count, floor=floor),
+        ):
             self._console.print(indented(block), soft_wrap=True)
 
     def _plot(self, text: str) -> None:

@@ -14,7 +14,7 @@ Examples:
   tempo eval debug
   tempo eval all --data benchmarks --check
   tempo eval lvbench --data benchmarks --model Vision-CAIR/Tempo-6B --budget 8k
-  tempo eval all --budget 4k --processes 8 --max-errors 5 --out runs/eval-4k
+  tempo eval all --model Vision-CAIR/Tempo-6B --budget 4k --processes 8 --max-errors 5 --out runs/eval-4k
   tempo eval report runs/eval-4k runs/eval-8k --out compared
 """
 

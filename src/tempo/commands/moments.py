@@ -3,11 +3,17 @@
 WHAT is a question or a description. Nothing is answered: the compressor says how relevant each segment is,
 and those that stand out are listed, neighbours together. --clips cuts them out into files; packets are copied
 without encoding them again where the format allows, and such a clip begins at the keyframe before its moment.
+Where no segment is relevant enough, "nothing stands out" is printed and nothing is cut.
+
+The embedded model knows generated videos (`tempo world make`) and nothing else. For real footage, fetch the
+published weights with `tempo download`, and name them with --model.
 
 Examples:
-  tempo moments holiday.mp4 "a dog in the water"
-  tempo moments match.mkv "Who scores?" --count 10 --clips goals
-  tempo moments lecture.mp4 "a slide with a table" --at-least 0.5 --json
+  tempo world make films
+  tempo moments films/0-000.mp4 "a pink triangle"
+  tempo moments films/0-000.mp4 "a green thing" --count 10 --clips green
+  tempo moments match.mkv "Who scores?" --clips goals --model Vision-CAIR/Tempo-6B
+  tempo moments lecture.mp4 "a slide with a table" --at-least 0.5 --json --model Vision-CAIR/Tempo-6B
 """
 
 from __future__ import annotations
@@ -26,6 +32,7 @@ from tempo.commands.options import (
     positive_integer,
     share,
 )
+from tempo.stretches import COUNT
 
 if TYPE_CHECKING:
     from tempo.clipping import Clip
@@ -41,14 +48,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_watch_options(parser)
     output = parser.add_argument_group("output")
     output.add_argument(
-        "--count", type=positive_integer, default=5, metavar="N", help="moments at most (default: 5)"
+        "--count",
+        type=positive_integer,
+        default=COUNT,
+        metavar="N",
+        help=f"moments at most (default: {COUNT})",
     )
     output.add_argument(
         "--at-least",
         type=share,
         metavar="R",
         help="relevance, 0 to 1, from which on a segment belongs to a moment "
-        "(default: half of the strongest one's)",
+        "(default: half of the strongest one's, but no less than the model's own floor)",
     )
     output.add_argument(
         "--clips", type=Path, metavar="DIR", help="cut the moments out into files in DIR; made if need be"
@@ -60,20 +71,22 @@ def run(args: argparse.Namespace) -> None:
     """Watch, route, list, and cut."""
     import tempo
     from tempo.commands.opening import WATCH_OPTIONS, load_model
-    from tempo.commands.report import print_json, tell_losses
-    from tempo.records import SEGMENT_KEYS
-    from tempo.stretches import strongest
+    from tempo.commands.report import print_json, tell_losses, tell_unfamiliar
+    from tempo.records import SEGMENT_KEYS, moment_values
+    from tempo.stretches import nothing_stands_out, strongest
     from tempo.terminal import Output, clock, counting
 
     video = tempo.Video.open(args.video)
     _check_clips(args.clips, video)
     with counting("watching", "frames", before="loading", after="looking") as progress:
         model = load_model(args)
+        tell_unfamiliar(model, video)
         session = model.watch(video, cache=args.cache, progress=progress, **given(args, *WATCH_OPTIONS))
         segments = session.route(args.what)
     tell_losses(args.video, session.lost_seconds)
-    found = strongest(segments, args.count, at_least=args.at_least)
-    if not found:
+    floor = model.config.relevance_floor
+    found = strongest(segments, args.count, floor=floor, at_least=args.at_least)
+    if not found and args.at_least is not None:
         best = max(segments, key=lambda segment: segment.relevance)
         raise tempo.TempoError(
             f"{args.video}: no moment has a relevance of {args.at_least:g}; the strongest, at "
@@ -82,26 +95,28 @@ def run(args: argparse.Namespace) -> None:
     clips = _cut(video, found, args.clips)
     if args.json:
         moments = [
-            {
-                "start": stretch.start,
-                "end": stretch.end,
-                "relevance": stretch.relevance,
-                "peak": (segments[stretch.peak].start + segments[stretch.peak].end) / 2,
-                **({"clip": dataclasses.asdict(clip) | {"path": str(clip.path)}} if clip else {}),
-            }
+            moment_values(stretch, segments)
+            | ({"clip": dataclasses.asdict(clip) | {"path": str(clip.path)}} if clip else {})
             for stretch, clip in zip(found, clips, strict=True)
         ]
         print_json(
             {
                 "what": args.what,
                 "model": model.name,
-                "video": {"path": video.path, "duration": video.duration},
+                "video": {
+                    "path": video.path,
+                    "duration": video.duration,
+                    "generated": video.generated,
+                },
                 "moments": moments,
                 "segments": [{key: getattr(segment, key) for key in SEGMENT_KEYS} for segment in segments],
+                "warnings": list(session.warnings),
             }
         )
-    else:
+    elif found:
         Output().print(_table(found, clips))
+    else:
+        Output().print(nothing_stands_out(segments))
 
 
 def _check_clips(folder: Path | None, video: Video) -> None:

@@ -19,7 +19,10 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     """Which model answers, and where it runs."""
     group = parser.add_argument_group("model")
     group.add_argument(
-        "--model", metavar="M", help="a checkpoint's folder or hub name (default: the embedded model)"
+        "--model",
+        metavar="M",
+        help="a checkpoint's folder or hub name (default: the embedded model, which knows generated videos "
+        "only)",
     )
     group.add_argument(
         "--base", metavar="B", help="the base compressor of a published checkpoint: folder or hub name"

@@ -16,6 +16,14 @@ from tempo.terminal import chart, clock, indented, moments, printable, say, size
 
 if TYPE_CHECKING:
     from tempo.answer import Answer
+    from tempo.engine import Tempo
+    from tempo.video import Video
+
+
+def tell_unfamiliar(model: Tempo, video: Video) -> None:
+    """Say on stderr that MODEL does not know such videos, where that is so."""
+    if warning := model.unfamiliar(video):
+        say(warning)
 
 
 def tell_losses(name: str, lost_seconds: float) -> None:
@@ -36,7 +44,7 @@ def print_json(value: dict[str, Any]) -> None:
 
 def answer_text(answer: Answer) -> Text:
     """The answer alone, and a remark where it was cut short."""
-    text = Text(printable(answer.text.strip()) or "(no answer)", style="bold")
+    text = Text(printable(answer.display) or "(no answer)", style="bold")
     if not answer.finished:
         text = Text.assemble(text, (" … (cut off: raise --max-new-tokens)", "dim"))
     return text
@@ -45,7 +53,8 @@ def answer_text(answer: Answer) -> Text:
 def print_answer(answer: Answer, console: Console, *, verbose: bool = False) -> None:
     """Print the answer, the allocation over time and the strongest moments; VERBOSE: and the figures."""
     console.print(answer_text(answer), soft_wrap=True)
-    for block in (chart(answer.segments), moments(answer.segments)):
+    floor = answer.relevance_floor
+    for block in (chart(answer.segments, floor=floor), moments(answer.segments, floor=floor)):
         console.print()
         console.print(indented(block), soft_wrap=True)
     if verbose:

@@ -6,9 +6,9 @@ is a folder. Only this machine can reach the page unless --host says otherwise.
 
 Examples:
   tempo ui
-  tempo ui films/ holiday.mp4
+  tempo ui films/
   tempo ui --port 8080 --open
-  tempo ui --model Vision-CAIR/Tempo-6B --device cuda
+  tempo ui holiday.mp4 --model Vision-CAIR/Tempo-6B --device cuda
   tempo ui --host 0.0.0.0 --max-upload 500 --visitors 20
 """
 

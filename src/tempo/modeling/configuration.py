@@ -11,6 +11,8 @@ from tempo.errors import TempoError
 from tempo.preprocess import Geometry
 from tempo.prompts import Wording
 
+SYNTHETIC = "synthetic"  # trained_on of a model that has seen nothing but videos that tempo generates
+
 
 class TempoQwenConfig(Qwen3Config):
     """A Qwen3 decoder with a Qwen3-VL compressor in front of it.
@@ -45,6 +47,11 @@ class TempoQwenConfig(Qwen3Config):
     # Fields of preprocess.Geometry and prompts.Wording that differ from the published ones.
     geometry: dict | None = None
     prompts: dict | None = None
+    # What it knows, where that is not videos of every kind: SYNTHETIC, or None.
+    trained_on: str | None = None
+    # Relevance of the best segment below which nothing in a video counts as what was looked for. Where nobody
+    # has measured it, a model has to be all but certain of its No.
+    relevance_floor: float = 0.01
 
     @property
     def context(self) -> int:

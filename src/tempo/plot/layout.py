@@ -9,7 +9,7 @@ from pathlib import PurePath
 from tempo.answer import Answer
 from tempo.plot.shapes import Box, Drawing, Label, Line, Picture, Shape, wrap
 from tempo.plot.thumbnails import HEIGHT, Thumbnail, thumbnails
-from tempo.stretches import Routed, strongest
+from tempo.stretches import COUNT, Routed, nothing_stands_out, strongest
 from tempo.terminal import clock, printable
 from tempo.video import Video
 
@@ -24,7 +24,7 @@ STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400)  
 TICKS = 9  # on the axis of time, at most
 
 
-def plot(answer: Answer, video: Video, *, question: str = "", count: int = 4) -> Drawing:
+def plot(answer: Answer, video: Video, *, question: str = "", count: int = COUNT) -> Drawing:
     """Draw an answer with its allocation and frames of its COUNT strongest moments.
 
     The frames are decoded anew from VIDEO; where it cannot be read any more, they are left out.
@@ -34,9 +34,11 @@ def plot(answer: Answer, video: Video, *, question: str = "", count: int = 4) ->
     return draw(
         answer.segments,
         question=question,
-        answer=answer.text,
+        answer=answer.display,
         caption=f"{name} · {answer.video.frames} frames · {used} of {of} tokens · {answer.model}",
-        pictures=thumbnails(video, answer.segments, count=count),
+        pictures=thumbnails(video, answer.segments, count=count, floor=answer.relevance_floor),
+        floor=answer.relevance_floor,
+        count=count,
     )
 
 
@@ -47,6 +49,8 @@ def draw(
     answer: str = "",
     caption: str = "",
     pictures: Sequence[Thumbnail] = (),
+    floor: float = 0.0,
+    count: int = COUNT,
 ) -> Drawing:
     """Draw relevance and tokens over time.
 
@@ -56,6 +60,8 @@ def draw(
         answer: the line below it, likewise.
         caption: a line at the bottom, likewise.
         pictures: frames shown above the charts, in the order of time.
+        floor: the relevance that a moment must have to stand out.
+        count: moments that stand out, at most.
     """
     shapes: list[Shape] = []
     y = 14.0
@@ -74,7 +80,7 @@ def draw(
     top = y
     strong = {
         index
-        for stretch in strongest(segments, max(4, len(pictures)))
+        for stretch in strongest(segments, count, floor=floor)
         for index in range(stretch.first, stretch.last + 1)
     }
     relevance = [segment.relevance for segment in segments]
@@ -93,12 +99,15 @@ def draw(
         (line,) = wrap(printable(caption), size=12, width=RIGHT - 24, lines=1)
         shapes.append(Label(24, y + 6, line, 12, SOFT))
         y += 14
-    best = max(segments, key=lambda segment: segment.relevance)
-    title = (
-        f"Relevance and tokens over {clock(segments[-1].end)}; "
-        f"strongest from {clock(best.start)} to {clock(best.end)}"
-    )
+    title = f"Relevance and tokens over {clock(segments[-1].end)}; {_strongest(segments, strong)}"
     return Drawing(WIDTH, math.ceil(y + 10), title, tuple(shapes))
+
+
+def _strongest(segments: Sequence[Routed], strong: set[int]) -> str:
+    if not strong:
+        return nothing_stands_out(segments)
+    best = max(segments, key=lambda segment: segment.relevance)
+    return f"strongest from {clock(best.start)} to {clock(best.end)}"
 
 
 def hint(segment: Routed) -> str:

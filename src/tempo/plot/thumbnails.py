@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tempo.errors import TempoError
-from tempo.stretches import Routed, strongest
+from tempo.stretches import COUNT, Routed, strongest
 from tempo.video import Sampling, Video
 
 HEIGHT = 108  # pixels in the drawing
@@ -25,12 +25,14 @@ class Thumbnail:
     pixels: np.ndarray
 
 
-def thumbnails(video: Video, segments: Sequence[Routed], *, count: int = 4) -> list[Thumbnail]:
+def thumbnails(
+    video: Video, segments: Sequence[Routed], *, count: int = COUNT, floor: float = 0.0
+) -> list[Thumbnail]:
     """Return a frame of each of the COUNT strongest moments, in the order of time; undecodable ones are left
-    out."""
+    out, and moments whose relevance is below FLOOR."""
     return [
         found
-        for stretch in sorted(strongest(segments, count), key=lambda stretch: stretch.start)
+        for stretch in sorted(strongest(segments, count, floor=floor), key=lambda stretch: stretch.start)
         if (found := thumbnail(video, segments, stretch.peak)) is not None
     ]
 

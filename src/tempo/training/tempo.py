@@ -17,9 +17,10 @@ import torch
 from transformers import AutoTokenizer, Qwen3VLForConditionalGeneration
 
 from tempo.modeling import TempoQwenConfig, TempoQwenForCausalLM
+from tempo.modeling.configuration import SYNTHETIC
 from tempo.training import joining, reading, writing
 from tempo.training.facts import Code
-from tempo.training.nano import GEOMETRY, MEMORY_TOKENS, SYSTEM_PROMPT
+from tempo.training.nano import GEOMETRY, MEMORY_TOKENS, RELEVANCE_FLOOR, SYSTEM_PROMPT
 from tempo.training.packing import Wording
 from tempo.training.run import device_of
 
@@ -45,6 +46,8 @@ def nano_config(base: Qwen3VLForConditionalGeneration) -> TempoQwenConfig:
         visual_token_budget=8192 * MEMORY_TOKENS // 128,
         geometry=dict(GEOMETRY),
         prompts={"compressor_system": SYSTEM_PROMPT},
+        trained_on=SYNTHETIC,
+        relevance_floor=RELEVANCE_FLOOR,
         compressor_config=base.config.to_dict(),
     )
 

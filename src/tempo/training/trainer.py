@@ -345,6 +345,8 @@ class Trainer:
         part = self.out / PART
         shutil.rmtree(part, ignore_errors=True)
         model = self.model.eval().to(getattr(torch, self.recipe.save))
+        if any(source.world is None for source in self.recipe.data):
+            model.config.trained_on = None  # what the films of a file show, only their owner knows
         save_model(
             model,
             part,

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 from tempo.answer import Answer
-from tempo.stretches import strongest
+from tempo.stretches import nothing_stands_out, strongest
 from tempo.terminal import clock, size
 from tempo.ui.access import KINDS
 from tempo.ui.chart import chart
@@ -15,7 +15,6 @@ from tempo.ui.times import split
 from tempo.ui.visit import Drawing, Setting, Text, Turn, Visit, Waiting, Watching
 from tempo.ui.work import Alive
 
-MOMENTS = 4  # strongest ones below the chart
 PHASES = (
     ("decode", "frames"),
     ("watch", "watch"),
@@ -96,10 +95,11 @@ def player(film: Film | None, key: str) -> str:
         f"{video.width}×{video.height}",
         f"{frames} frame{'' if frames == 1 else 's'} watched in {film.watched:.1f} s",
     ]
-    damaged = note(f"The file is damaged: {lost:.1f} s of it could not be decoded.") if lost else ""
+    remarks = "".join(map(note, film.session.warnings))
+    remarks += note(f"The file is damaged: {lost:.1f} s of it could not be decoded.") if lost else ""
     return (
         f'<div class="tempo-player" data-files="{files}" data-stamp="{stamp}">{inner}'
-        f'<p class="tempo-caption"><b>{escape(film.title)}</b> · {" · ".join(facts)}</p>{damaged}</div>'
+        f'<p class="tempo-caption"><b>{escape(film.title)}</b> · {" · ".join(facts)}</p>{remarks}</div>'
     )
 
 
@@ -113,13 +113,19 @@ def allocation(visit: Visit, setting: Setting) -> str:
         return note(
             "Ask something: how relevant each moment is, and the tokens that it gets, are shown here."
         )
-    segments = next(iter(visit.turns[-1].answers.values())).segments
+    answer = next(iter(visit.turns[-1].answers.values()))
+    segments, floor = answer.segments, answer.relevance_floor
     most = visit.model.config.num_compression_tokens
     way, otherwise = ("adaptive", "uniform") if setting.adaptive else ("uniform", "adaptive")
     chips = "".join(
         f'<button type="button" class="tempo-chip" data-seek="{stretch.start:.3f}">'
         f"{clock(stretch.start)}–{clock(stretch.end)}<small>{stretch.relevance:.2f}</small></button>"
-        for stretch in strongest(segments, MOMENTS)
+        for stretch in strongest(segments, floor=floor)
+    )
+    found = (
+        f'<div class="tempo-chips" aria-label="the strongest moments">{chips}</div>'
+        if chips
+        else note(f"For this question {nothing_stands_out(segments)}.")
     )
     legend = (
         '<p class="tempo-legend"><i class="k-relevance"></i>relevance <i class="k-tokens"></i>'
@@ -129,8 +135,7 @@ def allocation(visit: Visit, setting: Setting) -> str:
         f'<div class="tempo-allocation">{chart(segments, tokens, other, most=most)}{legend}'
         f'<p class="tempo-sum"><b id="tempo-used">{sum(tokens)}</b> tokens used of a budget of '
         f"<b>{setting.budget}</b></p>"
-        f'<div class="tempo-chips" aria-label="the strongest moments">{chips}</div>'
-        '<div class="tempo-tip" hidden><img alt=""><span></span></div></div>'
+        f'{found}<div class="tempo-tip" hidden><img alt=""><span></span></div></div>'
     )
 
 
