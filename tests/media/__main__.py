@@ -16,7 +16,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from media.cases import Case
-from media.checking import Seen, watch
+from media.checking import WAYS, Seen, watch
 from media.corpus import UNMENDED, corpus
 
 
@@ -49,17 +49,17 @@ def _report(case: Case, path: Path, *, decoder: bool, all_lines: bool) -> bool:
         return True
     building = time.perf_counter() - begun
     wrong = False
-    for dense in (True, False):
+    for way in WAYS:
         begun = time.perf_counter()
         try:
-            seen = watch(case, path, dense=dense)
+            seen = watch(case, path, way)
         except Exception as error:
             seen = Seen(faults=[f"{type(error).__name__}: {error}"])
         wrong = wrong or bool(seen.faults)
         if all_lines or seen.faults:
             took = f"{building:.2f}+{time.perf_counter() - begun:.2f}"
             print(
-                f"{case.name:<40} {'dense' if dense else 'sparse':<8} {seen.wanted:>6}{seen.shown:>6}"
+                f"{case.name:<40} {way:<8} {seen.wanted:>6}{seen.shown:>6}"
                 f"{seen.lost:>6}{seen.wrong:>6}  {took}{'  (known)' if case.name in UNMENDED else ''}"
             )
         for fault in seen.faults:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 
 import clips
+from tempo.decoding import reading
 from tempo.video import Sampling, Video
 
 from .cases import Case
 
-DENSE, SPARSE = 4.9, 7  # frames a second (seldom on the verge of two pictures), frames
+RATE, FEW = 4.9, 7  # frames a second (seldom on the verge of two pictures), frames
+WAYS = ("dense", "sparse", "seeking")
+"""Many moments, which has everything decoded; a few; a few that are sought even where that costs more."""
 
 
 @dataclass
@@ -33,14 +38,15 @@ class Seen:
     faults: list[str] = field(default_factory=list)
 
 
-def watch(case: Case, path: Path, *, dense: bool) -> Seen:
-    """Sample densely or sparsely, and compare."""
+def watch(case: Case, path: Path, way: str) -> Seen:
+    """Sample in one of the WAYS, and compare."""
     seen = Seen()
     video = Video.open(path)
-    if (video.width, video.height) != case.size:
+    if case.size and (video.width, video.height) != case.size:
         seen.faults.append(f"measures {video.width}x{video.height}, not {case.size[0]}x{case.size[1]}")
-    sampling = video.sample(fps=DENSE) if dense else video.sample(fps=DENSE, max_frames=SPARSE)
-    frames, times = _frames(video, sampling)
+    sampling = video.sample(fps=RATE) if way == "dense" else video.sample(fps=RATE, max_frames=FEW)
+    with patch.object(reading, "SEEK_BYTES", 1) if way == "seeking" else nullcontext():
+        frames, times = _frames(video, sampling)
     seen.wanted, seen.shown, seen.lost = len(sampling), len(frames), video.damage.moments
     low, high = case.ends
     if not low <= video.duration <= high and not (case.may_lose and video.damage):
@@ -76,12 +82,10 @@ def _compare(
 ) -> None:
     """Match what was shown with the moments asked for, and look at each picture."""
     presented = [time for time, _ in case.shown]
-    lost = [] if len(frames) == len(moments) else None
+    # Where moments are missing nobody says which: there, a picture is held to the time that it comes with.
+    asked = moments if len(frames) == len(moments) else np.array(times)
     previous = -1
-    for number, (frame, time) in enumerate(zip(frames, times, strict=True)):
-        # Of moments that are missing nobody says which; a picture's time is never behind its moment.
-        at = number if lost is not None else int(np.searchsorted(moments, time - case.within))
-        moment = float(moments[min(at, len(moments) - 1)])
+    for frame, time, moment in zip(frames, times, asked.tolist(), strict=True):
         first, last = (
             max(0, bisect_right(presented, moment + off) - 1) for off in (-case.within, case.within)
         )

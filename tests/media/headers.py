@@ -36,6 +36,14 @@ def set_asf_duration(path: Path, seconds: float) -> Path:
     return path
 
 
+def hide_avi_index(path: Path) -> Path:
+    """As in a recording that was never finished properly."""
+    data = path.read_bytes()
+    at = data.rindex(b"idx1")
+    path.write_bytes(data[:at] + b"JUNK" + data[at + 4 :])
+    return path
+
+
 def _replace(data: bytes, marker: bytes, skip: int, new: bytes) -> bytes:
     """Write `new` over what stands `skip` bytes behind the first `marker`."""
     at = data.index(marker) + len(marker) + skip

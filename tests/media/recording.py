@@ -24,7 +24,7 @@ QUICK: dict[str, dict[str, str]] = {
     "libx265": {"preset": "ultrafast", "x265-params": "log-level=none:keyint=24:bframes=3:pools=1"},
     "libvpx": {"deadline": "realtime", "cpu-used": "8", "g": "24", "b": "400k", "lag-in-frames": "0"},
     "libvpx-vp9": {"deadline": "realtime", "cpu-used": "8", "g": "24", "b": "400k", "lag-in-frames": "0"},
-    "libsvtav1": {"preset": "13", "g": "24", "crf": "35", "svtav1-params": "lp=1"},
+    "libsvtav1": {"preset": "13", "g": "24", "crf": "20", "svtav1-params": "lp=1"},
     "mpeg4": {"qscale": "3", "g": "24"},
     "libxvid": {"qscale": "3", "g": "24"},
     "mpeg1video": {"qscale": "3", "g": "12"},
@@ -109,6 +109,14 @@ def write(
         for packet in packets:
             container.mux(packet)
     return path
+
+
+def written_then(
+    shape: Shape, video: Video, change: Callable[[Path], object], path: Path, *, sound: Sound | None = None
+) -> None:
+    """Write a recording and change the file."""
+    write(path, shape, video, sound=sound)
+    change(path)
 
 
 def _video_stream(container: Any, shape: Shape, video: Video) -> Any:
