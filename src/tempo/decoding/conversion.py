@@ -26,13 +26,23 @@ class Orientation(NamedTuple):
         For one frame a video, not for each: looking at side data ties a frame into a reference cycle, which
         keeps its megabytes until the garbage collector comes by.
         """
-        matrix: Any = frame.side_data.get("DISPLAYMATRIX")
+        try:
+            matrix: Any = frame.side_data.get("DISPLAYMATRIX")
+        except ValueError:
+            # PyAV refuses side data that it has no name for (Exif, the views of spatial video), all of it.
+            return cls._turned(frame.rotation)
         if matrix is None:
             return cls()
         a, b, _, c, d, *_ = struct.unpack("=9i", bytes(matrix))
         if abs(b) > abs(a):
             return cls(True, c < 0, b < 0)
         return cls(False, a < 0, d < 0)
+
+    @classmethod
+    def _turned(cls, degrees: float) -> Orientation:
+        """For a picture that is shown turned counterclockwise by `degrees`. Nearest quarter turn."""
+        quarters = round(degrees / 90) % 4
+        return (cls(), cls(True, False, True), cls(False, True, True), cls(True, True, False))[quarters]
 
     def apply(self, picture: np.ndarray) -> np.ndarray:
         """[H, W, 3] stored → [H', W', 3] upright, C-contiguous."""
