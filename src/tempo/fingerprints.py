@@ -32,11 +32,21 @@ def of_file(path: str) -> str:
 
 
 def of_files(paths: Iterable[str], *parts: Any) -> str:
-    """Hash of several files in order and of whatever else decides how they are read; not of their names."""
+    """Hash of several files in order and of whatever else decides how they are read; not of their names.
+
+    A path that cannot be read counts as such.
+    """
     digest = hashlib.sha256(f"files {parts!r}\n".encode())
     for path in paths:
-        digest.update(of_file(path).encode())
+        digest.update((_of_readable(path) or "unreadable").encode())
     return digest.hexdigest()
+
+
+def _of_readable(path: str) -> str | None:
+    try:
+        return of_file(path) if os.path.isfile(path) else None  # a pipe would be waited for
+    except OSError:
+        return None
 
 
 def of_array(frames: np.ndarray, *parts: Any) -> str:

@@ -4,132 +4,52 @@ from __future__ import annotations
 
 import os
 import re
-import struct
 import threading
 from collections.abc import Callable, Iterator
 from typing import Literal
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
+from PIL.GifImagePlugin import GifImageFile
 
-from . import fingerprints
+from . import fingerprints, heif
+from .animation import read_pictures, timeline
 from .errors import TempoError, UsageError
 from .frames import UNDECODABLE, Losses, Picked, Size
+from .image_files import check_pixels, clear, decoding, open_image, to_pixels, to_rgb, upright_size
 
-FORMATS = ("PNG", "JPEG", "MPO", "GIF", "WEBP", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM", "TGA")
-MOVING = (
-    "GIF",
-    "WEBP",
-    "PNG",
-    "AVIF",
-)  # several pictures are one animation; in others they are pages or views
 SUFFIXES = (
-    ".png",
-    ".apng",
-    ".jpg",
-    ".jpeg",
-    ".gif",
-    ".webp",
-    ".bmp",
-    ".tif",
-    ".tiff",
-    ".avif",
-    ".jp2",
-    ".ppm",
-    ".tga",
-)
-USUAL_LENGTH = 0.1  # seconds that a picture of an animation stays if it does not say
+    ".png", ".apng", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".avif", ".jp2", ".ppm",
+    ".tga", *heif.SUFFIXES,
+)  # fmt: skip
 FOLDER_RATE = 1.0  # images a second in a folder, unless given
-
-
-def is_image(path: str) -> bool:
-    """Whether the file's first bytes are those of an image that Pillow reads. A movie is not."""
-    try:
-        with _open(path):
-            return True
-    except Image.DecompressionBombError:
-        return True  # and too large a one
-    except OSError:
-        return False
-
-
-def _open(path: str) -> Image.Image:
-    Image.init()
-    formats = [name for name in FORMATS if name in Image.OPEN]
-    # TGA has no signature and takes almost anything for itself: only where the name says so.
-    if not path.lower().endswith(".tga"):
-        formats.remove("TGA")
-    return Image.open(path, formats=formats)
-
-
-def _rgb(image: Image.Image) -> Image.Image:
-    """8-bit RGB of the upright picture, over white where it is transparent."""
-    image = ImageOps.exif_transpose(image)
-    if image.mode.startswith(("I", "F")):
-        image = Image.fromarray(_to_8_bit(np.asarray(image)))
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, image)
-    return image.convert("RGB")
-
-
-def _to_8_bit(values: np.ndarray) -> np.ndarray:
-    """Gray values of 16 or 32 bits → uint8: 16-bit ones divided by 257, others stretched over their range."""
-    if values.dtype == np.uint16 or (
-        values.dtype.kind in "iu" and values.min() >= 0 and 255 < values.max() < 65536
-    ):
-        return (values.astype(np.uint32) * 255 // 65535).astype(np.uint8)
-    low, high = float(values.min()), float(values.max())
-    if values.dtype.kind in "iu" and low >= 0 and high <= 255:
-        return values.astype(np.uint8)
-    return ((values - low) * (255.0 / max(high - low, 1e-12))).astype(np.uint8)
-
-
-def _pixels(image: Image.Image, size: Size | None) -> np.ndarray:
-    """uint8 [H, W, 3], scaled to `size` if one is given."""
-    if size is not None and image.size != size:
-        image = image.resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0)
-    return np.ascontiguousarray(np.asarray(image))
-
-
-def _refuse(path: str, error: BaseException) -> TempoError:
-    return TempoError(f"{path}: the image cannot be decoded ({error}); check that the file is complete")
-
-
-_DECODING_ERRORS = (  # what Pillow raises on damaged images
-    OSError,
-    SyntaxError,
-    ValueError,
-    IndexError,
-    TypeError,
-    EOFError,
-    struct.error,
-    Image.DecompressionBombError,
-)
+NO_IMAGE = "an image cannot be read"
 
 
 class AnimatedImage:
-    """A GIF, WebP, PNG or AVIF file with one picture or several."""
+    """An image file with one picture, or with several that are an animation."""
 
     resample: Literal["any", "thin", "never"] = "any"
 
     def __init__(self, path: str) -> None:
-        """Raises TempoError when the first picture cannot be decoded."""
+        """Raises TempoError when the first picture cannot be decoded or all of them are too large."""
         self._path = path
-        try:
-            with _open(path) as image:
-                first = _rgb(image)
-                self.size: Size = first.size
-                self._starts, self.end, self._intact = _timeline(image)
-        except _DECODING_ERRORS as error:
-            raise _refuse(path, error) from error
+        with open_image(path) as image, decoding(path):
+            pictures = read_pictures(path, image)
+            count = len(pictures.delays)
+            canvas = (max(image.width, pictures.canvas[0]), max(image.height, pictures.canvas[1]))
+            check_pixels(path, canvas, count)
+            self._starts, self.end = timeline(pictures.delays)
+            # Pictures of AVIF need not build on the one before; everywhere else damage lasts to the end.
+            self._recovers = image.format == "AVIF"
+            self._skip = pictures.skip
+            self._seek(image, 0)
+            image.load()
+            self.size: Size = upright_size(image)
         self.start = 0.0
-        self.frame_count: int | None = len(self._starts)
-        self.kind: Literal["video", "image"] = "video" if len(self._starts) > 1 else "image"
-        self.frame_rate: float | None = None
-        if self.kind == "video":
-            self.frame_rate = len(self._starts) / self.end
+        self.frame_count: int | None = count
+        self.kind: Literal["video", "image"] = "video" if count > 1 else "image"
+        self.frame_rate: float | None = count / self.end if count > 1 else None
 
     def fingerprint(self) -> str:
         return fingerprints.of_file(self._path)
@@ -138,54 +58,45 @@ class AnimatedImage:
         self, times: np.ndarray, *, size: Size | None, stop: threading.Event, losses: Losses
     ) -> Iterator[Picked]:
         wanted = shown_at(self._starts, times)
-        with _open(self._path) as image:
+        ends = np.append(self._starts[1:], self.end)
+        with open_image(self._path) as image:
             at = -1
             frame: np.ndarray | None = None
-            for moment, number in enumerate(wanted):
-                if stop.is_set():
-                    return
-                if number != at:
-                    try:
-                        if number >= self._intact:
-                            raise EOFError
-                        image.seek(int(number))
-                        frame, at = _pixels(_rgb(image), size), int(number)
-                    except _DECODING_ERRORS:
+            for moment, number in enumerate(wanted.tolist()):
+                try:
+                    for passed in range(at + 1, number + 1):
+                        if stop.is_set():
+                            return
+                        self._seek(image, passed)
+                    if number != at:
+                        frame = self._decode(image, size)
+                except TempoError:
+                    frame = None
+                    if not self._recovers:
                         losses.add(float(self._starts[number]), self.end, UNDECODABLE)
-                        return  # every picture of an animation builds on the one before
-                assert frame is not None
-                yield Picked(moment, frame, float(self._starts[number]))
+                        return
+                    losses.add(float(self._starts[number]), float(ends[number]), UNDECODABLE)
+                at = number
+                if frame is not None:
+                    yield Picked(moment, frame, float(self._starts[number]))
 
+    def _seek(self, image: Image.Image, number: int) -> None:
+        """Go on to the picture of this number, from the one before it."""
+        if isinstance(image, GifImageFile):
+            image.disposal_method = 0  # Pillow would go on with the last one where a picture has none
+        with decoding(self._path):
+            if self._skip and number == 0:
+                clear(image)  # else Pillow would lay the animation over the picture that is no part of it
+            # A HEIF image is at its primary picture, which need not be its first.
+            if number + self._skip:
+                image.seek(number + self._skip)
 
-def _timeline(image: Image.Image) -> tuple[np.ndarray, float, int]:
-    """(when every picture appears, float64 [N] in seconds; when the last one goes; how many can be decoded).
-
-    Every picture has to be read for it. As in browsers, a picture that claims to be shown for 10 ms or less
-    is shown for 100 ms. The first one that cannot be decoded counts, those behind it do not.
-    """
-    lengths: list[float] = []
-    intact = 0
-    while True:
-        try:
-            image.seek(len(lengths))
-        except EOFError:
-            break  # there are no more
-        except _DECODING_ERRORS:
-            lengths.append(USUAL_LENGTH)
-            break
-        milliseconds = float(image.info.get("duration", 0) or 0)
-        lengths.append(milliseconds / 1000 if milliseconds > 10 else USUAL_LENGTH)
-        try:
-            image.load()
-        except _DECODING_ERRORS:
-            break
-        intact += 1
-        if image.format not in MOVING:
-            break
-    if len(lengths) == 1:
-        return np.zeros(1), 0.0, intact
-    ends = np.cumsum(lengths)
-    return np.concatenate([[0.0], ends[:-1]]), float(ends[-1]), intact
+    def _decode(self, image: Image.Image, size: Size | None) -> np.ndarray:
+        with decoding(self._path):
+            picture = to_rgb(image)
+            if picture.size != self.size:  # of a GIF that grows
+                picture = picture.crop((0, 0, *self.size))
+            return to_pixels(picture, size)
 
 
 def shown_at(starts: np.ndarray, times: np.ndarray) -> np.ndarray:
@@ -194,34 +105,55 @@ def shown_at(starts: np.ndarray, times: np.ndarray) -> np.ndarray:
 
 
 class ImageFolder:
-    """The images in one folder, in natural order of their names, at a steady rate."""
+    """The images in one folder, in natural order of their names, at a steady rate.
+
+    What bears the name of an image and cannot be read as one keeps its place and is lost when it is watched.
+    """
 
     kind: Literal["video", "image"] = "video"
     resample: Literal["any", "thin", "never"] = "thin"
 
     def __init__(self, path: str, *, frame_rate: float = FOLDER_RATE) -> None:
-        """Raises TempoError when the folder has no image or the first one cannot be decoded."""
-        names = [
-            name for name in os.listdir(path) if name.lower().endswith(SUFFIXES) and not name.startswith(".")
-        ]
+        """Raises TempoError when the folder has no image, or none that can be decoded."""
+        try:
+            names = os.listdir(path)
+        except OSError as error:
+            raise TempoError(
+                f"{path}: the folder cannot be read ({error.strerror}); check its permissions"
+            ) from error
+        names = [name for name in names if name.lower().endswith(SUFFIXES) and not name.startswith(".")]
         self._files = [os.path.join(path, name) for name in sorted(names, key=natural)]
         if not self._files:
             raise TempoError(
                 f"{path}: no images in this folder; give a video file or a folder of PNG or JPEG files"
             )
+        if not heif.is_installed() and any(name.lower().endswith(heif.SUFFIXES) for name in names):
+            raise heif.needed(path)
         self._rate = frame_rate
-        self.size: Size = self._read(self._files[0]).size
+        self.size: Size = self._first_size(path)
         self.start, self.end = 0.0, len(self._files) / frame_rate
         self.frame_rate: float | None = frame_rate
         self.frame_count: int | None = len(self._files)
 
+    def _first_size(self, path: str) -> Size:
+        """The size of the first image that can be decoded."""
+        first: TempoError | None = None
+        for file in self._files:
+            try:
+                return self._read(file).size
+            except TempoError as error:
+                first = first or error
+        assert first is not None
+        if len(self._files) == 1:
+            raise first
+        raise TempoError(
+            f"{path}: none of the {len(self._files)} images in this folder can be decoded; the first: {first}"
+        ) from first
+
     @staticmethod
     def _read(path: str) -> Image.Image:
-        try:
-            with _open(path) as image:
-                return _rgb(image)
-        except _DECODING_ERRORS as error:
-            raise _refuse(path, error) from error
+        with open_image(path) as image, decoding(path):
+            return to_rgb(image)
 
     def fingerprint(self) -> str:
         return fingerprints.of_files(self._files, self._rate)
@@ -231,13 +163,24 @@ class ImageFolder:
     ) -> Iterator[Picked]:
         def decode(number: int) -> np.ndarray | None:
             try:
-                # Images of another size than the first one are brought to it: a video has one size.
-                return _pixels(self._read(self._files[number]), size or self.size)
+                return self._fitted(self._read(self._files[number]), size or self.size)
             except TempoError:
-                losses.add(number / self._rate, (number + 1) / self._rate, UNDECODABLE)
+                losses.add(number / self._rate, (number + 1) / self._rate, NO_IMAGE)
                 return None
 
         yield from _pick_by_number(decode, len(self._files), self._rate, times, stop)
+
+    def _fitted(self, image: Image.Image, size: Size) -> np.ndarray:
+        """An image of another size than the first one is fitted into it: a video has one size."""
+        if image.size == self.size:
+            return to_pixels(image, size)
+        scale = min(self.size[0] / image.width, self.size[1] / image.height)
+        width = max(1, round(image.width * scale * size[0] / self.size[0]))
+        height = max(1, round(image.height * scale * size[1] / self.size[1]))
+        frame = np.zeros((size[1], size[0], 3), np.uint8)
+        top, left = (size[1] - height) // 2, (size[0] - width) // 2
+        frame[top : top + height, left : left + width] = to_pixels(image, (width, height))
+        return frame
 
 
 def natural(name: str) -> list[tuple[int, int, str]]:
@@ -281,7 +224,7 @@ class FrameArray:
         def take(number: int) -> np.ndarray | None:
             if size is None or size == self.size:
                 return self._frames[number]
-            return _pixels(Image.fromarray(self._frames[number]), size)
+            return to_pixels(Image.fromarray(self._frames[number]), size)
 
         yield from _pick_by_number(take, len(self._frames), self._fps, times, stop)
 

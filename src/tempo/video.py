@@ -11,12 +11,14 @@ from urllib.parse import unquote, urlsplit
 
 import numpy as np
 
+from . import mjpeg
 from . import sampling as _sampling
 from .background import in_background
 from .decoding import FileSource
 from .errors import TempoError, UsageError
 from .frames import Damage, FrameBatch, Losses, Picked, Size, Source
-from .images import FOLDER_RATE, AnimatedImage, FrameArray, ImageFolder, is_image
+from .image_files import is_image
+from .images import FOLDER_RATE, AnimatedImage, FrameArray, ImageFolder
 from .sampling import Sampling
 
 __all__ = ["Damage", "FrameBatch", "Sampling", "Video"]
@@ -79,8 +81,7 @@ class Video:
             return cls(ImageFolder(path, frame_rate=frame_rate or FOLDER_RATE), path=path)
         _check_readable(path)
         _refuse_frame_rate(path, frame_rate)
-        source: Source = AnimatedImage(path) if is_image(path) else FileSource(path)
-        return cls(source, path=path)
+        return cls(_of_file(path), path=path)
 
     @classmethod
     def from_frames(cls, frames: np.ndarray, *, fps: float) -> Video:
@@ -214,6 +215,13 @@ def _time_of(pick: Picked, previous: float, nominal: np.ndarray) -> float:
     return pick.time if pick.time > previous else max(previous, float(nominal[pick.moment]))
 
 
+def _of_file(path: str) -> Source:
+    if is_image(path):
+        return AnimatedImage(path)
+    # By a name like picture.jpg, FFmpeg would take a stream of pictures for one.
+    return FileSource(path, file_format="mjpeg" if mjpeg.is_stream(path) else None)
+
+
 def _check_positive(name: str, value: float) -> None:
     if not (isinstance(value, int | float) and math.isfinite(value) and value > 0):
         raise UsageError(f"{name} must be a positive number of frames per second, not {value}")
@@ -233,8 +241,11 @@ def _check_readable(path: str) -> None:
         raise TempoError(f"{path}: not readable; check its permissions")
     if not os.path.isfile(path):
         raise TempoError(f"{path}: not a file; give a video file, an image or a folder of images")
-    with open(path, "rb") as file:
-        beginning = file.read(16)
+    try:
+        with open(path, "rb") as file:
+            beginning = file.read(16)
+    except OSError as error:
+        raise TempoError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
     if not beginning:
         raise TempoError(f"{path}: the file is empty; was it downloaded or copied completely?")
     # Playlists would have other files and addresses fetched.

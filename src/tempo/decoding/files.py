@@ -44,6 +44,7 @@ class VideoFile:
 
     Attributes:
         path, remote: where it is.
+        file_format: FFmpeg's name of the format, for files whose name would mislead it; None: it finds out.
         orientation: how its pictures have to be turned.
         size: (width, height) of the upright picture.
         start, end: when the first frame appears and the last one goes, in seconds from what a player shows as
@@ -61,13 +62,14 @@ class VideoFile:
         generated: whether its metadata says that tempo generated it.
     """
 
-    def __init__(self, path: str, *, remote: bool = False) -> None:
+    def __init__(self, path: str, *, remote: bool = False, file_format: str | None = None) -> None:
         """Read the headers and decode the first frame.
 
         Raises TempoError when this is not a video, has no pictures, or not one frame of it can be decoded.
         """
         self.path = path
         self.remote = remote
+        self.file_format = file_format
         with self.open() as container:
             stream = self.stream_of(container)
             first = _first_frame(container, stream, path)
@@ -155,7 +157,7 @@ class VideoFile:
         name = self.path if self.remote else f"file:{self.path}"
         timeout = (OPEN_SECONDS, READ_SECONDS) if self.remote else None
         try:
-            return av.open(name, timeout=timeout, metadata_errors="replace")
+            return av.open(name, format=self.file_format, timeout=timeout, metadata_errors="replace")
         except (av.error.FFmpegError, OSError) as error:
             raise _refuse(self.path, self.remote, error) from error
 

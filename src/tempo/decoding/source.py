@@ -31,9 +31,9 @@ class FileSource:
     kind: Literal["video", "image"] = "video"
     resample: Literal["any", "thin", "never"] = "any"
 
-    def __init__(self, path: str, *, remote: bool = False) -> None:
+    def __init__(self, path: str, *, remote: bool = False, file_format: str | None = None) -> None:
         """Raises TempoError when this is not a video or not one frame of it can be decoded."""
-        self._file = VideoFile(path, remote=remote)
+        self._file = VideoFile(path, remote=remote, file_format=file_format)
         self.size = self._file.size
         self.start, self.end = self._file.start, self._file.end
         self.frame_rate, self.frame_count = self._file.rate, self._file.frame_count

@@ -12,7 +12,7 @@ from tempo.terminal import size
 
 VIDEOS = (
     ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".m2ts", ".mts",
-    ".wmv", ".flv", ".3gp", ".ogv", ".mxf", ".vob",
+    ".wmv", ".flv", ".3gp", ".ogv", ".mxf", ".vob", ".mjpeg", ".mjpg",
 )  # fmt: skip
 KINDS = (*VIDEOS, *IMAGES)
 LISTED = 200  # files that are offered for choice, at most; others can still be typed

@@ -1,0 +1,43 @@
+"""The boxes that MP4, HEIF and AVIF files are made of."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import BinaryIO, NamedTuple
+
+
+class Box(NamedTuple):
+    """A box by its kind (four bytes), and where its content begins and is said to end in the file."""
+
+    kind: bytes
+    begin: int
+    end: int
+
+
+def boxes(file: BinaryIO, begin: int = 0, end: int | None = None) -> Iterator[Box]:
+    """The boxes that follow one another between two offsets, by default in the whole file."""
+    if end is None:
+        end = file.seek(0, os.SEEK_END)
+    while begin + 8 <= end:
+        file.seek(begin)
+        head = file.read(16)
+        length, content = int.from_bytes(head[:4], "big"), begin + 8
+        if length == 1:  # it does not fit into 32 bits
+            length, content = int.from_bytes(head[8:16], "big"), begin + 16
+        behind = begin + length if length else end
+        if behind < content:
+            return
+        yield Box(head[4:8], content, behind)
+        begin = behind
+
+
+def within(file: BinaryIO, box: Box, kind: bytes) -> Iterator[Box]:
+    """The boxes of one kind in another box."""
+    return (inner for inner in boxes(file, box.begin, box.end) if inner.kind == kind)
+
+
+def number(file: BinaryIO, box: Box, offset: int) -> int:
+    """The 32 bits at `offset` in a box's content, 0 where the file has ended."""
+    file.seek(box.begin + offset)
+    return int.from_bytes(file.read(4), "big")
