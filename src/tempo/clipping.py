@@ -98,6 +98,7 @@ def _copy(source_path: str, start: float, end: float, folder: Path, name: str) -
                 begun = _copy_packets(file, source, target, start, end)
             written = VideoFile(str(part))  # decodes a frame of it
             if begun is None or written.size != file.size:
+                part.unlink()
                 return None
     return Clip(path, begun, end, copied=True)
 

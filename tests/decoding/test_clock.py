@@ -10,7 +10,7 @@ from tempo.decoding.clock import ContinuousClock
 def placed(packets: list[tuple[int, float]], *, duration: float = 0.1) -> tuple[list[float], ContinuousClock]:
     """The times of (stream, time) packets on the continuous line."""
     clock = ContinuousClock()
-    return [time + clock.place(stream, time, duration) for stream, time in packets], clock
+    return [time + clock.place(stream, time, time, duration) for stream, time in packets], clock
 
 
 def steady(begin: float, count: int, stream: int = 0) -> list[tuple[int, float]]:

@@ -144,14 +144,15 @@ def b_frames_in_avi() -> list[Case]:
         case("h264-b-pyramid.avi", partial(_write, TEN, PYRAMID, None), TEN),
         case("mpeg4-b-frames.avi", partial(_write, TEN, MPEG4, None), TEN),
         case("mpeg4-b-frames-sound.avi", partial(_write, TEN, MPEG4, Sound(0, 10)), TEN),
-        # Xvid keeps the last two pictures to itself, and the file begins with a chunk that is empty.
+        # Xvid keeps the last two pictures to itself, and leaves two of the first chunks empty: whoever plays
+        # the file shows what follows two pictures late.
         case(
             "xvid-b-frames.avi",
             lambda path: through_ffmpeg(path, TEN, *xvid),
             shown=TEN.shown[:118],
             end=(9.8, 10.1),
             interval=1 / 12,
-            within=0.09,
+            within=0.17,
         ),
         case("xvid-packed-b-frames.avi", _packed_b_frames, TEN),
     ]

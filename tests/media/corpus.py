@@ -11,13 +11,6 @@ from .indexes import indexes
 from .structures import structures
 
 UNMENDED = {
-    "xvid-b-frames.avi",
-    "joined-x264-mute.flv",
-    "edit-empty-then-two.mp4",
-    "edit-two-parts-b-frames.mp4",
-    "edit-empty-then-two-b-frames.mp4",
-    "edit-two-parts-sound.mp4",
-    "edit-empty-then-two-sound.mp4",
     "x264.mpg",
     "vvenc.mkv",
     "vvenc.ts",

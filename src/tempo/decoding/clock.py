@@ -36,12 +36,13 @@ class ContinuousClock:
         self._end: float | None = None  # of everything that has been read
         self._shifts = [0.0]  # the latest first
 
-    def place(self, stream: int, time: float, duration: float) -> float:
+    def place(self, stream: int, time: float, shown: float, duration: float) -> float:
         """Seconds to add to the times of the next packet.
 
         Args:
             stream: the index of its stream.
             time: its decoding time on the file's clock, seconds.
+            shown: its presentation time.
             duration: how long it lasts, seconds; 0 where that is not known.
         """
         newest = self._newest.get(stream)
@@ -55,10 +56,11 @@ class ContinuousClock:
             if fitting:
                 shift = min(fitting, key=lambda shift: abs(time + shift - expected))
             else:
-                shift = self._end - time
+                shift = self._end - shown
                 self.jumps.append(ClockJump(self._end, self._shifts[0] - shift))
                 self._shifts = [shift, self._shifts[0]]
         moved = time + shift
         self._newest[stream] = moved if newest is None else max(newest, moved)
-        self._end = max(moved + duration, moved if self._end is None else self._end)
+        end = shown + shift + duration
+        self._end = end if self._end is None else max(self._end, end)
         return shift

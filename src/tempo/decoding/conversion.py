@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import struct
+from fractions import Fraction
 from typing import Any, NamedTuple
 
+import av.video.codeccontext
 import av.video.frame
 import av.video.reformatter
+import av.video.stream
 import numpy as np
 
 from ..frames import Size
+from .color import matrix_of
+from .display import fit, pixel_aspect, square
 
 
 class Orientation(NamedTuple):
@@ -55,22 +60,92 @@ class Orientation(NamedTuple):
         return (size[1], size[0]) if self.transposed else size
 
 
-class Converter:
-    """Decoded frames → upright RGB of one size, scaled by libswscale while it converts the colours."""
+class Appearance(NamedTuple):
+    """How the first picture of a video is shown. The others are fitted into its frame.
 
-    def __init__(self, size: Size, orientation: Orientation) -> None:
-        self._stored_size = orientation.swap(size)
-        self._orientation = orientation
+    Attributes:
+        orientation, rotation: how it is turned, and degrees of that as each picture tells them.
+        aspect: width ÷ height of a stored pixel.
+        told_by_container: whether that comes from the container and holds for the whole file; else it is the
+            pictures' own and may change with them.
+        size: (width, height), upright and in square pixels.
+    """
+
+    orientation: Orientation
+    rotation: int
+    aspect: Fraction
+    told_by_container: bool
+    size: Size
+
+    @classmethod
+    def of(cls, stream: av.video.stream.VideoStream, frame: av.video.frame.VideoFrame) -> Appearance:
+        """Read it off the first frame of a stream, just decoded."""
+        orientation = Orientation.of(frame)
+        own = stream.codec_context.sample_aspect_ratio
+        aspect = pixel_aspect(stream.sample_aspect_ratio, own)
+        size = orientation.swap(square((frame.width, frame.height), aspect))
+        return cls(orientation, frame.rotation, aspect, aspect != pixel_aspect(own), size)
+
+
+class Converter:
+    """Decoded frames → upright RGB of one size, scaled by libswscale while it converts the colours.
+
+    A picture of another shape than the first is shown as large as its proportions allow, between black bars.
+    """
+
+    def __init__(self, size: Size, appearance: Appearance) -> None:
+        self._size = size
+        self._appearance = appearance
+        self._orientation, self._rotation = appearance.orientation, appearance.rotation
+        self._aspect = appearance.aspect
+        self._context: av.video.codeccontext.VideoCodecContext | None = None
         self._reformatter = av.video.reformatter.VideoReformatter()
+
+    def decoder(self, stream: av.video.stream.VideoStream) -> av.video.codeccontext.VideoCodecContext:
+        """What has to decode the stream for its frames to be converted here."""
+        self._context = stream.codec_context
+        return self._context
+
+    def see(self, frame: av.video.frame.VideoFrame) -> None:
+        """Look at what a decoded frame says about those that follow; to be called for every one, in order.
+
+        Turns and the shape of pixels change where a sequence begins. Some decoders tell a turn with that
+        frame only, and know the shape of pixels some frames too early.
+        """
+        if not frame.key_frame:
+            return
+        if frame.rotation != self._rotation:
+            self._orientation, self._rotation = Orientation.of(frame), frame.rotation
+        if self._context is not None and not self._appearance.told_by_container:
+            self._aspect = pixel_aspect(self._context.sample_aspect_ratio)
 
     def __call__(self, frame: av.video.frame.VideoFrame) -> np.ndarray:
         """uint8 [H, W, 3] of the size given."""
-        width, height = self._stored_size
+        size = self._size_of(frame)
+        width, height = self._orientation.swap(size)
         picture = self._reformatter.reformat(
             frame,
             width=width,
             height=height,
             format="rgb24",
             interpolation=av.video.reformatter.Interpolation.AREA,
+            **matrix_of(frame.format.name, frame.colorspace, frame.color_range),
         )
-        return self._orientation.apply(picture.to_ndarray())
+        return _between_bars(self._orientation.apply(picture.to_ndarray()), self._size)
+
+    def _size_of(self, frame: av.video.frame.VideoFrame) -> Size:
+        """How large the upright picture is within the frame."""
+        shown = self._orientation.swap(square((frame.width, frame.height), self._aspect))
+        first = self._appearance.size
+        return self._size if shown == first else fit(shown, frame=first, pixels=self._size)
+
+
+def _between_bars(picture: np.ndarray, size: Size) -> np.ndarray:
+    """The picture in the middle of a black frame of `size`; the picture itself where it fills that."""
+    height, width = picture.shape[:2]
+    if (width, height) == size:
+        return picture
+    frame = np.zeros((size[1], size[0], 3), np.uint8)
+    left, top = (size[0] - width) // 2, (size[1] - height) // 2
+    frame[top : top + height, left : left + width] = picture
+    return frame

@@ -15,11 +15,12 @@ FRAMING = 4096  # bytes between packets that are no more than the container's ow
 LONGEST_PACKET = 60.0  # seconds; what lasts longer is subtitles, or an overflow of the container's arithmetic
 FAILED_READS = 100  # in a row, after which the rest of a damaged file is given up
 
-Timing = Literal["presentation", "continuous", "order"]
+Timing = Literal["presentation", "continuous", "edited", "order"]
 """What the times of a container are good for.
 
 presentation: every packet carries the time at which its picture is shown.
 continuous: it does, on a clock that may restart; packets come out with the jumps taken out.
+edited: it does, but steps back where another part of the media begins; packets come out without the steps.
 order: pictures are shown in the order in which the decoder puts them out, one at each of the packets'
 decoding times; packets come out with their own number in place of the presentation time.
 """
@@ -57,6 +58,8 @@ class Demuxer:
         self.failed = self.leapt = False
         self.end = 0.0
         self._number = 0
+        self._newest: int | None = None  # decoding time in the file of the latest packet
+        self._shown_until = self._moved = 0  # ticks
         self.restart()
 
     def restart(self) -> None:
@@ -107,14 +110,30 @@ class Demuxer:
             time, duration = ticks * tick, (packet.duration or 0) * tick
             if duration > LONGEST_PACKET:
                 duration = 0.0
+            shown = time if packet.pts is None else packet.pts * tick
             if self.timing == "continuous":
-                shift = self.clock.place(packet.stream_index, time, duration)
+                shift = self.clock.place(packet.stream_index, time, shown, duration)
                 if shift:
-                    time += shift
+                    shown += shift
                     moved = round(shift / tick)
                     packet.dts = None if packet.dts is None else packet.dts + moved
                     packet.pts = None if packet.pts is None else packet.pts + moved
-            self.end = max(self.end, time + duration)
-        if self.timing == "order" and packet.stream_index == self._stream.index:
-            packet.pts = self._number
-            self._number += 1
+            self.end = max(self.end, shown + duration)
+        if packet.stream_index == self._stream.index:
+            if self.timing == "order":
+                packet.pts = self._number
+                self._number += 1
+            elif self.timing == "edited":
+                self._join_edits(packet)
+
+    def _join_edits(self, packet: av.packet.Packet) -> None:
+        """Decoding times never fall within one part of the media: where they do, the next part begins."""
+        if packet.dts is None or packet.pts is None:
+            return
+        if self._newest is not None and packet.dts < self._newest:
+            self._moved = max(self._moved, self._shown_until - packet.pts)
+        self._newest = packet.dts
+        packet.dts += self._moved
+        packet.pts += self._moved
+        if not packet.is_discard:
+            self._shown_until = max(self._shown_until, packet.pts + (packet.duration or 0))

@@ -16,7 +16,7 @@ from .extent import Extent
 CONTAINER_TICK = Fraction(1, av.time_base)  # seconds, of a container's own times
 CUT_OFF = 1.0  # seconds without frames at the end, at least, that can be missing
 STAYING = 2.0  # seconds that the last picture stays on screen without anything but the header saying so
-UNREAD_BYTES, UNREAD_SHARE = 16 << 10, 0.01  # behind the last packet, above which something cannot be read
+UNREAD_BYTES = 64  # behind the last packet of a Flash file, above which something could not be read
 
 
 @dataclass(frozen=True)
@@ -112,15 +112,15 @@ def of_headers(
     return Ending(max(ends), None, incomplete=True)
 
 
-def unread_ratio(container: av.container.InputContainer, seen: Extent, size: int) -> float:
+def unread_ratio(container: av.container.InputContainer, seen: Extent) -> float:
     """The size of a Flash file divided by what could be read of it; 1 where that is about all, or unknown.
 
     Its demuxer ends in silence where a second file was appended.
     """
     if container.format.name != "flv" or not seen.through:
         return 1.0
-    unread = size - seen.through
-    return size / seen.through if unread > max(UNREAD_BYTES, UNREAD_SHARE * size) else 1.0
+    size = container.size
+    return size / seen.through if size > seen.through + UNREAD_BYTES else 1.0
 
 
 def own_end(stream: av.video.stream.VideoStream) -> Fraction | None:

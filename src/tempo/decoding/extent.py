@@ -51,14 +51,17 @@ def of_tail(
     *,
     ticks_per_frame: int,
 ) -> Extent | None:
-    """Read from the last keyframe on, which a seek finds; None where that does not work."""
+    """Read from the last keyframe on, which a seek finds; None where no picture is shown after it.
+
+    Raises DamageError where the container cannot be read there.
+    """
     demuxer = Demuxer(container, stream, timing="presentation", counts_bytes=False, forgiving=False)
     try:
         container.seek(AT_THE_END, stream=stream, backward=True)
-        demuxer.restart()
-        return _measure(demuxer, ticks_per_frame)
-    except (av.error.FFmpegError, DamageError, OverflowError):
-        return None
+    except (av.error.FFmpegError, OverflowError) as error:
+        raise DamageError from error
+    demuxer.restart()
+    return _measure(demuxer, ticks_per_frame)
 
 
 def of_all(demuxer: Demuxer, *, ticks_per_frame: int) -> Extent | None:

@@ -18,10 +18,12 @@ from ..frames import Size
 from ..provenance import is_generated
 from . import ending, extent
 from .completeness import Completeness, examine
-from .conversion import Orientation
-from .demuxer import Demuxer, Timing
+from .conversion import Appearance
+from .demuxer import DamageError, Demuxer, Timing
+from .edits import has_several_edits
 from .ending import CONTAINER_TICK, Ending
 from .extent import Extent
+from .joined import JoinedFile, inner_headers
 
 OPEN_SECONDS, READ_SECONDS = 10.0, 30.0  # patience with a network address
 HIGHEST_RATE = 1000.0  # frames per second; what claims more is a clock, not a rate
@@ -32,6 +34,7 @@ CUT_OFF = (
 STAYING = 2.0  # seconds that the last picture stays on screen without anything but the header saying so
 PLANNABLE_FORMATS = frozenset({"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"})
 PLANNABLE_CODECS = frozenset({"h264", "hevc", "vp9", "av1", "libdav1d", "mjpeg", "prores"})
+EXACT_FORMATS = frozenset({"mov,mp4,m4a,3gp,3g2,mj2"})  # packets know how long their pictures are shown
 # They pass over what they cannot read without a word, and have next to no bytes of their own between packets.
 LEAPING_FORMATS = frozenset({"matroska,webm", "avi", "flv"})
 RESTARTING_FORMATS = frozenset({"mpegts", "mpeg", "flv", "asf", "ogg"})  # can be joined byte by byte
@@ -45,8 +48,8 @@ class VideoFile:
     Attributes:
         path, remote: where it is.
         file_format: FFmpeg's name of the format, for files whose name would mislead it; None: it finds out.
-        orientation: how its pictures have to be turned.
-        size: (width, height) of the upright picture.
+        appearance: how its first picture is shown, and with it all others.
+        size: (width, height) of the upright picture in square pixels.
         start, end: when the first frame appears and the last one goes, in seconds from what a player shows as
         0.
         first_pts: presentation time of the first frame on the file's clock.
@@ -70,6 +73,7 @@ class VideoFile:
         self.path = path
         self.remote = remote
         self.file_format = file_format
+        self._inner_headers: tuple[int, ...] = ()  # of recordings that were joined
         with self.open() as container:
             stream = self.stream_of(container)
             first = _first_frame(container, stream, path)
@@ -78,9 +82,9 @@ class VideoFile:
             self.first_pts = first.pts or 0
             self.rate = _rate(stream)
             self.generated = is_generated(container.metadata, stream.metadata)
-            self.orientation = Orientation.of(first)
-            self.size: Size = self.orientation.swap((first.width, first.height))
-            self.timing = _timing(container, stream)
+            self.appearance = Appearance.of(stream, first)
+            self.size: Size = self.appearance.size
+            self.timing = _timing(container, stream, edited=not remote and has_several_edits(path))
             self.plannable = (
                 first.pts is not None
                 and self.timing == "presentation"
@@ -94,13 +98,7 @@ class VideoFile:
             self.ticks_per_frame = max(1, round(self.interval / float(self._tick)))
             structure = Completeness() if remote else examine(path)
             self.leaps = container.format.name in LEAPING_FORMATS or structure.patchy
-            self._seen = (
-                extent.of_tail(container, stream, ticks_per_frame=self.ticks_per_frame)
-                if self.plannable and not structure.cut_short
-                else None
-            )
-            if not self.plannable:
-                self._seen = self._scan()
+            self._seen = self._look(container, stream, structure)
             self.start = self.seconds(0 if self.slots is not None else self.first_pts)
             self._ending = self._decide_ending(container, stream, structure, size_in_bytes)
         self.end = max(self._ending.end, self.start + self.interval)
@@ -108,11 +106,38 @@ class VideoFile:
             self.frame_count = max(1, round((self.end - self.start) * self.rate))
         self.bytes_per_tick = size_in_bytes / (self.end - self.start) * float(self._tick)
 
+    def _look(
+        self,
+        container: av.container.InputContainer,
+        stream: av.video.stream.VideoStream,
+        structure: Completeness,
+    ) -> Extent | None:
+        """What the packets say about the end; None where it cannot be read."""
+        if self.plannable:
+            if structure.cut_short:
+                return None
+            try:
+                tail = extent.of_tail(container, stream, ticks_per_frame=self.ticks_per_frame)
+            except DamageError:
+                return None
+            if tail is not None:
+                return tail
+        return self._scan()
+
     def _scan(self) -> Extent | None:
         """What all packets say; reads the whole file."""
         with self.open() as container:
             demuxer = self.demuxer(container, self.stream_of(container), forgiving=True)
-            return extent.of_all(demuxer, ticks_per_frame=self.ticks_per_frame)
+            seen = extent.of_all(demuxer, ticks_per_frame=self.ticks_per_frame)
+            if (
+                self.remote
+                or self._inner_headers
+                or seen is None
+                or ending.unread_ratio(container, seen) == 1
+            ):
+                return seen
+        self._inner_headers = inner_headers(self.path)
+        return self._scan() if self._inner_headers else seen
 
     def _decide_ending(
         self,
@@ -132,8 +157,8 @@ class VideoFile:
             tick=self._tick,
             origin=self._origin,
             start=self.start,
-            own=own,
-            unread=ending.unread_ratio(container, seen, size),
+            own=None if container.format.name in EXACT_FORMATS else own,
+            unread=1.0 if self._inner_headers else ending.unread_ratio(container, seen),
         )
 
     @property
@@ -157,6 +182,8 @@ class VideoFile:
         name = self.path if self.remote else f"file:{self.path}"
         timeout = (OPEN_SECONDS, READ_SECONDS) if self.remote else None
         try:
+            if self._inner_headers:
+                return av.open(JoinedFile(self.path, self._inner_headers), mode="r")
             return av.open(name, format=self.file_format, timeout=timeout, metadata_errors="replace")
         except (av.error.FFmpegError, OSError) as error:
             raise _refuse(self.path, self.remote, error) from error
@@ -262,10 +289,14 @@ def _rate(stream: av.video.stream.VideoStream) -> float | None:
     return None
 
 
-def _timing(container: av.container.InputContainer, stream: av.video.stream.VideoStream) -> Timing:
+def _timing(
+    container: av.container.InputContainer, stream: av.video.stream.VideoStream, *, edited: bool
+) -> Timing:
     name = container.format.name
     # AVI and bare streams have no presentation times; what libavformat makes up for them is wrong where
     # pictures refer to later ones.
     if name == "avi" or container.format.flags & NO_TIMESTAMPS:
         return "order"
-    return "continuous" if name in RESTARTING_FORMATS else "presentation"
+    if name in RESTARTING_FORMATS:
+        return "continuous"
+    return "edited" if edited and name in EXACT_FORMATS else "presentation"

@@ -41,7 +41,7 @@ class Plain:
         self._moment, self._careful = first, careful
         self._gap: str | None = None  # why something was lost since the last good frame
         self._order = DisplayOrder() if file.slots is not None else None
-        self._shown = Shown(convert)
+        self._convert, self._shown = convert, Shown(convert)
 
     def __iter__(self) -> Iterator[Picked]:
         current: VideoFrame | None = None
@@ -54,6 +54,7 @@ class Plain:
                 yield from self._show(current, appeared, until=time)
             if self._moment == len(self._times):
                 return
+            self._convert.see(frame)
             current, appeared, self._gap = frame, time, None
         if current is not None and not self._stop.is_set():
             if self._file.is_cut_off(appeared, appeared + self._file.interval):
@@ -89,7 +90,7 @@ class Plain:
     def _frames(self) -> Iterator[VideoFrame]:
         with self._file.open() as container:
             stream = self._file.stream_of(container)
-            context = stream.codec_context
+            context = self._convert.decoder(stream)
             context.thread_type = "AUTO"
             if self._careful:
                 context.thread_count = 1

@@ -57,12 +57,12 @@ class Planned:
         ] = []  # careful: (pts, duration) of packets sent, frame not seen yet
         self._begin = -math.inf  # pts of the keyframe that decoding began with
         self._spare: VideoFrame | None = None  # careful: last good frame that was not shown
-        self._shown = Shown(convert)
+        self._convert, self._shown = convert, Shown(convert)
 
     def __iter__(self) -> Iterator[Picked]:
         with self._file.open() as container:
             stream = self._file.stream_of(container)
-            context = stream.codec_context
+            context = self._convert.decoder(stream)
             context.thread_type = "AUTO"
             if self._careful:
                 context.thread_count = 1
@@ -176,6 +176,7 @@ class Planned:
 
     def _take(self, frames: Iterable[VideoFrame]) -> Iterator[Picked]:
         for frame in frames:
+            self._convert.see(frame)
             if frame.is_corrupt:
                 if not self._careful:
                     raise DamageError

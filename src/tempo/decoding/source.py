@@ -57,7 +57,7 @@ def pick(
 
     Begins in the quickest way and falls back to more careful ones from where it had got to.
     """
-    convert = Converter(size or file.size, file.orientation)
+    convert = Converter(size or file.size, file.appearance)
     done = 0  # moments that have been dealt with
     jumps, careful, planned = True, False, file.plannable
     while True:
