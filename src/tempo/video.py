@@ -38,6 +38,7 @@ class Video:
         frame_count: frames that there are, estimated where the file does not say; None: not known.
         generated: whether tempo generated it, as the file says. Arrays and images cannot say; set it where
             you know.
+        remarks: what was done about times in the file that cannot be taken as they are, a line each.
         damage: what the latest `stream` could not decode; complete once that has ended.
     """
 
@@ -50,6 +51,7 @@ class Video:
         self.frame_rate = source.frame_rate
         self.frame_count = source.frame_count
         self.generated = isinstance(source, FileSource) and source.generated
+        self.remarks: tuple[str, ...] = source.remarks if isinstance(source, FileSource) else ()
         self.damage = Damage()
 
     @classmethod

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from typing import BinaryIO
 
-_CONTAINERS = (b"trak", b"edts")
-_LONGEST_INDEX = 1 << 28  # bytes
+from ..boxes import Box, boxes, number, within
+
+MOST_EDITS = 1000  # that are looked at
 
 
 def has_several_edits(path: str) -> bool:
@@ -16,36 +17,22 @@ def has_several_edits(path: str) -> bool:
     """
     try:
         with open(path, "rb") as file:
-            while len(header := file.read(8)) == 8:
-                length, name = struct.unpack(">I4s", header)
-                read = 8
-                if length == 1:
-                    length, read = int.from_bytes(file.read(8), "big"), 16
-                if length < read or not name.isalnum():
-                    return False
-                if name == b"moov":
-                    return length < _LONGEST_INDEX and any(
-                        count > 1 for count in _edit_counts(file.read(length - read))
-                    )
-                file.seek(length - read, 1)
+            return any(
+                _parts(file, edit_list) > 1
+                for index in boxes(file)
+                if index.kind == b"moov"
+                for track in within(file, index, b"trak")
+                for edits in within(file, track, b"edts")
+                for edit_list in within(file, edits, b"elst")
+            )
     except (OSError, struct.error):
-        pass
-    return False
+        return False
 
 
-def _edit_counts(boxes: bytes) -> Iterator[int]:
-    """The number of edits that show something, of every track."""
-    at = 0
-    while at + 8 <= len(boxes):
-        length, name = struct.unpack_from(">I4s", boxes, at)
-        if length < 8:
-            return
-        body = boxes[at + 8 : at + length]
-        if name in _CONTAINERS:
-            yield from _edit_counts(body)
-        elif name == b"elst":
-            (count,) = struct.unpack_from(">I", body, 4)
-            entry = struct.Struct(">QqI" if body[0] == 1 else ">IiI")
-            starts = [entry.unpack_from(body, 8 + i * entry.size)[1] for i in range(min(count, 1000))]
-            yield sum(start >= 0 for start in starts)
-        at += length
+def _parts(file: BinaryIO, edit_list: Box) -> int:
+    """How many of the edits show something."""
+    version, count = number(file, edit_list, 0) >> 24, number(file, edit_list, 4)
+    entry = struct.Struct(">QqI" if version == 1 else ">IiI")
+    entries = file.read(min(count, MOST_EDITS) * entry.size)
+    whole = len(entries) // entry.size * entry.size
+    return sum(start >= 0 for _, start, _ in entry.iter_unpack(entries[:whole]))

@@ -62,6 +62,7 @@ class VideoFile:
         can_skip: whether the decoder can leave out frames that no other refers to.
         ticks_per_frame: length of a frame on the file's clock.
         bytes_per_tick: of the whole file, on average.
+        remarks: what was done about times that could not be taken as they are, a line each.
         generated: whether its metadata says that tempo generated it.
     """
 
@@ -102,6 +103,8 @@ class VideoFile:
             self.start = self.seconds(0 if self.slots is not None else self.first_pts)
             self._ending = self._decide_ending(container, stream, structure, size_in_bytes)
         self.end = max(self._ending.end, self.start + self.interval)
+        if not self.plannable and self._seen is not None:
+            self.frame_count = self._seen.pictures
         if self.frame_count is None and self.rate:
             self.frame_count = max(1, round((self.end - self.start) * self.rate))
         self.bytes_per_tick = size_in_bytes / (self.end - self.start) * float(self._tick)
@@ -160,6 +163,23 @@ class VideoFile:
             own=None if container.format.name in EXACT_FORMATS else own,
             unread=1.0 if self._inner_headers else ending.unread_ratio(container, seen),
         )
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What was done about times that could not be taken as they are; see the class."""
+        if self._seen is None:
+            return ()
+        lines = [
+            f"the file's clock jumps {'ahead' if jump.seconds > 0 else 'back'} by {abs(jump.seconds):.1f} s "
+            f"at {jump.at - float(self._origin):.1f} s; the jump is taken out"
+            for jump in self._seen.jumps
+        ]
+        if self.timing == "order":
+            lines.append("the file has no presentation times; pictures are shown in the decoder's order")
+        if self._inner_headers:
+            count = len(self._inner_headers) + 1
+            lines.append(f"the file holds {count} recordings, one behind the other; they are watched as one")
+        return tuple(lines)
 
     @property
     def slots(self) -> np.ndarray | None:

@@ -38,6 +38,7 @@ class FileSource:
         self.start, self.end = self._file.start, self._file.end
         self.frame_rate, self.frame_count = self._file.rate, self._file.frame_count
         self.generated = self._file.generated
+        self.remarks = self._file.remarks
 
     def fingerprint(self) -> str:
         if self._file.remote:
