@@ -10,6 +10,7 @@ import tracemalloc
 import zlib
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from PIL import Image, features
@@ -148,9 +149,13 @@ def test_avif_that_pillow_cannot_read(tmp_path: Path) -> None:
 
 
 def test_inverted_cmyk(tmp_path: Path) -> None:
-    """What Photoshop writes; FFmpeg is the witness that it is inverted in the file."""
+    """As Photoshop writes it."""
     photograph(5).convert("CMYK").save(tmp_path / "a.jpg", quality=95)
-    assert clips.index_of(only(Video.open(tmp_path / "a.jpg"))) == 5
+    frame = only(Video.open(tmp_path / "a.jpg"))
+    assert clips.index_of(frame) == 5
+    with av.open(str(tmp_path / "a.jpg")) as container:
+        (witness,) = container.decode(video=0)
+    np.testing.assert_allclose(frame.astype(int), witness.to_ndarray(format="rgb24").astype(int), atol=6)
 
 
 @pytest.mark.parametrize("order", ["<u2", ">u2"])
@@ -241,10 +246,10 @@ def large_gif(path: Path, side: int, pictures: int) -> Path:
 def test_image_bombs(tmp_path: Path) -> None:
     """They are refused by their headers; the line says what is too large and how to allow it."""
     too_large = [
-        (large_gif(tmp_path / "a.gif", 13_000, 200), "the image is too large: 13,000 × 13,000 pixels"),
+        (large_gif(tmp_path / "a.gif", 13_000, 200), "the picture is too large: 13,000 × 13,000 pixels"),
         (large_gif(tmp_path / "b.gif", 9_000, 200), "too large: 200 pictures of 9,000 × 9,000 pixels"),
-        (solid_png(tmp_path / "a.png", 12_000, 12_000), "the image is too large: 12,000 × 12,000 pixels"),
-        (solid_png(tmp_path / "b.png", 200_000, 200_000 // 64), "the image is too large: 200,000 × 3,125"),
+        (solid_png(tmp_path / "a.png", 12_000, 12_000), "the picture is too large: 12,000 × 12,000 pixels"),
+        (solid_png(tmp_path / "b.png", 200_000, 200_000 // 64), "the picture is too large: 200,000 × 3,125"),
     ]
     for path, says in too_large:
         tracemalloc.start()
@@ -276,6 +281,14 @@ def test_what_people_have_is_opened(tmp_path: Path) -> None:
     assert "12000x9000" in result.stdout
     assert result.stderr == ""
     assert Video.open(large_gif(tmp_path / "a.gif", 640, 3_000)).frame_count == 3_000
+
+
+def test_bombs_of_formats_that_ffmpeg_reads(tmp_path: Path) -> None:
+    """A QOI picture: one byte for 62 pixels."""
+    head = b"qoif" + struct.pack(">IIBB", 12_000, 12_000, 3, 0)
+    (tmp_path / "a.png").write_bytes(head + b"\xfd" * (12_000 * 12_000 // 62 + 1) + bytes(7) + b"\1")
+    with pytest.raises(TempoError, match="the picture is too large: 12,000 × 12,000 pixels"):
+        Video.open(tmp_path / "a.png")
 
 
 def test_the_limit_can_be_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import struct
 from collections.abc import Iterator
@@ -13,15 +12,13 @@ from PIL import Image, ImageFile
 
 from . import heif, mjpeg
 from .animation import shortened_webp
-from .errors import TempoError, UsageError
+from .errors import TempoError
 from .frames import Size
+from .pixel_limit import check_pixels
 
 # JPEG's opener takes the several views of MPO as well.
 FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM", "TGA")
 SIGNED = ("PNG", "JPEG", "GIF", "WEBP", "AVIF", "JPEG2000")  # of which the first bytes leave no doubt
-LIMIT_VARIABLE = "TEMPO_IMAGE_MEGAPIXELS"
-DEFAULT_LIMIT = 128.0  # megapixels of one picture
-PICTURES_OF_LIMIT = 64  # an animation may have as many pixels as so many pictures of the limit
 STRIP_PIXELS = 1 << 20  # that are laid over white at a time
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -128,35 +125,6 @@ def decoding(path: str) -> Iterator[None]:
 def _refusal(path: str, error: Exception) -> TempoError:
     reason = " ".join(str(error).split()) or type(error).__name__
     return TempoError(f"{path}: the image cannot be decoded ({reason}); check that the file is complete")
-
-
-def limit_in_pixels() -> float:
-    """How many pixels a picture may have. Raises UsageError when the environment's value is no number."""
-    given = os.environ.get(LIMIT_VARIABLE, str(DEFAULT_LIMIT))
-    try:
-        megapixels = float(given)
-    except ValueError:
-        megapixels = math.nan
-    if not megapixels > 0:
-        raise UsageError(f"{LIMIT_VARIABLE}={given!r} is not a number of megapixels above 0")
-    return megapixels * 1e6
-
-
-def check_pixels(path: str, size: Size, pictures: int = 1) -> None:
-    """Refuse what is too large before anything of it is decoded. Raises TempoError."""
-    limit = limit_in_pixels()
-    width, height = size
-    if width * height > limit:
-        what = f"the image is too large: {width:,} × {height:,} pixels"
-    elif width * height * pictures > limit * PICTURES_OF_LIMIT:
-        limit *= PICTURES_OF_LIMIT
-        what = f"the animation is too large: {pictures:,} pictures of {width:,} × {height:,} pixels"
-    else:
-        return
-    megapixels = f"{limit / 1e6:,.6g} megapixels"
-    raise TempoError(
-        f"{path}: {what}, and the limit is {megapixels}; make it smaller, or raise {LIMIT_VARIABLE}"
-    )
 
 
 def orientation_of(image: Image.Image) -> int:

@@ -16,7 +16,8 @@ from . import fingerprints, heif
 from .animation import read_pictures, timeline
 from .errors import TempoError, UsageError
 from .frames import UNDECODABLE, Losses, Picked, Size
-from .image_files import check_pixels, clear, decoding, open_image, to_pixels, to_rgb, upright_size
+from .image_files import clear, decoding, open_image, to_pixels, to_rgb, upright_size
+from .pixel_limit import check_pixels
 
 SUFFIXES = (
     ".png", ".apng", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".avif", ".jp2", ".ppm",

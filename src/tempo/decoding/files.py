@@ -15,6 +15,7 @@ import numpy as np
 
 from ..errors import TempoError
 from ..frames import Size
+from ..pixel_limit import check_pixels
 from ..provenance import is_generated
 from . import ending, extent
 from .completeness import Completeness, examine
@@ -77,6 +78,7 @@ class VideoFile:
         self._inner_headers: tuple[int, ...] = ()  # of recordings that were joined
         with self.open() as container:
             stream = self.stream_of(container)
+            check_pixels(path, (stream.codec_context.width, stream.codec_context.height))
             first = _first_frame(container, stream, path)
             self._tick = stream.time_base or first.time_base or Fraction(1, 1000)
             self._origin = _origin(container, stream)
