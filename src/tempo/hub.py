@@ -7,7 +7,6 @@ the client then finds them in place and does the rest.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tempo.errors import TempoError
+from tempo.file_lock import lock
 from tempo.hub_errors import explained, is_web_page, web_page
 
 PUBLISHED = "Vision-CAIR/Tempo-6B"
@@ -203,12 +203,8 @@ def _fetch_large(name: str, file: RemoteFile, destination: Path) -> None:
 
     part = _part(name, file)
     with part.open("ab") as writing:
-        try:
-            fcntl.flock(writing, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise TempoError(f"{name}: another process is fetching {file.name}; wait for it") from None
-        except OSError:
-            pass  # a file system without locks
+        if lock(writing, wait=False) is False:
+            raise TempoError(f"{name}: another process is fetching {file.name}; wait for it")
         if destination.is_file():  # another process was quicker
             part.unlink(missing_ok=True)
             return

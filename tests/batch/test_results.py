@@ -36,6 +36,43 @@ def test_cut_off_at_any_byte_it_goes_on_from_the_last_whole_line(tmp_path):
         path.unlink()
 
 
+@pytest.mark.parametrize("zeroes", [2, 512, 5000])
+def test_zeroes_that_a_power_failure_leaves_are_dropped_and_that_case_is_asked_again(tmp_path, zeroes):
+    """A file system may have made a file longer before its data came to the disk."""
+    cases = [case(1, "who?"), case(2, "wo — 世界?"), case(3, "b")]
+    lines = [(json.dumps(answered(one), ensure_ascii=False) + "\n").encode() for one in cases]
+    lost = b"\0" * zeroes
+    for left, end in (
+        (lines[:2], lost),
+        (lines[:2], lost + b"\n"),
+        (lines[:2], lines[2][:20] + lost),
+        (lines[:2], lines[2][:20] + lost + b"\n"),
+        (lines[:2], lost[:-1] + b"\n" + lost),
+        ([lines[0], lines[1][:-1]], lost),  # nothing but the line's end is lost
+        ([], lost),
+    ):
+        path = tmp_path / "results.jsonl"
+        path.write_bytes(b"".join(left) + end)
+        results = Results(path)
+        found = done(cases, results.records, path)
+        assert sorted(found) == [1, 2][: len(left)], end[:30]
+        for one in cases:
+            if one.number not in found:
+                results.append(answered(one))
+        results.close()
+        assert path.read_bytes() == b"".join(lines)
+
+
+def test_a_lost_line_between_whole_ones_is_asked_again(tmp_path):
+    """What an earlier run wrote behind the zeroes stays."""
+    path = tmp_path / "results.jsonl"
+    first, last = (json.dumps(answered(one)) for one in (case(1, "a"), case(3, "c")))
+    path.write_text(f"{first}\n" + "\0" * 100 + f"\n{last}\n")
+    results = Results(path)
+    assert sorted(done([case(1, "a"), case(2, "b"), case(3, "c")], results.records, path)) == [1, 3]
+    results.close()
+
+
 def test_two_runs_do_not_write_to_one_file(tmp_path):
     path = tmp_path / "results.jsonl"
     first = Results(path)
@@ -46,7 +83,11 @@ def test_two_runs_do_not_write_to_one_file(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content", ["notes\n", "[1, 2]\n", '{"id": 1}\n', "notes without an end", '{"answer": 1}\n{"id": 2}\n']
+    "content",
+    [
+        *("\0\0\0\x20ftypisom\0\0\2\0 a video", "notes\0\0", "\n\n"),
+        *("notes\n", "[1, 2]\n", '{"id": 1}\n', "notes without an end", '{"answer": 1}\n{"id": 2}\n'),
+    ],
 )
 def test_a_file_of_something_else_is_left_alone(tmp_path, content):
     path = tmp_path / "mine"

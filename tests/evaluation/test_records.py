@@ -30,6 +30,21 @@ def test_a_line_that_a_kill_cut_off_is_left_out_and_swallows_nothing(tmp_path):
     assert {key[1]: one.text for key, one in read_records(tmp_path).items()} == {0: "A", 2: "C"}
 
 
+def test_zeroes_that_a_power_failure_left_are_left_out_and_swallow_nothing(tmp_path):
+    Log(tmp_path).add(record(0, text="A"))
+    path = tmp_path / "answers-0.jsonl"
+    path.write_bytes(path.read_bytes() + bytes(512))
+    Log(tmp_path).add(record(1, text="B"))
+    path.write_bytes(path.read_bytes() + bytes(512) + b"\n")
+    assert {key[1]: one.text for key, one in read_records(tmp_path).items()} == {0: "A", 1: "B"}
+
+
+@pytest.mark.parametrize("text", ["two\u2028lines", "next\x85line", "half \ud83d of a pair", "\x0b\x1c"])
+def test_any_text_is_read_as_it_was_written(tmp_path, text):
+    Log(tmp_path).add(record(0, text=text))
+    assert read_records(tmp_path)["t", 0].text == text
+
+
 def test_an_answer_wins_over_an_error_wherever_it_stands(tmp_path):
     Log(tmp_path, rank=0).add(record(0, text="A"))
     Log(tmp_path, rank=0).add(record(1, error="gone"))

@@ -6,7 +6,6 @@ the process, the file holds whole lines and at most one beginning of a line, whi
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import tempfile
@@ -16,6 +15,8 @@ from typing import Any
 
 from tempo.batch.cases import Case, content_of
 from tempo.errors import TempoError
+from tempo.file_lock import lock
+from tempo.json_lines import json_line
 
 
 class Results:
@@ -46,7 +47,7 @@ class Results:
         Raises:
             TempoError: it cannot be written.
         """
-        line = _line(record)
+        line = json_line(record)
         try:
             while line:
                 line = line[os.write(self._file, line) :]
@@ -63,7 +64,7 @@ class Results:
         descriptor, name = tempfile.mkstemp(prefix=f".{self.path.name}-", dir=self.path.parent)
         try:
             with os.fdopen(descriptor, "wb") as file:
-                file.writelines(map(_line, kept))
+                file.writelines(map(json_line, kept))
                 file.flush()
                 os.fsync(descriptor)
             os.chmod(name, os.fstat(self._file).st_mode & 0o777)
@@ -86,46 +87,42 @@ class Results:
         try:
             if self.path.exists() and not self.path.is_file():
                 raise TempoError(f"{self.path}: not a file; results need one that can be read again")
-            file = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
+            binary = getattr(os, "O_BINARY", 0)  # Windows, where line ends would be changed otherwise
+            file = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | binary, 0o666)
         except OSError as error:
             raise TempoError(f"{self.path}: cannot be opened ({error.strerror}); check its folder") from error
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        with open(file, "rb", closefd=False) as opened:
+            locked = lock(opened, wait=False)
+        if locked is False:
             os.close(file)
-            raise TempoError(
-                f"{self.path}: another run is writing to it; wait for it or name another file"
-            ) from None
-        except OSError:
-            pass  # a file system without locks
+            raise TempoError(f"{self.path}: another run is writing to it; wait for it or name another file")
         return file
 
     def read(self) -> None:
-        """Read the file again, and remove the beginning of a line that was never finished.
+        """Read the file again, and remove what was never finished at its end.
+
+        That is the beginning of a line, which a killed run leaves, and zeroes, which a power failure leaves.
 
         Raises:
             TempoError: it holds something else than results.
         """
         self.records = []
         data = self.path.read_bytes()
-        whole, newline, rest = data.rpartition(b"\n")
-        for number, line in enumerate(whole.split(b"\n") if newline else (), 1):
-            record = _record(line)
-            if record is None:
+        at = whole = 0  # where the line begins, and where the last whole record ends
+        for number, line in enumerate(data.split(b"\n"), 1):
+            end = at + len(line)
+            text = line.replace(b"\0", b"")
+            if (record := _record(text)) is not None:
+                self.records.append(record)
+                whole = end + 1 if end < len(data) else at + len(line.rstrip(b"\0"))
+            elif not _unfinished(line, text, last=end == len(data)):
                 raise TempoError(
                     f"{self.path}, line {number}: not a result of a batch run; name another file as --output"
                 )
-            self.records.append(record)
-        if rest and (record := _record(rest)) is not None:  # only the end of its line is missing
+            at = end + 1
+        os.ftruncate(self._file, whole)
+        if self.records and data[whole - 1 : whole] != b"\n":  # only the end of its line is missing
             os.write(self._file, b"\n")
-            self.records.append(record)
-        elif rest:
-            # The beginning of a line that a killed run left. Anything else is somebody's file.
-            if not b'{"id": '.startswith(rest[:7]):
-                raise TempoError(
-                    f"{self.path}: not the results of a batch run; name another file as --output"
-                )
-            os.ftruncate(self._file, len(data) - len(rest))
 
     def _unwritable(self, error: OSError) -> TempoError:
         return TempoError(
@@ -134,11 +131,14 @@ class Results:
         )
 
 
-def _line(record: dict[str, Any]) -> bytes:
-    try:
-        return (json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n").encode()
-    except UnicodeEncodeError:  # half a surrogate pair, which JSON can name and UTF-8 cannot hold
-        return (json.dumps(record, allow_nan=False) + "\n").encode()
+def _unfinished(line: bytes, text: bytes, *, last: bool) -> bool:
+    """Whether a LINE is what a run that was ended has left: TEXT is what it holds beside zeroes.
+
+    Anything else is somebody's file.
+    """
+    if not text:
+        return last or bool(line)
+    return (last or text != line) and b'{"id": '.startswith(text[:7])
 
 
 def _record(line: bytes) -> dict[str, Any] | None:

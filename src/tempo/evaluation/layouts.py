@@ -136,7 +136,7 @@ def _rows(file: Path, read_table: ReadTable) -> list[Row]:
     try:
         text = file.read_text(encoding="utf-8")
         if file.suffix == ".jsonl":
-            return [json.loads(line) for line in text.splitlines() if line.strip()]
+            return [json.loads(line) for line in text.split("\n") if line.strip()]
         rows = json.loads(text)
     except (OSError, ValueError) as error:
         raise TempoError(f"{file}: not readable ({str(error).splitlines()[0]})") from error

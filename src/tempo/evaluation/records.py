@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tempo.errors import TempoError
+from tempo.json_lines import json_line, numbered_lines
 
 Key = tuple[str, int]
 """Task and number of an item."""
@@ -67,7 +68,7 @@ class Log:
 
     def add(self, record: Record) -> None:
         """Write one line; a line that the end of an earlier process cut off does not swallow it."""
-        line = json.dumps(asdict(record), ensure_ascii=False).encode() + b"\n"
+        line = json_line(asdict(record))
         with self.path.open("a+b") as file:
             if file.seek(0, os.SEEK_END):
                 file.seek(-1, os.SEEK_END)
@@ -100,8 +101,7 @@ def count_records(folder: Path) -> int:
 
 def _read(path: Path) -> Iterable[Record]:
     known = {one.name for one in fields(Record)}
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    for number, line in enumerate(lines, start=1):
+    for number, line in numbered_lines(path):
         try:
             values = json.loads(line)
         except ValueError:

@@ -14,6 +14,7 @@ from tempo.evaluation.benchmarks import BENCHMARKS, LOCAL, Benchmark
 from tempo.evaluation.launch import results_of
 from tempo.evaluation.records import Record, read_records
 from tempo.evaluation.scoring import Odd, Outcome, odd, outcome
+from tempo.json_lines import numbered_lines
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,7 @@ def _task(
     plain = name.removesuffix(LOCAL)
     benchmark = BENCHMARKS.get(plain)
     items, its_records = [], []
-    for line in samples.read_text(encoding="utf-8").splitlines():
+    for _, line in numbered_lines(samples):
         logged = json.loads(line)
         record = records.get((name, logged["doc_id"]))
         if record is None:

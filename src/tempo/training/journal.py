@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from tempo.errors import TempoError
+from tempo.json_lines import json_line, numbered_lines
 from tempo.terminal import FAINT, clock, printable, say
 
 QUIET_SECONDS = 30.0  # between lines where stderr is no terminal
@@ -31,8 +32,8 @@ class Log:
             TempoError: it cannot be written.
         """
         try:
-            with self.path.open("a", encoding="utf-8") as stream:
-                stream.write(json.dumps(record, ensure_ascii=False) + "\n")
+            with self.path.open("ab") as stream:
+                stream.write(json_line(record))
         except OSError as error:
             raise TempoError(f"{self.path}: could not be written ({error.strerror or error})") from error
 
@@ -41,7 +42,7 @@ class Log:
         if not self.path.exists():
             return
         kept = []
-        for line in self.path.read_text("utf-8", errors="replace").splitlines():
+        for _, line in numbered_lines(self.path):
             try:
                 if json.loads(line)["step"] <= step:
                     kept.append(line + "\n")

@@ -1,0 +1,34 @@
+"""Locks on open files that end with the process that holds them, however it ends."""
+
+from __future__ import annotations
+
+import errno
+from typing import IO, Any
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+# Said by file systems that have no locks, some network ones among them.
+_NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EBADF, errno.EINVAL, errno.EOPNOTSUPP}
+
+
+def lock(file: IO[Any], *, wait: bool) -> bool | None:
+    """Lock an open file for as long as it stays open.
+
+    Returns:
+        True: it is locked. False: who opened it elsewhere holds the lock, and we do not wait. None: this
+        system, or this file system, has no locks.
+    """
+    if fcntl is None:
+        return None
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno in _NO_LOCKS:
+            return None
+        raise
+    return True
