@@ -65,6 +65,56 @@ def test_every_module_imports_with_the_core_dependencies_alone():
     assert int(done.stdout) == len(modules) + len(packages), "a package lacks its __init__.py"
 
 
+# Modules of Unix are hidden from tempo alone: what other libraries do without them is theirs.
+IMPORT_ALL_ELSEWHERE = """
+import builtins, importlib, pkgutil, signal, sys
+from pathlib import Path
+
+HIDDEN = {"resource", "fcntl", "termios", "tty", "pty", "pwd", "grp", "readline", "curses", "syslog"}
+plain = builtins.__import__
+def without_unix(name, globals=None, locals=None, fromlist=(), level=0):
+    asking = (globals or {}).get("__name__", "")
+    if name in HIDDEN and asking.partition(".")[0] == "tempo":
+        raise ModuleNotFoundError(f"No module named {name!r}, for {asking}", name=name)
+    return plain(name, globals, locals, fromlist, level)
+builtins.__import__ = without_unix
+
+import tempo
+names = [m.name for m in pkgutil.walk_packages(tempo.__path__, "tempo.") if not m.name.endswith("__main__")]
+for name in names:
+    importlib.import_module(name)
+assert {"tempo.batch.results", "tempo.hub", "tempo.memory"} <= set(names)
+
+# And what stands on them does without.
+from tempo import host_memory
+from tempo.batch.pool import _without_ctrl_c
+from tempo.batch.results import Results
+from tempo.file_lock import lock
+assert host_memory.resource is None
+host_memory.allow_many_open_files()
+del signal.pthread_sigmask
+with _without_ctrl_c():
+    pass
+path = Path(sys.argv[1])
+with path.open("wb") as file:
+    assert lock(file, wait=False) is None
+results = Results(path)
+results.append({"id": 1, "video_path": "v", "query": "q", "settings": {}, "answer": "a"})
+results.close()
+assert len(Results(path).records) == 1
+"""
+
+
+def test_every_module_imports_where_modules_of_unix_are_missing(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORT_ALL_ELSEWHERE, str(tmp_path / "locked")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def test_help_and_the_bare_package_do_not_import_torch():
     for code in (
         "import tempo, sys; sys.exit('torch' in sys.modules)",

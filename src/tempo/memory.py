@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import resource
-import sys
 from pathlib import Path
 
 import torch
 from transformers import Qwen3VLConfig
+
+from tempo.host_memory import free_bytes, peak_resident_bytes
 
 # Tokens of one batch beyond which nothing gets faster. Reading on behind kept tokens, few of them are new.
 _ENOUGH_TOKENS = {"cpu": 1024, "cuda": 65536}
@@ -22,7 +21,7 @@ def available_bytes(device: torch.device) -> int:
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
         return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-    free = _meminfo_available()
+    free = free_bytes()
     for limit, used in (
         ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
         ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
@@ -36,8 +35,7 @@ def peak_bytes(device: torch.device) -> int:
     """The most memory that was in use at once: on a GPU by tensors, on the host by this process."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+    return peak_resident_bytes()
 
 
 def kept_bytes(config: Qwen3VLConfig, tokens: int, dtype: torch.dtype) -> int:
@@ -77,17 +75,6 @@ def segments_together(
         fits = min(fits, int(_SHARE * available_bytes(torch.device("cpu"))) // (3 * (frame_bytes + pixels)))
     enough = (_ENOUGH_KEPT_TOKENS if kept else _ENOUGH_TOKENS).get(device.type, 16384) // tokens
     return max(1, min(fits, enough))
-
-
-def _meminfo_available() -> int:
-    try:
-        for line in Path("/proc/meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    except OSError:
-        pass
-    pages = "SC_AVPHYS_PAGES" if "SC_AVPHYS_PAGES" in os.sysconf_names else "SC_PHYS_PAGES"
-    return os.sysconf(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
 def _read_number(path: str) -> int | None:

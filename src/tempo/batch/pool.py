@@ -126,6 +126,9 @@ def _how_it_ended(status: int | None) -> str:
 @contextlib.contextmanager
 def _without_ctrl_c() -> Iterator[None]:
     """A process that is started in here never sees Ctrl-C: the one that started it decides what it means."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows; there a worker hears Ctrl-C too
+        yield
+        return
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import gc
-import resource
-import sys
 from pathlib import Path
 from types import TracebackType
 
 import torch
+
+from tempo.host_memory import peak_resident_bytes
 
 _CLEAR = Path("/proc/self/clear_refs")
 _STATUS = Path("/proc/self/status")
@@ -53,7 +53,7 @@ class Peak:
 def _give_back() -> None:
     """Return what is freed to the system: else it would count as in use before, and hide a peak."""
     gc.collect()
-    with contextlib.suppress(OSError, AttributeError):  # not glibc
+    with contextlib.suppress(OSError, AttributeError, TypeError):  # not glibc
         ctypes.CDLL(None).malloc_trim(0)
 
 
@@ -68,8 +68,7 @@ def _resident() -> int:
 def _highest() -> int:
     if _can_reset():
         return _status("VmHWM")
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+    return peak_resident_bytes()
 
 
 def _status(name: str) -> int:

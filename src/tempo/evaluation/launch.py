@@ -127,6 +127,10 @@ def failed_items(folder: Path) -> list[str]:
 def _end(process: subprocess.Popen[bytes]) -> None:
     if process.poll() is not None:
         return
+    if not hasattr(os, "killpg"):  # Windows has no groups of processes
+        process.kill()
+        process.wait()
+        return
     for sign in (signal.SIGTERM, signal.SIGKILL):
         try:
             os.killpg(process.pid, sign)

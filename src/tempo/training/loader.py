@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import resource
+import sys
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass, replace
 from typing import Any, TypeVar
@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
+
+from tempo.host_memory import allow_many_open_files
 
 T = TypeVar("T")
 
@@ -25,17 +27,16 @@ def ahead(data: Dataset[T], start: int, device: torch.device) -> Iterator[T]:
         return
     workers = 1
     if device.type != "cpu":
-        workers = max(1, len(os.sched_getaffinity(0)) - 1)
-        # Every tensor that waits is an open file.
-        most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+        cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+        workers = max(1, cores - 1)
+        allow_many_open_files()  # every tensor that waits is one
     batches = DataLoader(
         data,
         batch_size=None,
         sampler=range(start, count),
         num_workers=workers,
         prefetch_factor=3,
-        multiprocessing_context="fork",
+        multiprocessing_context="fork" if sys.platform == "linux" else "spawn",
     )
     for batch in batches:
         yield moved(batch, device)
