@@ -38,6 +38,13 @@ class Segment:
         )
 
 
+def span_of(times: np.ndarray, *, segment_frames: int, fps: float) -> tuple[float, float]:
+    """Start and end in seconds of the segment whose frames are at `times`."""
+    start = float(times[0])
+    full = len(times) == segment_frames
+    return start, start + segment_frames / fps if full else float(times[-1]) + 1.0 / fps
+
+
 def segments_of(batches: Iterable[FrameBatch], *, segment_frames: int = 8, fps: float) -> Iterator[Segment]:
     """Cut a stream of frames into segments of `segment_frames`, without overlap; the last one may be shorter.
 
@@ -61,8 +68,7 @@ def segments_of(batches: Iterable[FrameBatch], *, segment_frames: int = 8, fps: 
         else:
             frames = np.concatenate([piece.frames for piece in pending])
             times = np.concatenate([piece.times for piece in pending])
-        start = float(times[0])
-        end = start + window if len(times) == segment_frames else float(times[-1]) + 1.0 / fps
+        start, end = span_of(times, segment_frames=segment_frames, fps=fps)
         return Segment(index, frames, times, start, end, start + 0.5 * window)
 
     for batch in batches:

@@ -9,9 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from making import conversation, reader, write_jsonl
 
+import clips
+from tempo.cli import main
+from tempo.errors import TempoError
 from tempo.training import building, checking
 from tempo.training.recipe_reading import read_recipe
+from tempo.training.records import Records
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = Path(__file__).parents[1] / "reference"
@@ -135,3 +140,82 @@ def test_one_step_with_a_single_layer_in_each_tower(folders, name):
     config.vocab_size = WORDS
     config.compressor_config["text_config"]["vocab_size"] = WORDS
     assert checking.one_step(recipe, config, planned.prompts) > 0
+
+
+# --- the data -----------------------------------------------------------------------------------------------
+
+TINY = REFERENCE / "tempo-tiny"
+
+
+@pytest.fixture
+def checked(tmp_path, capsys):
+    """`tempo train --check` of some conversations with the tiny model → its status, and what it said."""
+    clips.write(tmp_path / "clip.mp4", count=60, rate=10, size=(64, 64))
+    (tmp_path / "text.mp4").write_text("This is no video.")
+    (tmp_path / "recipe.yaml").write_text(
+        f"model: {{start: {TINY}}}\ntrain: {{projector: 0.001}}\nschedule: {{steps: 1}}\n"
+        "data: [{path: data.jsonl}]\nskip_limit: 3\nprecision: float32\n"
+    )
+
+    def check(*records):
+        write_jsonl(tmp_path / "data.jsonl", records)
+        recipe, data = tmp_path / "recipe.yaml", tmp_path / "data.jsonl"
+        status = main(["train", "--check", str(recipe), f"data.0.path={data}"])
+        said = capsys.readouterr()
+        assert "fault in tempo" not in said.err
+        return status, said.out, said.err
+
+    return check
+
+
+def film(*turns, **more):
+    return conversation(*(turns or ("What is it?", "Stripes.")), **{"video": "clip.mp4"} | more)
+
+
+@pytest.mark.parametrize(
+    ("bad", "reason"),
+    [
+        (film(video="missing.mp4"), "missing.mp4: no such file"),
+        (film(video="text.mp4"), "not a video"),
+        (film("What?" * 60_000, "Stripes."), "too long"),
+        (film("What?", "Stripes. " * 60_000), "too long"),
+        (film("What?", "Stripes.", "And then? " * 60_000, "Dots."), "too long"),
+        (film(evidence=[[7, 9]]), "evidence: nothing is watched from 7 to 9 s; the video ends at 6.0 s"),
+        (film(evidence=[[1, 2], [60, 60]]), "evidence: nothing is watched from 60 to 60 s"),
+        (film(video_start=2), "video_start: tempo watches whole files"),
+    ],
+)
+def test_what_cannot_be_used_is_counted_and_named(checked, bad, reason):
+    status, out, err = checked(film(), bad, film(evidence=[[0, 0], [5.5, 6]]))
+    assert (status, err) == (0, ""), "as many as skip_limit says are left out"
+    assert "data: 3 records, of which 1 cannot be used" in out
+    assert "data.jsonl:2 cannot be used: " in out
+    assert reason in out
+
+
+@pytest.mark.parametrize(
+    "bad", [film(video="missing.mp4"), film(evidence=[[7, 9]]), film("What?" * 60_000, "A.")]
+)
+def test_data_of_which_nothing_can_be_used_is_an_error(checked, bad):
+    status, out, err = checked(bad, bad)
+    assert status == 1
+    assert "data.jsonl:1 cannot be used" in out
+    assert err == "tempo: data: none of its 2 records can be used; see above\n"
+
+
+def test_more_than_may_be_left_out_is_an_error(checked):
+    status, out, err = checked(film(), *[film(evidence=[[7, 9]])] * 4)
+    assert status == 1
+    assert "data: 5 records, of which 4 cannot be used" in out
+    assert err == "tempo: 4 records cannot be used and skip_limit is 3\n"
+
+
+def test_what_is_refused_in_a_look_before_is_refused_in_training(engine, tmp_path):
+    clips.write(tmp_path / "clip.mp4", count=60, rate=10, size=(64, 64))
+    data = write_jsonl(tmp_path / "data.jsonl", [film(evidence=[[7, 9]]), film(evidence=[[0, 0], [5.5, 6]])])
+    beyond, inside = (Records(data).read(index) for index in range(2))
+    reads = reader(engine)
+    with pytest.raises(TempoError, match=r"the video ends at 6\.0 s"):
+        reads.read(beyond, name="a", seed="0")
+    example = reads.read(inside, name="b", seed="0")
+    assert example.questions[0].relevant == (True, True)

@@ -15,6 +15,7 @@ Examples:
 
 import argparse
 import os
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,9 @@ from tempo.terminal import size
 if TYPE_CHECKING:
     from tempo.training.recipe import Recipe
     from tempo.training.trainer import Result
+
+
+LISTED = 50  # records that cannot be used, of each source
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -85,22 +89,30 @@ def check(recipe: "Recipe") -> None:
     """Print what a recipe would train, on what, and what a step of it takes.
 
     Raises:
-        TempoError: more records are unusable than the recipe allows, or something is missing altogether.
+        TempoError: more records are unusable than the recipe allows, or all of a source, or something is
+            missing altogether.
     """
     from tempo.errors import TempoError
+    from tempo.terminal import counting, printable
     from tempo.training import building, checking
     from tempo.training.draws import Draws
     from tempo.training.trainer import reader_of, steps_of
 
     planned = building.plan(recipe.model)
     draws = Draws(recipe.data, reader_of(recipe, planned), seed=recipe.seed)
-    unusable: dict[str, str] = {}
+    sources = []
     for number in range(len(draws.sources)):
-        source = checking.check_source(draws, number)
-        unusable |= source.unusable
-        print(f"data        {source.name}: {'drawn' if source.records is None else source.records}")
-        for name, reason in source.unusable.items():
-            print(f"            {name} cannot be used: {reason}")
+        with counting("reading", "records") as progress:
+            source = checking.check_source(draws, number, progress)
+        sources.append(source)
+        told = "drawn" if source.records is None else f"{source.records} records"
+        if source.unusable:
+            told += f", of which {len(source.unusable)} cannot be used"
+        print(f"data        {source.name}: {told}")
+        for name, reason in islice(source.unusable.items(), LISTED):
+            print(f"            {printable(f'{name} cannot be used: {reason}')}")
+        if len(source.unusable) > LISTED:
+            print(f"            and {len(source.unusable) - LISTED} more")
     steps = steps_of(recipe, draws.size)
     print(f"schedule    {steps} steps of {recipe.batch.samples} samples")
     memory, figures = checking.memory(recipe, planned.config, planned.prompts)
@@ -110,8 +122,11 @@ def check(recipe: "Recipe") -> None:
     parts = ("weights", "gradients", "moments", "chunk", "decoder", "memory_tokens")
     told = " · ".join(f"{part.replace('_', ' ')} {size(getattr(memory, part))}" for part in parts)
     print(f"one device  {size(memory.peak)}: {told}")
-    if len(unusable) > recipe.skip_limit:
-        raise TempoError(f"{len(unusable)} records cannot be used and skip_limit is {recipe.skip_limit}")
+    if useless := next((source for source in sources if source.useless), None):
+        raise TempoError(f"{useless.name}: none of its {useless.records} records can be used; see above")
+    unusable = sum(len(source.unusable) for source in sources)
+    if unusable > recipe.skip_limit:
+        raise TempoError(f"{unusable} records cannot be used and skip_limit is {recipe.skip_limit}")
 
 
 def report(result: "Result") -> None:

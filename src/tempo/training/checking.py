@@ -7,6 +7,7 @@ and a storyline go through it, and what autograd would keep is added up.
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +26,8 @@ from tempo.training.recipe import Recipe
 from tempo.training.records import Records
 
 FRAME = (1280, 720)  # width and height of the video that the estimate is for
+OPENED_TOGETHER = 8  # files of samples
+AHEAD = 1024  # records that wait to be opened
 ANSWER_TOKENS = 64  # words of the question and the answer that it is for
 
 
@@ -56,30 +59,51 @@ class Memory:
 
 @dataclass(frozen=True)
 class SourceReport:
-    """What is in a source: its records, and those of them that cannot be used, by name with the reason."""
+    """What is in a source: its records, and those of them that cannot be used, by name with the reason.
+
+    Attributes:
+        records: how many there are; None: they are drawn, without end.
+    """
 
     name: str
     records: int | None
     unusable: dict[str, str]
 
+    @property
+    def useless(self) -> bool:
+        return self.records is not None and len(self.unusable) == self.records
 
-def check_source(draws: Draws, source: int) -> SourceReport:
-    """Read every record of a source, and look for its file; videos are not decoded."""
-    from pathlib import Path
 
+def check_source(
+    draws: Draws, source: int, progress: Callable[[int, int], None] = lambda done, total: None
+) -> SourceReport:
+    """Read every record of a source and open its file, without decoding it. Addresses are not fetched.
+
+    Args:
+        progress: called with (records read, records).
+    """
     records: Records | None = draws.records[source]
     name = draws.names[source]
     if records is None:
         return SourceReport(name, None, {})
-    unusable = {}
-    for index in range(len(records)):
+
+    def check(index: int) -> str | None:
         try:
             record = records.read(index)
+            if "://" not in record.media:
+                draws.reader.check(record)
         except TempoError as error:
-            unusable[records.name(index)] = str(error)
-            continue
-        if "://" not in record.media and not Path(record.media).exists():
-            unusable[records.name(index)] = f"{record.media}: no such file"
+            return str(error)
+        return None
+
+    unusable = {}
+    with ThreadPoolExecutor(OPENED_TOGETHER) as pool:
+        for start in range(0, len(records), AHEAD):
+            indices = range(start, min(start + AHEAD, len(records)))
+            for index, problem in zip(indices, pool.map(check, indices), strict=True):
+                if problem is not None:
+                    unusable[records.name(index)] = problem
+                progress(index + 1, len(records))
     return SourceReport(name, len(records), unusable)
 
 

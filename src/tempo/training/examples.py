@@ -20,6 +20,7 @@ from tempo.modeling import TempoQwenConfig
 from tempo.modeling.qwen3_vl import Grid, Spans
 from tempo.preprocess import Geometry
 from tempo.prompts import Prompts
+from tempo.segments import span_of
 from tempo.training.records import Record
 from tempo.video import Video
 from tempo.watching import Batch, batches
@@ -97,7 +98,7 @@ class Reader:
         """
         video = Video.open(record.media)
         sampling = video.sample(fps=self.fps, max_frames=self.max_frames, min_frames=self.min_frames)
-        parts, stamps, times = [], [], []
+        parts, stamps, spans = [], [], []
         for batch in batches(
             video,
             sampling,
@@ -108,15 +109,37 @@ class Reader:
         ):
             parts.append(part_of(batch, self.geometry))
             for moment in batch.moments:
-                times.append((moment.start, moment.end))
+                spans.append((moment.start, moment.end))
                 stamps.append(self.stamp(moment.timestamp, kind=video.kind))
-        relevant = None
-        if record.evidence is not None:
-            relevant = tuple(
-                any(start < until and end > since for since, until in record.evidence) for start, end in times
-            )
+        relevant = relevant_segments(record.evidence, spans, end=video.duration)
         return self.example(
             parts, stamps, self.conversation(record, relevant, seed=seed), name=name, seed=seed
+        )
+
+    def check(self, record: Record) -> None:
+        """Find out what `read` would refuse, of every turn, without decoding anything.
+
+        Raises:
+            TempoError: as `read`.
+        """
+        video = Video.open(record.media)
+        sampling = video.sample(fps=self.fps, max_frames=self.max_frames, min_frames=self.min_frames)
+        frames = self.config.segment_frames
+        spans = [
+            span_of(sampling.times[at : at + frames], segment_frames=frames, fps=sampling.fps)
+            for at in range(0, len(sampling), frames)
+        ]
+        relevant = relevant_segments(record.evidence, spans, end=video.duration)
+        pairs, h, w = self.geometry.grid(frames, video.width, video.height, kind=video.kind)
+        tokens = h * w // self.geometry.merge_size**2
+        prompt = self.prompts.segment([video.duration] * pairs, tokens=tokens, kind=video.kind)
+        self._check_length(
+            [
+                self.question(*turn, earlier=record.turns[:number], relevant=relevant)
+                for number, turn in enumerate(record.turns)
+            ],
+            [self.stamp(start, kind=video.kind) for start, _ in spans],
+            segment=len(prompt.ids),
         )
 
     def conversation(self, record: Record, relevant: tuple[bool, ...] | None, *, seed: str) -> list[Question]:
@@ -161,18 +184,54 @@ class Reader:
         Raises:
             TempoError: it does not fit.
         """
+        self._check_length(questions, stamps, segment=max(part.ids_SL.shape[1] for part in parts))
+        return Example(name, parts, stamps, questions, seed)
+
+    def _check_length(self, questions: list[Question], stamps: list[list[int]], *, segment: int) -> None:
+        """Raises TempoError where a question and its answer do not fit behind a video whose segments have as
+        many stamps, and of which the longest takes `segment` tokens before it is asked about."""
         context = self.config.context
         reader = self.config.compressor().text_config.max_position_embeddings
-        segment = max(part.ids_SL.shape[1] for part in parts) + self.config.num_compression_tokens
+        segment += self.config.num_compression_tokens
         for one in questions:
             length = sum(map(len, stamps)) + len(stamps)
             length += len(one.before) + len(one.after) + len(one.answer)
             if length > context or segment + len(one.asked) > reader:
                 raise TempoError(
-                    f"too long: {length} tokens and a memory token of each segment at least, "
-                    f"and the model's context is {context}"
+                    f"a question with its answer is too long: with the video's times it comes to {length} "
+                    f"tokens, and the model's context is {context}"
                 )
-        return Example(name, parts, stamps, questions, seed)
+
+
+def relevant_segments(
+    evidence: Sequence[tuple[float, float]] | None, spans: Sequence[tuple[float, float]], *, end: float
+) -> tuple[bool, ...] | None:
+    """Whether each segment shows some of the evidence; None: it is not known.
+
+    Args:
+        spans: start and end of every segment, in seconds.
+        end: of the video, for the message.
+
+    Raises:
+        TempoError: a part of the evidence is in no segment. Learnt from, it would teach that nothing of the
+            video is what is asked about.
+    """
+    if evidence is None:
+        return None
+    shown = [False] * len(spans)
+    for since, until in evidence:
+        if not any(_overlap(span, since, until) for span in spans):
+            raise TempoError(
+                f"evidence: nothing is watched from {since:g} to {until:g} s; the video ends at {end:.1f} s"
+            )
+        shown = [one or _overlap(span, since, until) for one, span in zip(shown, spans, strict=True)]
+    return tuple(shown)
+
+
+def _overlap(span: tuple[float, float], since: float, until: float) -> bool:
+    """Whether a segment shows something of a stretch, or the one moment that it is."""
+    start, end = span
+    return (start < until and end > since) or start <= since < end
 
 
 def part_of(batch: Batch, geometry: Geometry) -> Part:

@@ -4,17 +4,19 @@
      "conversations": [{"from": "human", "value": "<video>\\nWhat is on the table?"},
                        {"from": "gpt",   "value": "A cup of tea."}]}
 
-`image` in place of `video` for a still picture. The markers `<image>` and `<video>` say nothing that is not
-known and are taken out. Two fields are tempo's own and may be left out: `id`, by which a sample is called in
-messages, and `evidence`, the moments that the questions are about, as [start, end] in seconds.
+`image` in place of `video` for a still picture. OpenAI's form is read too: `messages`, whose content is a
+text or a list of parts. The markers `<image>` and `<video>` of questions say nothing that is not known and
+are taken out; answers are learnt to the letter. Two fields are tempo's own and may be left out: `id`, by
+which a sample is called in messages, and `evidence`, the moments that the questions are about, as [start,
+end] in seconds.
 
 A JSONL file is never in memory: only where its lines begin is.
 """
 
 from __future__ import annotations
 
+import codecs
 import json
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,9 +24,9 @@ from typing import Any
 import numpy as np
 
 from tempo.errors import TempoError
+from tempo.training.conversations import read_conversation, read_evidence
 
-_MARKERS = re.compile(r"\s*<(?:image|video)>\s*")
-_ROLES = {"human": "human", "user": "human", "gpt": "gpt", "assistant": "gpt"}
+_BLANK = codecs.BOM_UTF8 + b" \t\r\n\0"
 
 
 @dataclass(frozen=True)
@@ -85,65 +87,23 @@ class Records:
             line = stream.readline()
         try:
             value = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise TempoError(f"not JSON ({error})") from error
         return self._record(value)
 
     def _record(self, value: Any) -> Record:
-        if not isinstance(value, dict):
-            raise TempoError("not a JSON object")
-        named = [key for key in ("image", "video") if value.get(key) is not None]
-        if len(named) != 1:
-            raise TempoError("a sample needs either an image or a video")
-        media = value[named[0]]
-        if isinstance(media, list):
-            if len(media) != 1:
-                raise TempoError(f"{named[0]}: one, not {len(media)}; give several images as a folder")
-            media = media[0]
-        if not isinstance(media, str) or not media:
-            raise TempoError(f"{named[0]}: must be a path, not {media!r}")
+        turns, media = read_conversation(value)
         if "://" not in media:
             media = str(self.media / media)
-        return Record(media, _turns(value.get("conversations")), _evidence(value.get("evidence")))
-
-
-def _turns(conversations: Any) -> tuple[tuple[str, str], ...]:
-    """(question, answer) pairs of a list that goes human, gpt, human, gpt …"""
-    if not isinstance(conversations, list) or not conversations:
-        raise TempoError("conversations: must be a list of turns")
-    texts = []
-    for number, turn in enumerate(conversations):
-        role = turn.get("from", turn.get("role")) if isinstance(turn, dict) else None
-        text = turn.get("value", turn.get("content")) if isinstance(turn, dict) else None
-        expected = "gpt" if number % 2 else "human"
-        if _ROLES.get(str(role)) != expected:
-            raise TempoError(f"conversations: turn {number + 1} must be from {expected}, not {role!r}")
-        text = _MARKERS.sub("\n", text).strip() if isinstance(text, str) else ""
-        if not text:
-            raise TempoError(f"conversations: turn {number + 1} has no text")
-        texts.append(text)
-    if len(texts) % 2:
-        raise TempoError("conversations: the last question has no answer")
-    return tuple(zip(texts[::2], texts[1::2], strict=True))
-
-
-def _evidence(value: Any) -> tuple[tuple[float, float], ...] | None:
-    if value is None:
-        return None
-    try:
-        spans = tuple((float(start), float(end)) for start, end in value)
-    except (TypeError, ValueError):
-        raise TempoError("evidence: must be a list of [start, end] in seconds") from None
-    if any(not 0 <= start <= end for start, end in spans):
-        raise TempoError("evidence: start must be at least 0 and at most end")
-    return spans
+        return Record(media, turns, read_evidence(value.get("evidence")))
 
 
 def _read_array(path: Path) -> list[Any]:
     try:
-        values = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise TempoError(f"{path}: not readable as JSON ({error})") from error
+        values = json.loads(path.read_bytes())  # in UTF-8, UTF-16 or UTF-32, with or without a mark
+    except (OSError, ValueError, RecursionError) as error:
+        more = "; one conversation a line is .jsonl" if "Extra data" in str(error) else ""
+        raise TempoError(f"{path}: not readable as JSON ({error}){more}") from error
     if not isinstance(values, list):
         raise TempoError(f"{path}: a .json file holds a list of conversations; one a line is .jsonl")
     return values
@@ -151,11 +111,18 @@ def _read_array(path: Path) -> list[Any]:
 
 def _line_starts(path: Path) -> np.ndarray:
     """int64 [n, 2]: the byte at which each line that is not blank begins, and its number from 1."""
-    starts, at = [], 0
+    starts: list[tuple[int, int]] = []
+    at = 0
     try:
         with path.open("rb") as stream:
             for number, line in enumerate(stream, start=1):
-                if line.strip():
+                if line.strip(_BLANK):
+                    if not starts and line.strip(_BLANK) == b"[":
+                        raise TempoError(
+                            f"{path}: a .jsonl file has one conversation a line; a list is .json"
+                        )
+                    if not starts and line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+                        raise TempoError(f"{path}: a text in UTF-16; write it in UTF-8")
                     starts.append((at, number))
                 at += len(line)
     except OSError as error:
