@@ -73,6 +73,8 @@ def _check_losses(case: Case, video: Video, seen: Seen) -> None:
         seen.faults.append(f"{seen.wanted} moments, of which {seen.shown} are shown and {seen.lost} lost")
     if seen.shown < seen.wanted and not video.damage:
         seen.faults.append("moments are lost in silence")
+    if len(video.damage.reasons) != len(video.damage.spans):
+        seen.faults.append("damage without a reason")
     if video.damage and not case.may_lose:
         seen.faults.append(f"called damaged, {video.damage.seconds:.2f} s: {video.damage.spans[:3]}")
 

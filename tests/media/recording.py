@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ import clips
 
 from .shapes import Shape
 
+os.environ.setdefault("SVT_LOG", "0")  # the encoder would tell its settings each time
 SIZE = (160, 96)
 QUICK: dict[str, dict[str, str]] = {
     "libx264": {"preset": "ultrafast", "bf": "0", "g": "24", "qp": "20", "threads": "1"},

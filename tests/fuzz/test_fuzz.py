@@ -1,0 +1,23 @@
+"""A hundred damaged files: nothing worse than a line about it. `python -m tests.fuzz` takes a thousand."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="a process each, by forking")
+def test_a_hundred_damaged_files() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.fuzz", "--count", "100", "--jobs", "2"],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "100 files of 20 formats" in done.stdout
