@@ -3,6 +3,7 @@
 import pytest
 
 import clips
+from privileges import read_only
 from tempo import engine as engines
 from tempo import keeping
 from tempo.cache import DiskCache
@@ -41,3 +42,13 @@ def test_without_room_in_memory_it_goes_to_disk_and_without_any_it_is_watched_an
     assert not anew.keeps
     options = {"max_new_tokens": 4}
     assert anew.ask(QUESTION, **options).token_ids == kept.ask(QUESTION, **options).token_ids
+
+
+def test_a_disk_that_cannot_be_written_to_is_like_one_without_room(engine, video, monkeypatch):
+    monkeypatch.setattr(engines.memory, "available_bytes", lambda device: 10)
+    monkeypatch.setattr(engine, "segments_together", lambda video, *, room, kept=False: 1)
+    engine.disk.root.mkdir()
+    with read_only(engine.disk.root):
+        assert not keeping.watch(engine, video, cache="auto", several=True).keeps
+        with pytest.raises(NoRoomError, match=r"kept: cannot write there \(Permission denied\)"):
+            keeping.watch(engine, video, cache="disk", several=True)

@@ -1,11 +1,16 @@
 """Watch once, ask often: every way of keeping equals the recorded runs of the published code."""
 
+import json
+import os
+
 import numpy as np
 import pytest
 import torch
 
 import tempo
+from privileges import read_only
 from reference_cases import CASES, video_of
+from tempo import cache as cache_module
 from tempo.cache import DiskCache
 from tempo.errors import TempoError, UsageError
 
@@ -73,6 +78,114 @@ def test_auto_keeps_nothing_where_nothing_is_kept(engine, tmp_path):
     session = engine.watch(video_of(case, tmp_path), cache="auto")
     check(session.ask(case.query, **case.options), case)
     assert not list(engine.disk.root.glob("*"))
+
+
+def _flip_a_byte(file):
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 0x40
+    file.write_bytes(data)
+
+
+def _zero(file):
+    file.write_bytes(bytes(file.stat().st_size))
+
+
+def _fill_with_nan(file):
+    file.write_bytes(torch.full((file.stat().st_size // 4,), torch.nan).numpy().tobytes())
+
+
+def _cut(file):
+    os.truncate(file, file.stat().st_size // 3)
+
+
+def _lose_a_moment(file):
+    meta = json.loads((file.parent / "meta.json").read_text())
+    del meta["chunks"][-1]["moments"][-1]
+    (file.parent / "meta.json").write_text(json.dumps(meta))
+
+
+@pytest.mark.parametrize(
+    ("damage", "cache"),
+    [
+        (_flip_a_byte, "disk"),
+        (_zero, "auto"),
+        (_fill_with_nan, "disk"),
+        (_cut, "auto"),
+        (_lose_a_moment, "auto"),
+    ],
+)
+def test_a_damaged_entry_is_watched_again_and_replaced(damage, cache, engine, tmp_path):
+    case = CASES["wide_partial_segment"]
+    engine.watch(video_of(case, tmp_path), cache="disk")
+    (file,) = engine.disk.root.rglob("past.bin")
+    whole = file.read_bytes()
+    damage(file)
+    session = engine.watch(video_of(case, tmp_path), cache=cache)
+    check(session.ask(case.query, **case.options), case)
+    assert session.keeps
+    assert file.read_bytes() == whole
+
+
+@pytest.mark.parametrize("damage", [_flip_a_byte, _cut])
+def test_an_entry_that_is_damaged_while_it_is_open_is_watched_again(damage, engine, tmp_path):
+    case = CASES["wide_partial_segment"]
+    seen = []
+    session = engine.watch(video_of(case, tmp_path), cache="disk", progress=lambda *now: seen.append(now))
+    (file,) = engine.disk.root.rglob("past.bin")
+    damage(file)
+    seen.clear()
+    answer = session.ask(case.query, **case.options)
+    check(answer, case)
+    assert seen[-1] == (19, 19)
+    assert answer.usage.timings["watch"] > 0
+    seen.clear()
+    check(session.ask(case.query, **case.options), case)
+    assert seen == [], "and kept again"
+
+
+@pytest.mark.parametrize("everything", [True, False])
+def test_a_disk_that_damages_what_is_written_is_not_trusted(everything, engine, tmp_path, monkeypatch):
+    case = CASES["wide_partial_segment"]
+    session = engine.watch(video_of(case, tmp_path), cache="disk")
+    write = cache_module._write
+
+    def write_zeroes(file, data):
+        write(file, memoryview(bytes(len(data))) if everything or file.name.endswith(".bin") else data)
+
+    monkeypatch.setattr(cache_module, "_write", write_zeroes)
+    _zero(*engine.disk.root.rglob("past.bin"))
+    check(session.ask(case.query, **case.options), case)
+    assert not session.keeps
+
+
+@pytest.mark.parametrize("cache", ["disk", "auto"])
+def test_a_cache_that_can_only_be_read_is_used(cache, engine, tmp_path, monkeypatch):
+    case = CASES["wide_partial_segment"]
+    engine.watch(video_of(case, tmp_path), cache="disk")
+    (entry,) = engine.disk.root.iterdir()
+    entry.chmod(0o755)
+    monkeypatch.setattr(tempo.Video, "stream", None)  # whoever watches now fails
+    with read_only(engine.disk.root):
+        session = engine.watch(video_of(case, tmp_path), cache=cache)
+        check(session.ask(case.query, **case.options), case)
+    assert list(engine.disk.root.iterdir()) == [entry]
+
+
+@pytest.mark.parametrize("opened_before", [True, False])
+def test_where_nothing_can_be_written_auto_keeps_nothing(opened_before, engine, tmp_path):
+    """The entry that is there is damaged, and cannot be replaced."""
+    case = CASES["wide_partial_segment"]
+    engine.watch(video_of(case, tmp_path), cache="disk")
+    (file,) = engine.disk.root.rglob("past.bin")
+    session = engine.watch(video_of(case, tmp_path), cache="auto") if opened_before else None
+    _cut(file)
+    file.parent.chmod(0o755)
+    with read_only(engine.disk.root):
+        session = session or engine.watch(video_of(case, tmp_path), cache="auto")
+        check(session.ask(case.query, **case.options), case)
+        assert not session.keeps
+        with pytest.raises(TempoError, match=r"kept: cannot write there \(Permission denied\)"):
+            engine.watch(video_of(case, tmp_path), cache="disk")
 
 
 def test_another_sampling_video_or_model_is_another_entry(engine, reference, tmp_path):

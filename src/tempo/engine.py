@@ -7,8 +7,8 @@ import json
 import math
 import time
 import warnings
-from collections.abc import Callable
-from functools import cache, cached_property
+from collections.abc import Callable, Sequence
+from functools import cache, cached_property, partial
 from os import PathLike
 from pathlib import Path
 
@@ -17,8 +17,9 @@ import torch
 from tempo import memory
 from tempo.answer import Clock
 from tempo.assets import NANO
-from tempo.cache import CacheKind, DiskCache, DiskShelf, Kept, MemoryShelf, check_kind, check_room
-from tempo.errors import TempoError, UnfamiliarVideoWarning, UsageError
+from tempo.cache import CacheKind, DiskCache, DiskShelf, MemoryShelf, check_kind, check_room
+from tempo.cache_entry import Kept
+from tempo.errors import NoRoomError, TempoError, UnfamiliarVideoWarning, UsageError
 from tempo.hub import PUBLISHED
 from tempo.modeling import TempoQwenForCausalLM
 from tempo.modeling.configuration import SYNTHETIC
@@ -149,27 +150,33 @@ class Tempo:
             min_frames=config.min_frames,
         )
         key = self._key(video, sampling) if kind in ("disk", "auto") else ""
-        if kind == "auto":
+        optional = kind == "auto"
+        if optional:
             kind = "disk" if self.disk.has(key) else "none"
         if kind == "none":
             return Session(self, video, sampling, kept=None, progress=progress)
-        if kind == "disk" and (found := self.disk.open(key)) is not None:
+        clock = Clock(self.device)
+        found: tuple[Sequence[Kept], float] | None = self.disk.open(key) if kind == "disk" else None
+        if found is not None:
             if progress is not None:
                 progress(len(sampling), len(sampling))
-            return Session(self, video, sampling, kept=found[0], lost_seconds=found[1])
-        shelf = self._shelf(kind, key, video, sampling)
-        clock = Clock(self.device)
-        try:
-            for batch, reading in watch(self, video, sampling, clock=clock, progress=progress):
-                shelf.add(batch.moments, reading)
-            lost = video.damage.seconds
-            kept: list[Kept] = shelf.finish(lost_seconds=lost)
-        except BaseException:
-            if isinstance(shelf, DiskShelf):
-                shelf.abandon()
-            raise
-        timings = {name: clock.seconds[name] for name in ("decode", "watch")}
-        return Session(self, video, sampling, kept=kept, lost_seconds=lost, timings=timings)
+        else:  # or it was damaged
+            try:
+                found = self._keep(kind, key, video, sampling, clock=clock, progress=progress)
+            except NoRoomError:
+                if not optional:
+                    raise
+                return Session(self, video, sampling, kept=None, progress=progress)
+        return Session(
+            self,
+            video,
+            sampling,
+            kept=found[0],
+            lost_seconds=found[1],
+            timings={name: clock.seconds[name] for name in ("decode", "watch")},
+            renew=partial(self._renew, key, video, sampling, progress),
+            progress=progress,
+        )
 
     def unfamiliar(self, video: Video) -> str | None:
         """One line for the user where this model does not know videos like this one, else None.
@@ -207,6 +214,44 @@ class Tempo:
             device=self.device,
             dtype=self.dtype,
         )
+
+    def _keep(
+        self,
+        kind: CacheKind,
+        key: str,
+        video: Video,
+        sampling: Sampling,
+        *,
+        clock: Clock,
+        progress: Progress | None,
+    ) -> tuple[Sequence[Kept], float]:
+        """Watch a video and keep it: what is kept, and how many seconds could not be decoded."""
+        shelf = self._shelf(kind, key, video, sampling)
+        try:
+            for batch, reading in watch(self, video, sampling, clock=clock, progress=progress):
+                shelf.add(batch.moments, reading)
+            lost = video.damage.seconds
+            return shelf.finish(lost_seconds=lost), lost
+        except BaseException:
+            if isinstance(shelf, DiskShelf):
+                shelf.abandon()
+            raise
+
+    def _renew(
+        self,
+        key: str,
+        video: Video,
+        sampling: Sampling,
+        progress: Progress | None,
+        damaged: Sequence[Kept],
+        clock: Clock,
+    ) -> tuple[Sequence[Kept] | None, float]:
+        """See :data:`tempo.session.Renew`."""
+        self.disk.discard(key, damaged)
+        try:
+            return self._keep("disk", key, video, sampling, clock=clock, progress=progress)
+        except NoRoomError:
+            return None, 0.0
 
     def _shelf(self, kind: CacheKind, key: str, video: Video, sampling: Sampling) -> MemoryShelf | DiskShelf:
         segments = -(-len(sampling) // self.config.segment_frames)

@@ -19,7 +19,7 @@ import torch
 
 from tempo.allocation import Keep, select, tokens_needed
 from tempo.answer import Clock
-from tempo.cache import Kept
+from tempo.cache_entry import Kept
 from tempo.modeling.compressor import Reading
 from tempo.modeling.qwen3_vl import KeyValues, Space
 from tempo.video import Sampling, Video
@@ -58,7 +58,7 @@ class _Row:
     @property
     def layout(self) -> tuple[int, torch.Size]:
         """Rows of equal layout can be read on together."""
-        return self.kept.position, self.kept.past_SK2HLE.shape[1:]
+        return self.kept.position, self.kept.row_shape
 
 
 def watch(
@@ -116,11 +116,15 @@ def distil_kept(
     keep: Keep,
     clock: Clock,
 ) -> list[Distilled]:
-    """Read a question behind every kept segment, and compute the memory tokens that each one keeps."""
+    """Read a question behind every kept segment, and compute the memory tokens that each one keeps.
+
+    Raises:
+        DamagedEntryError: what is kept on disk is not what was written.
+    """
     compressor, device = engine.model.compressor, engine.device
     total = compressor.memory_tokens
     together = engine.segments_together(video, room=len(question_ids) + total, kept=True)
-    space = Space()
+    space, staging = Space(), Space()
     rows = [_Row(entry, index) for entry in kept for index in range(len(entry.moments))]
     relevance = [0.0] * len(rows)
     question: list[torch.Tensor | None] = [None] * len(
@@ -128,7 +132,9 @@ def distil_kept(
     )  # its keys and values [K, 2, H, Q, E] behind each
     with clock.phase("route"), torch.inference_mode():
         for group in _groups(rows, range(len(rows)), together):
-            reading = _reading(rows, group, room=len(question_ids), device=device, space=space)
+            reading = _reading(
+                rows, group, room=len(question_ids), device=device, space=space, staging=staging
+            )
             relevance_S = compressor.route(reading, question_ids).tolist()
             own = reading.past.data[:, :, :, :, -len(question_ids) :].clone()
             for at, row in enumerate(group):
@@ -144,7 +150,9 @@ def distil_kept(
         # lost.
         for group in _groups(rows, sorted(range(len(rows)), key=lambda row: -needed[row]), together):
             count = max(needed[row] for row in group)
-            reading = _reading(rows, group, room=count, device=device, space=space, behind=question)
+            reading = _reading(
+                rows, group, room=count, device=device, space=space, staging=staging, behind=question
+            )
             memory_SkD = compressor.distil(reading, count)
             for at, row in enumerate(group):
                 k, index = counts[row], rows[row].moment.index
@@ -204,15 +212,25 @@ def _reading(
     room: int,
     device: torch.device,
     space: Space,
+    staging: Space,
     behind: Sequence[torch.Tensor | None] = (),
 ) -> Reading:
-    """A copy of some rows, and what was read behind them, to read on from."""
-    parts, length = [], 0
-    for row in group:
-        part = [rows[row].kept.row(rows[row].index)]
-        if behind and (more := behind[row]) is not None:
-            part.append(more)
-            length = more.shape[3]
-        parts.append(part)
-    past = KeyValues.gather(parts, room=room, device=device, space=space)
-    return Reading(past, rows[group[0]].kept.position + length)
+    """A copy of some rows, and what was read behind them, to read on from.
+
+    Args:
+        space: for the copy.
+        staging: for one row at a time, where it is read from a file.
+
+    Raises:
+        DamagedEntryError: a row is not what was written.
+    """
+
+    def pieces() -> Iterator[list[torch.Tensor]]:
+        for row in group:
+            own = rows[row].kept.row(rows[row].index, staging)
+            more = behind[row] if behind else None
+            yield [own] if more is None else [own, more]
+
+    past = KeyValues.gather(pieces(), segments=len(group), room=room, device=device, space=space)
+    first = rows[group[0]].kept
+    return Reading(past, first.position + past.length - first.row_shape[3])

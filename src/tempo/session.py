@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
@@ -12,7 +12,7 @@ import torch
 from tempo import allocation
 from tempo.allocation import KEEPS, Keep
 from tempo.answer import Answer, AnswerSegment, AnswerStream, Clock, Usage, VideoInfo
-from tempo.cache import Kept
+from tempo.cache_entry import DamagedEntryError, Kept
 from tempo.errors import TempoError, UsageError
 from tempo.generation import generate, pieces
 from tempo.memory import peak_bytes
@@ -68,6 +68,11 @@ class _Options:
             raise UsageError(f"top_p must be above 0 and at most 1, not {self.top_p}")
 
 
+Renew = Callable[[Sequence[Kept], Clock], tuple[Sequence[Kept] | None, float]]
+"""Watches a video again of which what was kept is damaged: what is kept now (None: nothing could be), and how
+many seconds could not be decoded."""
+
+
 class Session:
     """A video that a model has watched, or watches anew for every question if nothing is kept of it.
 
@@ -85,6 +90,7 @@ class Session:
         kept: Sequence[Kept] | None,
         lost_seconds: float = 0.0,
         timings: dict[str, float] | None = None,
+        renew: Renew | None = None,
         progress: Progress | None = None,
     ) -> None:
         self.engine = engine
@@ -93,6 +99,7 @@ class Session:
         self.timings = timings or {"decode": 0.0, "watch": 0.0}
         self.lost_seconds = lost_seconds
         self._kept = kept
+        self._renew = renew
         self._progress = progress
 
     @property
@@ -215,16 +222,24 @@ class Session:
                 return allocation.adaptive(relevance, budget=budget, k_min=config.min_tokens, k_max=k_max)
             return allocation.uniform(len(relevance), budget=budget, k_max=k_max)
 
-        if self._kept is not None:
-            return distil_kept(
-                self.engine,
-                self.video,
-                self._kept,
-                question_ids,
-                allocate=allocate,
-                keep=options.keep,
-                clock=clock,
-            )
+        renewed = False
+        while (kept := self._kept) is not None:
+            try:
+                return distil_kept(
+                    self.engine,
+                    self.video,
+                    kept,
+                    question_ids,
+                    allocate=allocate,
+                    keep=options.keep,
+                    clock=clock,
+                )
+            except DamagedEntryError:
+                if self._renew is None or renewed:  # a disk that damages it at once is not written to again
+                    self._kept = None
+                else:
+                    self._kept, self.lost_seconds = self._renew(kept, clock)
+                    renewed = True
         distilled = distil_once(
             self.engine,
             self.video,

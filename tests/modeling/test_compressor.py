@@ -39,8 +39,10 @@ def test_one_watched_prefix_serves_many_questions_exactly(tiny, segment, questio
     kept = compressor.watch(*segment)
     before = kept.past.data.clone()
     for question in [*questions, questions[0]]:
-        rows = [[row] for row in kept.past.data]
-        past = KeyValues.gather(rows, room=len(question) + 32, device=kept.past.data.device, space=Space())
+        rows, room = [[row] for row in kept.past.data], len(question) + 32
+        past = KeyValues.gather(
+            rows, segments=len(rows), room=room, device=kept.past.data.device, space=Space()
+        )
         reading = Reading(past, kept.position)
         relevance_S = compressor.route(reading, question)
         memory_SMD = compressor.distil(reading, 32)

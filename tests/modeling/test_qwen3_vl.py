@@ -157,7 +157,7 @@ def test_gathered_rows_are_copies_in_the_order_asked_for():
     data = torch.randn(3, 2, 2, 2, 5, 4)
     more = torch.randn(2, 2, 2, 3, 4)
     rows = [[data[2], more], [data[0], more]]
-    gathered = KeyValues.gather(rows, room=4, device=torch.device("cpu"), space=Space())
+    gathered = KeyValues.gather(rows, segments=2, room=4, device=torch.device("cpu"), space=Space())
     assert gathered.data.shape == (2, 2, 2, 2, 12, 4)
     assert gathered.length == 8
     torch.testing.assert_close(gathered.data[0, ..., :5, :], data[2])

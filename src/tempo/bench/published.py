@@ -124,11 +124,13 @@ def first(compressor: Compressor, one: Segment) -> tuple[Reading, float]:
 def follow_up(compressor: Compressor, kept: list[torch.Tensor], position: int, tokens: int) -> None:
     """A question about kept segments [K, 2, H, L, E], of each of which so many memory tokens are kept."""
     space, words, device = Space(), [0] * QUESTION, kept[0].device
-    past = KeyValues.gather([[row] for row in kept], room=QUESTION, device=device, space=space)
+    past = KeyValues.gather(
+        [[row] for row in kept], segments=len(kept), room=QUESTION, device=device, space=space
+    )
     compressor.route(Reading(past, position), words)
     behind = past.data[:, :, :, :, -QUESTION:].clone()
     rows = [[row, own] for row, own in zip(kept, behind, strict=True)]
-    past = KeyValues.gather(rows, room=tokens, device=device, space=space)
+    past = KeyValues.gather(rows, segments=len(kept), room=tokens, device=device, space=space)
     compressor.distil(Reading(past, position + QUESTION), tokens)
 
 

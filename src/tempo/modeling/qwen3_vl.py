@@ -12,7 +12,7 @@ tokens of a question, M memory tokens.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -149,19 +149,29 @@ class KeyValues:
 
     @classmethod
     def gather(
-        cls, rows: Sequence[Sequence[torch.Tensor]], *, room: int, device: torch.device, space: Space
+        cls,
+        rows: Iterable[Sequence[torch.Tensor]],
+        *,
+        segments: int,
+        room: int,
+        device: torch.device,
+        space: Space,
     ) -> KeyValues:
         """Copy segments from wherever they are kept, and leave space for `room` more tokens behind them.
 
         Args:
-            rows: for each segment the pieces [K, 2, H, L, E] that follow one another in it.
+            rows: for each segment the pieces [K, 2, H, L, E] that follow one another in it, equally long in
+                all of them. They are copied before the next ones are asked for.
+            segments: how many there are.
             space: where to copy to; what was gathered there before is overwritten.
         """
-        layers, two, heads, _, width = rows[0][0].shape
-        length = sum(piece.shape[3] for piece in rows[0])
-        shape = (len(rows), layers, two, heads, length + room, width)
-        data = space.take(shape, dtype=rows[0][0].dtype, device=device)
+        data, length = torch.empty(0), 0
         for index, pieces in enumerate(rows):
+            if index == 0:
+                layers, two, heads, _, width = pieces[0].shape
+                length = sum(piece.shape[3] for piece in pieces)
+                shape = (segments, layers, two, heads, length + room, width)
+                data = space.take(shape, dtype=pieces[0].dtype, device=device)
             at = 0
             for piece in pieces:
                 data[index, :, :, :, at : at + piece.shape[3]] = piece

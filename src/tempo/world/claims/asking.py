@@ -21,7 +21,8 @@ import torch
 
 from tempo.allocation import select
 from tempo.answer import Clock
-from tempo.cache import Kept, MemoryShelf
+from tempo.cache import MemoryShelf
+from tempo.cache_entry import Kept
 from tempo.engine import Tempo
 from tempo.errors import TempoError
 from tempo.generation import generate
