@@ -65,9 +65,9 @@ def cut(video: Video, start: float, end: float, folder: Path) -> Clip:
     if video.kind == "image":
         raise TempoError(f"{video.path}: a still image has no moments to cut out")
     name = f"{_stem(video.path)}_{_clock(start)}_{_clock(end)}"
-    if video.path is not None and not os.path.isdir(video.path):
+    if video.file is not None:
         try:
-            if (clip := _copy(video.path, start, end, folder, name)) is not None:
+            if (clip := _copy(video.file, _ending(video.path), start, end, folder, name)) is not None:
                 return clip
         except (av.error.FFmpegError, OSError, ValueError, TempoError):
             pass  # what cannot be copied can still be encoded
@@ -80,15 +80,11 @@ def cut(video: Video, start: float, end: float, folder: Path) -> Clip:
     return Clip(path, start, end, copied=False)
 
 
-def _copy(source_path: str, start: float, end: float, folder: Path, name: str) -> Clip | None:
+def _copy(file: VideoFile, ending: str, start: float, end: float, folder: Path, name: str) -> Clip | None:
     """Copy the packets; None where the container is none that allows it, or what comes out cannot be read."""
-    remote = source_path.startswith(("http://", "https://"))
-    local = source_path.removeprefix("file://")
-    file = VideoFile(local, remote=remote)
     with file.open() as source:
         if source.format.name not in COPIED:
             return None
-        ending = Path(urlsplit(source_path).path if remote else local).suffix.lower()
         file_format, suffix = BY_ENDING.get(ending, COPIED[source.format.name])
         path = folder / f"{name}{suffix}"
         with _part_of(path) as part:
@@ -223,6 +219,10 @@ def _stem(path: str | None) -> str:
     name = unquote(urlsplit(path).path) if "://" in path else os.path.abspath(path)
     stem = re.sub(r"[\x00-\x1f/\\:]", "_", Path(name).stem) or "video"
     return stem.encode("utf-8", "surrogateescape")[:120].decode("utf-8", "ignore")
+
+
+def _ending(path: str | None) -> str:
+    return Path(unquote(urlsplit(path).path) if path and "://" in path else path or "").suffix.lower()
 
 
 def _clock(seconds: float) -> str:

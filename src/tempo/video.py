@@ -15,10 +15,12 @@ from . import mjpeg
 from . import sampling as _sampling
 from .background import in_background
 from .decoding import FileSource
+from .decoding.files import VideoFile
 from .errors import TempoError, UsageError
 from .frames import Damage, FrameBatch, Losses, Picked, Size, Source
 from .image_files import is_image
 from .images import FOLDER_RATE, AnimatedImage, FrameArray, ImageFolder
+from .remote import PLAYLISTS, Progress, RemoteFile, scheme_of
 from .sampling import Sampling
 
 __all__ = ["Damage", "FrameBatch", "Sampling", "Video"]
@@ -44,6 +46,7 @@ class Video:
 
     def __init__(self, source: Source, *, path: str | None) -> None:
         self._source = source
+        self._remote: RemoteFile | None = None  # what is fetched, which lasts as long as this
         self.path = path
         self.kind: Literal["video", "image"] = source.kind
         self.duration = float(source.end)
@@ -55,24 +58,36 @@ class Video:
         self.damage = Damage()
 
     @classmethod
-    def open(cls, path: str | os.PathLike[str], *, frame_rate: float | None = None) -> Video:
+    def open(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        frame_rate: float | None = None,
+        progress: Progress | None = None,
+    ) -> Video:
         """Open a video file, an animated or still image, a folder of images, or an http(s) address.
+
+        Of MP4, MOV, MKV and WebM files behind an address, parts are fetched when they are watched, if the
+        server allows that. Everything else is downloaded to a temporary file first, of at most
+        `$TEMPO_MAX_DOWNLOAD_GB` (10) gigabytes.
 
         Args:
             path: file, folder or URL.
             frame_rate: images per second of a folder (default 1). Files carry their own times.
+            progress: called with (bytes downloaded, bytes to download or None) while that lasts.
 
         Raises:
-            TempoError: it is missing, empty, damaged from end to end, or holds no pictures.
+            TempoError: it is missing, empty, damaged from end to end, or holds no pictures; or its address
+                cannot be fetched.
             UsageError: `frame_rate` makes no sense.
         """
         path = os.fspath(path)
         if frame_rate is not None:
             _check_positive("frame_rate", frame_rate)
-        scheme = urlsplit(path).scheme.lower() if "://" in path else ""
+        scheme = scheme_of(path)
         if scheme in ("http", "https"):
             _refuse_frame_rate(path, frame_rate)
-            return cls(FileSource(path, remote=True), path=path)
+            return cls._open_remote(path, progress)
         if scheme == "file":
             path = unquote(urlsplit(path).path)
         elif scheme:
@@ -86,6 +101,21 @@ class Video:
         return cls(_of_file(path), path=path)
 
     @classmethod
+    def _open_remote(cls, address: str, progress: Progress | None) -> Video:
+        remote = RemoteFile(address)
+        name = remote.address.shown
+        if remote.streams and not is_image(remote.path):
+            video = cls(FileSource(name, remote=remote), path=name)
+        else:
+            remote.download(progress)
+            try:
+                video = cls(_of_file(remote.path), path=name)
+            except TempoError as error:
+                raise type(error)(str(error).replace(remote.path, name)) from error
+        video._remote = remote
+        return video
+
+    @classmethod
     def from_frames(cls, frames: np.ndarray, *, fps: float) -> Video:
         """Take frames that are already sampled: uint8 [T, H, W, 3] RGB, frame i shown at i / fps seconds.
 
@@ -94,6 +124,17 @@ class Video:
         """
         _check_positive("fps", fps)
         return cls(FrameArray(frames, fps=float(fps)), path=None)
+
+    @property
+    def interrupted(self) -> str | None:
+        """Why the latest `stream` could not fetch all of it; None: it could, or did not have to."""
+        failure = self._remote.failure if self._remote is not None else None
+        return str(failure) if failure is not None else None
+
+    @property
+    def file(self) -> VideoFile | None:
+        """The video file that it is read from; None: it is none."""
+        return self._source.file if isinstance(self._source, FileSource) else None
 
     @cached_property
     def fingerprint(self) -> str:
@@ -237,6 +278,10 @@ def _refuse_frame_rate(path: str, frame_rate: float | None) -> None:
 def _check_readable(path: str) -> None:
     if not path:
         raise UsageError("the path of the video is empty; give a file, a folder or an http(s) URL")
+    if path.lower().startswith(("http:/", "https:/")):  # of what has two slashes, Path() leaves one
+        raise TempoError(
+            f"{path}: an address begins with http:// or https://; give it as text, not as a Path"
+        )
     if not os.path.exists(path):
         raise TempoError(f"{path}: no such file; check the path")
     if not os.access(path, os.R_OK):
@@ -250,6 +295,5 @@ def _check_readable(path: str) -> None:
         raise TempoError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
     if not beginning:
         raise TempoError(f"{path}: the file is empty; was it downloaded or copied completely?")
-    # Playlists would have other files and addresses fetched.
-    if beginning.startswith((b"#EXTM3U", b"ffconcat")):
+    if beginning.startswith(PLAYLISTS):
         raise TempoError(f"{path}: a playlist, not a video; give the video file that it names")

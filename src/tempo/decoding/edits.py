@@ -10,21 +10,19 @@ from ..boxes import Box, boxes, number, within
 MOST_EDITS = 1000  # that are looked at
 
 
-def has_several_edits(path: str) -> bool:
-    """Whether any track of a local file shows more than one part of its media.
+def has_several_edits(file: BinaryIO) -> bool:
+    """Whether any track of a file, opened at its beginning, shows more than one part of its media.
 
     libavformat then repeats packets, and its times step back by the decoder's delay where a part begins.
     """
     try:
-        with open(path, "rb") as file:
-            return any(
-                _parts(file, edit_list) > 1
-                for index in boxes(file)
-                if index.kind == b"moov"
-                for track in within(file, index, b"trak")
-                for edits in within(file, track, b"edts")
-                for edit_list in within(file, edits, b"elst")
-            )
+        index = next((box for box in boxes(file) if box.kind == b"moov"), None)
+        return index is not None and any(
+            _parts(file, edit_list) > 1
+            for track in within(file, index, b"trak")
+            for edits in within(file, track, b"edts")
+            for edit_list in within(file, edits, b"elst")
+        )
     except (OSError, struct.error):
         return False
 

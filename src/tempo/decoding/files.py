@@ -17,6 +17,7 @@ from ..errors import TempoError
 from ..frames import Size
 from ..pixel_limit import check_pixels
 from ..provenance import is_generated
+from ..remote import RemoteFile
 from . import ending, extent
 from .completeness import Completeness, examine
 from .conversion import Appearance
@@ -26,7 +27,6 @@ from .ending import CONTAINER_TICK, Ending
 from .extent import Extent
 from .joined import JoinedFile, inner_headers
 
-OPEN_SECONDS, READ_SECONDS = 10.0, 30.0  # patience with a network address
 HIGHEST_RATE = 1000.0  # frames per second; what claims more is a clock, not a rate
 USUAL_RATE = 25.0  # frames per second, where neither the file nor its times tell
 CUT_OFF = (
@@ -47,7 +47,8 @@ class VideoFile:
     """A file or an http(s) address with a video stream in it.
 
     Attributes:
-        path, remote: where it is.
+        path: where it is, for messages.
+        remote: what it is read from where that is an address; None: the path.
         file_format: FFmpeg's name of the format, for files whose name would mislead it; None: it finds out.
         appearance: how its first picture is shown, and with it all others.
         size: (width, height) of the upright picture in square pixels.
@@ -67,7 +68,9 @@ class VideoFile:
         generated: whether its metadata says that tempo generated it.
     """
 
-    def __init__(self, path: str, *, remote: bool = False, file_format: str | None = None) -> None:
+    def __init__(
+        self, path: str, *, remote: RemoteFile | None = None, file_format: str | None = None
+    ) -> None:
         """Read the headers and decode the first frame.
 
         Raises TempoError when this is not a video, has no pictures, or not one frame of it can be decoded.
@@ -87,7 +90,7 @@ class VideoFile:
             self.generated = is_generated(container.metadata, stream.metadata)
             self.appearance = Appearance.of(stream, first)
             self.size: Size = self.appearance.size
-            self.timing = _timing(container, stream, edited=not remote and has_several_edits(path))
+            self.timing = _timing(container, stream, edited=self._is_edited())
             self.plannable = (
                 first.pts is not None
                 and self.timing == "presentation"
@@ -110,6 +113,10 @@ class VideoFile:
         if self.frame_count is None and self.rate:
             self.frame_count = max(1, round((self.end - self.start) * self.rate))
         self.bytes_per_tick = size_in_bytes / (self.end - self.start) * float(self._tick)
+
+    def _is_edited(self) -> bool:
+        with open(self.path, "rb") if self.remote is None else self.remote.reader() as file:
+            return has_several_edits(file)
 
     def _look(
         self,
@@ -200,15 +207,18 @@ class VideoFile:
 
     def open(self) -> av.container.InputContainer:
         """Open the container. Raises TempoError."""
-        # The prefix keeps a colon or a percent sign in a name from being read as an address or a pattern.
-        name = self.path if self.remote else f"file:{self.path}"
-        timeout = (OPEN_SECONDS, READ_SECONDS) if self.remote else None
         try:
             if self._inner_headers:
                 return av.open(JoinedFile(self.path, self._inner_headers), mode="r")
-            return av.open(name, format=self.file_format, timeout=timeout, metadata_errors="replace")
+            if self.remote is not None:
+                # No protocol at all: what a container names is not fetched.
+                return av.open(
+                    self.remote.reader(), "r", options={"protocol_whitelist": ""}, metadata_errors="replace"
+                )
+            # The prefix keeps a colon or a percent sign in a name from being read as an address or a pattern.
+            return av.open(f"file:{self.path}", format=self.file_format, metadata_errors="replace")
         except (av.error.FFmpegError, OSError) as error:
-            raise _refuse(self.path, self.remote, error) from error
+            raise _refuse(self.path, error) from error
 
     def stream_of(self, container: av.container.InputContainer) -> av.video.stream.VideoStream:
         """The stream that a player would show. Raises TempoError when there is none that can be decoded."""
@@ -275,12 +285,8 @@ def _frames(
         yield from frames
 
 
-def _refuse(path: str, remote: bool, error: Exception) -> TempoError:
+def _refuse(path: str, error: Exception) -> TempoError:
     reason = getattr(error, "strerror", None) or str(error)
-    if remote:
-        return TempoError(
-            f"{path}: cannot be fetched ({reason}); check the address and the network, or download it"
-        )
     if isinstance(error, av.error.InvalidDataError | av.error.EOFError):
         return TempoError(
             f"{path}: not a video, or cut off before its index; check that the file is complete"

@@ -15,7 +15,9 @@ from typing import Literal
 import numpy as np
 
 from .. import fingerprints
+from ..errors import TempoError
 from ..frames import Losses, Picked, Size
+from ..remote import RemoteFile
 from .conversion import Converter
 from .demuxer import DamageError
 from .files import VideoFile
@@ -31,24 +33,60 @@ class FileSource:
     kind: Literal["video", "image"] = "video"
     resample: Literal["any", "thin", "never"] = "any"
 
-    def __init__(self, path: str, *, remote: bool = False, file_format: str | None = None) -> None:
-        """Raises TempoError when this is not a video or not one frame of it can be decoded."""
-        self._file = VideoFile(path, remote=remote, file_format=file_format)
-        self.size = self._file.size
-        self.start, self.end = self._file.start, self._file.end
-        self.frame_rate, self.frame_count = self._file.rate, self._file.frame_count
-        self.generated = self._file.generated
-        self.remarks = self._file.remarks
+    def __init__(
+        self, path: str, *, remote: RemoteFile | None = None, file_format: str | None = None
+    ) -> None:
+        """Raises TempoError when this is not a video, not one frame of it can be decoded, or what that takes
+        cannot be fetched."""
+        try:
+            self.file = VideoFile(path, remote=remote, file_format=file_format)
+        except TempoError:
+            if remote is not None and remote.failure is not None:
+                raise remote.failure from None
+            raise
+        if remote is not None and remote.failure is not None:
+            raise remote.failure  # what the file was found to be may be wrong
+        self.size = self.file.size
+        self.start, self.end = self.file.start, self.file.end
+        self.frame_rate, self.frame_count = self.file.rate, self.file.frame_count
+        self.generated = self.file.generated
+        self.remarks = self.file.remarks
 
     def fingerprint(self) -> str:
-        if self._file.remote:
-            return fingerprints.of_words(self._file.path, self.size, self.start, self.end, self.frame_count)
-        return fingerprints.of_file(self._file.path)
+        if self.file.remote is not None:
+            return self.file.remote.fingerprint()
+        return fingerprints.of_file(self.file.path)
 
     def pick(
         self, times: np.ndarray, *, size: Size | None, stop: threading.Event, losses: Losses
     ) -> Iterator[Picked]:
-        return pick(self._file, times, size=size, stop=stop, losses=losses)
+        found = pick(self.file, times, size=size, stop=stop, losses=losses)
+        remote = self.file.remote
+        return found if remote is None else _as_far_as_fetched(found, remote, self.file, times, losses)
+
+
+def _as_far_as_fetched(
+    found: Iterator[Picked], remote: RemoteFile, file: VideoFile, times: np.ndarray, losses: Losses
+) -> Iterator[Picked]:
+    """What is found until the connection breaks; the rest is lost.
+
+    Raises FetchError where nothing came, or something else than before.
+    """
+    remote.try_again()
+    last: Picked | None = None
+    try:
+        for last in found:
+            yield last
+    except TempoError:
+        if remote.failure is None:
+            raise
+    if remote.failure is None:
+        return
+    if remote.failure.changed or last is None:
+        raise remote.failure
+    fresh_until = last.time + 2 * file.interval  # behind that, what is shown has only stayed on screen
+    if last.moment < len(times) - 1 or times[last.moment] > fresh_until:
+        losses.add(last.time + file.interval, file.end, str(remote.failure))
 
 
 def pick(
