@@ -35,6 +35,13 @@ def test_shown_commands_are_accepted(call):
     assert parser_of(verb).parse_args(arguments)
 
 
+@pytest.mark.parametrize("call", IN_README + IN_HELP, ids=" ".join)
+def test_what_the_embedded_model_cannot_answer_names_the_model_that_can(call):
+    verb, *arguments = call
+    if verb in ("ask", "chat", "moments") and arguments != ["--help"]:
+        assert arguments[0].startswith("films/") or "--model" in arguments
+
+
 def test_nothing_was_missed():
     assert len(IN_README) >= 5
     assert len(IN_HELP) >= 2 * len(VERBS)

@@ -30,7 +30,7 @@ from tempo.world.looks import Look, absent, drawn, look_of, near
 from tempo.world.script import Script, make_script
 from tempo.world.wording import word
 
-LENGTHS = (20, 60, 180, 600)  # seconds
+LENGTHS = (20, 60, 180)  # seconds
 FLOORS = (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 LOST = 0.01  # share of what is there that a floor may lose
 
@@ -137,20 +137,21 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--model", help="folder of the model (default: the embedded one)")
-    parser.add_argument("--films", type=int, default=48, help="(default: 48)")
+    parser.add_argument("--films", type=int, default=24, help="(default: 24)")
     parser.add_argument("--looks", type=int, default=6, help="things that are there, of each (default: 6)")
     parser.add_argument("--questions", type=int, default=12, help="of other kinds, of each (default: 12)")
-    parser.add_argument("--out", type=Path, help="write every search as a line of JSON")
+    parser.add_argument("--out", type=Path, help="add every search to this file, a line of JSON each")
     args = parser.parse_args()
     model = tempo.load(args.model)
     found: list[Search] = []
     with tempfile.TemporaryDirectory() as folder, counting("looking", "films") as progress:
         for number in range(args.films):
-            found += searches(model, number, Path(folder), looks=args.looks, questions=args.questions)
+            film = list(searches(model, number, Path(folder), looks=args.looks, questions=args.questions))
+            found += film
+            if args.out:
+                with args.out.open("a", encoding="utf-8") as file:
+                    file.writelines(json.dumps(asdict(search)) + "\n" for search in film)
             progress(number + 1, args.films)
-    if args.out:
-        lines = (json.dumps(asdict(search)) + "\n" for search in found)
-        args.out.write_text("".join(lines), encoding="utf-8")
     print(table(found))
     print(f"\nthe floor to take: {choose(found):g}")
 
