@@ -8,7 +8,8 @@ colour that is; by a phrase, as in `tempo moments`, and by two questions. Questi
 about what is there. Something is found where the most relevant segment reaches the floor.
 
 It prints a row for each floor: how much is found of what is there, and how much is rightly not found of what
-is not. The floor to take is the highest one that loses at most one thing in a hundred, in either world.
+is not. The floor to take is the highest one that loses at most one thing in fifty, at the upper end of the
+95 % interval and in either world, and no higher than 0.5: people ask in words that no template has.
 """
 
 from __future__ import annotations
@@ -26,13 +27,15 @@ from tempo.engine import Tempo
 from tempo.session import Session
 from tempo.terminal import counting
 from tempo.world.files import ASPECTS, FOLLOW_UP, FileSpec, kinds_of, make_questions, write_video
+from tempo.world.intervals import wilson
 from tempo.world.looks import Look, absent, drawn, look_of, near
 from tempo.world.script import Script, make_script
 from tempo.world.wording import word
 
 LENGTHS = (20, 60, 180)  # seconds
 FLOORS = (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
-LOST = 0.01  # share of what is there that a floor may lose
+LOST = 0.02  # share of what is there that a floor may lose, at the upper end of its 95 % interval
+HIGHEST = 0.5  # floor to take: from there on Yes is likelier than No
 
 
 @dataclass(frozen=True)
@@ -104,11 +107,14 @@ def kept(found: Sequence[Search], floor: float) -> float:
 
 
 def choose(found: Sequence[Search]) -> float:
-    """The highest of FLOORS that loses no more than LOST of what is there, in neither world."""
-    there = [[search for search in found if search.there and search.wide == wide] for wide in (False, True)]
-    return max(
-        (floor for floor in FLOORS if all(kept(some, floor) >= 1 - LOST for some in there)), default=0.0
-    )
+    """The highest of FLOORS, up to HIGHEST, that can be said to lose no more than LOST in either world."""
+
+    def lost(floor: float, wide: bool) -> float:
+        there = [search.best < floor for search in found if search.there and search.wide == wide]
+        return wilson(sum(there), len(there))[1]
+
+    fit = [f for f in FLOORS if f <= HIGHEST and max(lost(f, wide) for wide in (False, True)) <= LOST]
+    return max(fit, default=0.0)
 
 
 def table(found: Sequence[Search]) -> str:
@@ -137,7 +143,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--model", help="folder of the model (default: the embedded one)")
-    parser.add_argument("--films", type=int, default=24, help="(default: 24)")
+    parser.add_argument("--films", type=int, default=48, help="(default: 48)")
     parser.add_argument("--looks", type=int, default=6, help="things that are there, of each (default: 6)")
     parser.add_argument("--questions", type=int, default=12, help="of other kinds, of each (default: 12)")
     parser.add_argument("--out", type=Path, help="add every search to this file, a line of JSON each")
