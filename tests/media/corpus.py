@@ -6,6 +6,7 @@ from functools import cache
 
 from .cases import Case
 from .clocks import clocks
+from .cuts import cuts
 from .formats import formats
 from .indexes import indexes
 from .structures import structures
@@ -16,6 +17,7 @@ UNMENDED = {
     "vvenc.ts",
     "mpeg2video.nut",
     "sound-first.wmv",
+    "one-picture-mute.avi",
 }
 """Cases that come out wrong and are known to. Remove the ones that you mend."""
 
@@ -23,7 +25,7 @@ UNMENDED = {
 @cache
 def corpus() -> dict[str, Case]:
     """Every case by its name."""
-    cases = [*clocks(), *indexes(), *formats(), *structures()]
+    cases = [*clocks(), *indexes(), *formats(), *structures(), *cuts()]
     named = {case.name: case for case in cases}
     assert len(named) == len(cases), "two cases of one name"
     return named

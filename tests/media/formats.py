@@ -111,8 +111,8 @@ def _all() -> Iterator[Case]:
             sound = Sound(0, entry.seconds) if audible else None
             build = partial(_through_ffmpeg if entry.binary else _through_pyav, shape, video, sound)
             name = f"{entry.codec.removeprefix('lib')}.{suffix}"
-            # Pictures of the DV standard are shown wider than they are stored.
-            size = None if entry.codec == "dvvideo" else entry.size
+            # Pictures of these standards are shown wider than they are stored.
+            size = None if entry.codec in ("dvvideo", "h263") else entry.size
             within, overhang = UNSURE.get(name, (1.5e-3, 0.0))
             end = (shape.end - 0.05, shape.end + 0.05 + overhang)
             yield case(name, build, shape, size=size, within=within, end=end)

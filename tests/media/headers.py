@@ -44,6 +44,23 @@ def hide_avi_index(path: Path) -> Path:
     return path
 
 
+def cut_before(path: Path, pts: int) -> Path:
+    """Leave out what precedes the packet of a transport stream in which the picture of that time begins."""
+    data = path.read_bytes()
+    for at in range(0, len(data), 188):
+        packet = data[at : at + 188]
+        begins = packet[1] & 0x40 and (pes := packet.find(b"\0\0\1\xe0")) > 0 and packet[pes + 7] & 0x80
+        if begins and _time_of(packet[pes + 9 : pes + 14]) == pts:
+            path.write_bytes(data[at:])
+            return path
+    raise ValueError(f"no picture begins at {pts}")
+
+
+def _time_of(stamp: bytes) -> int:
+    high, middle, low = stamp[0] >> 1 & 7, *struct.unpack(">HH", stamp[1:])
+    return high << 30 | middle >> 1 << 15 | low >> 1
+
+
 def _replace(data: bytes, marker: bytes, skip: int, new: bytes) -> bytes:
     """Write `new` over what stands `skip` bytes behind the first `marker`."""
     at = data.index(marker) + len(marker) + skip

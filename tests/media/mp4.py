@@ -95,6 +95,14 @@ def first_presentation(path: Path) -> float:
     return _numbers(offsets[0], 12)[0] / _numbers(trak.one(b"mdhd"), 12)[0] if offsets else 0.0
 
 
+def keep_fragments(path: Path, count: int) -> Path:
+    """Leave out all but the first `count` fragments of a file, and what comes behind them."""
+    boxes = parse(path.read_bytes())
+    ends = [number + 1 for number, box in enumerate(boxes) if box.kind == b"mdat"]
+    path.write_bytes(b"".join(map(bytes, boxes[: ends[count - 1]])))
+    return path
+
+
 def rechunk(path: Path, seconds: float) -> Path:
     """Lay the media out in chunks: `seconds` of the first track, `seconds` of the second, and so on."""
     data = path.read_bytes()
