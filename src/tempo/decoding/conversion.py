@@ -13,8 +13,9 @@ import av.video.stream
 import numpy as np
 
 from ..frames import Size
-from .color import matrix_of
+from .color import UNSPECIFIED, Colorimetry, Tags, colorimetry_of, matrix_of
 from .display import fit, pixel_aspect, square
+from .tone_mapping import SIGNAL_FORMAT, ToneMapper
 
 
 class Orientation(NamedTuple):
@@ -99,11 +100,14 @@ class Converter:
         self._orientation, self._rotation = appearance.orientation, appearance.rotation
         self._aspect = appearance.aspect
         self._context: av.video.codeccontext.VideoCodecContext | None = None
+        self._told = Tags()  # by the container
         self._reformatter = av.video.reformatter.VideoReformatter()
+        self._tone_mapper: ToneMapper | None = None
 
     def decoder(self, stream: av.video.stream.VideoStream) -> av.video.codeccontext.VideoCodecContext:
         """What has to decode the stream for its frames to be converted here."""
         self._context = stream.codec_context
+        self._told = Tags.of(self._context)
         return self._context
 
     def see(self, frame: av.video.frame.VideoFrame) -> None:
@@ -122,16 +126,34 @@ class Converter:
     def __call__(self, frame: av.video.frame.VideoFrame) -> np.ndarray:
         """uint8 [H, W, 3] of the size given."""
         size = self._size_of(frame)
+        tags = self._tags_of(frame)
+        colorimetry = colorimetry_of(tags)
+        standard = colorimetry == Colorimetry()
         width, height = self._orientation.swap(size)
+        options = matrix_of(frame.format.name, tags, frame.color_range)
+        if options:
+            frame.colorspace = options["src_colorspace"]  # which version 17 of PyAV has to be told here
         picture = self._reformatter.reformat(
             frame,
             width=width,
             height=height,
-            format="rgb24",
+            format="rgb24" if standard else SIGNAL_FORMAT,
             interpolation=av.video.reformatter.Interpolation.AREA,
-            **matrix_of(frame.format.name, frame.colorspace, frame.color_range),
+            **options,
         )
-        return _between_bars(self._orientation.apply(picture.to_ndarray()), self._size)
+        pixels = picture.to_ndarray() if standard else self._map_tones(picture, colorimetry)
+        return _between_bars(self._orientation.apply(pixels), self._size)
+
+    def _tags_of(self, frame: av.video.frame.VideoFrame) -> Tags:
+        tags = Tags.of(frame)
+        if UNSPECIFIED in tags and self._context is not None:
+            tags = tags.otherwise(Tags.of(self._context)).otherwise(self._told)
+        return tags
+
+    def _map_tones(self, picture: av.video.frame.VideoFrame, colorimetry: Colorimetry) -> np.ndarray:
+        if self._tone_mapper is None or self._tone_mapper.colorimetry != colorimetry:
+            self._tone_mapper = ToneMapper(colorimetry)
+        return self._tone_mapper(picture)
 
     def _size_of(self, frame: av.video.frame.VideoFrame) -> Size:
         """How large the upright picture is within the frame."""
