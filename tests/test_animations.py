@@ -179,6 +179,31 @@ def random_box(random: np.random.Generator, size: tuple[int, int]) -> tuple[int,
     return x, y, int(random.integers(1, size[0] - x + 1)), int(random.integers(1, size[1] - y + 1))
 
 
+def test_half_transparent_layers_of_png(tmp_path: Path) -> None:
+    """Laid over a cleared canvas they keep their colour, and over a picture they mix with it."""
+    half = np.full((6, 8, 4), (200, 0, 0, 128), np.uint8)
+    blue = np.full((6, 8, 4), (0, 0, 240, 255), np.uint8)
+    layers: list[Layer] = [(0, 0, half, 1, 1), (0, 0, half, 1, 1), (0, 0, blue, 0, 0), (0, 0, half, 0, 1)]
+    first, second, third, fourth = frames(Video.open(apng(tmp_path / "a.png", (8, 6), layers)), 4)
+    for frame in (first, second):
+        np.testing.assert_allclose(frame[3, 3].astype(int), (227, 127, 127), atol=2)
+    np.testing.assert_allclose(third[3, 3].astype(int), (0, 0, 240), atol=0)
+    np.testing.assert_allclose(fourth[3, 3].astype(int), (100, 0, 120), atol=2)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "P", "I;16"])
+def test_modes_of_animated_png(tmp_path: Path, mode: str) -> None:
+    gray = [np.asarray(Image.fromarray(clips.picture(i)).convert("L")) for i in range(4)]
+    if mode == "I;16":
+        pictures = [Image.fromarray(values.astype(np.uint16) * 257) for values in gray]
+    else:
+        pictures = [Image.fromarray(clips.picture(i)).convert(mode) for i in range(4)]
+    pictures[0].save(tmp_path / "a.png", save_all=True, append_images=pictures[1:], duration=100)
+    for i, frame in enumerate(frames(Video.open(tmp_path / "a.png"), 4)):
+        wanted = clips.picture(i) if mode in ("RGB", "P") else gray[i][..., None].repeat(3, -1)
+        np.testing.assert_allclose(frame.astype(int), wanted.astype(int), atol=2)
+
+
 def test_a_default_image_that_is_no_part_of_the_animation(tmp_path: Path) -> None:
     path = animation(tmp_path / "a.png", [900, *DELAYS], default_image=True)
     video = Video.open(path)

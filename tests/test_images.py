@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, features
 
 import clips
 from tempo.errors import TempoError
@@ -32,7 +32,11 @@ def animation(path: Path, *, milliseconds: int | list[int] = 100, count: int = 1
         ("a.webp", {"lossless": True}),
         ("a.webp", {"quality": 90}),
         ("a.png", {}),
-        ("a.avif", {}),
+        pytest.param(
+            "a.avif",
+            {},
+            marks=pytest.mark.skipif(not features.check("avif"), reason="this Pillow has no AVIF"),
+        ),
     ],
 )
 def test_animations(tmp_path: Path, name: str, options: dict[str, object]) -> None:

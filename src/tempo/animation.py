@@ -1,7 +1,7 @@
 """When each picture of an animated image appears, from the structure of its file, without decoding a picture.
 
-Pillow tells the delay of a GIF's or PNG's picture before it is decoded and that of WebP's and AVIF's only
-afterwards; the files say all of them at once.
+Pillow tells the delay of a GIF's picture before it is decoded and that of WebP's and AVIF's only afterwards;
+the files say all of them at once. Of PNG see :mod:`tempo.apng`.
 """
 
 from __future__ import annotations
@@ -11,33 +11,60 @@ import struct
 from collections.abc import Iterator
 from io import BytesIO
 from itertools import islice, repeat
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
 import numpy as np
-from PIL import Image
+from PIL.GifImagePlugin import GifImageFile
+from PIL.ImageFile import ImageFile
 
 from .boxes import Box, boxes, number, within
 from .frames import Size
 
 USUAL_DELAY = 0.1  # seconds that a picture stays if it does not say
-SHORTEST_DELAY = (
-    0.01  # seconds; as in browsers, what claims to be shown for so long or less stays for USUAL_DELAY
-)
+SHORTEST_DELAY = 0.01  # seconds; as in browsers, what claims to stay for no longer stays for USUAL_DELAY
 _PICTURES = int.from_bytes(b"pict", "big")  # what a track of pictures calls itself
 
 
-class Pictures(NamedTuple):
-    """The pictures of an animation as the file lists them, as far as it is there.
+class ImagePictures:
+    """The pictures of an image as Pillow decodes them, one after the other.
 
     Attributes:
-        delays: seconds that each of them claims to stay.
-        canvas: (width, height) that they all fit into where it may be more than the header says, else (0, 0).
-        skip: pictures that Pillow counts and that are no part of the animation, before the first.
+        delays: seconds that each of them claims to stay, as far as the file is there. Where several pictures
+            are no animation but pages or views, there is one.
+        size: (width, height) that all of them fit into.
+        canvas: what is shown once `seek` was called.
     """
 
-    delays: list[float]
-    canvas: Size = (0, 0)
-    skip: int = 0
+    def __init__(self, path: str, image: ImageFile) -> None:
+        """`image`: the opened file at `path`."""
+        self.canvas = image
+        width, height = image.size
+        with open(path, "rb") as file:
+            if isinstance(image, GifImageFile):
+                self.delays, (widest, highest) = _gif(file)
+                width, height = max(width, widest), max(height, highest)
+            elif image.format == "WEBP":
+                self.delays = _webp(file)
+            elif image.format == "AVIF":
+                # Its table can promise any number in a few bytes; the decoder has a limit.
+                self.delays = list(islice(_avif(file), getattr(image, "n_frames", 1)))
+            else:
+                self.delays = []
+        self.delays = self.delays or [0.0]
+        self.size: Size = (width, height)
+
+    def seek(self, number: int) -> None:
+        """Go on to picture `number`, which is the one behind that of the last call, the first one at first.
+
+        Raises whatever Pillow does when it is damaged.
+        """
+        if isinstance(self.canvas, GifImageFile):
+            self.canvas.disposal_method = 0  # Pillow would go on with the last one where a picture has none
+        # A HEIF image is at its primary picture, which need not be its first.
+        if number:
+            self.canvas.seek(number)
+        if self.canvas.format == "WEBP":
+            self.canvas.load()  # else all that are passed would be decoded at once, and nothing could stop it
 
 
 def timeline(delays: list[float]) -> tuple[np.ndarray, float]:
@@ -51,29 +78,11 @@ def timeline(delays: list[float]) -> tuple[np.ndarray, float]:
     return np.concatenate([[0.0], ends[:-1]]), float(ends[-1])
 
 
-def read_pictures(path: str, image: Image.Image) -> Pictures:
-    """The pictures of the image at `path`, of which `image` is the opened file.
+def _gif(file: BinaryIO) -> tuple[list[float], Size]:
+    """The delays, and the size that all pictures fit into, which may be more than the header says.
 
-    Where several pictures are no animation but pages or views, there is one.
+    Every image descriptor is a picture, the delay is in the graphic control extension before it.
     """
-    image_format = image.format
-    with open(path, "rb") as file:
-        if image_format == "GIF":
-            pictures = _gif(file)
-        elif image_format == "PNG":
-            pictures = _png(file)
-        elif image_format == "WEBP":
-            pictures = _webp(file)
-        elif image_format == "AVIF":
-            # Its table can promise any number in a few bytes; the decoder has a limit.
-            pictures = Pictures(list(islice(_avif(file), getattr(image, "n_frames", 1))))
-        else:
-            pictures = Pictures([])
-    return pictures if pictures.delays else Pictures([0.0])
-
-
-def _gif(file: BinaryIO) -> Pictures:
-    """Every image descriptor is a picture, the delay is in the graphic control extension before it."""
     head = file.read(13)
     width, height = struct.unpack_from("<HH", head, 6)
     _skip_colours(file, head[10])
@@ -102,7 +111,7 @@ def _gif(file: BinaryIO) -> Pictures:
             _skip_blocks(file)
     if begun and not introducer:
         delays.append(delay)
-    return Pictures(delays, (width, height))
+    return delays, (width, height)
 
 
 def _skip_colours(file: BinaryIO, flags: int) -> None:
@@ -117,35 +126,7 @@ def _skip_blocks(file: BinaryIO) -> None:
         file.seek(length[0], os.SEEK_CUR)
 
 
-def _png(file: BinaryIO) -> Pictures:
-    """Every fcTL chunk is a picture. Image data before the first of them is for readers without animation."""
-    promised, skip = 0, 0
-    delays: list[float] = []
-    size = file.seek(0, os.SEEK_END)
-    file.seek(8)
-    kind = b""
-    while len(head := file.read(8)) == 8:
-        length, kind = struct.unpack(">I4s", head)
-        end = file.tell() + length + 4  # behind the checksum
-        if kind == b"acTL":
-            promised = int.from_bytes(file.read(4), "big")
-        elif kind == b"fcTL" and len(control := file.read(26)) == 26:
-            numerator, denominator = struct.unpack_from(">HH", control, 20)
-            delays.append(numerator / (denominator or 100))
-        elif kind == b"IDAT":
-            if not promised:
-                break
-            skip = skip or int(not delays)
-        elif kind == b"IEND":
-            break
-        file.seek(end)
-    else:
-        if delays and not (kind in (b"IDAT", b"fdAT") and file.tell() > size):
-            delays.append(delays[-1])  # what is cut off counts as one picture
-    return Pictures(delays[:promised], skip=skip)
-
-
-def _webp(file: BinaryIO) -> Pictures:
+def _webp(file: BinaryIO) -> list[float]:
     """Every ANMF chunk is a picture, if the header says that there is an animation."""
     delays: list[float] = []
     size = file.seek(0, os.SEEK_END)
@@ -164,7 +145,7 @@ def _webp(file: BinaryIO) -> Pictures:
         file.seek(behind)
     if size < end and delays and not (in_picture and file.tell() > size):
         delays.append(delays[-1])  # what is cut off counts as one picture
-    return Pictures(delays)
+    return delays
 
 
 def shortened_webp(path: str) -> BytesIO | None:

@@ -37,9 +37,10 @@ def family(path: str) -> Family | None:
         brands = [head[8:12], *(head[at : at + 4] for at in range(16, length - 3, 4))]
         if brands[0] in _AVIF:
             return _AVIF[brands[0]]
-        if brands[0] in _SEQUENCES and any(box.kind == b"moov" for box in boxes(file)):
-            return "AVIF sequence" if b"avis" in brands else "HEIF sequence"
         if brands[0] in _SEQUENCES | _STILLS:
+            kinds = {box.kind for box in boxes(file)}
+            if b"moov" in kinds and (brands[0] in _SEQUENCES or b"meta" not in kinds):
+                return "AVIF sequence" if b"avis" in brands else "HEIF sequence"
             return "AVIF" if b"avif" in brands and not {b"heic", b"heix"} & set(brands) else "HEIF"
     return None
 

@@ -146,26 +146,12 @@ def to_rgb(image: Image.Image) -> Image.Image:
     """8-bit RGB of the upright picture, over white where it is transparent. May be `image` itself."""
     image.load()  # before Exif is looked for, which may load it as well; an error comes only once
     orientation = orientation_of(image)
-    if image.mode.startswith(("I", "F")):
-        image = Image.fromarray(_to_8_bit(np.asarray(image)))
+    image = to_8_bits(image)
     if image.has_transparency_data:
         image = _over_white(image)
     elif image.mode != "RGB":
         image = image.convert("RGB")
     return image if orientation == 1 else image.transpose(_TURNS[orientation])
-
-
-def clear(image: Image.Image) -> None:
-    """Make a picture transparent all over, or white where its mode has no transparency."""
-    nothing = image.info.get("transparency")
-    if isinstance(nothing, bytes):  # the alpha of every colour of a palette
-        nothing = nothing.index(0) if 0 in nothing else None
-    if image.mode.endswith("A"):
-        image.paste((0,) * len(image.getbands()), (0, 0, *image.size))
-    elif nothing is not None:
-        image.paste(nothing, (0, 0, *image.size))
-    elif image.mode != "P":
-        image.paste("white", (0, 0, *image.size))
 
 
 def _over_white(image: Image.Image) -> Image.Image:
@@ -180,8 +166,12 @@ def _over_white(image: Image.Image) -> Image.Image:
     return result
 
 
-def _to_8_bit(values: np.ndarray) -> np.ndarray:
-    """Gray values of 16 or 32 bits → uint8: 16-bit ones divided by 257, others stretched over their range."""
+def to_8_bits(image: Image.Image) -> Image.Image:
+    """Gray of 16 or 32 bits → of 8: 16-bit ones divided by 257, others stretched over their range."""
+    return Image.fromarray(_scaled(np.asarray(image))) if image.mode.startswith(("I", "F")) else image
+
+
+def _scaled(values: np.ndarray) -> np.ndarray:
     whole = values.dtype.kind in "iu"
     if values.dtype.kind == "u" and values.dtype.itemsize == 2:
         return (values.astype(np.uint32) * 255 // 65535).astype(np.uint8)

@@ -10,13 +10,14 @@ from typing import Literal
 
 import numpy as np
 from PIL import Image
-from PIL.GifImagePlugin import GifImageFile
+from PIL.ImageFile import ImageFile
 
 from . import fingerprints, heif
-from .animation import read_pictures, timeline
+from .animation import ImagePictures, timeline
+from .apng import AnimatedPng
 from .errors import TempoError, UsageError
 from .frames import UNDECODABLE, Losses, Picked, Size
-from .image_files import clear, decoding, open_image, to_pixels, to_rgb, upright_size
+from .image_files import decoding, open_image, to_pixels, to_rgb, upright_size
 from .pixel_limit import check_pixels
 
 SUFFIXES = (
@@ -36,17 +37,15 @@ class AnimatedImage:
         """Raises TempoError when the first picture cannot be decoded or all of them are too large."""
         self._path = path
         with open_image(path) as image, decoding(path):
-            pictures = read_pictures(path, image)
+            pictures = _pictures(path, image)
             count = len(pictures.delays)
-            canvas = (max(image.width, pictures.canvas[0]), max(image.height, pictures.canvas[1]))
-            check_pixels(path, canvas, count)
+            check_pixels(path, pictures.size, count)
             self._starts, self.end = timeline(pictures.delays)
             # Pictures of AVIF need not build on the one before; everywhere else damage lasts to the end.
             self._recovers = image.format == "AVIF"
-            self._skip = pictures.skip
-            self._seek(image, 0)
-            image.load()
-            self.size: Size = upright_size(image)
+            pictures.seek(0)
+            pictures.canvas.load()
+            self.size: Size = upright_size(pictures.canvas)
         self.start = 0.0
         self.frame_count: int | None = count
         self.kind: Literal["video", "image"] = "video" if count > 1 else "image"
@@ -61,16 +60,19 @@ class AnimatedImage:
         wanted = shown_at(self._starts, times)
         ends = np.append(self._starts[1:], self.end)
         with open_image(self._path) as image:
+            with decoding(self._path):
+                pictures = _pictures(self._path, image)
             at = -1
             frame: np.ndarray | None = None
             for moment, number in enumerate(wanted.tolist()):
                 try:
-                    for passed in range(at + 1, number + 1):
-                        if stop.is_set():
-                            return
-                        self._seek(image, passed)
-                    if number != at:
-                        frame = self._decode(image, size)
+                    with decoding(self._path):
+                        for passed in range(at + 1, number + 1):
+                            if stop.is_set():
+                                return
+                            pictures.seek(passed)
+                        if number != at:
+                            frame = self._shown(pictures.canvas, size)
                 except TempoError:
                     frame = None
                     if not self._recovers:
@@ -81,23 +83,17 @@ class AnimatedImage:
                 if frame is not None:
                     yield Picked(moment, frame, float(self._starts[number]))
 
-    def _seek(self, image: Image.Image, number: int) -> None:
-        """Go on to the picture of this number, from the one before it."""
-        if isinstance(image, GifImageFile):
-            image.disposal_method = 0  # Pillow would go on with the last one where a picture has none
-        with decoding(self._path):
-            if self._skip and number == 0:
-                clear(image)  # else Pillow would lay the animation over the picture that is no part of it
-            # A HEIF image is at its primary picture, which need not be its first.
-            if number + self._skip:
-                image.seek(number + self._skip)
+    def _shown(self, canvas: Image.Image, size: Size | None) -> np.ndarray:
+        picture = to_rgb(canvas)
+        if picture.size != self.size:  # of a GIF that grows
+            picture = picture.crop((0, 0, *self.size))
+        return to_pixels(picture, size)
 
-    def _decode(self, image: Image.Image, size: Size | None) -> np.ndarray:
-        with decoding(self._path):
-            picture = to_rgb(image)
-            if picture.size != self.size:  # of a GIF that grows
-                picture = picture.crop((0, 0, *self.size))
-            return to_pixels(picture, size)
+
+def _pictures(path: str, image: ImageFile) -> AnimatedPng | ImagePictures:
+    if image.format == "PNG" and (png := AnimatedPng(path)).delays:
+        return png
+    return ImagePictures(path, image)
 
 
 def shown_at(starts: np.ndarray, times: np.ndarray) -> np.ndarray:
