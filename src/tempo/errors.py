@@ -25,6 +25,13 @@ class UnfamiliarVideoWarning(UserWarning):
     """The model knows other videos than the one that it is asked about; its answers may mean nothing."""
 
 
+class ConversationFullError(TempoError):
+    """A question does not fit behind the earlier ones of its conversation; a new one, or fewer turns, do."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(f"{message}; begin a new conversation, or keep fewer turns")
+
+
 def told(error: BaseException) -> str:
     """What to tell a user about ERROR, whatever it is: one line."""
     if isinstance(error, TempoError):

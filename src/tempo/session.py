@@ -13,7 +13,7 @@ from tempo import allocation
 from tempo.allocation import KEEPS, Keep
 from tempo.answer import Answer, AnswerSegment, AnswerStream, Clock, Usage, VideoInfo
 from tempo.cache_entry import DamagedEntryError, Kept
-from tempo.errors import TempoError, UsageError
+from tempo.errors import ConversationFullError, TempoError, UsageError
 from tempo.generation import generate, pieces
 from tempo.memory import peak_bytes
 from tempo.pipeline import Distilled, Progress, distil_kept, distil_once
@@ -141,11 +141,15 @@ class Session:
         self._check_question(len(before_ids) + len(after_ids), len(question_ids), chosen)
         return _segments(self._distil(question_ids, chosen, Clock(self.engine.device)))
 
-    def conversation(self) -> Conversation:
-        """Like this session, but later questions see the earlier ones and their answers."""
+    def conversation(self, *, keep_turns: int | None = None) -> Conversation:
+        """Like this session, but later questions see the earlier ones and their answers.
+
+        Args:
+            keep_turns: how many of the latest turns they see at most; None: all, until the context is full.
+        """
         from tempo.conversation import Conversation
 
-        return Conversation(self)
+        return Conversation(self, keep_turns=keep_turns)
 
     def stream_after(
         self, earlier: Sequence[tuple[str, str]], question: str, **options: Unpack[AskOptions]
@@ -157,11 +161,20 @@ class Session:
         prompts = self.engine.prompts
         before_ids, after_ids = prompts.storyline(question, earlier=earlier)
         question_ids = prompts.question(question, earlier=[asked for asked, _ in earlier])
-        self._check_question(len(before_ids) + len(after_ids), len(question_ids), chosen)
-        return AnswerStream(self._write(question_ids, before_ids, after_ids, chosen))
+        if earlier:  # is the question by itself too long already?
+            alone = sum(map(len, prompts.storyline(question)))
+            self._check_question(alone, len(prompts.question(question)), chosen)
+        self._check_question(len(before_ids) + len(after_ids), len(question_ids), chosen, turns=len(earlier))
+        return AnswerStream(self._write(question_ids, before_ids, after_ids, chosen, turns=len(earlier)))
 
     def _write(
-        self, question_ids: list[int], before_ids: list[int], after_ids: list[int], options: _Options
+        self,
+        question_ids: list[int],
+        before_ids: list[int],
+        after_ids: list[int],
+        options: _Options,
+        *,
+        turns: int,
     ) -> Iterator[str | Answer]:
         engine = self.engine
         clock = Clock(engine.device)
@@ -170,7 +183,7 @@ class Session:
         with clock.phase("answer"), torch.inference_mode():
             moments = [(stamp, one.memory_kD) for stamp, one in zip(stamps, distilled, strict=True)]
             storyline_NH = engine.model.storyline(before_ids, moments, after_ids)
-        self._check_context(len(storyline_NH), options)
+        self._check_context(len(storyline_NH), options, turns=turns)
         ids: list[int] = []
         stop_ids = engine.stop_ids
         writing = pieces(
@@ -267,8 +280,10 @@ class Session:
             return sum(len(entry.moments) for entry in self._kept)
         return -(-len(self.sampling) // self.engine.config.segment_frames)
 
-    def _check_question(self, prompt_tokens: int, question_tokens: int, options: _Options) -> None:
-        """Before anything is computed: does it fit at all?"""
+    def _check_question(
+        self, prompt_tokens: int, question_tokens: int, options: _Options, *, turns: int = 0
+    ) -> None:
+        """Before anything is computed: does it fit at all, with the TURNS before it?"""
         engine = self.engine
         budget, segments = self._budget(options), self._segment_count()
         if budget < segments:
@@ -277,22 +292,35 @@ class Session:
                 f"give at least {segments}, or watch fewer frames with max_frames"
             )
         room = engine.config.context - options.max_new_tokens - segments
+        if room < 1:
+            raise TempoError(
+                f"max_new_tokens={options.max_new_tokens} leaves no room for a question: the model's context "
+                f"is {engine.config.context} tokens; lower it"
+            )
         reader = engine.config.compressor().text_config.max_position_embeddings
         other = engine.segment_tokens(self.video) + engine.config.num_compression_tokens
         if prompt_tokens > room or question_tokens > reader - other:
-            most = max(0, min(room, reader - other))
-            raise TempoError(
-                f"the question is too long: it has {max(prompt_tokens, question_tokens)} tokens, and beside "
-                f"video and answer (max_new_tokens={options.max_new_tokens}) there is room for {most}"
+            count, most = max(prompt_tokens, question_tokens), max(0, min(room, reader - other))
+            beside = (
+                f"{count} tokens, and beside video and answer (max_new_tokens={options.max_new_tokens}) "
+                f"there is room for {most}"
             )
+            if turns:
+                raise ConversationFullError(
+                    f"the conversation is full: the question and its {turns} earlier turns have {beside}"
+                )
+            raise TempoError(f"the question is too long: it has {beside}")
 
-    def _check_context(self, prompt_tokens: int, options: _Options) -> None:
+    def _check_context(self, prompt_tokens: int, options: _Options, *, turns: int) -> None:
         context = self.engine.config.context
         if prompt_tokens + options.max_new_tokens > context:
-            raise TempoError(
-                f"video and question come to {prompt_tokens} tokens, the answer to {options.max_new_tokens}; "
-                f"that is more than the model's context of {context}; lower budget or max_new_tokens"
+            more = (
+                f"come to {prompt_tokens} tokens, the answer to {options.max_new_tokens}; that is more than "
+                f"the model's context of {context}; lower budget or max_new_tokens"
             )
+            if turns:
+                raise ConversationFullError(f"video, question and {turns} earlier turns {more}")
+            raise TempoError(f"video and question {more}")
 
     def _video_info(self) -> VideoInfo:
         video = self.video

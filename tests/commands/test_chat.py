@@ -1,8 +1,10 @@
 """`tempo chat`: piped questions, the commands, and a terminal of its own."""
 
 import fcntl
+import json
 import os
 import pty
+import shutil
 import subprocess
 import sys
 import termios
@@ -17,7 +19,7 @@ TINY_MODEL = ("--model", TINY, "--dtype", "float32", "--device", "cpu")
 
 def chat(tmp_path, *arguments, lines):
     return subprocess.run(
-        [sys.executable, "-m", "tempo", "chat", *map(str, arguments), *map(str, TINY_MODEL)],
+        [sys.executable, "-m", "tempo", "chat", *map(str, (*TINY_MODEL, *arguments))],
         env=environment(tmp_path),
         input=lines if isinstance(lines, bytes) else "\n".join(lines).encode(),
         capture_output=True,
@@ -68,6 +70,27 @@ def test_the_end_of_the_input_is_the_end(clip, tmp_path):
     assert "/budget" in first
     assert len(rest) >= 5
     assert "budget 8192 tokens" in rest
+
+
+@pytest.mark.slow
+def test_a_full_conversation_can_begin_anew(clip, tmp_path):
+    model = tmp_path / "tiny" / "tempo-tiny"
+    shutil.copytree(TINY, model)
+    shutil.copytree(TINY.parent / "qwen3-vl-tiny", model.parent / "qwen3-vl-tiny")
+    config = json.loads((model / "config.json").read_text())
+    (model / "config.json").write_text(json.dumps(config | {"max_position_embeddings": 400}))
+    options = (clip, "--max-new-tokens", "2", "--budget", "8", "--model", model)
+    lines = [*["What is it? " * 16] * 5, "/clear", "What?"]
+    done = chat(tmp_path, *options, lines=lines)
+    said = done.stderr.decode().splitlines()
+    assert done.returncode == 1
+    assert said
+    assert all("the conversation is full" in line and "/clear" in line for line in said)
+    output = done.stdout.decode().splitlines()
+    assert "a new conversation" in output
+    assert len(output) > output.index("a new conversation") + 1, "and what is asked then is answered"
+    done = chat(tmp_path, *options, "--keep-turns", "1", lines=lines[:5])
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 def test_a_video_that_cannot_be_watched(fails, tmp_path):

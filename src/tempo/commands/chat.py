@@ -6,6 +6,7 @@ one a line, from whatever is piped in. Ctrl-C stops an answer; Ctrl-D or /quit e
   /budget [N]     memory tokens for the next answers; without N: what they are
   /moments [N]    the N strongest moments of the last answer, and its allocation over time
   /plot FILE      draw the last answer's allocation as FILE.png, .svg or .html
+  /clear          forget the questions and answers so far; the video stays watched
   /help           this list
   /quit           the end
 
@@ -13,6 +14,7 @@ Examples:
   tempo world make films
   tempo chat films/0-000.mp4
   tempo chat films/0-000.mp4 --budget 256 --cache disk
+  tempo chat holiday.mp4 --keep-turns 4   # of a long talk
   tempo chat holiday.mp4 --model Vision-CAIR/Tempo-6B < questions.txt
 """
 
@@ -29,6 +31,7 @@ from tempo.commands.options import (
     add_model_options,
     add_watch_options,
     given,
+    integer_from_zero,
     positive_integer,
 )
 
@@ -46,6 +49,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_options(parser)
     add_watch_options(parser)
     add_answer_options(parser)
+    group = parser.add_argument_group("conversation")
+    group.add_argument(
+        "--keep-turns",
+        type=integer_from_zero,
+        metavar="N",
+        help="latest questions, with their answers, that a new one is read with (default: all of them, until "
+        "they fill the model's context)",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -63,7 +74,9 @@ def run(args: argparse.Namespace) -> int:
         sampling = given(args, *WATCH_OPTIONS)
         session = watch(model, video, cache=args.cache, several=True, progress=progress, **sampling)
     tell_losses(args.video, session.lost_seconds)
-    talk = _Talk(session.conversation(), answer_options(args), asked_by_hand=_by_hand())
+    talk = _Talk(
+        session.conversation(keep_turns=args.keep_turns), answer_options(args), asked_by_hand=_by_hand()
+    )
     for line in _lines(talk):
         talk.hear(line)
         if talk.over:
@@ -115,13 +128,14 @@ class _Talk:
             "/budget": self._budget,
             "/moments": self._moments,
             "/plot": self._plot,
+            "/clear": self._clear,
             "/help": self._help,
             "/quit": self._quit,
         }
 
     def hear(self, line: str) -> None:
         """Answer a question or do what a command says. What is wrong is told, and the talk goes on."""
-        from tempo.errors import TempoError
+        from tempo.errors import ConversationFullError, TempoError
         from tempo.terminal import say
 
         line = line.strip()
@@ -132,6 +146,9 @@ class _Talk:
                 self._command(line)
             else:
                 self._answer(line)
+        except ConversationFullError as error:
+            self.failures += 1
+            say(f"{error}: /clear begins anew, and --keep-turns N forgets the oldest turns by itself")
         except TempoError as error:
             self.failures += 1
             say(str(error))
@@ -218,6 +235,10 @@ class _Talk:
         path = check_path(text)
         save(plot(answer, self._conversation.session.video, question=question), path)
         self._console.print(str(path), soft_wrap=True, markup=False)
+
+    def _clear(self, _: str) -> None:
+        self._conversation.clear()
+        self._console.print("a new conversation")
 
     def _help(self, _: str) -> None:
         commands = (__doc__ or "").split("\n\n")[2]

@@ -149,6 +149,17 @@ def positive_integer(text: str) -> int:
     return value
 
 
+def integer_from_zero(text: str) -> int:
+    """Parse a whole number of at least 0."""
+    try:
+        value = int(text)
+    except ValueError:
+        value = -1
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 0, not {text!r}")
+    return value
+
+
 def non_empty_text(text: str) -> str:
     """Parse a text that holds more than blanks."""
     if not text.strip():
