@@ -2,6 +2,8 @@
 #   make demo    watch a generated video and answer questions about it
 #   make test    lint, types and every test
 #   make check   lint, types and the quick tests
+#   make corpus  watch every recording of the corpus and print what comes out
+#   make fuzz    watch a thousand damaged files, a process each
 #   make format  let ruff rewrite what it can
 #   make train   train the embedded model from nothing in the plain world (hours); a killed run goes on where it was
 #   make eval-env  build .venv-eval, which has lmms-eval, for `tempo eval`
@@ -16,7 +18,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo train test check docs docs-env eval-env browser lint types format clean distclean
+.PHONY: help demo train test check corpus fuzz docs docs-env eval-env browser lint types format clean distclean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -86,6 +88,12 @@ test: lint types eval-env docs-env browser
 
 check: lint types
 	$(BIN)/python -m pytest -m "not slow"
+
+corpus: $(VENV)/.dev
+	$(BIN)/python -m tests.media
+
+fuzz: $(VENV)/.dev
+	$(BIN)/python -m tests.fuzz
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="a process each, by forking")
 def test_a_hundred_damaged_files() -> None:
     done = subprocess.run(

@@ -13,7 +13,6 @@ from .structures import structures
 
 UNMENDED = {
     "x264.mpg",
-    "vvenc.mkv",
     "vvenc.ts",
     "mpeg2video.nut",
     "sound-first.wmv",

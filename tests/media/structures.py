@@ -227,31 +227,30 @@ def _sound_track_first(path: Path) -> None:
 
 def layouts() -> Iterator[Case]:
     """Where in the file things are."""
-    sound = Sound(0, 5)
-    for name, suffix, muxing in (
-        ("index-first", "mp4", {"movflags": "faststart"}),
-        ("fragment-a-group", "mp4", {"movflags": "frag_keyframe+delay_moov"}),
-        ("fragment-a-picture", "mp4", {"movflags": "frag_every_frame+delay_moov"}),
-        ("fragments-separate", "mp4", {"movflags": "frag_keyframe+delay_moov+separate_moof"}),
-        ("fragments-indexed", "mp4", {"movflags": "dash+global_sidx+delay_moov+frag_keyframe"}),
-        ("fragments-cmaf", "mp4", {"movflags": "cmaf+delay_moov+frag_keyframe"}),
-        ("fragments-hybrid", "mp4", {"movflags": "hybrid_fragmented+delay_moov+frag_keyframe"}),
-        ("no-negative-offsets", "mp4", {"movflags": "negative_cts_offsets"}),
-        ("clock-written", "mp4", {"video_track_timescale": "90000"}),
-        ("live", "mkv", {"live": "1"}),
-        ("index-first", "mkv", {"reserve_index_space": "20000"}),
-        ("small-clusters", "mkv", {"cluster_time_limit": "100"}),
-        ("large-clusters", "mkv", {"cluster_time_limit": "30000", "cluster_size_limit": "50000000"}),
-        ("headers-resent", "ts", {"mpegts_flags": "resend_headers"}),
-        ("constant-bit-rate", "ts", {"muxrate": "1000000"}),
-        ("small-packets", "asf", {"packet_size": "1000"}),
-        ("no-index", "flv", {"flvflags": "no_duration_filesize"}),
-        ("index-first", "flv", {"flvflags": "add_keyframe_index"}),
+    b, wmv = WITH_B_FRAMES, Video("wmv2")
+    for name, video, suffix, muxing in (
+        ("index-first", b, "mp4", {"movflags": "faststart"}),
+        ("fragment-a-group", b, "mp4", {"movflags": "frag_keyframe+delay_moov"}),
+        ("fragment-a-picture", b, "mp4", {"movflags": "frag_every_frame+delay_moov"}),
+        ("fragments-separate", b, "mp4", {"movflags": "frag_keyframe+delay_moov+separate_moof"}),
+        ("fragments-indexed", b, "mp4", {"movflags": "dash+global_sidx+delay_moov+frag_keyframe"}),
+        ("fragments-cmaf", b, "mp4", {"movflags": "cmaf+delay_moov+frag_keyframe"}),
+        ("fragments-hybrid", H264, "mp4", {"movflags": "hybrid_fragmented+frag_keyframe"}),
+        ("no-negative-offsets", b, "mp4", {"movflags": "negative_cts_offsets"}),
+        ("clock-written", b, "mp4", {"video_track_timescale": "90000"}),
+        ("live", H264, "mkv", {"live": "1"}),
+        ("index-first", H264, "mkv", {"reserve_index_space": "20000"}),
+        ("small-clusters", H264, "mkv", {"cluster_time_limit": "100"}),
+        ("large-clusters", H264, "mkv", {"cluster_time_limit": "30000", "cluster_size_limit": "50000000"}),
+        ("headers-resent", b, "ts", {"mpegts_flags": "resend_headers"}),
+        ("constant-bit-rate", b, "ts", {"muxrate": "1000000"}),
+        ("small-packets", wmv, "asf", {"packet_size": "1000"}),
+        ("no-index", H264, "flv", {"flvflags": "no_duration_filesize"}),
+        ("index-first", H264, "flv", {"flvflags": "add_keyframe_index"}),
     ):
-        video = Video("wmv2") if suffix == "asf" else WITH_B_FRAMES if suffix in ("mp4", "ts") else H264
         # This muxer knows no edits, and the pictures wait for their B-frames while the sound begins.
         shape = FIVE.moved(Fraction(2, 12)) if name == "fragments-cmaf" else FIVE
-        build = partial(_write, FIVE, video, sound=sound, muxing=muxing)
+        build = partial(_write, FIVE, video, sound=Sound(0, 5), muxing=muxing)
         yield case(f"layout-{name}.{suffix}", build, shape)
     yield case(
         "layout-no-index.avi", partial(written_then, FIVE, Video("mpeg4"), headers.hide_avi_index), FIVE

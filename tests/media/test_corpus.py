@@ -10,6 +10,8 @@ import pytest
 from media.checking import WAYS, watch
 from media.corpus import UNMENDED, corpus
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="session")
 def recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
