@@ -17,6 +17,7 @@ import av.error
 import numpy as np
 
 from tempo.decoding.files import VideoFile
+from tempo.decoding.transparency import alpha_mode
 from tempo.errors import TempoError
 from tempo.provenance import GENERATED
 from tempo.video import Sampling, Video
@@ -108,6 +109,8 @@ def _copy_packets(file: VideoFile, source: Any, target: Any, start: float, end: 
     sound = source.streams.best("audio")
     streams = [pictures] if sound is None else [pictures, sound]
     copies = {stream.index: target.add_stream_from_template(stream) for stream in streams}
+    if (alpha := alpha_mode(pictures)) is not None:
+        copies[pictures.index].metadata["alpha_mode"] = alpha
     begun: float | None = None
     offset = 0  # the first picture's time, in ticks of its stream
     early: list[tuple[float, Any]] = []  # sound that was read before the first picture

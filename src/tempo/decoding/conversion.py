@@ -16,6 +16,7 @@ from ..frames import Size
 from .color import UNSPECIFIED, Colorimetry, Tags, colorimetry_of, matrix_of
 from .display import fit, pixel_aspect, square
 from .tone_mapping import SIGNAL_FORMAT, ToneMapper
+from .transparency import decoder_of, has_alpha, over_white
 
 
 class Orientation(NamedTuple):
@@ -100,14 +101,16 @@ class Converter:
         self._orientation, self._rotation = appearance.orientation, appearance.rotation
         self._aspect = appearance.aspect
         self._context: av.video.codeccontext.VideoCodecContext | None = None
+        self._follows = True  # the decoder knows what the container says of turns
         self._told = Tags()  # by the container
         self._reformatter = av.video.reformatter.VideoReformatter()
         self._tone_mapper: ToneMapper | None = None
 
     def decoder(self, stream: av.video.stream.VideoStream) -> av.video.codeccontext.VideoCodecContext:
         """What has to decode the stream for its frames to be converted here."""
-        self._context = stream.codec_context
-        self._told = Tags.of(self._context)
+        self._context = decoder_of(stream)
+        self._follows = self._context is stream.codec_context
+        self._told = Tags.of(stream.codec_context)
         return self._context
 
     def see(self, frame: av.video.frame.VideoFrame) -> None:
@@ -116,7 +119,7 @@ class Converter:
         Turns and the shape of pixels change where a sequence begins. Some decoders tell a turn with that
         frame only, and know the shape of pixels some frames too early.
         """
-        if not frame.key_frame:
+        if not (frame.key_frame and self._follows):
             return
         if frame.rotation != self._rotation:
             self._orientation, self._rotation = Orientation.of(frame), frame.rotation
@@ -127,12 +130,17 @@ class Converter:
         """uint8 [H, W, 3] of the size given."""
         size = self._size_of(frame)
         tags = self._tags_of(frame)
+        form = frame.format.name
+        options = matrix_of(form, tags, frame.color_range)
+        if options:
+            frame.colorspace = options["src_colorspace"]  # which version 17 of PyAV has to be told here
+        if has_alpha(form):
+            codec = self._context.name if self._context is not None else ""
+            opaque = over_white(frame, codec, self._reformatter, options)
+            frame, options = opaque, options if opaque is frame else {}
         colorimetry = colorimetry_of(tags)
         standard = colorimetry == Colorimetry()
         width, height = self._orientation.swap(size)
-        options = matrix_of(frame.format.name, tags, frame.color_range)
-        if options:
-            frame.colorspace = options["src_colorspace"]  # which version 17 of PyAV has to be told here
         picture = self._reformatter.reformat(
             frame,
             width=width,
