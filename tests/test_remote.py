@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -23,6 +24,9 @@ from tempo.errors import TempoError, UsageError
 from tempo.remote import RemoteFile, file, transport
 from tempo.video import Sampling, Video
 from web import OldHandler, Page, Site, site
+
+if TYPE_CHECKING:
+    from tempo import Tempo
 
 CERTIFICATE = """
 -----BEGIN PRIVATE KEY-----
@@ -423,6 +427,29 @@ def test_the_fingerprint_follows_the_content(web: Site, films: dict[str, Path], 
     assert content not in prints["given"]
     web.serve("/film.mp4", films["index last"], ranges="ignored")
     assert Video.open(f"{web.address}/film.mp4").fingerprint == Video.open(films["index last"]).fingerprint
+
+
+def test_a_kept_video_is_found_again_until_it_changes(
+    web: Site, films: dict[str, Path], engine: Tempo
+) -> None:
+    address = web.serve("/film.mp4", films["index first"])
+    for path, watched_anew in (("index first", True), ("index first", False), ("index last", True)):
+        web.serve("/film.mp4", films[path])
+        session = engine.watch(address, cache="disk")
+        assert (session.timings["watch"] > 0) == watched_anew
+
+
+def test_what_was_not_fetched_is_missing_only_this_time(
+    web: Site, long_film: Path, impatient: None, engine: Tempo
+) -> None:
+    address = web.serve("/film.mp4", long_film, hang_up_at=long_film.stat().st_size // 2)
+    session = engine.watch(address, cache="disk")
+    assert 4 < session.lost_seconds < 6
+    assert session.route("What is it?")
+    assert "cannot be fetched: the server breaks the connection off" in session.video.damage.reasons[-1]
+    del session
+    web.serve("/film.mp4", long_film)
+    assert engine.watch(address, cache="disk").lost_seconds == 0
 
 
 def test_nothing_that_a_file_names_is_fetched(web: Site) -> None:

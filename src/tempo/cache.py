@@ -68,7 +68,13 @@ class DiskShelf:
 
     Args:
         expected_bytes: counts for the cache's limit from now on; the file is given that size.
+
+    Attributes:
+        lasts: whether the entry stays for others once it is whole; else it can be read, and goes with whoever
+            reads it.
     """
+
+    lasts = True
 
     def __init__(self, cache: DiskCache, key: str, *, expected_bytes: int) -> None:
         self.cache = cache
@@ -106,9 +112,12 @@ class DiskShelf:
             # Open from now on: renaming or removing the folder does not matter any more.
             kept, _ = open_entry(self.folder, self.key)
         try:
-            self.folder.rename(self.cache.root / self.key)
-            _sync_folder(self.cache.root)
+            if self.lasts:
+                self.folder.rename(self.cache.root / self.key)
+                _sync_folder(self.cache.root)
         except OSError:  # another process was first, with the same content
+            self.abandon()
+        if not self.lasts:
             self.abandon()
         self._file.close()
         self.cache.shrink(keep=self.key)

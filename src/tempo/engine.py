@@ -230,6 +230,8 @@ class Tempo:
         try:
             for batch, reading in watch(self, video, sampling, clock=clock, progress=progress):
                 shelf.add(batch.moments, reading)
+            if isinstance(shelf, DiskShelf):
+                shelf.lasts = video.interrupted is None  # what could not be fetched may come the next time
             lost = video.damage.seconds
             return shelf.finish(lost_seconds=lost), lost
         except BaseException:

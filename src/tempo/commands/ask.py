@@ -1,9 +1,9 @@
 """Watch a video and answer a question about it.
 
-VIDEO is a file, a GIF, a still image or a folder of images. The answer comes first, then a bar of the
-memory tokens that each moment was given, and the moments that mattered most for the question. Times in the
-answer are shown as mm:ss. "nothing stands out" says that the model found no moment that matters for the
-question: mistrust the answer then.
+VIDEO is a file, a GIF, a still image or a folder of images, or the http(s) address of a file. The answer
+comes first, then a bar of the memory tokens that each moment was given, and the moments that mattered most
+for the question. Times in the answer are shown as mm:ss. "nothing stands out" says that the model found no
+moment that matters for the question: mistrust the answer then.
 
 The embedded model knows generated videos (`tempo world make`) and nothing else. For real footage, fetch the
 published weights with `tempo download`, and name them with --model.
@@ -76,12 +76,11 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _ask(args: argparse.Namespace) -> Answer:
-    import tempo
-    from tempo.commands.opening import WATCH_OPTIONS, answer_options, load_model
+    from tempo.commands.opening import WATCH_OPTIONS, answer_options, load_model, open_video
     from tempo.commands.report import tell_unfamiliar, with_watching
     from tempo.terminal import counting
 
-    video = tempo.Video.open(args.video)  # first: it is quick, and loading a model for nothing is not
+    video = open_video(args.video)  # first: it is quick, and loading a model for nothing is not
     with counting("watching", "frames", before="loading", after="answering") as progress:
         model = load_model(args)
         tell_unfamiliar(model, video)

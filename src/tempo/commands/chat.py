@@ -61,13 +61,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Watch, then answer until there is nothing more to read."""
-    import tempo
-    from tempo.commands.opening import WATCH_OPTIONS, answer_options, load_model
+    from tempo.commands.opening import WATCH_OPTIONS, answer_options, load_model, open_video
     from tempo.commands.report import tell_losses, tell_unfamiliar
     from tempo.keeping import watch
     from tempo.terminal import counting
 
-    video = tempo.Video.open(args.video)
+    video = open_video(args.video)
     with counting("watching", "frames", before="loading") as progress:
         model = load_model(args)
         tell_unfamiliar(model, video)

@@ -9,10 +9,28 @@ from tempo.commands.options import given
 
 if TYPE_CHECKING:
     from tempo.engine import Tempo
+    from tempo.video import Video
 
 MODEL_OPTIONS = ("base", "device", "dtype", "attention")
 WATCH_OPTIONS = ("fps", "max_frames")
 ANSWER_OPTIONS = ("budget", "adaptive", "keep", "max_new_tokens", "temperature")
+
+
+def open_video(path: str) -> Video:
+    """Open what is to be watched, and show how far that is where it has to be downloaded first."""
+    import tempo
+    from tempo.remote import scheme_of
+    from tempo.terminal import counting
+
+    if not scheme_of(path):
+        return tempo.Video.open(path)
+    with counting("downloading", "MB", before="connecting", after="downloading") as move:
+
+        def progress(done: int, total: int | None) -> None:
+            megabytes = done // 1_000_000
+            move(megabytes, megabytes if total is None else max(1, -(-total // 1_000_000)))
+
+        return tempo.Video.open(path, progress=progress)
 
 
 def load_model(args: argparse.Namespace) -> Tempo:

@@ -23,15 +23,23 @@ class FetchError(TempoError):
     """An address cannot be fetched.
 
     Attributes:
+        reason: the message without the address.
         passing: whether the same request may work when it is made again.
         changed: the file is another one now than at the beginning.
         status: that the server answered with, 0 where it gave none.
     """
 
     def __init__(
-        self, message: str, *, passing: bool = False, changed: bool = False, status: int = 0
+        self,
+        message: str,
+        *,
+        reason: str = "",
+        passing: bool = False,
+        changed: bool = False,
+        status: int = 0,
     ) -> None:
         super().__init__(message)
+        self.reason = reason or message
         self.passing, self.changed, self.status = passing, changed, status
 
 
@@ -57,7 +65,12 @@ def failure(address: Address, error: BaseException, *, patience: float, after: s
     if isinstance(error, URLError) and isinstance(error.reason, BaseException):
         error = error.reason
     what, passing = _of_connection(address, error, patience, f" after {after}" if after else "")
-    return FetchError(f"{address.shown}: cannot be fetched: {what}", passing=passing)
+    return _refusal(address, what, passing=passing)
+
+
+def _refusal(address: Address, what: str, *, passing: bool, status: int = 0) -> FetchError:
+    reason = f"cannot be fetched: {what}"
+    return FetchError(f"{address.shown}: {reason}", reason=reason, passing=passing, status=status)
 
 
 def _of_status(address: Address, error: HTTPError) -> FetchError:
@@ -82,7 +95,7 @@ def _of_status(address: Address, error: HTTPError) -> FetchError:
         what = f"the server has failed ({said}); try again later"
     else:
         what = f"the server refuses the request ({said}); check the address"
-    return FetchError(f"{address.shown}: cannot be fetched: {what}", passing=code in PASSING, status=code)
+    return _refusal(address, what, passing=code in PASSING, status=code)
 
 
 def _of_connection(address: Address, error: BaseException, patience: float, after: str) -> tuple[str, bool]:
