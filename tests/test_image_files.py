@@ -275,6 +275,24 @@ def test_image_bombs(tmp_path: Path) -> None:
         assert message.endswith("make it smaller, or raise TEMPO_IMAGE_MEGAPIXELS")
 
 
+@pytest.mark.parametrize("side", [12_000, 20_000, 2**31 - 1])
+@pytest.mark.parametrize("suffix", ["avif", "heic"])
+def test_sizes_that_their_decoders_call_damage(tmp_path: Path, suffix: str, side: int) -> None:
+    path = tmp_path / f"a.{suffix}"
+    if suffix == "heic":
+        tiles(path)
+    elif features.check("avif"):
+        photograph(1).save(path)
+    else:
+        pytest.skip("this Pillow has no AVIF")
+    data = bytearray(path.read_bytes())
+    at = data.rindex(b"ispe")
+    data[at + 8 : at + 16] = struct.pack(">II", side, side)
+    path.write_bytes(data)
+    with pytest.raises(TempoError, match=f"the picture is too large: {side:,} × {side:,} pixels"):
+        Video.open(path)
+
+
 def test_a_picture_that_grows_beyond_the_limit(tmp_path: Path) -> None:
     """A GIF whose header is modest and whose last picture is not."""
     path = large_gif(tmp_path / "a.gif", 10, 3)

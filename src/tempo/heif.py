@@ -8,8 +8,9 @@ from typing import Literal
 
 from PIL import ImageFile
 
-from .boxes import boxes
+from .boxes import boxes, number, within
 from .errors import TempoError
+from .frames import Size
 
 SUFFIXES = (".heic", ".heif", ".hif")  # of still images that need the extra
 HEAD_BYTES = 256  # from the beginning of a file, in which its brands are
@@ -43,6 +44,19 @@ def family(path: str) -> Family | None:
                 return "AVIF sequence" if b"avis" in brands else "HEIF sequence"
             return "AVIF" if b"avif" in brands and not {b"heic", b"heix"} & set(brands) else "HEIF"
     return None
+
+
+def largest_size(path: str) -> Size:
+    """(width, height) of the largest picture that a HEIF or AVIF file describes; (0, 0): there is none."""
+    sizes = [(0, 0)]
+    with open(path, "rb") as file:
+        for meta in (box for box in boxes(file) if box.kind == b"meta"):
+            # Four bytes of version and flags stand before the boxes in it.
+            for properties in within(file, meta._replace(begin=meta.begin + 4), b"iprp"):
+                for container in within(file, properties, b"ipco"):
+                    for size in within(file, container, b"ispe"):
+                        sizes.append((number(file, size, 4), number(file, size, 8)))
+    return max(sizes, key=lambda size: size[0] * size[1])
 
 
 def is_installed() -> bool:

@@ -69,6 +69,8 @@ def open_image(path: str) -> ImageFile.ImageFile:
 def _opened(path: str) -> ImageFile.ImageFile:
     # Not through Image.open, whose own limit is one for the whole process, with a warning at half of it.
     family = heif.family(path)
+    if family:
+        check_pixels(path, heif.largest_size(path))  # before their own decoders call it damaged
     if family == "HEIF":
         return heif.open_heif(path)
     if family == "AVIF" and "AVIF" not in _openers():
