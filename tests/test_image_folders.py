@@ -88,6 +88,7 @@ def test_what_is_no_image_is_counted_as_one_that_is_lost(
     assert indices == times == [i for i in range(6) if i != where]
     assert video.damage.spans == ((where, where + 1.0),)
     assert video.damage.moments == 1
+    assert video.damage.reasons == (f"{where}.png cannot be read",)
     assert len(video.fingerprint) == 64
 
 

@@ -25,7 +25,6 @@ SUFFIXES = (
     ".tga", *heif.SUFFIXES,
 )  # fmt: skip
 FOLDER_RATE = 1.0  # images a second in a folder, unless given
-NO_IMAGE = "an image cannot be read"
 
 
 class AnimatedImage:
@@ -162,7 +161,8 @@ class ImageFolder:
             try:
                 return self._fitted(self._read(self._files[number]), size or self.size)
             except TempoError:
-                losses.add(number / self._rate, (number + 1) / self._rate, NO_IMAGE)
+                reason = f"{os.path.basename(self._files[number])} cannot be read"
+                losses.add(number / self._rate, (number + 1) / self._rate, reason)
                 return None
 
         yield from _pick_by_number(decode, len(self._files), self._rate, times, stop)
