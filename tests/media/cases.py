@@ -21,7 +21,7 @@ class Case:
         shown: which picture appears when.
         ends: (earliest, latest) second that may be called the end.
         interval: seconds between two pictures where they follow closest.
-        size: of the upright picture; None: not looked at.
+        size: (width, height) of the upright picture in square pixels.
         may_lose: pictures may be missing, if damage accounts for them.
         within: seconds by which the container's clock may be off.
     """
@@ -31,7 +31,7 @@ class Case:
     shown: Shown
     ends: tuple[float, float]
     interval: float
-    size: tuple[int, int] | None = (160, 96)
+    size: tuple[int, int] = (160, 96)
     may_lose: bool = False
     within: float = 1.5e-3
 

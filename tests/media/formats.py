@@ -23,6 +23,9 @@ BROADCAST = {"mxf", "wtv", "dv"}
 """Suffixes of containers that know a few rates only."""
 
 
+WIDER = {"dvvideo": (768, 576), "h263": (192, 144)}
+"""(width, height) at which pictures are shown that a standard stores narrower."""
+
 UNSURE = {"x264.asf": (0.09, 0.09), "h263.h263": (0.06, 0.05)}
 """Seconds by which FFmpeg is off, and by which the end is. ASF keeps decoding times, and FFmpeg expects a
 picture of delay where none is. It takes some pictures of bare H.263 for 1/25 s, others for 1/29.97 s."""
@@ -111,8 +114,7 @@ def _all() -> Iterator[Case]:
             sound = Sound(0, entry.seconds) if audible else None
             build = partial(_through_ffmpeg if entry.binary else _through_pyav, shape, video, sound)
             name = f"{entry.codec.removeprefix('lib')}.{suffix}"
-            # Pictures of these standards are shown wider than they are stored.
-            size = None if entry.codec in ("dvvideo", "h263") else entry.size
+            size = WIDER.get(entry.codec, entry.size)
             within, overhang = UNSURE.get(name, (1.5e-3, 0.0))
             end = (shape.end - 0.05, shape.end + 0.05 + overhang)
             yield case(name, build, shape, size=size, within=within, end=end)
