@@ -321,9 +321,12 @@ def _default_root() -> Path:
 def _default_limit() -> int:
     given = os.environ.get("TEMPO_CACHE_GB", str(DEFAULT_LIMIT_GB))
     try:
-        return int(float(given) * 1e9)
+        limit = int(float(given) * 1e9)
     except (ValueError, OverflowError):
-        raise UsageError(f"TEMPO_CACHE_GB={given!r} is not a number of gigabytes") from None
+        limit = -1
+    if limit < 0:
+        raise UsageError(f"TEMPO_CACHE_GB={given!r} is not a number of gigabytes, of 0 or more")
+    return limit
 
 
 def _gb(count: int) -> str:

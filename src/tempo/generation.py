@@ -17,6 +17,9 @@ from tempo.modeling import TempoQwenForCausalLM
 from tempo.modeling.qwen3_vl import KeyValues, run_language
 from tempo.prompts import TextEncoder
 
+# Below it the likeliest token is certain: nothing else is within reach, and dividing by less would overflow.
+COLDEST = 1e-6
+
 
 def generate(
     model: TempoQwenForCausalLM,
@@ -48,11 +51,11 @@ def generate(
 
 
 def _choose(logits_V: torch.Tensor, temperature: float, top_p: float) -> int:
-    if temperature == 0:
+    if temperature < COLDEST:
         return int(logits_V.argmax())
     chance_V, order_V = (logits_V / temperature).softmax(-1).sort(descending=True)
     before_V = chance_V.cumsum(-1) - chance_V
-    chance_V[before_V >= top_p] = 0  # the likeliest one always stays
+    chance_V[1:][before_V[1:] >= top_p] = 0  # the likeliest one always stays
     return int(order_V[torch.multinomial(chance_V, 1)])
 
 

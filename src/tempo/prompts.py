@@ -17,6 +17,7 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from tempo.errors import TempoError
+from tempo.whole_text import whole_text
 
 # How the chat format spells itself; the same in every Qwen tokenizer.
 _SPECIALS = (
@@ -102,9 +103,7 @@ class TextEncoder:
 
         The text is cut inside every marker, so that the tokenizer never meets a whole one.
         """
-        text = text.encode("utf-8", "replace").decode(
-            "utf-8"
-        )  # a lone surrogate from a terminal or a file name
+        text = whole_text(text)  # from a terminal, or of a file name
         cuts, found = [0], self._marker.search(text)
         while found is not None:
             cuts.append(found.start() + 1)

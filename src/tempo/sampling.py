@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .errors import UsageError
+from .number_checks import FASTEST, SLOWEST, is_number, is_whole, shown
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,13 +29,14 @@ class Sampling:
 
 def check_options(*, fps: float, max_frames: int, min_frames: int) -> None:
     """Raise UsageError for a rate or a count that can never work."""
-    if not (isinstance(fps, int | float) and math.isfinite(fps) and fps > 0):
+    if not (is_number(fps) and SLOWEST <= fps <= FASTEST):
         raise UsageError(
-            f"fps must be a positive number of frames per second, not {fps}; the usual value is 2"
+            f"fps must be a positive number of frames per second, from {SLOWEST:g} to {FASTEST:g}, not "
+            f"{shown(fps)}; the usual value is 2"
         )
     for name, value in (("max_frames", max_frames), ("min_frames", min_frames)):
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise UsageError(f"{name} must be a whole number of at least 1, not {value}")
+        if not is_whole(value, least=1):
+            raise UsageError(f"{name} must be a whole number of at least 1, not {shown(value)}")
 
 
 def at_rate(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypedDict, Unpack
@@ -16,6 +15,7 @@ from tempo.cache_entry import DamagedEntryError, Kept
 from tempo.errors import ConversationFullError, TempoError, UsageError
 from tempo.generation import generate, pieces
 from tempo.memory import peak_bytes
+from tempo.number_checks import is_number, is_whole, shown
 from tempo.pipeline import Distilled, Progress, distil_kept, distil_once
 from tempo.video import Sampling, Video
 
@@ -58,14 +58,14 @@ class _Options:
             value = getattr(self, name)
             if value is None and name == "budget":
                 continue
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise UsageError(f"{name} must be a whole number of at least 1, not {value}")
+            if not is_whole(value, least=1):
+                raise UsageError(f"{name} must be a whole number of at least 1, not {shown(value)}")
         if self.keep not in KEEPS:
             raise UsageError(f"keep={self.keep!r}: it can be {', '.join(KEEPS)}")
-        if not (math.isfinite(self.temperature) and self.temperature >= 0):
-            raise UsageError(f"temperature must be 0 or more, not {self.temperature}")
-        if not 0 < self.top_p <= 1:
-            raise UsageError(f"top_p must be above 0 and at most 1, not {self.top_p}")
+        if not (is_number(self.temperature) and self.temperature >= 0):
+            raise UsageError(f"temperature must be 0 or more, not {shown(self.temperature)}")
+        if not (is_number(self.top_p) and 0 < self.top_p <= 1):
+            raise UsageError(f"top_p must be above 0 and at most 1, not {shown(self.top_p)}")
 
 
 Renew = Callable[[Sequence[Kept], Clock], tuple[Sequence[Kept] | None, float]]

@@ -20,11 +20,13 @@ from .errors import TempoError, UsageError
 from .frames import Damage, FrameBatch, Losses, Picked, Size, Source
 from .image_files import is_image
 from .images import FOLDER_RATE, AnimatedImage, FrameArray, ImageFolder
+from .number_checks import SLOWEST, is_number, shown
 from .remote import PLAYLISTS, Progress, RemoteFile, scheme_of
 from .sampling import Sampling
 
 __all__ = ["Damage", "FrameBatch", "Sampling", "Video"]
 
+MOST_RECORDED = 1e6  # frames a second, by a camera for experiments
 AHEAD_BYTES, AHEAD_FRAMES = 32 << 20, 128  # decoded frames that may wait for the consumer, at most
 
 
@@ -81,7 +83,7 @@ class Video:
                 cannot be fetched.
             UsageError: `frame_rate` makes no sense.
         """
-        path = os.fspath(path)
+        path = _as_text(path)
         if frame_rate is not None:
             _check_positive("frame_rate", frame_rate)
         scheme = scheme_of(path)
@@ -265,9 +267,19 @@ def _of_file(path: str) -> Source:
     return FileSource(path, file_format="mjpeg" if mjpeg.is_stream(path) else None)
 
 
+def _as_text(path: object) -> str:
+    """Raises UsageError for what is no path."""
+    if not isinstance(path, str | bytes | os.PathLike):
+        raise UsageError(f"a video is a path or an address, not {type(path).__name__}: {shown(path)}")
+    return os.fsdecode(path)
+
+
 def _check_positive(name: str, value: float) -> None:
-    if not (isinstance(value, int | float) and math.isfinite(value) and value > 0):
-        raise UsageError(f"{name} must be a positive number of frames per second, not {value}")
+    if not (is_number(value) and SLOWEST <= value <= MOST_RECORDED):
+        raise UsageError(
+            f"{name} must be a positive number of frames per second, from {SLOWEST:g} to {MOST_RECORDED:g}, "
+            f"not {shown(value)}"
+        )
 
 
 def _refuse_frame_rate(path: str, frame_rate: float | None) -> None:

@@ -1,5 +1,6 @@
 """What the page says to whatever stands in its fields; without a page."""
 
+import json
 import math
 
 import pytest
@@ -58,6 +59,30 @@ def test_frames_that_cannot_be_watched(actions, film, fps, frames, words):
     shown = last(actions.open_path("page", str(film), fps, frames))
     assert words in shown["open_status"]
     assert "player" not in shown
+
+
+@pytest.mark.parametrize("path", [None, "", "\0", "\ud83d.mp4", ["a.mp4"], {"path": "a.mp4"}, 7])
+def test_paths_that_are_none(actions, path):
+    shown = last(actions.open_path("page", path, None, None))
+    assert 'role="alert"' in shown["open_status"]
+    assert "tempo itself" not in shown["open_status"]
+    json.dumps(shown, ensure_ascii=False).encode()
+
+
+def test_half_a_surrogate_pair_in_a_question_is_shown_and_answered(opened):
+    """A browser cuts an emoji in two where the text is cut at so many characters."""
+    for shown in opened.ask("page", "Where is the \ud83d?", 60, "adaptive", False, 3, 0, 1):
+        json.dumps(shown, ensure_ascii=False).encode()  # what goes to the browser
+    assert "Where is the ??" in shown["talk"]
+    visit = opened.visits.arrive("page")
+    assert visit.turns[-1].answer is not None
+
+
+def test_keys_and_moments_in_addresses_may_be_anything(opened):
+    for key in ("é", "\ud83d", "", "x" * 10_000):
+        assert opened.visits.with_key(key) is None
+    visit = opened.visits.arrive("page")
+    assert opened.visits.with_key(visit.key) is visit
 
 
 def test_watching_again_with_other_frames(opened):

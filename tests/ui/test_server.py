@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -41,6 +42,25 @@ def test_a_port_that_is_taken_is_said(serve):
         taken.listen()
         with pytest.raises(TempoError, match="cannot be had; give another with --port"):
             serve(port=taken.getsockname()[1])
+
+
+@pytest.mark.slow
+def test_addresses_of_nothing_are_not_found(serve):
+    server = serve()
+    key = server.visits.arrive("page").key
+    for path in (
+        "/tempo/visits/%C3%A9/video",
+        "/tempo/visits/%FF/tempo.json",
+        "/tempo/visits/%ED%A0%BD/tempo.png",
+        f"/tempo/visits/{key}/frames/{10**400}.jpg",
+        f"/tempo/visits/{key}/frames/%C2%B2.jpg",
+        "/tempo/static/%C3%A9.js",
+        "/tempo/static/%00",
+        "/tempo/static/" + "a" * 5000,
+    ):
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(server.url.rstrip("/") + path, timeout=60)
+        assert refused.value.code == 404, path
 
 
 @pytest.mark.slow

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tempo.errors import TempoError
+from tempo.number_checks import is_number, is_whole, shown
 
 WATCHING = ("fps", "max_frames")
 # What a case may say in its "options", by type; the values are checked where they are used.
@@ -128,7 +128,7 @@ def _values(path: Path, text: str) -> Sequence[Any]:
     if text.lstrip().startswith("["):
         try:
             values = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise TempoError(f"{path}: not JSON ({error}); mend the file") from None
         assert isinstance(values, list)
         return values
@@ -136,14 +136,14 @@ def _values(path: Path, text: str) -> Sequence[Any]:
         # One object over several lines is a file with one case.
         try:
             return [json.loads(text)]
-        except ValueError:
+        except (ValueError, RecursionError):
             pass
     values = []
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
             try:
                 values.append(json.loads(line))
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 reason = str(error).split(": line")[0]
                 raise TempoError(f"{path}, line {number}: not JSON ({reason}); mend the file") from None
     return values
@@ -188,10 +188,9 @@ def _problem(name: str, value: Any) -> str:
     if name not in OPTIONS:
         return f"there is no option {name!r}; there are {', '.join(OPTIONS)}"
     kind = OPTIONS[name]
-    whole = isinstance(value, int) and not isinstance(value, bool)
     fits = {
-        "a number": whole or (isinstance(value, float) and math.isfinite(value)),
-        "a whole number": whole,
+        "a number": is_number(value),
+        "a whole number": is_whole(value, least=-(2**63)),
         "true or false": isinstance(value, bool),
         "a text": isinstance(value, str),
     }
@@ -199,5 +198,4 @@ def _problem(name: str, value: Any) -> str:
 
 
 def _shown(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 40 else text[:39] + "…"
+    return shown(json.dumps(value, ensure_ascii=False))

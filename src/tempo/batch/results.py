@@ -144,7 +144,7 @@ def _unfinished(line: bytes, text: bytes, *, last: bool) -> bool:
 def _record(line: bytes) -> dict[str, Any] | None:
     try:
         value = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(value, dict) or not {"id", "video_path", "query", "settings"} <= value.keys():
         return None

@@ -76,10 +76,17 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _ask(args: argparse.Namespace) -> Answer:
-    from tempo.commands.opening import WATCH_OPTIONS, answer_options, load_model, open_video
+    from tempo.commands.opening import (
+        WATCH_OPTIONS,
+        answer_options,
+        load_model,
+        open_video,
+        remark_on_watching,
+    )
     from tempo.commands.report import tell_unfamiliar, with_watching
     from tempo.terminal import counting
 
+    remark_on_watching(args)
     video = open_video(args.video)  # first: it is quick, and loading a model for nothing is not
     with counting("watching", "frames", before="loading", after="answering") as progress:
         model = load_model(args)

@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
     """Answer what is not answered yet, then sum up."""
     from tempo.batch.cases import read_cases
     from tempo.batch.results import Results, done
-    from tempo.commands.opening import ANSWER_OPTIONS, WATCH_OPTIONS
+    from tempo.commands.opening import ANSWER_OPTIONS, WATCH_OPTIONS, remark_on_watching
     from tempo.commands.report import print_json
     from tempo.errors import TempoError
     from tempo.terminal import Output, say
@@ -72,6 +72,7 @@ def run(args: argparse.Namespace) -> int:
     began = time.monotonic()
     settings = {"model": args.model, **given(args, *WATCH_OPTIONS, *ANSWER_OPTIONS)}
     cases = read_cases(args.cases, settings)
+    remark_on_watching(args)
     if args.output.exists() and args.output.samefile(args.cases):
         raise TempoError(f"{args.output}: these are the cases; name another file as --output")
     results = Results(args.output)

@@ -14,7 +14,7 @@ Examples:
   tempo world make films
   tempo chat films/0-000.mp4
   tempo chat films/0-000.mp4 --budget 256 --cache disk
-  tempo chat holiday.mp4 --keep-turns 4   # of a long talk
+  tempo chat films/0-000.mp4 --keep-turns 4   # of a long talk
   tempo chat holiday.mp4 --model Vision-CAIR/Tempo-6B < questions.txt
 """
 
@@ -61,11 +61,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Watch, then answer until there is nothing more to read."""
-    from tempo.commands.opening import WATCH_OPTIONS, answer_options, load_model, open_video
+    from tempo.commands.opening import (
+        WATCH_OPTIONS,
+        answer_options,
+        load_model,
+        open_video,
+        remark_on_watching,
+    )
     from tempo.commands.report import tell_losses, tell_unfamiliar
     from tempo.keeping import watch
     from tempo.terminal import counting
 
+    remark_on_watching(args)
     video = open_video(args.video)
     with counting("watching", "frames", before="loading") as progress:
         model = load_model(args)

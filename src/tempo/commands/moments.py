@@ -70,12 +70,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Watch, route, list, and cut."""
     import tempo
-    from tempo.commands.opening import WATCH_OPTIONS, load_model, open_video
+    from tempo.commands.opening import WATCH_OPTIONS, load_model, open_video, remark_on_watching
     from tempo.commands.report import print_json, tell_losses, tell_unfamiliar
     from tempo.records import SEGMENT_KEYS, moment_values
     from tempo.stretches import nothing_stands_out, strongest
     from tempo.terminal import Output, clock, counting
 
+    remark_on_watching(args)
     video = open_video(args.video)
     _check_clips(args.clips, video)
     with counting("watching", "frames", before="loading", after="looking") as progress:

@@ -40,6 +40,14 @@ def load_model(args: argparse.Namespace) -> Tempo:
     return tempo.load(args.model, **given(args, *MODEL_OPTIONS))
 
 
+def remark_on_watching(args: argparse.Namespace) -> None:
+    """Say what one would not expect of what the user asked for."""
+    from tempo.terminal import say
+
+    if args.max_frames == 1:
+        say("--max-frames 1: the first frame alone is watched, as if the video were a picture of it")
+
+
 def answer_options(args: argparse.Namespace) -> dict[str, Any]:
     """What the user said about answering, as keyword arguments of `Session.ask`."""
     return given(args, *ANSWER_OPTIONS)

@@ -9,6 +9,8 @@ import math
 from pathlib import Path
 from typing import Any
 
+from tempo.number_checks import FASTEST, SLOWEST, is_whole, shown
+
 DTYPES = ("auto", "bfloat16", "float16", "float32")
 ATTENTIONS = ("sdpa", "eager", "flash_attention_2")
 CACHES = ("auto", "none", "device", "host", "disk")
@@ -37,9 +39,7 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
 def add_watch_options(parser: argparse.ArgumentParser) -> None:
     """Which frames are watched and where the result is kept."""
     group = parser.add_argument_group("watching")
-    group.add_argument(
-        "--fps", type=positive_number, metavar="F", help="frames watched a second (default: 2)"
-    )
+    group.add_argument("--fps", type=frame_rate, metavar="F", help="frames watched a second (default: 2)")
     group.add_argument(
         "--max-frames",
         type=positive_integer,
@@ -115,6 +115,16 @@ def positive_number(text: str) -> float:
     return value
 
 
+def frame_rate(text: str) -> float:
+    """Parse frames a second."""
+    value = _number(text)
+    if not SLOWEST <= value <= FASTEST:
+        raise argparse.ArgumentTypeError(
+            f"must be frames a second, above 0 and at most {FASTEST:g}, not {text!r}"
+        )
+    return value
+
+
 def number_from_zero(text: str) -> float:
     """Parse a finite number of 0 or more."""
     value = _number(text)
@@ -144,8 +154,8 @@ def positive_integer(text: str) -> int:
         value = int(text)
     except ValueError:
         value = 0
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, not {text!r}")
+    if not is_whole(value, least=1):
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, not {shown(text)!r}")
     return value
 
 
@@ -155,8 +165,8 @@ def integer_from_zero(text: str) -> int:
         value = int(text)
     except ValueError:
         value = -1
-    if value < 0:
-        raise argparse.ArgumentTypeError(f"must be a whole number of at least 0, not {text!r}")
+    if not is_whole(value, least=0):
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 0, not {shown(text)!r}")
     return value
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from tempo.errors import UsageError
+from tempo.number_checks import FASTEST, SLOWEST, is_number, shown
 
 if TYPE_CHECKING:
     from tempo.allocation import Keep
@@ -52,10 +52,8 @@ class Settings:
             value = getattr(self, name)
             if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
                 raise UsageError(f"{name} must be a whole number of at least 1, not {value}")
-        if isinstance(self.fps, bool) or not isinstance(self.fps, int | float):
-            raise UsageError(f"fps must be a number above 0, not {self.fps!r}")
-        if not (math.isfinite(self.fps) and self.fps > 0):
-            raise UsageError(f"fps must be a number above 0, not {self.fps}")
+        if not (is_number(self.fps) and SLOWEST <= self.fps <= FASTEST):
+            raise UsageError(f"fps must be a number above 0, and at most {FASTEST:g}, not {shown(self.fps)}")
         for name in ("adaptive", "group"):
             if not isinstance(getattr(self, name), bool):
                 raise UsageError(f"{name} must be True or False, not {getattr(self, name)!r}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Iterator
 from os import PathLike
 from pathlib import Path
@@ -12,8 +13,9 @@ from typing import Any
 import torch
 from safetensors import safe_open
 
-from tempo.errors import TempoError
+from tempo.errors import TempoError, UsageError
 from tempo.hub_errors import explained
+from tempo.number_checks import shown
 
 # What a model consists of for us; pickled weights are left where they are.
 _WANTED = ["*.json", "*.safetensors", "*.txt", "*.jinja"]
@@ -25,12 +27,17 @@ def find_model(name: str | PathLike[str]) -> Path:
     Raises:
         TempoError: there is no such folder, and the hub does not have it or cannot be reached.
     """
-    folder = Path(name).expanduser()
-    if folder.is_dir():
-        return folder
-    if folder.exists():
-        raise TempoError(f"{name}: a model is a folder with a config.json, and this is a file")
+    if not isinstance(name, str | PathLike):
+        raise UsageError(f"a model is a folder or a hub name, not {type(name).__name__}: {shown(name)}")
     text = str(name)
+    if not text.strip():
+        raise UsageError("the name of the model is empty; give a folder or a hub name, or leave it out")
+    # What a file system cannot have as a name, pathlib raises an error for; these do not.
+    folder = os.path.expanduser(text)
+    if os.path.isdir(folder):
+        return Path(folder)
+    if os.path.exists(folder):
+        raise TempoError(f"{name}: a model is a folder with a config.json, and this is a file")
     if text.count("/") != 1 or text.startswith((".", "/", "~")):
         raise TempoError(f"{name}: there is no such folder, and it is not a hub name like owner/model")
     from huggingface_hub import snapshot_download

@@ -13,6 +13,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 import yaml
 
 from tempo.errors import UsageError
+from tempo.number_checks import FASTEST, SLOWEST
 from tempo.training.recipe import PARTS, Recipe, spelled
 
 
@@ -131,7 +132,7 @@ def _number(value: Any) -> float | None:
         return None
     try:
         number = float(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return number if math.isfinite(number) else None
 
@@ -164,19 +165,29 @@ def check(recipe: Recipe, file: str) -> None:
         refuse(
             (source.path is None) == (source.world is None), f"{where} needs either a path or world, not both"
         )
-        refuse(source.weight <= 0, f"{where}.weight must be above 0; leave the source out instead")
+        refuse(
+            not 0 < source.weight <= 1e9,
+            f"{where}.weight must be above 0 and at most 1e9; leave the source out instead",
+        )
         if source.world is not None:
             refuse(
                 not source.world.segments or min(source.world.segments) < 1,
                 f"{where}.world.segments must be whole numbers of at least 1",
             )
             refuse(source.world.questions < 1, f"{where}.world.questions must be at least 1")
+            for name in ("choice", "wide"):
+                share = getattr(source.world, name)
+                refuse(not 0 <= share <= 1, f"{where}.world.{name} is a share, from 0 to 1")
     rates = {part: getattr(recipe.train, part) for part in PARTS}
     refuse(all(rate is None for rate in rates.values()), "train trains nothing; give a part a learning rate")
     for part, rate in rates.items():
-        refuse(rate is not None and rate <= 0, f"train.{part} must be above 0; null leaves the part as it is")
+        refuse(
+            rate is not None and not 0 < rate <= 1,
+            f"train.{part} must be above 0 and at most 1; null leaves the part as it is",
+        )
     if recipe.lora is not None:
-        refuse(recipe.lora.rank < 1, "lora.rank must be at least 1")
+        refuse(not 1 <= recipe.lora.rank <= 65536, "lora.rank must be from 1 to 65536")
+        refuse(not 0 < recipe.lora.alpha <= 1e6, "lora.alpha must be above 0 and at most 1e6")
         refuse(not 0 <= recipe.lora.dropout < 1, "lora.dropout must be from 0 to below 1")
         refuse(not recipe.lora.parts, "lora.parts is empty; name a part, or leave lora out")
         for part in recipe.lora.parts:
@@ -200,7 +211,8 @@ def check(recipe: Recipe, file: str) -> None:
     refuse(len(recipe.optimizer.betas) != 2, "optimizer.betas must be two numbers")
     refuse(not all(0 <= b < 1 for b in recipe.optimizer.betas), "optimizer.betas must be from 0 to below 1")
     for name in ("weight_decay", "routing"):
-        refuse(getattr(recipe.optimizer, name) < 0, f"optimizer.{name} must be at least 0")
+        value = getattr(recipe.optimizer, name)
+        refuse(not 0 <= value <= 1000, f"optimizer.{name} must be from 0 to 1000")
     refuse(recipe.optimizer.clip <= 0, "optimizer.clip must be above 0")
     refuse(recipe.checkpoints.keep < 1, "checkpoints.keep must be at least 1")
     refuse(recipe.checkpoints.minutes <= 0, "checkpoints.minutes must be above 0")
@@ -212,4 +224,7 @@ def check(recipe: Recipe, file: str) -> None:
     for name in ("fps", "max_frames", "min_frames"):
         value = getattr(recipe.video, name)
         refuse(value is not None and value <= 0, f"video.{name} must be above 0")
+    fps = recipe.video.fps
+    refuse(fps is not None and not SLOWEST <= fps <= FASTEST, f"video.fps must be at most {FASTEST:g}")
+    refuse(not 0 <= recipe.seed < 2**31, "seed must be from 0 to 2147483647")
     refuse(recipe.parallel == "fsdp" and recipe.lora is not None, "lora goes with parallel: ddp")

@@ -21,6 +21,7 @@ from tempo.ui.examples import Example, Shelf
 from tempo.ui.visit import Drawing, Setting, Source, Text, Visit, Writing
 from tempo.ui.visits import Visits
 from tempo.ui.work import Stopped
+from tempo.whole_text import whole_text
 
 Change = dict[str, Any]
 LONGEST_ANSWER = 2048  # tokens
@@ -73,7 +74,7 @@ class Actions:
         """Open a file that the operator allows."""
 
         def find(report: Callable[[Drawing], None]) -> Source:
-            allowed = self.access.allowed(path or "")
+            allowed = self.access.allowed(path if isinstance(path, str) else "")
             return Source(allowed, allowed.name)
 
         yield from self._open(self.visits.arrive(page), find, fps, max_frames)
@@ -161,7 +162,7 @@ class Actions:
     ) -> Iterator[Change]:  # fmt: skip
         """Ask, and show the answer while it is written; BOTH: then under the other way too."""
         visit = self.visits.arrive(page)
-        question = (question or "").strip()
+        question = whole_text(question).strip() if isinstance(question, str) else ""
         duration = _duration(visit)
         text = ""
         try:

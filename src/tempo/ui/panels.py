@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Mapping, Sequence
-from html import escape
 
 from tempo.answer import Answer
 from tempo.stretches import nothing_stands_out, strongest
@@ -14,6 +14,7 @@ from tempo.ui.film import Film
 from tempo.ui.times import split
 from tempo.ui.visit import Drawing, Setting, Text, Turn, Visit, Waiting, Watching
 from tempo.ui.work import Alive
+from tempo.whole_text import whole_text
 
 PHASES = (
     ("decode", "frames"),
@@ -22,6 +23,11 @@ PHASES = (
     ("distil", "distil"),
     ("answer", "answer"),
 )
+
+
+def escape(text: str) -> str:
+    """TEXT as it can stand in a page, whatever is in it."""
+    return html.escape(whole_text(text))
 
 
 def head(model: str, *, most_bytes: int, remark: str = "") -> str:

@@ -23,6 +23,7 @@ from tempo.ui.examples import Shelf
 from tempo.ui.export import picture, to_json
 from tempo.ui.page import HEAD, build, theme
 from tempo.ui.visits import Visits
+from tempo.whole_text import whole_text
 
 if TYPE_CHECKING:
     from tempo.engine import Tempo
@@ -222,10 +223,10 @@ def _routes(visits: Visits) -> list[Any]:
 
     async def frame(request: Request) -> Response:
         _, film = film_of(request)
-        time = request.path_params["milliseconds"] / 1000
         try:
+            time = request.path_params["milliseconds"] / 1000
             data = await asyncio.to_thread(film.frames.jpeg, time)
-        except TempoError:
+        except (TempoError, OverflowError):  # a number of hundreds of digits
             data = None
         if data is None:
             raise HTTPException(404)
@@ -233,11 +234,14 @@ def _routes(visits: Visits) -> list[Any]:
 
     async def json_file(request: Request) -> Response:
         visit, _ = film_of(request)
-        return _saved(lambda: json.dumps(to_json(visit), ensure_ascii=False, indent=1).encode(), "json")
+        return _saved(lambda: _as_json(to_json(visit)), "json")
 
     async def png_file(request: Request) -> Response:
         visit, _ = film_of(request)
         return await asyncio.to_thread(_saved, lambda: picture(visit), "png")
+
+    def _as_json(value: Any) -> bytes:
+        return whole_text(json.dumps(value, ensure_ascii=False, indent=1)).encode()
 
     def _saved(make: Callable[[], bytes], ending: str) -> Response:
         try:

@@ -75,8 +75,10 @@ class Visits:
 
     def with_key(self, key: str) -> Visit | None:
         """Whose files have KEY in their address; None: nobody's."""
+        given = key.encode("utf-8", "replace")  # whatever stood in the address
         with self._lock:
-            return next((v for v in self._visits.values() if secrets.compare_digest(v.key, key)), None)
+            visits = self._visits.values()
+            return next((v for v in visits if secrets.compare_digest(v.key.encode(), given)), None)
 
     def room_for(self, visit: Visit) -> Room:
         """How VISIT comes by room."""
