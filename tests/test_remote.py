@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import socket
 import ssl
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -19,9 +21,10 @@ import pytest
 from PIL import Image
 
 import clips
+from tempo.clipping import cut
 from tempo.decoding import reading
 from tempo.errors import TempoError, UsageError
-from tempo.remote import RemoteFile, file, transport
+from tempo.remote import RemoteFile, blocks, file, transport
 from tempo.video import Sampling, Video
 from web import OldHandler, Page, Site, site
 
@@ -124,7 +127,9 @@ SERVERS = {
     "ranges, but all for all": {"ranges": "not from 0"},
     "refuses ranges": {"ranges": "refused"},
     "does not say what it sends": {"ranges": "mumbled"},
+    "some of it, without saying of how much": {"part": 1000, "of": "*"},
     "gzip": {"encoding": "gzip"},
+    "gzip in parts": {"encoding": "gzip", "part": 1000},
     "gzip, chunked": {"encoding": "gzip", "length": "chunked", "ranges": "ignored"},
     "in parts": {"part": 5000},
     "length that is no number": {"ranges": "ignored", "length": "many"},
@@ -207,8 +212,10 @@ def test_capital_letters(web: Site, films: dict[str, Path]) -> None:
 
 
 def test_addresses_that_are_none() -> None:
-    for address in ("http://", "http:///film.mp4", "http://[::1/film.mp4", "http://host:port/film.mp4"):
-        assert "address" in refusal(address)
+    for address in ("http://", "http:///film.mp4", "http://[::1/film.mp4", "http://me:pw@host:port/film.mp4"):
+        line = refusal(address)
+        assert "address" in line
+        assert "pw" not in line
     assert "http://" in refusal(str(Path("http://host/film.mp4")))
     assert "ftp" in refusal("FTP://host/film.mp4")
     with pytest.raises(UsageError, match="folders"):
@@ -525,6 +532,60 @@ def open_files_in(folder: Path, process: int) -> list[str]:
     """Files in `folder` that a process has open, also those without a name."""
     links = [os.readlink(link) for link in Path(f"/proc/{process}/fd").iterdir()]
     return [link for link in links if link.startswith(f"{folder}/")]
+
+
+@pytest.mark.parametrize("has_open_files", [True, False])
+def test_the_temporary_file_goes_with_the_video(
+    web: Site, films: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_open_files: bool
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(blocks, "HAS_OPEN_FILES", has_open_files)
+    for options in ({}, {"ranges": "ignored"}):
+        video = Video.open(web.serve("/film.mp4", films["index last"], **options))
+        assert len(list(tmp_path.iterdir())) == (0 if has_open_files else 1)
+        assert watched(video) == list(range(50))
+        del video
+        gc.collect()
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk(web: Site, long_film: Path, tmp_path: Path) -> None:
+    """What can be fetched again is not kept then; a download is one line."""
+    code = """
+import resource, sys, tempo
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+video = tempo.Video.open(sys.argv[1])
+print(sum(len(batch) for batch in video.stream(video.sample(fps=10), chunk=32)))
+try:
+    tempo.Video.open(sys.argv[2])
+except tempo.TempoError as error:
+    print(error)
+"""
+    parts, whole = web.serve("/parts.mp4", long_film), web.serve("/whole.mp4", long_film, ranges="ignored")
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", code, parts, whole],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    frames, line = done.stdout.splitlines()
+    assert frames == "100"
+    assert line.startswith(f"{whole}: cannot be downloaded to {tmp_path} (")
+    assert "set TMPDIR" in line
+
+
+@pytest.mark.parametrize("options", [{}, {"ranges": "ignored"}], ids=["parts", "downloaded"])
+def test_clips_are_cut_out(
+    web: Site, films: dict[str, Path], tmp_path: Path, options: dict[str, str]
+) -> None:
+    video = Video.open(web.serve("/a%20film.mkv", films["mkv"], **options))
+    clip = cut(video, 2.5, 4.0, tmp_path)
+    assert clip.copied
+    assert clip.path.name.startswith("a film_")
+    assert clip.path.suffix == ".mkv"
+    assert watched(Video.open(clip.path)) == list(range(20, 40))
 
 
 def test_reading_like_any_other_file(web: Site, long_film: Path) -> None:

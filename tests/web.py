@@ -29,6 +29,7 @@ class Page:
         length: how its length is told: "true", "chunked", "closed" (the end of the connection is the end), or
             any other text that is sent instead.
         part: bytes sent at most in answer to a request for a range.
+        of: how long the whole is said to be there, if not truly.
         hang_up_at, stall_at: byte of the file before which the connection breaks, or nothing more comes.
         times: how often that happens.
         needs: the login, as user:password.
@@ -43,6 +44,7 @@ class Page:
     encoding: str = ""
     versions: bool = True
     part: int | None = None
+    of: str = ""
     hang_up_at: int | None = None
     stall_at: int | None = None
     times: int = 1 << 30
@@ -101,7 +103,7 @@ class Handler(BaseHTTPRequestHandler):
         if page.ranges != "ignored":
             self.send_header("Accept-Ranges", "bytes")
         if status == 206 and page.ranges != "mumbled":
-            self.send_header("Content-Range", f"bytes {start}-{end - 1}/{len(data)}")
+            self.send_header("Content-Range", f"bytes {start}-{end - 1}/{page.of or len(data)}")
         if page.versions:
             self.send_header("ETag", f'"{hashlib.sha256(data).hexdigest()[:16]}"')
         if page.encoding:

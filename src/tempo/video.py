@@ -21,7 +21,7 @@ from .frames import Damage, FrameBatch, Losses, Picked, Size, Source
 from .image_files import is_image
 from .images import FOLDER_RATE, AnimatedImage, FrameArray, ImageFolder
 from .number_checks import SLOWEST, is_number, shown
-from .remote import PLAYLISTS, Progress, RemoteFile, scheme_of
+from .remote import PLAYLISTS, Progress, RemoteFile, scheme_of, without_login
 from .sampling import Sampling
 
 __all__ = ["Damage", "FrameBatch", "Sampling", "Video"]
@@ -94,7 +94,8 @@ class Video:
             path = unquote(urlsplit(path).path)
         elif scheme:
             raise TempoError(
-                f"{path}: {scheme} addresses are not supported; give a file, a folder or an http(s) URL"
+                f"{without_login(path)}: {scheme} addresses are not supported; give a file, a folder or an "
+                "http(s) URL"
             )
         if os.path.isdir(path):
             return cls(ImageFolder(path, frame_rate=frame_rate or FOLDER_RATE), path=path)

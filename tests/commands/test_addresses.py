@@ -9,7 +9,6 @@ from collections.abc import Iterator
 
 import pytest
 
-import clips
 from web import Site, site
 
 from .conftest import TINY, environment, write_video
@@ -45,35 +44,6 @@ def test_an_address_that_cannot_be_fetched_is_one_line(fails, web):
     assert "cannot be fetched" in fails("chat", address, *TINY_MODEL)
     web.serve("/film.mp4", b"\0" * 200_000, ranges="ignored")
     assert "too large" in fails("ask", address, QUESTION, *TINY_MODEL, TEMPO_MAX_DOWNLOAD_GB="0.0001")
-
-
-@pytest.mark.parametrize("options", [{}, {"ranges": "ignored"}], ids=["parts", "downloaded"])
-def test_clips_are_cut_out_of_what_is_behind_an_address(tempo, clip, web, tmp_path, options):
-    folder = tmp_path / "clips"
-    address = web.serve("/a film.mp4".replace(" ", "%20"), clip, **options)
-    done = tempo(
-        "moments",
-        address,
-        "a square",
-        "--at-least",
-        "0",
-        "--count",
-        "1",
-        "--clips",
-        folder,
-        *TINY_MODEL[:4],
-        "--json",
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    (moment,) = json.loads(done.stdout)["moments"]
-    cut = moment["clip"]
-    assert cut["copied"]
-    assert cut["path"].startswith(str(folder / "a film_"))
-    from tempo.video import Video
-
-    video = Video.open(cut["path"])
-    (batch,) = video.stream(video.sample(fps=1.0, max_frames=1, min_frames=1), chunk=1)
-    assert clips.index_of(batch.frames[0]) == round(cut["start"] * 10)
 
 
 def test_batch_takes_addresses_and_goes_on_behind_one_that_fails(tempo, clip, web, tmp_path):

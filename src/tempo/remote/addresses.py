@@ -44,6 +44,11 @@ def scheme_of(path: str) -> str:
     return found[1].lower() if found else ""
 
 
+def without_login(text: str) -> str:
+    """An address as it may be shown: the user and the password that it names are cut out."""
+    return re.sub(r"(?<=://)[^/?#]*@", "", text, count=1)
+
+
 def parse(text: str) -> Address:
     """Read an http(s) address. Raises TempoError where it names no host, or a port that there is none of."""
     try:
@@ -53,16 +58,17 @@ def parse(text: str) -> Address:
         path = _encoded(parts.path or "/", ALLOWED)
         query = _encoded(parts.query, ALLOWED + "?[]|")
     except ValueError as error:  # encoding errors are among them
-        raise TempoError(f"{text}: not a valid address ({error}); check it") from error
+        raise TempoError(f"{without_login(text)}: not a valid address ({error}); check it") from None
     if not host:
-        raise TempoError(f"{text}: the address names no host; it looks like https://host/video.mp4")
+        raise TempoError(
+            f"{without_login(text)}: the address names no host; it looks like https://host/video.mp4"
+        )
     place = host if port is None else f"{host}:{port}"
     url = urlunsplit((parts.scheme, place, path, query, ""))
     if parts.username is None:
         return Address(url, text)
     login = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
-    shown = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
-    return Address(url, shown, "Basic " + base64.b64encode(login).decode("ascii"))
+    return Address(url, without_login(text), "Basic " + base64.b64encode(login).decode("ascii"))
 
 
 def _ascii(host: str) -> str:

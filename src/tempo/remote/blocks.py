@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import io
 import os
 import tempfile
 import weakref
-from typing import IO, Any
 
 from ..errors import TempoError
 
 BLOCK = 1 << 16  # bytes
 OPEN_FILES = "/proc/self/fd"  # where Linux has the files that a process has open
-_HAS_OPEN_FILES = os.path.isdir(OPEN_FILES)
+HAS_OPEN_FILES = os.path.isdir(OPEN_FILES)
 
 
 class Blocks:
     """Keeps blocks on disk up to a limit. Not safe between threads.
 
     On Linux the file has no name in any folder: it disappears with the process, however that ends.
-    Elsewhere it is removed when it is closed.
+    Elsewhere it is removed when this object goes or Python ends.
 
     Attributes:
         room: bytes that may be kept.
@@ -28,13 +30,12 @@ class Blocks:
     def __init__(self, room: int) -> None:
         """Raises TempoError where no temporary file can be made."""
         try:
-            self._file: Any = _temporary_file()
+            self._file, self.path = _temporary_file()
         except OSError as error:
             raise TempoError(
                 f"no temporary file can be made ({error.strerror or error}); set TMPDIR to a folder with room"
             ) from error
-        weakref.finalize(self, self._file.close)
-        self.path = f"{OPEN_FILES}/{self._file.fileno()}" if _HAS_OPEN_FILES else str(self._file.name)
+        weakref.finalize(self, _remove, self._file, self.path)
         self.room = room
         self._have = bytearray()  # for each block, whether it is kept
         self._kept = 0
@@ -44,8 +45,8 @@ class Blocks:
         if self.has(index) or self._kept + len(data) > self.room:
             return
         self._file.seek(index * BLOCK)
-        self._file.write(data)
-        self._file.flush()  # it is read under its path too
+        if self._file.write(data) < len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         if index >= len(self._have):
             self._have.extend(bytes(index + 1 - len(self._have)))
         self._have[index] = True
@@ -63,7 +64,17 @@ class Blocks:
         return self._file.read(BLOCK)
 
 
-def _temporary_file() -> IO[bytes]:
-    if _HAS_OPEN_FILES:
-        return tempfile.TemporaryFile(prefix="tempo-")
-    return tempfile.NamedTemporaryFile(prefix="tempo-")
+def _temporary_file() -> tuple[io.FileIO, str]:
+    """(the file, the path under which it can be opened). Unbuffered, since it is read under its path too."""
+    if HAS_OPEN_FILES:
+        unnamed = tempfile.TemporaryFile(prefix="tempo-", buffering=0)  # noqa: SIM115
+        return unnamed, f"{OPEN_FILES}/{unnamed.fileno()}"
+    handle, path = tempfile.mkstemp(prefix="tempo-")
+    return io.FileIO(handle, "w+"), path
+
+
+def _remove(file: io.FileIO, path: str) -> None:
+    file.close()
+    if not path.startswith(OPEN_FILES):
+        with contextlib.suppress(OSError):
+            os.remove(path)

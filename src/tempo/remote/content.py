@@ -23,9 +23,9 @@ def check(name: str, beginning: bytes, content_type: str) -> None:
         raise TempoError(f"{name}: a live picture without an end; record a part of it and give that file")
     if not beginning:
         raise TempoError(f"{name}: the server sends an empty file; check the address")
-    if beginning.startswith(PLAYLISTS) or b"<MPD" in beginning[:4096]:
-        raise TempoError(f"{name}: a playlist, not a video; give the address of the video that it names")
     readable = b"\0" not in beginning
+    if beginning.startswith(PLAYLISTS) or (readable and b"<MPD" in beginning):
+        raise TempoError(f"{name}: a playlist, not a video; give the address of the video that it names")
     if beginning.lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith(PAGES) or (
         readable and content_type in ("text/html", "application/xhtml+xml")
     ):

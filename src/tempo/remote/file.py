@@ -82,6 +82,8 @@ class RemoteFile:
             if error.status not in REFUSALS:
                 raise
             return self._client.get(None)
+        if first.partial and not (first.ranged and first.start == 0):
+            return self._again(first)
         if first.ranged or not first.names_ranges or not first.size:
             return first
         # All of it is a right answer too, to who asks for all of it.

@@ -94,6 +94,7 @@ class Response:
         start: which byte of the file its body begins with.
         end: the byte behind its last one; None where it does not say.
         size: of the whole file; None where it does not say.
+        partial: whether it is a part of the file.
         ranged: whether it is the part that was asked for, so that any other part can be asked for too.
         names_ranges: whether it claims that ranges can be asked for.
         tag, modified: names of the version of the file, "" where there are none.
@@ -111,8 +112,8 @@ class Response:
         self.start = self.position = 0
         chunked = "chunked" in headers.get("Transfer-Encoding", "").lower()  # which outdoes a length
         self.size = self.end = None if chunked else _whole_number(headers.get("Content-Length"))
-        self.ranged = False
-        if answer.status == 206:
+        self.ranged, self.partial = False, answer.status == 206
+        if self.partial:
             self._read_range(headers.get("Content-Range", ""))
         encoding = headers.get("Content-Encoding", "identity").strip().lower() or "identity"
         self._inflate: Any = None
