@@ -80,7 +80,7 @@ class AnimatedPng:
                 elif kind == b"IDAT" and self._layers:
                     self._layers[-1].data.append((begin, length))
                 elif kind == b"fdAT" and self._layers:
-                    self._layers[-1].data.append((begin + 4, length - 4))
+                    self._layers[-1].data.append((begin + 4, max(0, length - 4)))
                 if kind == b"IDAT" and not promised:
                     break  # it is a still image
                 file.seek(begin + length + 4)  # behind the checksum
