@@ -10,6 +10,7 @@ import torch
 
 from tempo.cache import DiskCache, MemoryShelf, check_kind, check_room
 from tempo.errors import NoRoomError, TempoError, UsageError
+from tempo.frames import Damage
 from tempo.modeling.compressor import Reading
 from tempo.modeling.qwen3_vl import KeyValues
 from tempo.watching import Moment
@@ -25,11 +26,14 @@ def moments(first, count=2):
     return [Moment(i, 4.0 * i, 4.0 * i + 4, 4.0 * i + 2) for i in range(first, first + count)]
 
 
-def keep(cache, key, seed=0, dtype=torch.float32, lost=0.0):
+NOTHING = Damage()
+
+
+def keep(cache, key, seed=0, dtype=torch.float32, damage=NOTHING):
     shelf = cache.shelf(key, expected_bytes=1)
     shelf.add(moments(0), reading(seed, dtype=dtype))
     shelf.add(moments(2, 1), reading(seed + 1, segments=1, dtype=dtype))
-    return shelf.finish(lost_seconds=lost)
+    return shelf.finish(damage=damage)
 
 
 def rows(kept):
@@ -39,9 +43,10 @@ def rows(kept):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_disk_gives_back_every_bit(tmp_path, dtype):
-    written = keep(DiskCache(tmp_path), "key", dtype=dtype, lost=1.5)
-    found, lost = DiskCache(tmp_path).open("key")
-    assert lost == 1.5
+    damage = Damage(1.5, 3, ((0.5, 1.0), (3.0, 4.0)), ("pictures are damaged", "the file is cut short"))
+    written = keep(DiskCache(tmp_path), "key", dtype=dtype, damage=damage)
+    found, told = DiskCache(tmp_path).open("key")
+    assert told == damage
     for entries in (written, found):
         assert [entry.moments for entry in entries] == [tuple(moments(0)), tuple(moments(2, 1))]
         assert all(entry.position == 9 for entry in entries)
@@ -54,7 +59,7 @@ def test_disk_gives_back_every_bit(tmp_path, dtype):
 def test_memory_keeps_what_it_is_given():
     shelf = MemoryShelf(torch.device("cpu"))
     shelf.add(moments(0), reading())
-    (entry,) = shelf.finish(lost_seconds=0)
+    (entry,) = shelf.finish(damage=Damage())
     assert torch.equal(entry.row(1), reading().past.data[1])
 
 
@@ -227,7 +232,7 @@ def _write(root, seed, barrier, results):
     shelf = cache.shelf("key", expected_bytes=1)
     shelf.add(moments(0), reading(seed))
     barrier.wait(300)
-    kept = shelf.finish(lost_seconds=0)
+    kept = shelf.finish(damage=Damage())
     mine = torch.equal(rows(kept[0]), reading(seed).past.data)
     found = cache.open("key")
     results.put(mine and found is not None and len(found[0][0].moments) == 2)

@@ -8,6 +8,7 @@ import torch
 
 from tempo.cache import DiskCache
 from tempo.cache_entry import DamagedEntryError, KeptOnDisk, checksum
+from tempo.frames import Damage
 from tempo.modeling.compressor import Reading
 from tempo.modeling.qwen3_vl import KeyValues
 from tempo.watching import Moment
@@ -23,7 +24,7 @@ def cache(tmp_path):
     shelf = cache.shelf("key", expected_bytes=PAST.nbytes)
     for first in (0, SEGMENTS):
         shelf.add([Moment(first + i, i, i + 1, i) for i in range(SEGMENTS)], Reading(KeyValues(PAST, 1), 9))
-    shelf.finish(lost_seconds=0.0)
+    shelf.finish(damage=Damage())
     return cache
 
 
@@ -135,7 +136,7 @@ def test_a_damaged_entry_is_discarded_and_the_one_in_its_place_is_not(cache):
     cache.discard("key", kept)  # nothing there
     shelf = cache.shelf("key", expected_bytes=1)
     shelf.add([Moment(0, 0.0, 1.0, 0.0)], Reading(KeyValues(PAST[:1], 1), 9))
-    renewed = shelf.finish(lost_seconds=0.0)
+    renewed = shelf.finish(damage=Damage())
     cache.discard("key", kept)
     assert cache.has("key")
     cache.discard("key", renewed)

@@ -55,9 +55,25 @@ class Usage:
 
 
 @dataclass(frozen=True)
+class LostSpan:
+    """A stretch of a video that could not be shown, in seconds, and why."""
+
+    start: float
+    end: float
+    reason: str
+
+
+@dataclass(frozen=True)
 class VideoInfo:
-    """What was watched: `frames` at `fps` a second. `lost_seconds` of it could not be decoded; `generated`:
-    tempo generated it, as the file says."""
+    """What was watched.
+
+    Attributes:
+        frames, fps: how many frames, and how many a second.
+        lost_seconds: how much of it could not be shown.
+        lost: the spans that this comes to, and why.
+        remarks: what was done about times in the file that cannot be taken as they are, a line each.
+        generated: whether tempo generated it, as the file says.
+    """
 
     path: str | None
     duration: float
@@ -66,6 +82,8 @@ class VideoInfo:
     frames: int
     fps: float
     lost_seconds: float
+    lost: tuple[LostSpan, ...] = ()
+    remarks: tuple[str, ...] = ()
     generated: bool = False
 
 

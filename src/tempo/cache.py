@@ -35,6 +35,7 @@ from tempo.cache_entry import (
 )
 from tempo.errors import NoRoomError, UsageError
 from tempo.file_lock import lock
+from tempo.frames import Damage
 from tempo.modeling.compressor import Reading
 from tempo.watching import Moment
 
@@ -59,7 +60,7 @@ class MemoryShelf:
         past_SK2HLE = reading.past.data.to(self.device)
         self.kept.append(KeptInMemory(tuple(moments), past_SK2HLE, reading.position))
 
-    def finish(self, *, lost_seconds: float) -> list[KeptInMemory]:
+    def finish(self, *, damage: Damage) -> list[KeptInMemory]:
         return self.kept
 
 
@@ -100,13 +101,13 @@ class DiskShelf:
         with self._told():
             _write(self._file, bytes_of(past_SK2HLE))
 
-    def finish(self, *, lost_seconds: float) -> list[KeptOnDisk]:
+    def finish(self, *, damage: Damage) -> list[KeptOnDisk]:
         """Raises NoRoomError: as `add`."""
         with self._told():
             self._file.truncate(self._file.tell())
             os.fsync(self._file.fileno())
             with (self.folder / META).open("wb", buffering=0) as meta:
-                _write(meta, memoryview(description(self.key, self._dtype, lost_seconds, self._chunks)))
+                _write(meta, memoryview(description(self.key, self._dtype, damage, self._chunks)))
                 os.fsync(meta.fileno())
             _sync_folder(self.folder)
             # Open from now on: renaming or removing the folder does not matter any more.
@@ -152,8 +153,8 @@ class DiskCache:
         self.root = Path(root) if root is not None else _default_root()
         self.limit_bytes = limit_bytes if limit_bytes is not None else _default_limit()
 
-    def open(self, key: str) -> tuple[list[KeptOnDisk], float] | None:
-        """What is kept under `key`, and how many seconds of it could not be decoded; None: nothing.
+    def open(self, key: str) -> tuple[list[KeptOnDisk], Damage] | None:
+        """What is kept under `key`, and what of it could not be shown; None: nothing.
 
         What is damaged, or of another version, is removed.
         """

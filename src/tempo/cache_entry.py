@@ -23,6 +23,7 @@ import numpy as np
 import torch
 
 from tempo.errors import TempoError
+from tempo.frames import Damage
 from tempo.modeling.qwen3_vl import Space
 from tempo.watching import Moment
 
@@ -172,15 +173,15 @@ def describe_chunk(moments: Sequence[Moment], past_SK2HLE: torch.Tensor, positio
     }
 
 
-def description(key: str, dtype: torch.dtype, lost_seconds: float, chunks: list[dict[str, Any]]) -> bytes:
+def description(key: str, dtype: torch.dtype, damage: Damage, chunks: list[dict[str, Any]]) -> bytes:
     """The content of `meta.json`."""
     name = str(dtype).removeprefix("torch.")
-    body = {"key": key, "dtype": name, "lost_seconds": lost_seconds, "chunks": chunks}
+    body = {"key": key, "dtype": name, "damage": asdict(damage), "chunks": chunks}
     return json.dumps({"format": FORMAT, "checksum": _checksum_of(body), **body}).encode()
 
 
-def open_entry(folder: Path, key: str) -> tuple[list[KeptOnDisk], float]:
-    """What is kept in a folder under `key`, and how many seconds of it could not be decoded.
+def open_entry(folder: Path, key: str) -> tuple[list[KeptOnDisk], Damage]:
+    """What is kept in a folder under `key`, and what of it could not be shown.
 
     Segments are read and checked later, one by one.
 
@@ -194,7 +195,7 @@ def open_entry(folder: Path, key: str) -> tuple[list[KeptOnDisk], float]:
         raise DamagedEntryError(f"{folder}: damaged ({error})") from error
 
 
-def _open(folder: Path, key: str) -> tuple[list[KeptOnDisk], float]:
+def _open(folder: Path, key: str) -> tuple[list[KeptOnDisk], Damage]:
     meta = json.loads((folder / META).read_bytes())
     if meta.pop("format") != FORMAT:
         raise ValueError("another format")
@@ -212,7 +213,7 @@ def _open(folder: Path, key: str) -> tuple[list[KeptOnDisk], float]:
         at += shape.numel() * dtype.itemsize
     if (folder / PAST).stat().st_size != at:
         raise ValueError("cut short")
-    return kept, float(meta["lost_seconds"])
+    return kept, Damage.of_values(meta["damage"])
 
 
 def _checksum_of(body: dict[str, Any]) -> int:

@@ -28,7 +28,7 @@ from tempo.modeling.loading import find_source, load_model, load_prompts
 from tempo.pipeline import Progress, watch
 from tempo.prompts import Prompts
 from tempo.session import Session
-from tempo.video import Sampling, Video
+from tempo.video import Damage, Sampling, Video
 
 EMBEDDED = NANO
 COMFORTABLE = 0.7  # share of the free memory that weights may take; segments and what is kept need the rest
@@ -156,7 +156,7 @@ class Tempo:
         if kind == "none":
             return Session(self, video, sampling, kept=None, progress=progress)
         clock = Clock(self.device)
-        found: tuple[Sequence[Kept], float] | None = self.disk.open(key) if kind == "disk" else None
+        found: tuple[Sequence[Kept], Damage] | None = self.disk.open(key) if kind == "disk" else None
         if found is not None:
             if progress is not None:
                 progress(len(sampling), len(sampling))
@@ -172,7 +172,7 @@ class Tempo:
             video,
             sampling,
             kept=found[0],
-            lost_seconds=found[1],
+            damage=found[1],
             timings={name: clock.seconds[name] for name in ("decode", "watch")},
             renew=partial(self._renew, key, video, sampling, progress),
             progress=progress,
@@ -224,16 +224,15 @@ class Tempo:
         *,
         clock: Clock,
         progress: Progress | None,
-    ) -> tuple[Sequence[Kept], float]:
-        """Watch a video and keep it: what is kept, and how many seconds could not be decoded."""
+    ) -> tuple[Sequence[Kept], Damage]:
+        """Watch a video and keep it: what is kept, and what could not be shown."""
         shelf = self._shelf(kind, key, video, sampling)
         try:
             for batch, reading in watch(self, video, sampling, clock=clock, progress=progress):
                 shelf.add(batch.moments, reading)
             if isinstance(shelf, DiskShelf):
                 shelf.lasts = video.interrupted is None  # what could not be fetched may come the next time
-            lost = video.damage.seconds
-            return shelf.finish(lost_seconds=lost), lost
+            return shelf.finish(damage=video.damage), video.damage
         except BaseException:
             if isinstance(shelf, DiskShelf):
                 shelf.abandon()
@@ -247,13 +246,13 @@ class Tempo:
         progress: Progress | None,
         damaged: Sequence[Kept],
         clock: Clock,
-    ) -> tuple[Sequence[Kept] | None, float]:
+    ) -> tuple[Sequence[Kept] | None, Damage]:
         """See :data:`tempo.session.Renew`."""
         self.disk.discard(key, damaged)
         try:
             return self._keep("disk", key, video, sampling, clock=clock, progress=progress)
         except NoRoomError:
-            return None, 0.0
+            return None, Damage()
 
     def _shelf(self, kind: CacheKind, key: str, video: Video, sampling: Sampling) -> MemoryShelf | DiskShelf:
         segments = -(-len(sampling) // self.config.segment_frames)

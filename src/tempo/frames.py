@@ -7,9 +7,9 @@ long and how large it is and picks frames at given moments; :class:`tempo.video.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 
@@ -61,10 +61,10 @@ class Picked(NamedTuple):
     time: float  # presentation time in seconds
 
 
-CUT_SHORT = "nothing can be read from there on"
-UNREADABLE = "the container is damaged there"
-UNDECODABLE = "the pictures are damaged there"
-NOT_FOUND = "no picture was found there"
+CUT_SHORT = "the file is cut short"
+UNREADABLE = "the container is damaged"
+UNDECODABLE = "pictures are damaged"
+NOT_FOUND = "no picture was found"
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,13 @@ class Damage:
 
     def __bool__(self) -> bool:
         return bool(self.spans)
+
+    @classmethod
+    def of_values(cls, values: Mapping[str, Any]) -> Damage:
+        """Take back what :func:`dataclasses.asdict` gave, also by way of JSON."""
+        spans = tuple((float(start), float(end)) for start, end in values["spans"])
+        reasons = tuple(str(reason) for reason in values["reasons"])
+        return cls(float(values["seconds"]), int(values["moments"]), spans, reasons)
 
 
 class Losses:

@@ -10,14 +10,14 @@ import torch
 
 from tempo import allocation
 from tempo.allocation import KEEPS, Keep
-from tempo.answer import Answer, AnswerSegment, AnswerStream, Clock, Usage, VideoInfo
+from tempo.answer import Answer, AnswerSegment, AnswerStream, Clock, LostSpan, Usage, VideoInfo
 from tempo.cache_entry import DamagedEntryError, Kept
 from tempo.errors import ConversationFullError, TempoError, UsageError
 from tempo.generation import generate, pieces
 from tempo.memory import peak_bytes
 from tempo.number_checks import is_number, is_whole, shown
 from tempo.pipeline import Distilled, Progress, distil_kept, distil_once
-from tempo.video import Sampling, Video
+from tempo.video import Damage, Sampling, Video
 
 if TYPE_CHECKING:
     from tempo.conversation import Conversation
@@ -68,9 +68,9 @@ class _Options:
             raise UsageError(f"top_p must be above 0 and at most 1, not {shown(self.top_p)}")
 
 
-Renew = Callable[[Sequence[Kept], Clock], tuple[Sequence[Kept] | None, float]]
-"""Watches a video again of which what was kept is damaged: what is kept now (None: nothing could be), and how
-many seconds could not be decoded."""
+Renew = Callable[[Sequence[Kept], Clock], tuple[Sequence[Kept] | None, Damage]]
+"""Watches a video again of which what was kept is damaged: what is kept now (None: nothing could be), and
+what of it could not be shown."""
 
 
 class Session:
@@ -78,6 +78,7 @@ class Session:
 
     Attributes:
         video, sampling: what is watched, and which moments of it.
+        damage: what could not be shown of it; empty until the video has been watched.
         timings: seconds that watching took, by phase (decode, watch); zeros where nothing is kept.
     """
 
@@ -88,7 +89,7 @@ class Session:
         sampling: Sampling,
         *,
         kept: Sequence[Kept] | None,
-        lost_seconds: float = 0.0,
+        damage: Damage | None = None,
         timings: dict[str, float] | None = None,
         renew: Renew | None = None,
         progress: Progress | None = None,
@@ -97,7 +98,7 @@ class Session:
         self.video = video
         self.sampling = sampling
         self.timings = timings or {"decode": 0.0, "watch": 0.0}
-        self.lost_seconds = lost_seconds
+        self.damage = damage or Damage()
         self._kept = kept
         self._renew = renew
         self._progress = progress
@@ -106,6 +107,11 @@ class Session:
     def keeps(self) -> bool:
         """Whether something is kept, so that another question need not watch the video again."""
         return self._kept is not None
+
+    @property
+    def lost_seconds(self) -> float:
+        """How much of the video could not be shown, in seconds."""
+        return self.damage.seconds
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -220,7 +226,7 @@ class Session:
             finished=bool(ids) and ids[-1] in stop_ids,
             budget=self._budget(options),
             model=engine.name,
-            video=self._video_info(),
+            video=self.video_info,
             relevance_floor=engine.config.relevance_floor,
             warnings=self.warnings,
         )
@@ -251,7 +257,7 @@ class Session:
                 if self._renew is None or renewed:  # a disk that damages it at once is not written to again
                     self._kept = None
                 else:
-                    self._kept, self.lost_seconds = self._renew(kept, clock)
+                    self._kept, self.damage = self._renew(kept, clock)
                     renewed = True
         distilled = distil_once(
             self.engine,
@@ -263,7 +269,7 @@ class Session:
             clock=clock,
             progress=self._progress,
         )
-        self.lost_seconds = self.video.damage.seconds
+        self.damage = self.video.damage
         return distilled
 
     def _timestamp(self, one: Distilled) -> list[int]:
@@ -322,7 +328,9 @@ class Session:
                 raise ConversationFullError(f"video, question and {turns} earlier turns {more}")
             raise TempoError(f"video and question {more}")
 
-    def _video_info(self) -> VideoInfo:
+    @property
+    def video_info(self) -> VideoInfo:
+        """What is watched, and what of it could not be shown."""
         video = self.video
         return VideoInfo(
             path=video.path,
@@ -331,7 +339,12 @@ class Session:
             height=video.height,
             frames=len(self.sampling),
             fps=self.sampling.fps,
-            lost_seconds=self.lost_seconds,
+            lost_seconds=self.damage.seconds,
+            lost=tuple(
+                LostSpan(start, end, reason)
+                for (start, end), reason in zip(self.damage.spans, self.damage.reasons, strict=True)
+            ),
+            remarks=video.remarks,
             generated=video.generated,
         )
 

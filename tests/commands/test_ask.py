@@ -237,11 +237,14 @@ def test_a_file_damaged_in_the_middle_is_watched_and_the_loss_is_told(tempo, tmp
     path.write_bytes(data)
     done = tempo("ask", path, QUESTION, *TINY_MODEL, "--json")
     assert done.returncode == 0, done.stderr
-    lost = json.loads(done.stdout)["video"]["lost_seconds"]
+    video = json.loads(done.stdout)["video"]
+    lost = video["lost_seconds"]
     assert 0.5 < lost < 6
+    assert sum(span["end"] - span["start"] for span in video["lost"]) == pytest.approx(lost)
+    assert {span["reason"] for span in video["lost"]} == {"pictures are damaged"}
     assert done.stderr.count("\n") == 1
     assert str(path) in done.stderr
-    assert f"{lost:.1f} s" in done.stderr
+    assert f"{lost:.1f} s of it could not be shown (pictures are damaged)" in done.stderr
 
 
 # --- models that cannot be loaded -------------------------------------------------------------------------

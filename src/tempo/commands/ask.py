@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> None:
 
         check_path(args.plot)  # before anything that takes long
     answer = _ask(args)
-    tell_losses(answer.video.path or "frames", answer.video.lost_seconds)
+    tell_losses(answer.video)
     console = Output()
     if args.json:
         print_json(record(answer))

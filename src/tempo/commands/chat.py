@@ -79,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
         tell_unfamiliar(model, video)
         sampling = given(args, *WATCH_OPTIONS)
         session = watch(model, video, cache=args.cache, several=True, progress=progress, **sampling)
-    tell_losses(args.video, session.lost_seconds)
+    tell_losses(session.video_info)
     talk = _Talk(
         session.conversation(keep_turns=args.keep_turns), answer_options(args), asked_by_hand=_by_hand()
     )

@@ -84,7 +84,7 @@ def run(args: argparse.Namespace) -> None:
         tell_unfamiliar(model, video)
         session = model.watch(video, cache=args.cache, progress=progress, **given(args, *WATCH_OPTIONS))
         segments = session.route(args.what)
-    tell_losses(args.video, session.lost_seconds)
+    tell_losses(session.video_info)
     floor = model.config.relevance_floor
     found = strongest(segments, args.count, floor=floor, at_least=args.at_least)
     if not found and args.at_least is not None:
@@ -104,11 +104,7 @@ def run(args: argparse.Namespace) -> None:
             {
                 "what": args.what,
                 "model": model.name,
-                "video": {
-                    "path": video.path,
-                    "duration": video.duration,
-                    "generated": video.generated,
-                },
+                "video": dataclasses.asdict(session.video_info),
                 "moments": moments,
                 "segments": [{key: getattr(segment, key) for key in SEGMENT_KEYS} for segment in segments],
                 "warnings": list(session.warnings),

@@ -15,7 +15,7 @@ from tempo.records import with_watching as with_watching
 from tempo.terminal import chart, clock, indented, moments, printable, say, size, table
 
 if TYPE_CHECKING:
-    from tempo.answer import Answer
+    from tempo.answer import Answer, VideoInfo
     from tempo.engine import Tempo
     from tempo.video import Video
 
@@ -26,10 +26,14 @@ def tell_unfamiliar(model: Tempo, video: Video) -> None:
         say(warning)
 
 
-def tell_losses(name: str, lost_seconds: float) -> None:
-    """Say on stderr how much of a damaged video NAME could not be watched, if any."""
-    if lost_seconds:
-        say(f"{name}: damaged; {lost_seconds:.1f} s of it could not be decoded, and the rest was watched")
+def tell_losses(video: VideoInfo) -> None:
+    """Say on stderr how much of a VIDEO could not be shown, and why, if any."""
+    if video.lost:
+        reasons = "; ".join(dict.fromkeys(span.reason for span in video.lost))
+        say(
+            f"{video.path or 'frames'}: {video.lost_seconds:.1f} s of it could not be shown ({reasons}); "
+            "the rest was watched"
+        )
 
 
 def print_json(value: dict[str, Any]) -> None:
@@ -76,4 +80,6 @@ def figures(answer: Answer) -> list[tuple[str, str]]:
         ("seconds", f"{usage.timings['total']:.2f} = {phases}"),
         ("memory", f"{size(usage.peak_memory_bytes)} at most"),
         ("model", answer.model),
+        *(("lost", f"{clock(span.start)}–{clock(span.end)} · {span.reason}") for span in video.lost),
+        *(("remark", remark) for remark in video.remarks),
     ]

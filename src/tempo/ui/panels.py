@@ -95,14 +95,17 @@ def player(film: Film | None, key: str) -> str:
             "choose is shown.</p>"
         )
     frames = len(film.session.sampling)
-    lost = film.session.lost_seconds
+    info = film.session.video_info
     facts = [
         clock(video.duration) if video.kind == "video" else "still image",
         f"{video.width}×{video.height}",
         f"{frames} frame{'' if frames == 1 else 's'} watched in {film.watched:.1f} s",
     ]
     remarks = "".join(map(note, film.session.warnings))
-    remarks += note(f"The file is damaged: {lost:.1f} s of it could not be decoded.") if lost else ""
+    reasons = "; ".join(dict.fromkeys(span.reason for span in info.lost))
+    if info.lost:
+        remarks += note(f"{info.lost_seconds:.1f} s of this video could not be shown: {reasons}.")
+    remarks += "".join(map(note, info.remarks))
     return (
         f'<div class="tempo-player" data-files="{files}" data-stamp="{stamp}">{inner}'
         f'<p class="tempo-caption"><b>{escape(film.title)}</b> · {" · ".join(facts)}</p>{remarks}</div>'

@@ -68,7 +68,7 @@ class Film:
         shelf = MemoryShelf(model.device)
         for batch, reading in watch(model, video, sampling, clock=Clock(model.device)):
             shelf.add(batch.moments, reading)
-        return cls(model, video, sampling, shelf.finish(lost_seconds=video.damage.seconds))
+        return cls(model, video, sampling, shelf.finish(damage=video.damage))
 
     def distil(self, question: str, earlier: Earlier = ()) -> list[Distilled]:
         """Relevance, and all M memory tokens, of every segment."""
