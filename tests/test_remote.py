@@ -51,6 +51,13 @@ VK3UeezDRkf7lxw9iWaGMVcPYK0FS9NqeMG5+trSAQ==
 """
 
 
+@pytest.fixture(autouse=True)
+def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
 @pytest.fixture
 def web() -> Iterator[Site]:
     with site() as running:
@@ -73,6 +80,9 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "index last": clips.write(folder / "last.mp4", **options),
         "mkv": clips.write(folder / "film.mkv", **options),
         "ts": clips.write(folder / "film.ts", **options),
+        "fragments": clips.write(
+            folder / "fragments.mp4", **options, container_options={"movflags": "frag_keyframe+empty_moov"}
+        ),
     }
     assert made["index last"].read_bytes().index(b"moov") > made["index last"].read_bytes().index(b"mdat")
     return made
@@ -136,7 +146,7 @@ SERVERS = {
 }
 
 
-@pytest.mark.parametrize("kind", ["index first", "index last", "mkv", "ts"])
+@pytest.mark.parametrize("kind", ["index first", "index last", "mkv", "ts", "fragments"])
 @pytest.mark.parametrize("server", SERVERS)
 def test_every_server_gives_every_picture(web: Site, films: dict[str, Path], server: str, kind: str) -> None:
     video = Video.open(web.serve("/film", films[kind], **SERVERS[server]))
@@ -212,7 +222,13 @@ def test_capital_letters(web: Site, films: dict[str, Path]) -> None:
 
 
 def test_addresses_that_are_none() -> None:
-    for address in ("http://", "http:///film.mp4", "http://[::1/film.mp4", "http://me:pw@host:port/film.mp4"):
+    for address in (
+        "http://",
+        "http:///film.mp4",
+        "http://[::1/film.mp4",
+        "http://me:pw@host:port/film.mp4",
+        "http://a b/film.mp4",
+    ):
         line = refusal(address)
         assert "address" in line
         assert "pw" not in line
@@ -337,8 +353,6 @@ def test_certificates_are_checked(
 
 def test_proxies(web: Site, films: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", web.address)
-    monkeypatch.delenv("no_proxy", raising=False)
-    monkeypatch.delenv("NO_PROXY", raising=False)
     web.pages["http://films.invalid/film.mp4"] = Page(films["index last"].read_bytes())
     assert watched(Video.open("http://films.invalid/film.mp4")) == list(range(50))
     web.pages["http://films.invalid/in.mp4"] = Page(b"<html>Please log in", content_type="text/html")
@@ -359,6 +373,23 @@ def test_a_connection_that_breaks_is_taken_up_again(web: Site, long_film: Path) 
     assert watched(video) == list(range(100))
     assert not video.damage
     assert web.pages["/film.mp4"].times == 0
+
+
+@pytest.mark.parametrize("kind", ["index first", "mkv"])
+def test_a_file_that_is_cut_short_at_the_server_has_lost_the_same(
+    web: Site, films: dict[str, Path], tmp_path: Path, kind: str
+) -> None:
+    data = films[kind].read_bytes()
+    cut_short = tmp_path / films[kind].name
+    cut_short.write_bytes(data[: len(data) * 6 // 10])
+    local = Video.open(cut_short)
+    shown = watched(local)
+    assert local.damage.moments > 10
+    for options in ({}, {"ranges": "ignored"}):
+        video = Video.open(web.serve("/film", cut_short, **options))
+        assert watched(video) == shown
+        assert video.damage.seconds == pytest.approx(local.damage.seconds, abs=0.15)
+        assert video.damage.moments == local.damage.moments
 
 
 @pytest.mark.parametrize("how", ["hang_up_at", "stall_at"])

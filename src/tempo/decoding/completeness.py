@@ -28,25 +28,34 @@ class Completeness:
 
 
 def examine(path: str) -> Completeness:
-    """Look at the structure of a local file.
+    """Look at the structure of a local file; see :func:`examine_file`."""
+    try:
+        with open(path, "rb") as file:
+            return examine_file(file)
+    except OSError:
+        return Completeness()
+
+
+def examine_file(file: BinaryIO) -> Completeness:
+    """Look at the structure of an open file.
 
     MP4 and MOV boxes, RIFF (AVI), Matroska segments and ASF headers tell how long they are; a Flash file ends
     with the length of its last tag. Nothing is known of other files, and nothing is said of them.
     """
     try:
-        with open(path, "rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            head = file.read(16)
-            if head[4:8] in _FIRST_BOXES:
-                return _of_boxes(file, size)
-            if head[:4] == b"RIFF":
-                return Completeness(cut_short=_ends_within_a_riff(file, size))
-            if head[:4] == b"\x1a\x45\xdf\xa3":
-                return Completeness(cut_short=_ends_within_a_segment(file, size))
-            if head == _ASF_HEADER:
-                return Completeness(cut_short=_ends_before_asf(file, size))
-            if head[:3] == b"FLV":
-                return Completeness(cut_short=_ends_within_a_tag(file, size))
+        size = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        head = file.read(16)
+        if head[4:8] in _FIRST_BOXES:
+            return _of_boxes(file, size)
+        if head[:4] == b"RIFF":
+            return Completeness(cut_short=_ends_within_a_riff(file, size))
+        if head[:4] == b"\x1a\x45\xdf\xa3":
+            return Completeness(cut_short=_ends_within_a_segment(file, size))
+        if head == _ASF_HEADER:
+            return Completeness(cut_short=_ends_before_asf(file, size))
+        if head[:3] == b"FLV":
+            return Completeness(cut_short=_ends_within_a_tag(file, size))
     except (OSError, struct.error):
         pass
     return Completeness()

@@ -19,7 +19,7 @@ from ..pixel_limit import check_pixels
 from ..provenance import is_generated
 from ..remote import RemoteFile
 from . import ending, extent
-from .completeness import Completeness, examine
+from .completeness import Completeness, examine, examine_file
 from .conversion import Appearance
 from .demuxer import DamageError, Demuxer, Timing
 from .edits import has_several_edits
@@ -102,7 +102,7 @@ class VideoFile:
             self.frame_count: int | None = stream.frames or None
             self.interval = 1.0 / (self.rate or USUAL_RATE)
             self.ticks_per_frame = max(1, round(self.interval / float(self._tick)))
-            structure = Completeness() if remote else examine(path)
+            structure = examine(path) if remote is None else examine_file(remote.reader())
             self.leaps = container.format.name in LEAPING_FORMATS or structure.patchy
             self._seen = self._look(container, stream, structure)
             self.start = self.seconds(0 if self.slots is not None else self.first_pts)

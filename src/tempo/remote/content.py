@@ -13,8 +13,11 @@ CAMERA = "multipart/x-mixed-replace"
 
 
 def has_index(beginning: bytes) -> bool:
-    """Whether this is MP4, QuickTime or Matroska, in which any moment is found without reading all."""
-    return beginning[4:8] in FIRST_BOXES or beginning.startswith(MATROSKA)
+    """Whether this is MP4, QuickTime or Matroska, in which any moment is found without reading all.
+
+    Fragmented MP4 is not: its index is spread over the whole file.
+    """
+    return beginning.startswith(MATROSKA) or (beginning[4:8] in FIRST_BOXES and b"mvex" not in beginning)
 
 
 def check(name: str, beginning: bytes, content_type: str) -> None:
