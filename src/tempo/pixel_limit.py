@@ -10,7 +10,7 @@ from .frames import Size
 
 LIMIT_VARIABLE = "TEMPO_IMAGE_MEGAPIXELS"
 DEFAULT_LIMIT = 128.0  # megapixels of one picture
-PICTURES_OF_LIMIT = 64  # an animation may have as many pixels as so many pictures of the limit
+PICTURES_OF_LIMIT = 32  # an animation may have as many pixels as so many pictures of the limit
 
 
 def limit_in_pixels() -> float:
