@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 import av
 import av.error
+import av.video.reformatter
 import numpy as np
 
 from tempo.decoding.files import VideoFile
@@ -33,6 +34,7 @@ BY_ENDING = {".mov": ("mov", ".mov"), ".webm": ("webm", ".webm")}
 TICKS = 90_000  # a second, of what is encoded anew
 FASTEST = 60.0  # frames a second of what is encoded anew, at most
 USUAL_RATE = 25.0  # where the source does not tell its own
+BT709 = 1  # matrix, primaries and transfer of what is encoded anew, in ITU-T H.273
 BACK = (0, 2, 10, 60)  # seconds before a moment from which its keyframe is looked for, one after the other
 SOUND_LATE = 2.0  # seconds by which sound may lie behind the pictures in a file
 
@@ -192,11 +194,15 @@ def _encode(video: Video, start: float, end: float, part: Path) -> None:
             options={"preset": "veryfast", "crf": "20"},
         )
         stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
-        stream.codec_context.time_base = Fraction(1, TICKS)
+        context = stream.codec_context
+        context.time_base = Fraction(1, TICKS)
+        context.colorspace = context.color_primaries = context.color_trc = BT709
+        context.color_range = av.video.reformatter.ColorRange.MPEG
         last = -1
         for batch in video.stream(Sampling(times, rate), chunk=16, size=size):
             for pixels, time in zip(batch.frames, batch.times, strict=True):
                 frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+                frame = frame.reformat(format="yuv420p", dst_colorspace=BT709)
                 last = max(last + 1, round((time - start) * TICKS), 0)
                 frame.pts, frame.time_base = last, Fraction(1, TICKS)
                 container.mux(stream.encode(frame))

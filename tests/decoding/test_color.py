@@ -305,3 +305,25 @@ def test_clips_keep_their_colours(tmp_path: Path, suffix: str) -> None:
     with av.open(str(clip.path)) as container:
         next(container.decode(video=0))
         assert container.streams.video[0].codec_context.color_trc == 18  # as players will see it
+
+
+def test_a_clip_that_is_encoded_anew_says_what_its_colours_are(tmp_path: Path) -> None:
+    light = linear(blocks(PALETTE).repeat(4, 0)) @ BT2020.T * 203
+    path = write(tmp_path / "a.nut", pq(light), matrix=9, depth=10, tags=(9, 9, 16), count=20)
+    expected = seen(path)
+    clip = cut(Video.open(path), 0.2, 0.6, tmp_path)
+    assert not clip.copied
+    with av.open(str(clip.path)) as container:
+        frame = next(container.decode(video=0))
+        context = container.streams.video[0].codec_context
+        assert (context.colorspace, context.color_primaries, context.color_trc) == (1, 1, 1)
+    # By the matrix that it names, from the code values themselves.
+    luma, blue, red = (
+        np.frombuffer(bytes(plane), np.uint8).reshape(plane.height, plane.line_size) for plane in frame.planes
+    )
+    step = BLOCK // 2
+    y = (luma[BLOCK, step::BLOCK][: len(PALETTE)] - 16.0) / 219
+    b = (blue[step, step // 2 :: step][: len(PALETTE)] - 128.0) / 224
+    r = (red[step, step // 2 :: step][: len(PALETTE)] - 128.0) / 224
+    decoded = np.stack([y + 1.5748 * r, y - 0.1873 * b - 0.4681 * r, y + 1.8556 * b], axis=-1) * 255
+    np.testing.assert_allclose(decoded.clip(0, 255), expected, atol=16)
