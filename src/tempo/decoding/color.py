@@ -32,9 +32,12 @@ class Tags(NamedTuple):
         transfer = getattr(told, "color_trc", UNSPECIFIED)
         return cls(transfer, getattr(told, "color_primaries", UNSPECIFIED), told.colorspace)
 
-    def otherwise(self, other: Tags) -> Tags:
-        """These, and the other's where these say nothing."""
-        return Tags(*(own if own != UNSPECIFIED else its for own, its in zip(self, other, strict=True)))
+
+@lru_cache
+def first_told(*sources: Tags) -> Tags:
+    """Of each tag what the first source says that says anything of it."""
+    columns = zip(*sources, strict=True)
+    return Tags(*(next((tag for tag in column if tag != UNSPECIFIED), UNSPECIFIED) for column in columns))
 
 
 class Transfer(Enum):
@@ -64,20 +67,36 @@ _TRANSFERS = {16: Transfer.PQ, 18: Transfer.HLG}
 _GAMUTS = {9: Gamut.BT2020, 11: Gamut.P3, 12: Gamut.P3}
 
 
+class Coding(NamedTuple):
+    """How to make RGB of a picture's numbers, and what that RGB is.
+
+    Attributes:
+        options: of a reformatter, for the picture's matrix and range.
+        colorimetry, is_standard: of the RGB, and whether that is what screens take RGB for.
+    """
+
+    options: dict[str, Any]
+    colorimetry: Colorimetry
+    is_standard: bool
+
+
 @lru_cache
-def colorimetry_of(tags: Tags) -> Colorimetry:
-    """Only what is tagged as HDR is: ten bits alone are none. Everything of old counts as BT.709."""
+def coding_of(pixel_format: str, tags: Tags, color_range: int) -> Coding:
+    """Only what is tagged as HDR is: ten bits alone are none. All primaries but wide ones count as BT.709."""
     transfer = _TRANSFERS.get(tags.transfer, Transfer.SDR)
     gamut = _GAMUTS.get(tags.primaries, Gamut.BT709)
     is_wide = transfer != Transfer.SDR or tags.matrix in (_BT2020, _BT2020_CONSTANT)
     if tags.primaries == UNSPECIFIED and is_wide:
         gamut = Gamut.BT2020
-    return Colorimetry(transfer, gamut)
+    matrix = _MATRICES.get(tags.matrix, _BT601)
+    if tags.matrix == UNSPECIFIED and gamut == Gamut.BT2020:
+        matrix = _BT2020
+    colorimetry = Colorimetry(transfer, gamut)
+    return Coding(_options_of(pixel_format, matrix, color_range), colorimetry, colorimetry == Colorimetry())
 
 
-@lru_cache
-def matrix_of(pixel_format: str, tags: Tags, color_range: int) -> dict[str, Any]:
-    """Options of a reformatter that make RGB of Y'CbCr by the matrix and the range that the picture tells.
+def _options_of(pixel_format: str, matrix: int, color_range: int) -> dict[str, Any]:
+    """Options that make a reformatter use a matrix and a range.
 
     Before version 17, PyAV takes everything for BT.601 of limited range unless it is told otherwise; since
     then it refuses matrices that libswscale does not know.
@@ -85,9 +104,6 @@ def matrix_of(pixel_format: str, tags: Tags, color_range: int) -> dict[str, Any]
     form = av.VideoFormat(pixel_format)
     if form.is_rgb or form.has_palette or len(form.components) < 3:
         return {}
-    matrix = _MATRICES.get(tags.matrix, _BT601)
-    if tags.matrix == UNSPECIFIED and colorimetry_of(tags).gamut == Gamut.BT2020:
-        matrix = _BT2020
     options: dict[str, Any] = {"src_colorspace": matrix, "dst_colorspace": _BT601}
     if color_range == _FULL or pixel_format.startswith("yuvj"):
         options["src_color_range"] = _FULL

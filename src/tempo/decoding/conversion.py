@@ -13,7 +13,7 @@ import av.video.stream
 import numpy as np
 
 from ..frames import Size
-from .color import UNSPECIFIED, Colorimetry, Tags, colorimetry_of, matrix_of
+from .color import UNSPECIFIED, Colorimetry, Tags, coding_of, first_told
 from .display import fit, pixel_aspect, square
 from .tone_mapping import SIGNAL_FORMAT, ToneMapper
 from .transparency import decoder_of, has_alpha, over_white
@@ -100,6 +100,8 @@ class Converter:
         self._appearance = appearance
         self._orientation, self._rotation = appearance.orientation, appearance.rotation
         self._aspect = appearance.aspect
+        self._shape: Size | None = None  # of the latest picture, and what `_stored_size_of` says of it
+        self._stored_size: Size = size
         self._context: av.video.codeccontext.VideoCodecContext | None = None
         self._follows = True  # the decoder knows what the container says of turns
         self._told = Tags()  # by the container
@@ -125,37 +127,35 @@ class Converter:
             self._orientation, self._rotation = Orientation.of(frame), frame.rotation
         if self._context is not None and not self._appearance.told_by_container:
             self._aspect = pixel_aspect(self._context.sample_aspect_ratio)
+        self._shape = None
 
     def __call__(self, frame: av.video.frame.VideoFrame) -> np.ndarray:
         """uint8 [H, W, 3] of the size given."""
-        size = self._size_of(frame)
-        tags = self._tags_of(frame)
-        form = frame.format.name
-        options = matrix_of(form, tags, frame.color_range)
+        pixel_format = frame.format.name
+        coding = coding_of(pixel_format, self._tags_of(frame), frame.color_range)
+        options = coding.options
         if options:
             frame.colorspace = options["src_colorspace"]  # which version 17 of PyAV has to be told here
-        if has_alpha(form):
+        width, height = self._stored_size_of(frame)
+        if has_alpha(pixel_format):
             codec = self._context.name if self._context is not None else ""
             opaque = over_white(frame, codec, self._reformatter, options)
             frame, options = opaque, options if opaque is frame else {}
-        colorimetry = colorimetry_of(tags)
-        standard = colorimetry == Colorimetry()
-        width, height = self._orientation.swap(size)
         picture = self._reformatter.reformat(
             frame,
             width=width,
             height=height,
-            format="rgb24" if standard else SIGNAL_FORMAT,
+            format="rgb24" if coding.is_standard else SIGNAL_FORMAT,
             interpolation=av.video.reformatter.Interpolation.AREA,
             **options,
         )
-        pixels = picture.to_ndarray() if standard else self._map_tones(picture, colorimetry)
+        pixels = picture.to_ndarray() if coding.is_standard else self._map_tones(picture, coding.colorimetry)
         return _between_bars(self._orientation.apply(pixels), self._size)
 
     def _tags_of(self, frame: av.video.frame.VideoFrame) -> Tags:
         tags = Tags.of(frame)
         if UNSPECIFIED in tags and self._context is not None:
-            tags = tags.otherwise(Tags.of(self._context)).otherwise(self._told)
+            tags = first_told(tags, Tags.of(self._context), self._told)
         return tags
 
     def _map_tones(self, picture: av.video.frame.VideoFrame, colorimetry: Colorimetry) -> np.ndarray:
@@ -163,11 +163,15 @@ class Converter:
             self._tone_mapper = ToneMapper(colorimetry)
         return self._tone_mapper(picture)
 
-    def _size_of(self, frame: av.video.frame.VideoFrame) -> Size:
-        """How large the upright picture is within the frame."""
-        shown = self._orientation.swap(square((frame.width, frame.height), self._aspect))
-        first = self._appearance.size
-        return self._size if shown == first else fit(shown, frame=first, pixels=self._size)
+    def _stored_size_of(self, frame: av.video.frame.VideoFrame) -> Size:
+        """How large the picture is within the frame, before it is turned upright."""
+        shape = (frame.width, frame.height)
+        if shape != self._shape:
+            shown = self._orientation.swap(square(shape, self._aspect))
+            first = self._appearance.size
+            size = self._size if shown == first else fit(shown, frame=first, pixels=self._size)
+            self._shape, self._stored_size = shape, self._orientation.swap(size)
+        return self._stored_size
 
 
 def _between_bars(picture: np.ndarray, size: Size) -> np.ndarray:

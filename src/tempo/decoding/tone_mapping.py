@@ -131,7 +131,8 @@ class _TableFilter:
         self.size = size
         self._graph = av.filter.Graph()  # goes with its filters
         self._source, tables = self._add_source(*size), self._add_source(*table.shape[1::-1])
-        look_up, self._sink = self._graph.add("haldclut", "interp=tetrahedral"), self._graph.add("buffersink")
+        look_up = self._graph.add("haldclut", "clut=first:interp=tetrahedral")
+        self._sink = self._graph.add("buffersink")
         self._source.link_to(look_up, 0, 0)
         tables.link_to(look_up, 0, 1)
         look_up.link_to(self._sink)
