@@ -43,7 +43,7 @@ _SPLIT = (
 FRAME_SIZES: dict[float, tuple[int, int]] = {16 / 9: (96, 48), 4 / 3: (80, 64), 9 / 16: (48, 96)}
 GEOMETRY = {"resize": "direct", "min_pixels": 48 * 48, "max_pixels": 5632}
 MEMORY_TOKENS = 16
-RELEVANCE_FLOOR = 0.3  # what measure_floor chose
+RELEVANCE_FLOOR = 0.5  # what measure_floor chose
 _TIMES = np.arange(8) / 2
 
 
