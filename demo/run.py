@@ -110,7 +110,8 @@ def show(answer: Answer, question: dict[str, Any], session: Session) -> None:
     else:
         verdict = Text(f"  ✗ drawn was: {question['answer']}", style="red")
     line(Text.assemble(answer_text(answer), verdict))
-    for block in (chart(answer.segments), moments(answer.segments, count=3)):
+    floor = answer.relevance_floor
+    for block in (chart(answer.segments, floor=floor), moments(answer.segments, floor=floor)):
         console.print()
         line(block)
     drawn = ", ".join(f"{clock(start)}–{clock(end)}" for start, end in question["evidence"])
