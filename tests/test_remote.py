@@ -406,6 +406,8 @@ def test_what_was_fetched_is_watched_and_the_rest_counts_as_lost(
     assert video.damage.seconds == pytest.approx(10 - len(found) / 10, abs=0.3)
     assert video.interrupted is not None
     assert f" of {size / 1e6:.1f} MB" in video.interrupted
+    (reason,) = video.damage.reasons
+    assert video.interrupted == f"{web.address}/film.mp4: {reason}"
     web.pages["/film.mp4"].times = 0
     assert watched(video) == list(range(100)), "the network is there again"
     assert not video.damage

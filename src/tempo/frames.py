@@ -109,6 +109,10 @@ class Losses:
                 start = self._spans.pop()[0]
         self._spans.append((start, end, reason))
 
+    def explain(self, reason: str, *, after: float) -> None:
+        """Give one reason for all that is lost after a time (seconds), whatever was found for it."""
+        self._spans = [(start, end, reason if end > after else why) for start, end, why in self._spans]
+
     def cover(self, times: Iterable[float], *, length: float) -> None:
         """Make sure that every one of the lost moments `times` (seconds) lies in a lost span.
 

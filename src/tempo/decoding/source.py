@@ -87,6 +87,7 @@ def _as_far_as_fetched(
     fresh_until = last.time + 2 * file.interval  # behind that, what is shown has only stayed on screen
     if last.moment < len(times) - 1 or times[last.moment] > fresh_until:
         losses.add(last.time + file.interval, file.end, remote.failure.reason)
+    losses.explain(remote.failure.reason, after=last.time)  # and not that the file is cut short
 
 
 def pick(
