@@ -219,6 +219,16 @@ def restarting_clocks() -> list[Case]:
                 within=0.1,
             )
         )
+    cases.append(
+        case(
+            "damaged-time.ts",
+            partial(written_then, TEN, WITH_B_FRAMES, partial(headers.damage_time, pts=42 * 7500)),
+            TEN,
+            # The time of picture 40 says nothing any more, and it may appear when it is decoded.
+            within=0.3,
+            may_lose=True,
+        )
+    )
     for name, before in (("wrap.ts", 4), ("wrap-at-once.ts", 0), ("wrap-b-frames.ts", 5)):
         video = WITH_B_FRAMES if "b-frames" in name else H264
         cases.append(case(name, partial(_wrapping, TEN, video, before), TEN))

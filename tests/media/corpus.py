@@ -11,13 +11,7 @@ from .formats import formats
 from .indexes import indexes
 from .structures import structures
 
-UNMENDED = {
-    "x264.mpg",
-    "vvenc.ts",
-    "mpeg2video.nut",
-    "sound-first.wmv",
-    "one-picture-mute.avi",
-}
+UNMENDED: set[str] = set()
 """Cases that come out wrong and are known to. Remove the ones that you mend."""
 
 

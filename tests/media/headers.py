@@ -47,12 +47,26 @@ def hide_avi_index(path: Path) -> Path:
 def cut_before(path: Path, pts: int) -> Path:
     """Leave out what precedes the packet of a transport stream in which the picture of that time begins."""
     data = path.read_bytes()
+    at = _stamp_at(data, pts)
+    path.write_bytes(data[at - at % 188 :])
+    return path
+
+
+def damage_time(path: Path, pts: int) -> Path:
+    """Flip one bit in the time of a picture of a transport stream: it is shown 23,861 s later."""
+    data = bytearray(path.read_bytes())
+    data[_stamp_at(data, pts)] ^= 4
+    path.write_bytes(data)
+    return path
+
+
+def _stamp_at(data: bytes, pts: int) -> int:
+    """Where the presentation time of a picture stands in a transport stream."""
     for at in range(0, len(data), 188):
         packet = data[at : at + 188]
         begins = packet[1] & 0x40 and (pes := packet.find(b"\0\0\1\xe0")) > 0 and packet[pes + 7] & 0x80
         if begins and _time_of(packet[pes + 9 : pes + 14]) == pts:
-            path.write_bytes(data[at:])
-            return path
+            return at + pes + 9
     raise ValueError(f"no picture begins at {pts}")
 
 

@@ -13,6 +13,7 @@ from .clock import ContinuousClock
 
 FRAMING = 4096  # bytes between packets that are no more than the container's own
 LONGEST_PACKET = 60.0  # seconds; what lasts longer is subtitles, or an overflow of the container's arithmetic
+LONGEST_DELAY = 120.0  # seconds that a picture can wait in a decoder; beyond them its time is damaged
 FAILED_READS = 100  # in a row, after which the rest of a damaged file is given up
 
 Timing = Literal["presentation", "continuous", "edited", "order"]
@@ -107,10 +108,12 @@ class Demuxer:
         ticks = packet.dts if packet.dts is not None else packet.pts
         if ticks is not None and packet.time_base:
             tick = float(packet.time_base)
+            if packet.pts is not None and abs(packet.pts - ticks) * tick > LONGEST_DELAY:
+                packet.pts = packet.dts
             time, duration = ticks * tick, (packet.duration or 0) * tick
             if duration > LONGEST_PACKET:
                 duration = 0.0
-            shown = time if packet.pts is None else packet.pts * tick
+            shown = time if packet.pts is None or self.timing == "order" else packet.pts * tick
             if self.timing == "continuous":
                 shift = self.clock.place(packet.stream_index, time, shown, duration)
                 if shift:

@@ -126,7 +126,9 @@ def unread_ratio(container: av.container.InputContainer, seen: Extent) -> float:
 def own_end(stream: av.video.stream.VideoStream) -> Fraction | None:
     """When the video stream ends by its header, in seconds of the file's clock; None if it does not say."""
     if stream.duration and stream.time_base:
-        return ((stream.start_time or 0) + stream.duration) * stream.time_base
+        # In ASF the length of the file stands for that of every stream in it, wherever it begins.
+        begin = 0 if stream.container.format.name == "asf" else stream.start_time or 0
+        return (begin + stream.duration) * stream.time_base
     # Matroska tells how long each track is in words: 00:01:02.345000000.
     words = next((text for key, text in stream.metadata.items() if key.startswith("DURATION")), "")
     if told := re.fullmatch(r"(\d+):(\d+):(\d+(?:\.\d+)?)", words):

@@ -77,6 +77,9 @@ def _measure(demuxer: Demuxer, ticks_per_frame: int) -> Extent | None:
     while (packet := demuxer.read()) is not None:
         pictures += 1
         ticks = packet.dts if order or packet.pts is None else packet.pts
+        if ticks is None and not order and end is not None:
+            # Of several pictures in one packet of a program stream the first alone has a time.
+            ticks = end
         if packet.is_discard or ticks is None:
             continue
         times.append(ticks)

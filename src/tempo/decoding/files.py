@@ -84,13 +84,19 @@ class VideoFile:
             check_pixels(path, (stream.codec_context.width, stream.codec_context.height))
             first = _first_frame(container, stream, path)
             self._tick = stream.time_base or first.time_base or Fraction(1, 1000)
-            self._origin = _origin(container, stream)
             self.first_pts = first.pts or 0
             self.rate = _rate(stream)
             self.generated = is_generated(container.metadata, stream.metadata)
             self.appearance = Appearance.of(stream, first)
             self.size: Size = self.appearance.size
             self.timing = _timing(container, stream, edited=self._is_edited())
+            origin = _origin(container, stream)
+            if self.timing != "order":
+                # libavformat does not know every beginning, and in some files takes that of the first packet
+                # for it, which pictures of later packets precede.
+                appears = self.first_pts * self._tick
+                origin = appears if origin is None else min(origin, appears)
+            self._origin = origin or Fraction(0)
             self.plannable = (
                 first.pts is not None
                 and self.timing == "presentation"
@@ -294,11 +300,11 @@ def _refuse(path: str, error: Exception) -> TempoError:
     return TempoError(f"{path}: cannot be opened ({reason}); check the file")
 
 
-def _origin(container: av.container.InputContainer, stream: av.video.stream.VideoStream) -> Fraction:
-    """What a player shows as 0, in seconds of the file's clock: where its first stream begins."""
+def _origin(container: av.container.InputContainer, stream: av.video.stream.VideoStream) -> Fraction | None:
+    """What a player shows as 0, in seconds of the file's clock: where its first stream begins, if known."""
     own = stream.start_time * stream.time_base if stream.start_time is not None and stream.time_base else None
     if container.start_time is None:
-        return own or Fraction(0)
+        return own
     origin = container.start_time * CONTAINER_TICK
     # Sound that begins before 0 is there to warm its decoder up and is not heard.
     if origin < 0 and own is not None and own >= 0:
