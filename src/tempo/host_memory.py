@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import sys
@@ -34,6 +35,12 @@ def peak_resident_bytes() -> int:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return peak if sys.platform == "darwin" else peak * 1024
     return int(_windows_counters().PeakWorkingSetSize)
+
+
+def release_freed() -> None:
+    """Give memory that was freed back to the system: glibc keeps it, in a heap for every few threads."""
+    with contextlib.suppress(OSError, AttributeError, TypeError):  # not glibc
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def allow_many_open_files() -> None:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import gc
 from pathlib import Path
 from types import TracebackType
 
 import torch
 
-from tempo.host_memory import peak_resident_bytes
+from tempo.host_memory import peak_resident_bytes, release_freed
 
 _CLEAR = Path("/proc/self/clear_refs")
 _STATUS = Path("/proc/self/status")
@@ -53,8 +51,7 @@ class Peak:
 def _give_back() -> None:
     """Return what is freed to the system: else it would count as in use before, and hide a peak."""
     gc.collect()
-    with contextlib.suppress(OSError, AttributeError, TypeError):  # not glibc
-        ctypes.CDLL(None).malloc_trim(0)
+    release_freed()
 
 
 def _can_reset() -> bool:

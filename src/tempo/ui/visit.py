@@ -15,6 +15,7 @@ from tempo import allocation
 from tempo.answer import Answer
 from tempo.cache import CacheKind
 from tempo.errors import NoRoomError, TempoError
+from tempo.host_memory import release_freed
 from tempo.session import Session
 from tempo.ui.film import Film
 from tempo.ui.line import Line
@@ -185,6 +186,7 @@ class Visit:
         self.film = None
         self.let_go = for_others
         shutil.rmtree(self._folder, ignore_errors=True)
+        release_freed()
 
     # --- opening -------------------------------------------------------------------------------------------
 
