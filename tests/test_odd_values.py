@@ -12,6 +12,7 @@ from tempo.batch.cases import read_cases
 from tempo.cache import DiskCache
 from tempo.cli import main
 from tempo.errors import TempoError, UsageError
+from tempo.plot import check_path, plot, save
 from tempo.sampling import check_options
 from tempo.training.recipe_reading import read_recipe
 from tempo.video import Video
@@ -182,3 +183,19 @@ def test_one_frame_is_watched_with_a_remark(clip, capsys):
     out, err = capsys.readouterr()
     assert json.loads(out)["video"]["frames"] == 1
     assert "--max-frames 1: the first frame alone is watched" in err.splitlines()[0]
+
+
+@pytest.mark.parametrize("name", ["x" * 300 + ".svg", "a\0b.svg", "\ud83d.svg", ".svg", "a.svg/b.svg", ""])
+def test_names_of_plots_that_no_file_can_have(tmp_path, name):
+    (tmp_path / "a.svg").write_text("a file, and no folder")
+    with pytest.raises(TempoError) as caught:
+        check_path(f"{tmp_path}/{name}")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_plot_may_have_the_longest_name_that_a_file_can_have(engine, tmp_path):
+    video = video_of(CASE, tmp_path)
+    answer = engine.watch(video).ask("What?", max_new_tokens=2)
+    path = tmp_path / ("x" * 251 + ".svg")
+    save(plot(answer, video, question="Where is the \ud83d?"), path)
+    assert "Where is the ??" in path.read_text(encoding="utf-8")

@@ -32,6 +32,11 @@ class ConversationFullError(TempoError):
         super().__init__(f"{message}; begin a new conversation, or keep fewer turns")
 
 
+def reason_of(error: OSError | ValueError) -> str:
+    """What the system says of a file: one line, without its name."""
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+
+
 def told(error: BaseException) -> str:
     """What to tell a user about ERROR, whatever it is: one line."""
     if isinstance(error, TempoError):

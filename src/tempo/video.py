@@ -288,6 +288,11 @@ def _refuse_frame_rate(path: str, frame_rate: float | None) -> None:
         raise UsageError(f"frame_rate is for folders of images, and {path} is none; leave it out")
 
 
+def _without_waiting(path: str, flags: int) -> int:
+    """Some files of /proc wait for something to read; those are no videos."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
 def _check_readable(path: str) -> None:
     if not path:
         raise UsageError("the path of the video is empty; give a file, a folder or an http(s) URL")
@@ -302,7 +307,7 @@ def _check_readable(path: str) -> None:
     if not os.path.isfile(path):
         raise TempoError(f"{path}: not a file; give a video file, an image or a folder of images")
     try:
-        with open(path, "rb") as file:
+        with open(path, "rb", opener=_without_waiting) as file:
             beginning = file.read(16)
     except OSError as error:
         raise TempoError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error

@@ -7,11 +7,12 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tempo.errors import TempoError, UsageError
+from tempo.errors import TempoError, UsageError, reason_of
 from tempo.plot.html import to_html
 from tempo.plot.png import to_png
 from tempo.plot.shapes import Drawing
 from tempo.plot.svg import to_svg
+from tempo.whole_text import whole_text
 
 FORMATS: dict[str, Callable[[Drawing], str | bytes]] = {".png": to_png, ".svg": to_svg, ".html": to_html}
 
@@ -21,15 +22,24 @@ def check_path(path: str | Path) -> Path:
 
     Raises:
         UsageError: its ending is none of a format that can be drawn.
-        TempoError: its folder is not there, or it is a folder itself.
+        TempoError: its folder is not there or cannot be written, it is a folder itself, or no name of a file.
     """
     path = Path(path)
     if path.suffix.lower() not in FORMATS:
         raise UsageError(f"{path}: a plot can be drawn as {', '.join(FORMATS)}; end the name in one of them")
-    if path.is_dir():
+    # os.path finds nothing where pathlib raises: at names that are too long, or that no system can have.
+    if os.path.isdir(path):
         raise TempoError(f"{path}: this is a folder; name a file in it")
-    if not path.parent.is_dir():
+    if not os.path.isdir(path.parent):
         raise TempoError(f"{path}: its folder does not exist; make it first")
+    if not os.access(path.parent, os.W_OK):
+        raise TempoError(f"{path}: its folder cannot be written; name another one")
+    try:
+        os.lstat(path)
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError) as error:
+        raise TempoError(f"{path}: cannot be written ({reason_of(error)})") from error
     return path
 
 
@@ -42,16 +52,16 @@ def save(drawing: Drawing, path: str | Path) -> None:
     path = check_path(path)
     data = FORMATS[path.suffix.lower()](drawing)
     if isinstance(data, str):
-        data = data.encode()
+        data = whole_text(data).encode()
     part = None
     try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}-", delete=False) as file:
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".tempo-", delete=False) as file:
             part = Path(file.name)
             file.write(data)
         part.chmod(0o666 & ~_umask())
         part.replace(path)
     except OSError as error:
-        raise TempoError(f"{path}: cannot be written ({error.strerror or error})") from error
+        raise TempoError(f"{path}: cannot be written ({reason_of(error)})") from error
     finally:
         if part is not None:
             part.unlink(missing_ok=True)
