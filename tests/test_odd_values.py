@@ -1,6 +1,8 @@
 """Values that nobody means are refused in one line, and never computed with."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -199,3 +201,54 @@ def test_a_plot_may_have_the_longest_name_that_a_file_can_have(engine, tmp_path)
     path = tmp_path / ("x" * 251 + ".svg")
     save(plot(answer, video, question="Where is the \ud83d?"), path)
     assert "Where is the " in path.read_text(encoding="utf-8")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device")
+def test_devices_are_no_files(tmp_path):
+    """They would be read for ever."""
+    for path in ("/dev/full", "/dev/zero", "/dev/null"):
+        with pytest.raises(TempoError, match="a device, not a file"):
+            read_cases(Path(path), {})
+        with pytest.raises(TempoError, match="a device, not a file"):
+            read_recipe(path)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device")
+@pytest.mark.parametrize("verb", ["models", "completion bash", "train --fields"])
+def test_an_output_that_is_full_or_closed_is_no_fault_of_ours(verb):
+    run = [sys.executable, "-m", "tempo", *verb.split()]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(run, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("tempo: something could not be written (No space left on device)")
+    assert done.stderr.count("\n") == 1
+    for closing in ("<&-", ">&-", "2>&-"):
+        shell = ["sh", "-c", f'exec "$@" {closing}', "sh", *run]
+        done = subprocess.run(shell, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("train", "--resume", "LONG"),
+        ("train", "LONG"),
+        ("train", "--check", "RECIPE", "data.0.path=LONG"),
+        ("train", "RECIPE", "out=LONG"),
+        ("eval", "videomme", "--data", "LONG", "--check"),
+        ("moments", "CLIP", "a circle", "--clips", "LONG"),
+        ("batch", "LONG", "--output", "a.jsonl"),
+    ],
+)
+def test_names_that_no_file_can_have_are_one_line(tmp_path, clip, capsys, arguments):
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(
+        "model: {start: nano}\ntrain: {projector: 0.001}\ndata: [{path: a.jsonl}]\nschedule: {steps: 1}\n"
+    )
+    given = {"LONG": "x" * 5000, "RECIPE": str(recipe), "CLIP": str(clip)}
+    for name, value in given.items():
+        arguments = [one.replace(name, value) for one in arguments]
+    assert main(arguments) in (1, 2)
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "fault in tempo" not in said

@@ -18,6 +18,7 @@ one line on stderr behind ``tempo:``. With ``TEMPO_DEBUG=1`` in the environment 
 """
 
 import argparse
+import contextlib
 import difflib
 import importlib
 import io
@@ -29,7 +30,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from tempo.errors import TempoError, UsageError, told
+from tempo.errors import TempoError, UsageError, is_full, told
 from tempo.version import __version__
 
 VERBS = {
@@ -82,6 +83,7 @@ class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``tempo`` with the arguments ARGV (default: those of the process) and return the exit status."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    _open_what_is_closed()
     try:
         status = _run(arguments)
         sys.stdout.flush()
@@ -92,12 +94,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         _say("stopped")
         return 130
-    except BrokenPipeError:
-        # Whoever read our output has gone, as `head` does. Python would complain again when it exits.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # whoever read our output has gone, as `head` does
+        _drop_output()
         return 141
     except Exception as error:
         _say(told(error), error)
+        if isinstance(error, OSError) and is_full(error):
+            _drop_output()  # it may be what is full
         return 1
 
 
@@ -159,6 +162,19 @@ def _quieten_libraries() -> None:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     if not sys.stderr.isatty():
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+
+
+def _open_what_is_closed() -> None:
+    """Python has no stream where a shell closed one with `>&-`; what goes there goes nowhere."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - to the end
+
+
+def _drop_output() -> None:
+    """Let nothing more of stdout be written: Python would complain again when it exits."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _be_lenient() -> None:

@@ -5,6 +5,9 @@ of these. The message is a single line that names the file or the option and say
 prints it behind ``tempo:`` and nothing else. Any other exception is a fault in tempo itself.
 """
 
+import errno
+import os
+
 
 class TempoError(Exception):
     """Something outside tempo is wrong and the user can mend it. The command line exits with status 1."""
@@ -37,6 +40,11 @@ def reason_of(error: OSError | ValueError) -> str:
     return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
+def is_full(error: OSError) -> bool:
+    """Whether it says that a disk, or a user's share of it, has no room left."""
+    return error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG)
+
+
 def told(error: BaseException) -> str:
     """What to tell a user about ERROR, whatever it is: one line."""
     if isinstance(error, TempoError):
@@ -44,4 +52,8 @@ def told(error: BaseException) -> str:
     # By name: importing torch to compare classes would make every failure slow.
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return "out of memory: lower --max-frames, keep nothing with --cache none, or choose another --device"
+    if isinstance(error, OSError) and is_full(error):
+        return f"something could not be written ({reason_of(error)}): make room on the disk"
+    if isinstance(error, OSError) and isinstance(error.filename, str | bytes):
+        return f"{os.fsdecode(error.filename)}: {reason_of(error)}; check the path and its permissions"
     return f"a fault in tempo itself: {type(error).__name__}: {error} (TEMPO_DEBUG=1 shows where)"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Iterator
 from typing import Any
+
+from tempo.errors import is_full
 
 PROXY = "if a proxy has to be passed, name it in HTTPS_PROXY"
 
@@ -88,9 +89,7 @@ def _unreachable(endpoint: str, chain: list[BaseException]) -> str | None:
             "the hub may not be asked, since HF_HUB_OFFLINE is set; unset it, or fetch the model first with "
             "tempo download"
         )
-    if full := next(
-        (one for one in chain if getattr(one, "errno", None) in (errno.ENOSPC, errno.EDQUOT)), None
-    ):
+    if full := next((one for one in chain if isinstance(one, OSError) and is_full(one)), None):
         return f"it cannot be written ({_line(full)}); make room, or set HF_HOME to another folder"
     if isinstance(denied := chain[0], PermissionError):
         return f"it cannot be written ({_line(denied)}); set HF_HOME to another folder"

@@ -11,6 +11,7 @@ from typing import Any
 
 from tempo.errors import TempoError
 from tempo.number_checks import is_number, is_whole, shown
+from tempo.plain_files import check_has_an_end
 
 WATCHING = ("fps", "max_frames")
 # What a case may say in its "options", by type; the values are checked where they are used.
@@ -88,6 +89,7 @@ def read_cases(path: Path, settings: Mapping[str, Any]) -> list[Case]:
     Raises:
         TempoError: the file cannot be read, is neither JSON nor JSONL, is empty, or has an id twice.
     """
+    check_has_an_end(path)
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:

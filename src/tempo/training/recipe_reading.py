@@ -14,6 +14,7 @@ import yaml
 
 from tempo.errors import UsageError
 from tempo.number_checks import FASTEST, SLOWEST
+from tempo.plain_files import check_has_an_end
 from tempo.training.recipe import PARTS, Recipe, spelled
 
 
@@ -25,6 +26,7 @@ def read_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
             the wrong type, or makes no sense together with the others.
     """
     path = Path(path)
+    check_has_an_end(path)
     try:
         values = yaml.safe_load(path.read_text("utf-8"))
     except FileNotFoundError:
