@@ -529,6 +529,9 @@ def test_what_is_too_large_to_be_downloaded(
     noise = np.random.default_rng(1).integers(0, 255, (96, 160, 3), dtype=np.uint8)
     Image.fromarray(noise).save(tmp_path / "noise.png")
     assert "too large" in refusal(web.serve("/noise.png", tmp_path / "noise.png"))
+    monkeypatch.setenv("TEMPO_MAX_DOWNLOAD_GB", "1e9")
+    line = refusal(web.serve("/film.mp4", film, ranges="ignored", length="9" * 16))
+    assert "free; set TMPDIR" in line
     for wrong in ("-1", "much", "nan"):
         monkeypatch.setenv("TEMPO_MAX_DOWNLOAD_GB", wrong)
         with pytest.raises(UsageError, match="TEMPO_MAX_DOWNLOAD_GB"):

@@ -30,7 +30,7 @@ def test_ask_says_of_an_address_what_it_says_of_the_file(tempo, clip, web):
         done = tempo("ask", address.replace("http://", "HTTP://me:secret@"), QUESTION, *TINY_MODEL, "--json")
         assert (done.returncode, done.stderr) == (0, "")
         answer = json.loads(done.stdout)
-        assert answer["video"]["path"] == address
+        assert answer["video"]["path"] == address.replace("http://", "HTTP://")
         assert {**answer["video"], "path": str(clip)} == local["video"]
         for part in ("answer", "token_ids", "segments", "visual_tokens"):
             assert answer[part] == local[part], part
