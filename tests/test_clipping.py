@@ -54,6 +54,16 @@ def test_sound_stays_with_the_pictures(tmp_path):
     assert 2.9 < heard[-1] < 3.0
 
 
+def test_a_stream_that_appears_in_mid_file(tmp_path):
+    """Flash tells of its streams as they come: here, one packet of sound in a file without any."""
+    source = clips.write(tmp_path / "a.flv", count=100, rate=10, options={"g": "10", "bf": "0"})
+    sound = bytes.fromhex("08 000004 001388 00 000000") + b"\x2f\xff\xfb\x90" + (15).to_bytes(4, "big")
+    source.write_bytes(source.read_bytes() + sound)
+    clip = cut(Video.open(source), 3.0, 9.0, tmp_path)
+    assert clip.copied
+    assert shown(clip.path)[1] == list(range(30, 90))
+
+
 def test_a_turned_video_stays_turned(tmp_path):
     source = clips.write(tmp_path / "a.mp4", count=40, rate=10, options={"g": "10"})
     turned = Video.open(clips.set_display_matrix(source, 0, 1, -1, 0))

@@ -17,6 +17,7 @@ import av.error
 import av.video.reformatter
 import numpy as np
 
+from tempo.decoding.demuxer import is_last
 from tempo.decoding.files import VideoFile
 from tempo.decoding.transparency import alpha_mode
 from tempo.errors import TempoError
@@ -126,6 +127,8 @@ def _copy_packets(file: VideoFile, source: Any, target: Any, start: float, end: 
 
     keyframe = _seek_keyframe(file, source, pictures, start)
     for packet in source.demux(streams):
+        if is_last(packet):
+            break
         if packet.dts is None or packet.pts is None:
             continue
         at = file.seconds(round(packet.pts * packet.time_base / pictures.time_base))
@@ -168,6 +171,8 @@ def _seek_keyframe(file: VideoFile, source: Any, pictures: Any, start: float) ->
         source.seek(target, stream=pictures, backward=True)
         found = None
         for packet in source.demux(pictures):
+            if is_last(packet):
+                break
             if packet.pts is None or packet.dts is None:
                 continue
             if packet.dts > limit:

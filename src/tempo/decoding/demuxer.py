@@ -31,6 +31,14 @@ class DamageError(Exception):
     """Something could not be decoded while it was taken for granted that everything can."""
 
 
+def is_last(packet: av.packet.Packet) -> bool:
+    """Whether this is one of the empty packets with which PyAV ends, one for each stream.
+
+    Nothing may be read behind the first: PyAV fails on streams that have appeared in mid-file.
+    """
+    return not packet.size and packet.pts is None and packet.dts is None
+
+
 class Demuxer:
     """Reads the packets of one stream.
 
@@ -92,8 +100,8 @@ class Demuxer:
                 self._place(packet)
                 if packet.stream_index == self._stream.index:
                     return packet
-            elif packet.pts is None and packet.dts is None:
-                return None  # what demuxing ends with; other empty packets stand for a frame that stays
+            elif is_last(packet):
+                return None  # other empty packets stand for a frame that stays
         return None
 
     def _account_for(self, packet: av.packet.Packet) -> None:

@@ -21,7 +21,7 @@ from ..remote import RemoteFile
 from . import ending, extent
 from .completeness import Completeness, examine, examine_file
 from .conversion import Appearance
-from .demuxer import DamageError, Demuxer, Timing
+from .demuxer import DamageError, Demuxer, Timing, is_last
 from .edits import has_several_edits
 from .ending import CONTAINER_TICK, Ending
 from .extent import Extent
@@ -280,9 +280,11 @@ def _frames(
 ) -> Iterator[av.video.frame.VideoFrame]:
     """Every frame that can be decoded, in the order of presentation."""
     packets = container.demux(stream)
-    while True:
+    last = False
+    while not last:
         try:
             packet = next(packets)
+            last = is_last(packet)
             frames = packet.decode()
         except StopIteration:
             return
