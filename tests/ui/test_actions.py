@@ -48,9 +48,10 @@ def test_opening_shows_the_film_and_sets_the_slider(actions, film):
 @pytest.mark.parametrize(
     ("fps", "frames", "words"),
     [
-        (0, None, "frames a second must be above 0"),
+        (-1, None, "frames a second must be above 0"),
+        (61, None, "frames a second must be above 0"),
         (math.nan, None, "frames a second must be above 0"),
-        (None, 0, "frames at most must be a whole number of at least 1"),
+        (None, -1, "frames at most must be a whole number of at least 1"),
         (None, 2.5, "frames at most must be a whole number of at least 1"),
         (None, 41, "at most 40 frames of a video are watched here"),
     ],
@@ -96,12 +97,11 @@ def test_watching_again_with_other_frames(opened):
     [
         ({"question": ""}, "the question is empty"),
         ({"question": None}, "the question is empty"),
-        ({"budget": None}, "the budget must be a number"),
         ({"budget": math.nan}, "the budget must be a number"),
-        ({"longest": None}, "the longest answer must be between 1 and"),
+        ({"longest": -1}, "the longest answer must be between 1 and"),
         ({"longest": 10**9}, "the longest answer must be between 1 and"),
         ({"temperature": -1}, "temperature must be between 0 and 10"),
-        ({"top_p": 0}, "top-p must be between 0.01 and 1"),
+        ({"top_p": 2}, "top-p must be between 0.01 and 1"),
     ],
 )
 def test_what_cannot_be_asked_is_said_and_the_question_stays(opened, options, words):
@@ -116,8 +116,19 @@ def test_what_cannot_be_asked_is_said_and_the_question_stays(opened, options, wo
     assert shown["ask"]["visible"] is True
 
 
+@pytest.mark.parametrize("empty", [None, 0])
+def test_an_empty_field_means_what_is_usual(actions, film, empty):
+    """Gradio sends None for a field that was never touched, and 0 for one that was emptied."""
+    shown = last(actions.open_path("page", str(film), empty, empty))
+    assert shown["open_status"] == ""
+    assert "40 frames watched" in shown["player"]
+    answered = ask(actions, budget=empty, longest=empty, temperature=empty, top_p=empty)
+    assert answered["ask_status"] == ""
+    assert "budget of <b>80</b>" in answered["allocation"]
+
+
 def test_a_budget_beyond_the_limits_is_the_nearest_that_can_be(opened):
-    for given, used in ((0, 5), (10**9, 80)):
+    for given, used in ((1, 5), (10**9, 80)):
         assert f"budget of <b>{used}</b>" in ask(opened, budget=given)["allocation"]
         assert f"budget of <b>{used}</b>" in opened.redraw("page", given, "uniform")["allocation"]
 

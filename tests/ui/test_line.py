@@ -23,6 +23,26 @@ def test_first_come_first_served():
     assert third.ahead(0) == 0
 
 
+def test_several_at_once():
+    line = Line(most_waiting=1, at_once=2)
+    first, second, third = line.join(), line.join(), line.join()
+    assert [ticket.ahead(0) for ticket in (first, second, third)] == [0, 0, 1]
+    with pytest.raises(TempoError, match="1 other is waiting already"):
+        line.join()
+    second.leave()
+    assert third.ahead(0) == 0
+
+
+def test_nobody_waits_for_work_that_takes_too_long():
+    line, ended = Line(0), threading.Event()
+    with pytest.raises(TempoError, match=r"takes longer than 0\.1 s"):
+        list(follow(line, Task(), lambda report: ended.wait(SOON), longest=0.1))
+    assert len(line) == 1  # it still goes on
+    ended.set()
+    while len(line):
+        time.sleep(0.01)
+
+
 def test_whoever_gives_up_waiting_is_skipped():
     line = Line(most_waiting=2)
     first, second, third = line.join(), line.join(), line.join()

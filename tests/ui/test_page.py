@@ -297,6 +297,36 @@ def test_a_window_as_small_as_a_phone_and_the_files_that_the_operator_allows(ser
     screenshot(visitor, "phone", full_page=True)
 
 
+NUMBERS = {"tempo-longest": 256, "tempo-temperature": 0, "tempo-top-p": 1, "tempo-fps": 2, "tempo-frames": 24}
+
+
+@pytest.mark.parametrize("when", ["before a video is open", "afterwards"])
+@pytest.mark.parametrize("how", ["touched and left", "emptied", "changed and put back"])
+def test_every_number_may_be_touched(server, visit, film, how, when):
+    """Whatever was done to the fields that hold numbers, a video opens and a question is answered."""
+    talk = visit(server.url)
+    page = talk.page
+    if when == "afterwards":
+        talk.open(film)
+    page.click("#tempo-advanced button.label-wrap")
+    for name, usual in NUMBERS.items():
+        field = page.locator(f"#{name} input[type=number]")
+        before = field.input_value()
+        field.click()
+        if how != "touched and left":
+            field.fill("")
+        if how == "changed and put back":
+            field.fill(str(usual))
+            field.press("Tab")
+            field.click()
+            field.fill(before)
+        field.press("Tab")
+    talk.open(film)
+    talk.ask("What is there?")
+    assert page.locator("#tempo-open-status [role=alert], #tempo-ask-status [role=alert]").count() == 0
+    assert len(talk.answers) == 1
+
+
 def test_two_visitors_at_once_and_a_third(server, visit, film, tmp_path):
     other = tmp_path / "other film.mp4"
     other.write_bytes(film.read_bytes())

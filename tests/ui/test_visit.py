@@ -55,6 +55,26 @@ def test_watching_tells_how_far_it_is(visits, film):
     assert not visit.is_busy
 
 
+def test_a_file_that_takes_long_to_open_keeps_nobody_from_the_model(visits, film):
+    """Who opens it is told that it goes on, and whoever leaves is not waited for."""
+    slow, ended = visits.arrive("slow"), threading.Event()
+
+    def find(report):
+        ended.wait()
+        return Source(film, film.name)
+
+    opening = slow.open(find)
+    next(opening)
+    other = visits.arrive("other")
+    open_film(other, film)
+    ask(other, "What is there?", Setting(60, True))
+    assert slow.is_busy
+    visits.leave("slow")
+    with pytest.raises(Stopped):
+        list(opening)
+    ended.set()
+
+
 def test_the_answer_is_the_sessions_own_and_comes_in_pieces(visit, film):
     setting = Setting(60, True)
     pieces = [event.text for event in ask(visit, "What is there?", setting) if isinstance(event, Text)]

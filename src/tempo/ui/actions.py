@@ -24,7 +24,7 @@ from tempo.ui.work import Stopped
 from tempo.whole_text import whole_text
 
 Change = dict[str, Any]
-LONGEST_ANSWER = 2048  # tokens
+LONGEST_ANSWER, USUAL_ANSWER = 2048, 256  # tokens
 
 
 class Actions:
@@ -120,7 +120,11 @@ class Actions:
         yield self._opened(visit)
 
     def _frames(self, fps: float | None, max_frames: float | None) -> tuple[float | None, int]:
-        """What a visitor asks for, within what the operator allows; an empty field is None."""
+        """What a visitor asks for, within what the operator allows.
+
+        An empty field is None, or 0 once somebody has touched it; both leave it to the model.
+        """
+        fps, max_frames = fps or None, max_frames or None
         if fps is not None and not (math.isfinite(fps) and 0 < fps <= 60):
             raise TempoError(f"frames a second must be above 0 and at most 60, not {fps:g}")
         if max_frames is None:
@@ -157,8 +161,8 @@ class Actions:
     # --- asking --------------------------------------------------------------------------------------------
 
     def ask(
-        self, page: str, question: str, budget: float, way: str, both: bool,
-        longest: float, temperature: float, top_p: float,
+        self, page: str, question: str, budget: float | None, way: str, both: bool,
+        longest: float | None, temperature: float | None, top_p: float | None,
     ) -> Iterator[Change]:  # fmt: skip
         """Ask, and show the answer while it is written; BOTH: then under the other way too."""
         visit = self.visits.arrive(page)
@@ -195,7 +199,7 @@ class Actions:
         if both:
             yield from self.compare(page, budget, way, both)
 
-    def redraw(self, page: str, budget: float, way: str) -> Change:
+    def redraw(self, page: str, budget: float | None, way: str) -> Change:
         """Share the tokens out anew: what the slider and the switch show at once."""
         visit = self.visits.arrive(page)
         try:
@@ -204,7 +208,7 @@ class Actions:
             return {}
         return {"allocation": panels.allocation(visit, setting)}
 
-    def compare(self, page: str, budget: float, way: str, both: bool) -> Iterator[Change]:
+    def compare(self, page: str, budget: float | None, way: str, both: bool) -> Iterator[Change]:
         """Answer the latest question under what is set now; BOTH: and under the other way."""
         visit = self.visits.arrive(page)
         if not visit.turns:
@@ -250,7 +254,8 @@ class Actions:
 
     def _setting(self, visit: Visit, budget: float | None, way: str) -> Setting:
         film = visit.open_film()
-        if budget is None or not math.isfinite(budget):
+        budget = budget or film.usual_budget  # an empty field is None, or 0
+        if not math.isfinite(budget):
             raise TempoError("the budget must be a number")
         return Setting(int(min(max(budget, film.least_budget), film.most_budget)), way != "uniform")
 
@@ -280,13 +285,15 @@ def _duration(visit: Visit) -> float:
     return visit.film.session.video.duration if visit.film else 0.0
 
 
-def _writing(longest: float, temperature: float, top_p: float) -> Writing:
+def _writing(longest: float | None, temperature: float | None, top_p: float | None) -> Writing:
+    """How to write. An empty field is None, or 0 once somebody has touched it; both mean what is usual."""
+    longest, temperature, top_p = longest or USUAL_ANSWER, temperature or 0.0, top_p or 1.0
     for name, value, least, most in (
         ("the longest answer", longest, 1, LONGEST_ANSWER),
         ("temperature", temperature, 0, 10),
         ("top-p", top_p, 0.01, 1),
     ):
-        if value is None or not least <= value <= most:
+        if not least <= value <= most:
             raise TempoError(f"{name} must be between {least} and {most}, not {value}")
     return Writing(max_new_tokens=int(longest), temperature=float(temperature), top_p=float(top_p))
 

@@ -1,4 +1,4 @@
-"""Who computes next: one at a time, first come first served, and only so many wait."""
+"""Who computes next: one at a time or a few, first come first served, and only so many wait."""
 
 from __future__ import annotations
 
@@ -8,21 +8,23 @@ from tempo.errors import TempoError
 
 
 class Line:
-    """A queue in front of the model.
+    """A queue, in front of the model for example.
 
     Args:
-        most_waiting: how many may wait behind the one whose turn it is.
+        most_waiting: how many may wait behind those whose turn it is.
+        at_once: how many have their turn at the same time.
     """
 
-    def __init__(self, most_waiting: int) -> None:
+    def __init__(self, most_waiting: int, *, at_once: int = 1) -> None:
         self._most_waiting = most_waiting
+        self._at_once = at_once
         self._change = threading.Condition()
         self._tickets: list[Ticket] = []
 
     def join(self) -> Ticket:
         """Stand at the end. Raises TempoError where too many wait already."""
         with self._change:
-            waiting = len(self._tickets) - 1
+            waiting = len(self._tickets) - self._at_once
             if waiting >= self._most_waiting:
                 raise TempoError(
                     f"{waiting} {'other is' if waiting == 1 else 'others are'} waiting already; "
@@ -33,13 +35,16 @@ class Line:
             return ticket
 
     def __len__(self) -> int:
-        """How many there are, the one whose turn it is included."""
+        """How many there are, those whose turn it is included."""
         return len(self._tickets)
 
     def _ahead(self, ticket: Ticket, seconds: float) -> int:
         with self._change:
-            self._change.wait_for(lambda: self._tickets[0] is ticket, timeout=seconds)
-            return self._tickets.index(ticket)
+            self._change.wait_for(lambda: not self._before(ticket), timeout=seconds)
+            return self._before(ticket)
+
+    def _before(self, ticket: Ticket) -> int:
+        return max(0, self._tickets.index(ticket) - self._at_once + 1)
 
     def _leave(self, ticket: Ticket) -> None:
         with self._change:

@@ -12,7 +12,7 @@ from typing import Any
 from tempo.terminal import size
 from tempo.ui import panels
 from tempo.ui.access import KINDS
-from tempo.ui.actions import LONGEST_ANSWER, Actions, Change
+from tempo.ui.actions import LONGEST_ANSWER, USUAL_ANSWER, Actions, Change
 from tempo.ui.examples import EXAMPLES
 from tempo.version import __version__
 
@@ -115,16 +115,18 @@ def build(actions: Actions) -> Any:
                     forget = gr.Button("Start over", elem_id="tempo-forget", min_width=110)
                 with gr.Accordion("Advanced", open=False, elem_id="tempo-advanced"):
                     longest = gr.Slider(
-                        1, LONGEST_ANSWER, value=256, step=1, label="Longest answer, in tokens",
+                        1, LONGEST_ANSWER, value=USUAL_ANSWER, step=1, label="Longest answer, in tokens",
                         elem_id="tempo-longest",
                     )  # fmt: skip
                     temperature = gr.Slider(
                         0, 2, value=0, step=0.05, label="Temperature",
                         info="0 always takes the likeliest word, more draws more freely.",
+                        elem_id="tempo-temperature",
                     )  # fmt: skip
                     top_p = gr.Slider(
                         0.05, 1, value=1, step=0.05, label="Top-p",
                         info="Words are drawn among the likeliest that have this probability together.",
+                        elem_id="tempo-top-p",
                     )  # fmt: skip
                     with gr.Row():
                         fps = gr.Number(

@@ -25,6 +25,8 @@ from tempo.video import Video
 if TYPE_CHECKING:
     from tempo.engine import Tempo
 
+LONGEST_OPENING = 60.0  # seconds that a visitor waits for a file to be opened
+
 
 @dataclass(frozen=True)
 class Source:
@@ -127,11 +129,20 @@ class Visit:
 
     Args:
         folder: for the visitor's files; made when it is needed, removed at the end.
+        line: in front of the model.
         key: names the visit in the addresses of its files; not to be guessed.
+        openings: in front of the files; one that takes long to open keeps nobody from the model.
     """
 
     def __init__(
-        self, model: Tempo, line: Line, folder: Path, *, key: str, cache: CacheKind = "auto"
+        self,
+        model: Tempo,
+        line: Line,
+        folder: Path,
+        *,
+        key: str,
+        openings: Line,
+        cache: CacheKind = "auto",
     ) -> None:
         self.model = model
         self.key = key
@@ -140,7 +151,7 @@ class Visit:
         self.let_go = False  # the video was dropped to make room for others
         self.closed = False
         self.last_used = time.monotonic()
-        self._line = line
+        self._line, self._openings = line, openings
         self._folder = folder
         self._cache = cache
         self._task: Task | None = None
@@ -215,39 +226,47 @@ class Visit:
             find: says what to open; may report how far it is with making it.
 
         Raises:
-            TempoError: it cannot be read, or there is no room for it, or too many wait. What was open stays.
+            TempoError: it cannot be read, or not in time, there is no room for it, or too many wait. What was
+                open stays.
             Stopped: it was stopped; what was open stays.
         """
         task = self._begin()
-        found: list[Film] = []
+        found: list[Source] = []
+        opened: list[Video] = []
+        films: list[Film] = []
 
-        def work(report: Callable[[Watching | Drawing], None]) -> None:
-            source = find(report)
+        def look(report: Callable[[Drawing], None]) -> None:
+            found.append(find(report))
+            task.check()
+            opened.append(Video.open(found[0].path))
+
+        def work(report: Callable[[Watching], None]) -> None:
             begun = time.monotonic()
-            try:
-                session = self._watch(source.path, fps, max_frames, room, report, task)
-                task.check()
-                watched = time.monotonic() - begun
-                found.append(
-                    Film(source.path, source.title, session, questions=source.questions, watched=watched)
-                )
-            except TempoError as error:
-                # Where the server keeps its files is nobody's business.
-                raise type(error)(str(error).replace(str(source.path), source.title)) from error
-            finally:
-                if not found:
-                    self._remove(source.path)
+            session = self._watch(opened[0], fps, max_frames, room, report, task)
+            task.check()
+            source, watched = found[0], time.monotonic() - begun
+            films.append(
+                Film(source.path, source.title, session, questions=source.questions, watched=watched)
+            )
 
         try:
+            yield from follow(self._openings, task, look, longest=LONGEST_OPENING)
             yield from follow(self._line, task, work)
+        except TempoError as error:
+            if not found:
+                raise
+            # Where the server keeps its files is nobody's business.
+            raise type(error)(str(error).replace(str(found[0].path), found[0].title)) from error
         finally:
             task.stop()
+            if found and not films:
+                self._remove(found[0].path)
         with self._lock:
             if self.closed:
                 raise Stopped
-            old, self.film, self.turns, self.let_go = self.film, found[0], [], False
+            old, self.film, self.turns, self.let_go = self.film, films[0], [], False
             self.last_used = time.monotonic()
-        if old is not None and old.path != found[0].path:
+        if old is not None and old.path != films[0].path:
             self._remove(old.path)
 
     def _remove(self, path: Path) -> None:
@@ -257,7 +276,7 @@ class Visit:
 
     def _watch(
         self,
-        path: Path,
+        video: Video,
         fps: float | None,
         max_frames: int | None,
         room: Room,
@@ -274,7 +293,6 @@ class Visit:
         if self._cache == "auto":
             host: list[CacheKind] = [] if self.model.device.type == "cpu" else ["host"]
             kinds = ["device", *host, "disk"]
-        video = Video.open(path)
         room.place()  # for what can be read, and in our turn: two at once would count one another
         while True:
             for kind in kinds:

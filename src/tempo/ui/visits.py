@@ -16,6 +16,7 @@ from tempo.ui.visit import Room, Visit
 if TYPE_CHECKING:
     from tempo.engine import Tempo
 
+OPENED_AT_ONCE = 4  # files, of all visitors
 LONGEST_UNUSED = 1000  # visits without a video that are remembered, at most
 
 
@@ -40,6 +41,7 @@ class Visits:
     ) -> None:
         self.model = model
         self.line = Line(most_waiting)
+        self.openings = Line(most_waiting, at_once=OPENED_AT_ONCE)
         self._folder = folder
         self._most_open = most_open
         self._cache = cache
@@ -52,7 +54,12 @@ class Visits:
             if page not in self._visits:
                 key = secrets.token_urlsafe(18)
                 self._visits[page] = Visit(
-                    self.model, self.line, self._folder / key, key=key, cache=self._cache
+                    self.model,
+                    self.line,
+                    self._folder / key,
+                    key=key,
+                    openings=self.openings,
+                    cache=self._cache,
                 )
                 stale = [
                     name for name, visit in self._visits.items() if visit.film is None and not visit.is_busy

@@ -6,6 +6,7 @@ page can show meanwhile how far it is, and is told to stop when its visitor leav
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
 import time
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
+from tempo.errors import TempoError
 from tempo.ui.line import Line
 
 E = TypeVar("E")
@@ -62,16 +64,20 @@ class _Ended:
 
 
 def follow(
-    line: Line, task: Task, work: Callable[[Callable[[E], None]], None]
+    line: Line,
+    task: Task,
+    work: Callable[[Callable[[E], None]], None],
+    *,
+    longest: float = math.inf,
 ) -> Iterator[E | Waiting | Alive]:
     """Stand in LINE, do WORK in a thread, and yield what it reports, with signs of life between.
 
     WORK is called with a function that takes its events; that function raises Stopped once the TASK is
     stopped, which is where the work ends. The turn is over when the work has really ended. Closing this
-    iterator stops the task.
+    iterator stops the task. Nobody waits for WORK that takes more than LONGEST seconds.
 
     Raises:
-        TempoError: too many wait already.
+        TempoError: too many wait already, or it took too long.
         Stopped: the task was stopped.
         Exception: whatever the work raised.
     """
@@ -109,6 +115,8 @@ def follow(
                 event = events.get(timeout=TICK)
             except queue.Empty:
                 task.check()
+                if time.monotonic() - begun > longest:
+                    raise TempoError(f"this takes longer than {longest:g} s, so it was given up") from None
                 yield Alive(time.monotonic() - begun)
                 continue
             if isinstance(event, _Ended):
