@@ -7,6 +7,7 @@ into a temporary folder.
 import dataclasses
 import json
 import os
+import struct
 import time
 from pathlib import Path
 
@@ -19,6 +20,11 @@ from tempo.ui.visit import Setting
 
 pytestmark = pytest.mark.slow
 
+# A GIF of 200 pictures of 13,000 × 13,000 pixels in five kilobytes: 100 GB if somebody decoded them.
+BOMB = (
+    b"GIF89a" + struct.pack("<HHBBB", 13_000, 13_000, 0x80, 0, 0) + b"\xff\xff\xff\0\0\0"
+    + (b"!\xf9\4\0\x0a\0\0\0," + struct.pack("<HHHHB", 0, 0, 1, 1, 0) + b"\2\2\x44\1\0") * 200 + b";"
+)  # fmt: skip
 UNIFORM_IS_ANSWERED = ".tempo-way[data-way=uniform] small:has-text('tokens')"
 
 
@@ -207,6 +213,7 @@ def test_questions_that_cannot_be_asked(talk):
         ("broken.mp4", b"This is no video.\n" * 100, "broken.mp4: "),
         ("empty.mp4", b"", "empty.mp4: the file is empty"),
         ("notes.txt", b"words", "notes.txt: .txt is not a kind that can be opened"),
+        ("bomb.gif", BOMB, "bomb.gif: the picture is too large: 13,000 × 13,000 pixels"),
         ("large.mp4", b"\0" * 3_100_000, "large.mp4: has 3.1 MB, and uploads may have 3.0 MB at most"),
     ],
 )
@@ -324,6 +331,7 @@ def test_every_number_may_be_touched(server, visit, film, how):
     touch()
     talk.open(film)
     talk.ask("What is there?")
+    page.wait_for_selector(UNIFORM_IS_ANSWERED)
     touch()
     page.click("#tempo-again")
     page.wait_for_selector(".tempo-answer", state="detached")
