@@ -127,6 +127,23 @@ def test_an_empty_field_means_what_is_usual(actions, film, empty):
     assert "budget of <b>80</b>" in answered["allocation"]
 
 
+def test_a_question_that_something_else_interrupts_gives_the_button_back(opened, film):
+    for interrupt in (
+        lambda: opened.open_path("page", str(film), None, 16),
+        lambda: opened.compare("page", 60, "uniform", False),
+    ):
+        ask(opened)
+        asking = opened.ask("page", "Which way does it move?", 60, "adaptive", False, 200, 0, 1)
+        shown = next(asking)
+        assert shown["ask"] == {"visible": False}
+        shown |= next(asking)
+        list(interrupt())
+        shown |= last(asking)
+        assert shown["ask"]["visible"] is True
+        assert shown["stop"] == {"visible": False}
+        assert shown["question"]["interactive"] is True
+
+
 def test_a_budget_beyond_the_limits_is_the_nearest_that_can_be(opened):
     for given, used in ((1, 5), (10**9, 80)):
         assert f"budget of <b>{used}</b>" in ask(opened, budget=given)["allocation"]

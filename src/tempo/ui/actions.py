@@ -189,7 +189,7 @@ class Actions:
                 else:
                     yield {"ask_status": panels.progress(event)}
         except Stopped:
-            if not visit.is_busy:
+            if not visit.is_asking:  # who asks something else sees to the buttons itself
                 yield self._ready(visit, question, panels.note("Stopped: this question was not kept."))
             return
         except Exception as error:

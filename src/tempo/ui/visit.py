@@ -165,6 +165,12 @@ class Visit:
         task = self._task
         return task is not None and not task.stopped
 
+    @property
+    def is_asking(self) -> bool:
+        """Whether a new question is being answered."""
+        task = self._task
+        return task is not None and task.asks and not task.stopped
+
     def stop(self) -> bool:
         """End what goes on. False: nothing did."""
         with self._lock:
@@ -173,14 +179,14 @@ class Visit:
                 self._task.stop()
             return busy
 
-    def _begin(self) -> Task:
+    def _begin(self, *, asks: bool = False) -> Task:
         """What went on before ends: a visitor waits for one thing at a time."""
         with self._lock:
             if self.closed:
                 raise Stopped
             if self._task is not None:
                 self._task.stop()
-            self._task = Task()
+            self._task = Task(asks=asks)
             self.last_used = time.monotonic()
             return self._task
 
@@ -317,7 +323,7 @@ class Visit:
         """
         film = self.open_film()
         turn = Turn(question.strip(), self._pairs(), writing, setting)
-        task = self._begin()
+        task = self._begin(asks=True)
 
         def work(report: Callable[[Text], None]) -> None:
             self._write(film, turn, setting, report)

@@ -26,9 +26,14 @@ class Stopped(Exception):
 
 
 class Task:
-    """Something that a visitor waits for, until it is stopped."""
+    """Something that a visitor waits for, until it is stopped.
 
-    def __init__(self) -> None:
+    Args:
+        asks: whether it answers a new question.
+    """
+
+    def __init__(self, *, asks: bool = False) -> None:
+        self.asks = asks
         self._stop = threading.Event()
 
     @property
