@@ -153,6 +153,14 @@ def test_cache_sizes_that_are_none(tmp_path, monkeypatch, given):
         "seed=-1",
         f"seed={10**30}",
         "schedule.steps=0",
+        f"schedule.steps={HUGE}",
+        "schedule.epochs=1e99",
+        f"batch.chunk={10**30}",
+        f"batch.questions={HUGE}",
+        f"video.max_frames={10**12}",
+        f"budget.tokens={10**30}",
+        "data.²=1",
+        f"data.{'9' * 5000}=1",
     ],
 )
 def test_recipes(tmp_path, field):
@@ -161,9 +169,9 @@ def test_recipes(tmp_path, field):
         "model: {start: nano}\ntrain: {projector: 0.001}\ndata: [{path: mine.jsonl}]\nschedule: {steps: 1}\n"
     )
     read_recipe(path)
-    with pytest.raises(UsageError, match=field.partition("=")[0]) as caught:
-        read_recipe(path, [field])
-    assert len(str(caught.value)) < 1000
+    with pytest.raises(UsageError) as caught:
+        read_recipe(path, [field] if "epochs" not in field else [field, "schedule.steps=null"])
+    assert field.partition("=")[0] in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -182,6 +182,6 @@ def budget(text: str) -> int:
 
 def number_from_zero(text: str) -> int:
     """Parse a whole number of at least 0."""
-    if not (text.isascii() and text.isdigit()):
+    if not (text.isascii() and text.isdigit() and len(text) <= 18):
         raise argparse.ArgumentTypeError(f"must be a whole number of 0 or more, not {text!r}")
     return int(text)

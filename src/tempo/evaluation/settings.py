@@ -107,6 +107,6 @@ def parse_budget(text: str) -> int:
     """
     if (known := BUDGETS.get(text.lower())) is not None:
         return known
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
+    if not text.isascii() or not text.isdigit() or len(text) > 18 or int(text) < 1:
         raise UsageError(f"budget={text!r}: it can be {', '.join(BUDGETS)} or a whole number of at least 1")
     return int(text)

@@ -17,6 +17,9 @@ from tempo.number_checks import FASTEST, SLOWEST
 from tempo.plain_files import check_has_an_end
 from tempo.training.recipe import PARTS, Recipe, spelled
 
+MOST = 1_000_000  # frames, memory tokens, passes: more is a slip of the keyboard, and overflows in places
+MOST_TOGETHER = {"samples": MOST, "together": 100_000, "chunk": MOST, "questions": 1000}
+
 
 def read_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     """Read a recipe's file, `overrides` like `train.decoder=1e-5` on top.
@@ -82,7 +85,8 @@ def _override(values: dict[str, Any], override: str) -> None:
 
 
 def _index(values: list[Any], name: str, override: str) -> int:
-    if not name.isdigit() or int(name) >= len(values):
+    # Other scripts have digits too, some of which are no numbers.
+    if not (name.isascii() and name.isdigit() and len(name) < 10 and int(name) < len(values)):
         raise UsageError(f"{override!r}: {name} must be a number from 0 to {len(values) - 1}")
     return int(name)
 
@@ -198,17 +202,22 @@ def check(recipe: Recipe, file: str) -> None:
         (schedule.steps is None) == (schedule.epochs is None),
         "schedule needs either steps or epochs",
     )
-    refuse(schedule.steps is not None and schedule.steps < 1, "schedule.steps must be at least 1")
-    refuse(schedule.epochs is not None and schedule.epochs <= 0, "schedule.epochs must be above 0")
+    steps, epochs = schedule.steps, schedule.epochs
+    refuse(steps is not None and not 1 <= steps <= 1e9, "schedule.steps must be from 1 to 1e9")
+    refuse(
+        epochs is not None and not 0 < epochs <= MOST,
+        f"schedule.epochs must be above 0 and at most {MOST}",
+    )
     refuse(
         schedule.epochs is not None and any(source.path is None for source in recipe.data),
         "schedule.epochs counts records, and world has no end; give schedule.steps",
     )
     refuse(schedule.warmup < 0, "schedule.warmup must be at least 0")
     refuse(not 0 <= schedule.cooldown <= 1, "schedule.cooldown must be from 0 to 1")
-    for name in ("samples", "together", "chunk", "questions"):
-        refuse(getattr(batch, name) < 1, f"batch.{name} must be at least 1")
-    refuse(recipe.budget.tokens is not None and recipe.budget.tokens < 1, "budget.tokens must be at least 1")
+    for name, most in MOST_TOGETHER.items():
+        refuse(not 1 <= getattr(batch, name) <= most, f"batch.{name} must be from 1 to {most}")
+    tokens = recipe.budget.tokens
+    refuse(tokens is not None and not 1 <= tokens <= MOST, f"budget.tokens must be from 1 to {MOST}")
     refuse(not 0 <= recipe.budget.random <= 1, "budget.random must be from 0 to 1")
     refuse(len(recipe.optimizer.betas) != 2, "optimizer.betas must be two numbers")
     refuse(not all(0 <= b < 1 for b in recipe.optimizer.betas), "optimizer.betas must be from 0 to below 1")
@@ -225,7 +234,10 @@ def check(recipe: Recipe, file: str) -> None:
     refuse(recipe.workers < 0 or recipe.skip_limit < 0, "workers and skip_limit must be at least 0")
     for name in ("fps", "max_frames", "min_frames"):
         value = getattr(recipe.video, name)
-        refuse(value is not None and value <= 0, f"video.{name} must be above 0")
+        refuse(
+            value is not None and not 0 < value <= MOST,
+            f"video.{name} must be above 0 and at most {MOST}",
+        )
     fps = recipe.video.fps
     refuse(fps is not None and not SLOWEST <= fps <= FASTEST, f"video.fps must be at most {FASTEST:g}")
     refuse(not 0 <= recipe.seed < 2**31, "seed must be from 0 to 2147483647")
