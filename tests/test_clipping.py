@@ -108,3 +108,15 @@ def test_nothing_half_written_is_left(tmp_path):
     with pytest.raises(TempoError):
         cut(video, 0.0, 1.0, tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.gif.mp4", "still.png"]
+
+
+def test_a_piece_behind_a_clock_that_restarted(tmp_path):
+    """Its packets do not carry the times at which they are shown, so it is encoded anew."""
+    one = clips.write(tmp_path / "one.ts", count=60, rate=10).read_bytes()
+    path = tmp_path / "joined.ts"
+    path.write_bytes(one * 2)
+    clip = cut(Video.open(path), 8.0, 10.0, tmp_path)
+    assert not clip.copied
+    seen = Video.open(clip.path)
+    frames = [frame for batch in seen.stream(seen.sample(fps=2), chunk=4) for frame in batch.frames]
+    assert [clips.index_of(frame) for frame in frames] == [19, 24, 29, 34]

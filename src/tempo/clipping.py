@@ -86,6 +86,8 @@ def cut(video: Video, start: float, end: float, folder: Path) -> Clip:
 
 def _copy(file: VideoFile, ending: str, start: float, end: float, folder: Path, name: str) -> Clip | None:
     """Copy the packets; None where the container is none that allows it, or what comes out cannot be read."""
+    if not file.keeps_time:
+        return None
     with file.open() as source:
         if source.format.name not in COPIED:
             return None

@@ -197,6 +197,12 @@ class VideoFile:
         return tuple(lines)
 
     @property
+    def keeps_time(self) -> bool:
+        """Whether the times in the file are those at which its pictures are shown, up to an offset."""
+        jumps = self._seen.jumps if self._seen is not None else ()
+        return self.timing in ("presentation", "continuous") and not jumps and not self._inner_headers
+
+    @property
     def slots(self) -> np.ndarray | None:
         """int64: the times at which pictures are shown that carry none of their own."""
         return self._seen.slots if self._seen is not None else None
