@@ -119,4 +119,4 @@ def test_a_piece_behind_a_clock_that_restarted(tmp_path):
     assert not clip.copied
     seen = Video.open(clip.path)
     frames = [frame for batch in seen.stream(seen.sample(fps=2), chunk=4) for frame in batch.frames]
-    assert [clips.index_of(frame) for frame in frames] == [19, 24, 29, 34]
+    assert [clips.index_of(frame) for frame in frames] == [20, 25, 30, 35]
