@@ -15,7 +15,7 @@ from tempo.records import record
 from tempo.stretches import COUNT, strongest
 from tempo.terminal import chart, clock, moments
 from tempo.ui import panels
-from tempo.ui.visit import Setting, Turn
+from tempo.ui.turns import Setting, Turn
 from tempo.video import Video
 
 # Two neighbours that are one moment, six more apart from one another, and what is below half of the best.

@@ -12,7 +12,8 @@ import tempo.ui
 from tempo.answer import AnswerSegment
 from tempo.ui import panels
 from tempo.ui.chart import RELEVANCE_HEIGHT, TOKENS_HEIGHT, chart
-from tempo.ui.visit import Drawing, Setting, Turn, Waiting, Watching
+from tempo.ui.turns import Setting, Turn
+from tempo.ui.visit import Drawing, Waiting, Watching
 from tempo.ui.work import Alive
 
 CSS = (Path(tempo.ui.__path__[0]) / "static" / "page.css").read_text(encoding="utf-8")

@@ -16,7 +16,7 @@ from PIL import Image
 
 from tempo.times import with_clock_times
 from tempo.ui.examples import EXAMPLES
-from tempo.ui.visit import Setting
+from tempo.ui.turns import Setting
 
 pytestmark = pytest.mark.slow
 

@@ -14,7 +14,8 @@ from PIL import Image
 import clips
 from tempo.errors import TempoError
 from tempo.ui.export import picture, to_json
-from tempo.ui.visit import Setting, Source, Text, Watching
+from tempo.ui.turns import Setting, Text
+from tempo.ui.visit import Source, Watching
 from tempo.ui.visits import Visits
 from tempo.ui.work import Stopped
 

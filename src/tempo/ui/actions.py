@@ -18,7 +18,8 @@ from tempo.errors import TempoError
 from tempo.ui import panels
 from tempo.ui.access import Access
 from tempo.ui.examples import Example, Shelf
-from tempo.ui.visit import Drawing, Setting, Source, Text, Visit, Writing
+from tempo.ui.turns import Setting, Text, Writing
+from tempo.ui.visit import Drawing, Source, Visit
 from tempo.ui.visits import Visits
 from tempo.ui.work import Stopped
 from tempo.whole_text import whole_text

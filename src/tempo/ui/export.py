@@ -7,7 +7,8 @@ from typing import Any
 from tempo.commands.report import record
 from tempo.errors import TempoError
 from tempo.plot import plot, to_png
-from tempo.ui.visit import Turn, Visit
+from tempo.ui.turns import Turn
+from tempo.ui.visit import Visit
 from tempo.video import Video
 
 

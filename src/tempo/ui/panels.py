@@ -12,7 +12,8 @@ from tempo.ui.access import KINDS
 from tempo.ui.chart import chart
 from tempo.ui.film import Film
 from tempo.ui.times import split
-from tempo.ui.visit import Drawing, Setting, Text, Turn, Visit, Waiting, Watching
+from tempo.ui.turns import Setting, Text, Turn
+from tempo.ui.visit import Drawing, Visit, Waiting, Watching
 from tempo.ui.work import Alive
 from tempo.whole_text import whole_text
 

@@ -7,18 +7,18 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING
 
 from tempo import allocation
-from tempo.answer import Answer
 from tempo.cache import CacheKind
 from tempo.errors import NoRoomError, TempoError
 from tempo.host_memory import release_freed
 from tempo.session import Session
 from tempo.ui.film import Film
 from tempo.ui.line import Line
+from tempo.ui.turns import Setting, Text, Turn, Writing
 from tempo.ui.work import Alive, Stopped, Task, Waiting, follow
 from tempo.video import Video
 
@@ -51,26 +51,6 @@ class Room:
 
 
 @dataclass(frozen=True)
-class Setting:
-    """How many tokens an answer may rest on, and whether they go where the relevance is."""
-
-    budget: int
-    adaptive: bool
-
-    @property
-    def other(self) -> Setting:
-        return Setting(self.budget, not self.adaptive)
-
-
-class Writing(TypedDict, total=False):
-    """How an answer is written; see :class:`tempo.session.AskOptions`."""
-
-    max_new_tokens: int
-    temperature: float
-    top_p: float
-
-
-@dataclass(frozen=True)
 class Watching:
     """So many frames are watched, in about so many more seconds all of them will be."""
 
@@ -85,43 +65,6 @@ class Drawing:
 
     done: int
     total: int
-
-
-@dataclass(frozen=True)
-class Text:
-    """The answer under SETTING so far."""
-
-    setting: Setting
-    text: str
-
-
-@dataclass
-class Turn:
-    """A question with its answers.
-
-    Attributes:
-        earlier: the (question, answer) pairs that it followed.
-        setting: under which the answer is shown, and remembered in later questions.
-        answers: the whole answers so far, by setting.
-    """
-
-    question: str
-    earlier: tuple[tuple[str, str], ...]
-    writing: Writing
-    setting: Setting
-    answers: dict[Setting, Answer] = field(default_factory=dict)
-
-    @property
-    def answer(self) -> Answer | None:
-        """Under the setting that is shown; None: it is not whole yet."""
-        return self.answers.get(self.setting)
-
-    @property
-    def relevance(self) -> list[float] | None:
-        """Of every segment: the same under every setting."""
-        for answer in self.answers.values():
-            return [segment.relevance for segment in answer.segments]
-        return None
 
 
 class Visit:
