@@ -24,6 +24,19 @@ class NoRoomError(TempoError):
     """What was watched cannot be kept in the place that was asked for; another place may have the room."""
 
 
+class NoNumbersError(TempoError):
+    """A model computed NaN or infinity: its dtype overflows, or its weights are damaged."""
+
+    @classmethod
+    def in_dtype(cls, dtype: object) -> "NoNumbersError":
+        """What to do about it where the model computes in DTYPE."""
+        name = str(dtype).removeprefix("torch.")
+        do = "use --dtype bfloat16 or float32"
+        if name != "float16":
+            do = "its weights are probably damaged, so fetch them again"
+        return cls(f"the model computed no numbers (NaN or infinity) in {name}; {do}")
+
+
 class UnfamiliarVideoWarning(UserWarning):
     """The model knows other videos than the one that it is asked about; its answers may mean nothing."""
 

@@ -9,10 +9,12 @@ Legend: N tokens of the storyline, H the decoder's width, V vocabulary.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Iterator
 
 import torch
 
+from tempo.errors import NoNumbersError
 from tempo.modeling import TempoQwenForCausalLM
 from tempo.modeling.qwen3_vl import KeyValues, run_language
 from tempo.prompts import TextEncoder
@@ -35,6 +37,9 @@ def generate(
     Args:
         temperature: 0: always the likeliest token. Otherwise one is drawn, with torch's global generator.
         top_p: draw only among the likeliest tokens that have this much probability together.
+
+    Raises:
+        NoNumbersError: the logits are not finite.
     """
     decoder, x_1LH = model.model, storyline_NH[None]
     past = KeyValues.empty(decoder, 1, len(storyline_NH) + max_new_tokens, like=x_1LH)
@@ -42,7 +47,11 @@ def generate(
         with torch.inference_mode():
             positions_1L = torch.arange(past.length, past.length + x_1LH.shape[1])[None]
             last_11H = run_language(decoder, x_1LH, positions_1L, past=past, last_only=True)
-            token = _choose(model.lm_head(last_11H)[0, 0].float(), temperature, top_p)
+            logits_V = model.lm_head(last_11H)[0, 0].float()
+            likeliest, highest = _likeliest(logits_V)
+            if not math.isfinite(highest):
+                raise NoNumbersError.in_dtype(model.dtype)
+            token = likeliest if temperature < COLDEST else _draw(logits_V, temperature, top_p)
         yield token
         if token in stop_ids:
             return
@@ -50,9 +59,14 @@ def generate(
             x_1LH = decoder.embed_tokens(torch.tensor([[token]], device=storyline_NH.device))
 
 
-def _choose(logits_V: torch.Tensor, temperature: float, top_p: float) -> int:
-    if temperature < COLDEST:
-        return int(logits_V.argmax())
+def _likeliest(logits_V: torch.Tensor) -> tuple[int, float]:
+    """The likeliest token and its logit, read together. Where there is a NaN, it counts as the largest."""
+    index = logits_V.argmax()
+    token, highest = torch.stack([index.to(logits_V.dtype), logits_V[index]]).tolist()
+    return int(token), highest  # float32 holds every id below 2**24
+
+
+def _draw(logits_V: torch.Tensor, temperature: float, top_p: float) -> int:
     chance_V, order_V = (logits_V / temperature).softmax(-1).sort(descending=True)
     before_V = chance_V.cumsum(-1) - chance_V
     chance_V[1:][before_V[1:] >= top_p] = 0  # the likeliest one always stays

@@ -11,6 +11,7 @@ question.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -20,7 +21,8 @@ import torch
 from tempo.allocation import Keep, select, tokens_needed
 from tempo.answer import Clock
 from tempo.cache_entry import Kept
-from tempo.modeling.compressor import Reading
+from tempo.errors import NoNumbersError
+from tempo.modeling.compressor import Compressor, Reading
 from tempo.modeling.qwen3_vl import KeyValues, Space
 from tempo.video import Sampling, Video
 from tempo.watching import Batch, Moment, batches
@@ -135,7 +137,7 @@ def distil_kept(
             reading = _reading(
                 rows, group, room=len(question_ids), device=device, space=space, staging=staging
             )
-            relevance_S = compressor.route(reading, question_ids).tolist()
+            relevance_S = _route(compressor, reading, question_ids)
             own = reading.past.data[:, :, :, :, -len(question_ids) :].clone()
             for at, row in enumerate(group):
                 relevance[row], question[row] = relevance_S[at], own[at]
@@ -185,7 +187,7 @@ def distil_once(
     for batch, reading in watch(engine, video, sampling, clock=clock, progress=progress, room=room):
         moments += batch.moments
         with clock.phase("route"), torch.inference_mode():
-            relevance += compressor.route(reading, question_ids).tolist()
+            relevance += _route(compressor, reading, question_ids)
         with clock.phase("distil"), torch.inference_mode():
             memory += compressor.distil(reading, total)
     with clock.phase("distil"), torch.inference_mode():
@@ -193,6 +195,14 @@ def distil_once(
             Distilled(moment, score, select(tokens, k, total=total, keep=keep, segment=moment.index))
             for moment, score, tokens, k in zip(moments, relevance, memory, allocate(relevance), strict=True)
         ]
+
+
+def _route(compressor: Compressor, reading: Reading, question_ids: Sequence[int]) -> list[float]:
+    """The relevance of every segment. Raises NoNumbersError where it is none."""
+    relevance_S = compressor.route(reading, question_ids).tolist()
+    if not all(map(math.isfinite, relevance_S)):
+        raise NoNumbersError.in_dtype(reading.past.data.dtype)
+    return relevance_S
 
 
 def _groups(rows: Sequence[_Row], order: Sequence[int], size: int) -> Iterator[list[int]]:
