@@ -5,12 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
+import threading
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache, cached_property, partial
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -19,12 +23,14 @@ from tempo.answer import Clock
 from tempo.assets import NANO
 from tempo.cache import CacheKind, DiskCache, DiskShelf, MemoryShelf, check_kind, check_room
 from tempo.cache_entry import Kept
+from tempo.devices import pick_device, prepare_process
 from tempo.errors import NoRoomError, TempoError, UnfamiliarVideoWarning, UsageError
 from tempo.hub import PUBLISHED
 from tempo.modeling import TempoQwenForCausalLM
 from tempo.modeling.configuration import SYNTHETIC
 from tempo.modeling.folders import Weights
-from tempo.modeling.loading import find_source, load_model, load_prompts
+from tempo.modeling.loading import ATTENTIONS, find_source, load_model, load_prompts
+from tempo.modeling.pretrained import DTYPES
 from tempo.pipeline import Progress, watch
 from tempo.prompts import Prompts
 from tempo.session import Session
@@ -32,8 +38,6 @@ from tempo.video import Damage, Sampling, Video
 
 EMBEDDED = NANO
 COMFORTABLE = 0.7  # share of the free memory that weights may take; segments and what is kept need the rest
-ATTENTIONS = ("sdpa", "eager", "flash_attention_2")
-_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 def load(
@@ -62,6 +66,7 @@ def load(
     if attention not in ATTENTIONS:
         raise UsageError(f"attention={attention!r}: it can be {', '.join(ATTENTIONS)}")
     chosen_device = pick_device(device)
+    prepare_process(chosen_device)
     if path is None:
         if not (EMBEDDED / "config.json").is_file():
             raise TempoError(
@@ -71,9 +76,10 @@ def load(
     else:
         name = str(path)
     source = find_source(path, base=base)
+    prompts = load_prompts(source)
     chosen_dtype = pick_dtype(dtype, chosen_device, weights_of=source.folder)
     model = load_model(source, device=chosen_device, dtype=chosen_dtype, attention=attention)
-    return Tempo(model, load_prompts(source), name=name)
+    return Tempo(model, prompts, name=name)
 
 
 class Tempo:
@@ -94,6 +100,24 @@ class Tempo:
         self.name = name
         self._warned = False
         self.disk = DiskCache()
+        self._process = os.getpid()
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """A copy that was sent to another process is at home there."""
+        self.__dict__ |= state | {"_process": os.getpid()}
+        prepare_process(self.device)
+
+    def check_process(self) -> None:
+        """See that this is the process in which the model was loaded.
+
+        Raises:
+            TempoError: it was forked from that one, and would wait for threads that it does not have.
+        """
+        if os.getpid() != self._process:
+            raise TempoError(
+                f"{self.name}: was loaded before this process was forked, and cannot compute in it; call "
+                "tempo.load in each worker, or start workers with multiprocessing's spawn method"
+            )
 
     @property
     def device(self) -> torch.device:
@@ -137,6 +161,7 @@ class Tempo:
         Warns:
             UnfamiliarVideoWarning: once, where the model does not know such videos (`unfamiliar`).
         """
+        self.check_process()
         kind = check_kind(cache)
         if not isinstance(video, Video):
             video = Video.open(video)
@@ -290,26 +315,6 @@ class Tempo:
         return digest.hexdigest()
 
 
-def pick_device(device: str | torch.device) -> torch.device:
-    """Raises TempoError for a device that is not there."""
-    if device == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    try:
-        chosen = torch.device(device)
-    except (RuntimeError, TypeError):
-        raise UsageError(f"device={device!r}: it can be auto, cpu, cuda, cuda:1, mps") from None
-    present: dict[str, Callable[[], bool]] = {
-        "cuda": lambda: torch.cuda.is_available() and (chosen.index or 0) < torch.cuda.device_count(),
-        "mps": torch.backends.mps.is_available,
-        "cpu": lambda: True,
-    }
-    if not present.get(chosen.type, lambda: False)():
-        raise TempoError(f"device={device}: there is none on this machine; use device=auto or cpu")
-    return chosen
-
-
 def pick_dtype(
     dtype: str | torch.dtype, device: torch.device, *, weights_of: Path | None = None
 ) -> torch.dtype:
@@ -324,6 +329,8 @@ def pick_dtype(
         TempoError: there are no weights in the folder, or they are damaged.
     """
     if isinstance(dtype, torch.dtype):
+        if not dtype.is_floating_point or dtype.itemsize < 2:
+            raise UsageError(f"dtype={dtype}: it can be auto, {', '.join(DTYPES)}")
         return dtype
     if dtype == "auto":
         if device.type == "cuda" or _fast_in_bfloat16():
@@ -333,19 +340,35 @@ def pick_dtype(
             if taken > COMFORTABLE * memory.available_bytes(device):
                 return torch.bfloat16
         return torch.float32
-    if dtype not in _DTYPES:
-        raise UsageError(f"dtype={dtype!r}: it can be auto, {', '.join(_DTYPES)}")
-    return _DTYPES[dtype]
+    if dtype not in DTYPES:
+        raise UsageError(f"dtype={dtype!r}: it can be auto, {', '.join(DTYPES)}")
+    return DTYPES[dtype]
+
+
+_MEASURING = threading.Lock()
+
+
+def _fast_in_bfloat16() -> bool:
+    """Whether this processor multiplies matrices faster in bfloat16 than in float32."""
+    with _MEASURING:  # the number of threads is the whole process's
+        return _measured_in_bfloat16()
 
 
 @cache
-def _fast_in_bfloat16() -> bool:
-    """Whether this processor multiplies matrices faster in bfloat16 than in float32.
+def _measured_in_bfloat16() -> bool:
+    """The same, measured once.
 
     Measured, because its flags do not tell: some processors that have the instructions run them at half the
     speed of float32. Many short runs in turn on one thread, of which the shortest counts, so that other work
     on the machine does not change the choice: an answer should be the same one tomorrow.
     """
+    # In a thread of its own: what it sets for itself does not reach the caller's.
+    with ThreadPoolExecutor(1) as thread:
+        seconds = thread.submit(_multiplying_seconds).result()
+    return seconds[torch.bfloat16] < seconds[torch.float32]
+
+
+def _multiplying_seconds() -> dict[torch.dtype, float]:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     operands = {
@@ -353,10 +376,12 @@ def _fast_in_bfloat16() -> bool:
         for dtype in (torch.float32, torch.bfloat16)
     }
     seconds = dict.fromkeys(operands, math.inf)
-    for _ in range(40):
-        for dtype, (rows, weight) in operands.items():
-            started = time.perf_counter()
-            torch.nn.functional.linear(rows, weight)
-            seconds[dtype] = min(seconds[dtype], time.perf_counter() - started)
-    torch.set_num_threads(threads)
-    return seconds[torch.bfloat16] < seconds[torch.float32]
+    try:
+        for _ in range(40):
+            for dtype, (rows, weight) in operands.items():
+                started = time.perf_counter()
+                torch.nn.functional.linear(rows, weight)
+                seconds[dtype] = min(seconds[dtype], time.perf_counter() - started)
+    finally:
+        torch.set_num_threads(threads)
+    return seconds

@@ -55,7 +55,11 @@ class Geometry:
             raise TempoError(
                 f"config.json: geometry.resize is {values['resize']!r}; it must be 'published' or 'direct'"
             )
-        return cls(**values)
+        geometry = cls(**values)
+        for least, most in (("min_pixels", "max_pixels"), ("image_min_pixels", "image_max_pixels")):
+            if getattr(geometry, least) > getattr(geometry, most):
+                raise TempoError(f"config.json: geometry.{least} is larger than geometry.{most}")
+        return geometry
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -17,6 +17,7 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from tempo.errors import TempoError
+from tempo.model_files import check_file, first_line
 from tempo.whole_text import whole_text
 
 # How the chat format spells itself; the same in every Qwen tokenizer.
@@ -82,14 +83,21 @@ class TextEncoder:
             TempoError: the file is missing or damaged.
         """
         path = folder / "tokenizer.json"
-        if not path.is_file():
+        if not path.exists() and not path.is_symlink():
             raise TempoError(f"{folder}: there is no tokenizer.json; add the one that belongs to the model")
+        check_file(path)
         try:
             return cls(Tokenizer.from_file(str(path)), path)
         except TempoError:
             raise
         except Exception as error:
-            raise TempoError(f"{path}: not a readable tokenizer file ({error})") from error
+            raise TempoError(f"{path}: not a readable tokenizer file ({first_line(error)})") from error
+
+    @property
+    def largest_id(self) -> int:
+        """The largest id that a text can be encoded to."""
+        added = self.tokenizer.get_added_tokens_decoder()
+        return max(self.tokenizer.get_vocab_size(with_added_tokens=False) - 1, *added)
 
     def id(self, token: str) -> int:
         """The id of one token by its exact name."""

@@ -232,6 +232,7 @@ class Session:
         )
 
     def _distil(self, question_ids: list[int], options: _Options, clock: Clock) -> list[Distilled]:
+        self.engine.check_process()
         budget = self._budget(options)
         config = self.engine.config
 

@@ -23,7 +23,7 @@ from transformers import Qwen3VLConfig
 from tempo import memory
 from tempo.bench.operations import count_segment
 from tempo.modeling.compressor import Compressor, Reading
-from tempo.modeling.loading import parameters_on_meta
+from tempo.modeling.meta_init import parameters_on_meta
 from tempo.modeling.qwen3_vl import Grid, KeyValues, Space, Spans
 
 CPU = torch.device("cpu")

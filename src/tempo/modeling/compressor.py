@@ -48,11 +48,12 @@ class Compressor(nn.Module):
     def __init__(self, config: Qwen3VLConfig, *, memory_tokens: int, attention: str = "sdpa") -> None:
         super().__init__()
         width = config.text_config.hidden_size
-        # In the default dtype, as every module is built, whatever the base was stored in.
-        vlm = Qwen3VLModel._from_config(config, attn_implementation=attention)
+        # Not by `_from_config`, which for the while sets the default dtype of the whole process.
+        config._attn_implementation = attention
+        vlm = Qwen3VLModel(config)
         if attention == "sdpa":
             vlm.language_model.config._attn_implementation = GROUPED
-        self.vlm: Any = vlm.to(torch.get_default_dtype())
+        self.vlm: Any = vlm
         self.compression_tokens = nn.Parameter(torch.randn(1, memory_tokens, width) * 0.02)
         self.register_buffer("relevance_rows", torch.zeros(2, width))
 

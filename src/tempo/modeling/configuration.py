@@ -70,7 +70,12 @@ class TempoQwenConfig(Qwen3Config):
             raise TempoError(
                 "config.json: no compressor_config; load the checkpoint together with its base model"
             )
-        return Qwen3VLConfig(**deepcopy(self.compressor_config))
+        values = deepcopy(self.compressor_config)
+        for part in (values, values.get("text_config"), values.get("vision_config")):
+            if isinstance(part, dict):
+                for name in ("dtype", "torch_dtype"):  # what a base was stored in plays no part
+                    part.pop(name, None)
+        return Qwen3VLConfig(**values)
 
     def make_geometry(self) -> Geometry:
         """How this checkpoint cuts frames into patches; the patch sizes are its vision tower's."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections.abc import Iterator
@@ -15,17 +14,22 @@ from safetensors import safe_open
 
 from tempo.errors import TempoError, UsageError
 from tempo.hub_errors import explained
+from tempo.model_files import first_line, pickles_of, read_json, shards_of, what_it_is
 from tempo.number_checks import shown
 
 # What a model consists of for us; pickled weights are left where they are.
 _WANTED = ["*.json", "*.safetensors", "*.txt", "*.jinja"]
 
 
-def find_model(name: str | PathLike[str]) -> Path:
+def find_model(name: str | PathLike[str], **hub: Any) -> Path:
     """The folder of a model that is given as a folder or as a hub name like `Vision-CAIR/Tempo-6B`.
+
+    Args:
+        hub: arguments of `huggingface_hub.snapshot_download`: revision, token, cache_dir and the like.
 
     Raises:
         TempoError: there is no such folder, and the hub does not have it or cannot be reached.
+        UsageError: a revision of a folder.
     """
     if not isinstance(name, str | PathLike):
         raise UsageError(f"a model is a folder or a hub name, not {type(name).__name__}: {shown(name)}")
@@ -35,27 +39,43 @@ def find_model(name: str | PathLike[str]) -> Path:
     # What a file system cannot have as a name, pathlib raises an error for; these do not.
     folder = os.path.expanduser(text)
     if os.path.isdir(folder):
+        if hub.get("revision"):
+            raise UsageError(f"revision={hub['revision']!r}: {name} is a folder, which has none")
         return Path(folder)
     if os.path.exists(folder):
         raise TempoError(f"{name}: a model is a folder with a config.json, and this is a file")
+    text = text.removeprefix("https://huggingface.co/").rstrip("/")
     if text.count("/") != 1 or text.startswith((".", "/", "~")):
         raise TempoError(f"{name}: there is no such folder, and it is not a hub name like owner/model")
     from huggingface_hub import snapshot_download
 
     try:
-        return Path(snapshot_download(text, allow_patterns=_WANTED))
+        return Path(snapshot_download(_as_cached(text, hub.get("cache_dir")), allow_patterns=_WANTED, **hub))
     except Exception as error:  # the hub's client raises a dozen unrelated types
         raise TempoError(f"{name}: there is no such folder, and {explained(text, error)}") from error
 
 
-def find_base(name: str, checkpoint: Path) -> Path:
+def _as_cached(name: str, cache: str | PathLike[str] | None) -> str:
+    """A hub name as the cache spells it. The hub does not mind upper case; a second copy would be large."""
+    from huggingface_hub import constants
+
+    wanted = "models--" + name.replace("/", "--")
+    homes = [home.name for home in Path(cache or constants.HF_HUB_CACHE).glob("models--*--*")]
+    if wanted not in homes:
+        for home in homes:
+            if home.lower() == wanted.lower():
+                return home.removeprefix("models--").replace("--", "/", 1)
+    return name
+
+
+def find_base(name: str, checkpoint: Path, **hub: Any) -> Path:
     """The base model that a published checkpoint names: in it, beside it, as a folder, or on the hub."""
     last = Path(name).name
-    for folder in (checkpoint / last, checkpoint.resolve().parent / last, Path(name).expanduser()):
+    for folder in (checkpoint / last, checkpoint.resolve().parent / last, Path(os.path.expanduser(name))):
         if (folder / "config.json").is_file():
             return folder
     try:
-        return find_model(name)
+        return find_model(name, **hub)
     except TempoError as error:
         why = str(error).removeprefix(f"{name}: there is no such folder, and ")
         raise TempoError(
@@ -69,45 +89,42 @@ def read_config(folder: Path) -> dict[str, Any]:
     Raises:
         TempoError: it is missing or not JSON.
     """
-    return read_json(folder / "config.json", f"{folder}: there is no config.json; is it a model folder?")
+    path = folder / "config.json"
+    if path.exists() or path.is_symlink():
+        return read_json(path, "")
+    raise TempoError(f"{folder}: there is no config.json; {what_it_is(folder) or 'is it a model folder?'}")
 
 
-def read_json(path: Path, missing: str) -> dict[str, Any]:
-    try:
-        values = json.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        raise TempoError(missing) from None
-    except (OSError, ValueError) as error:
-        raise TempoError(f"{path}: not readable as JSON ({_first_line(error)})") from error
-    if not isinstance(values, dict):
-        raise TempoError(f"{path}: not a JSON object")
-    return values
+# Wrapped around a model while it trained, and left in the names of its tensors.
+_WRAPPERS = frozenset({"_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"})
 
 
 class Weights:
-    """The tensors in the safetensors files of a folder, one shard or many, read one at a time."""
+    """The tensors in the safetensors files of a folder, one shard or many, read one at a time.
 
-    def __init__(self, folder: Path) -> None:
+    Their names are those of the bare model, whatever it was wrapped in when it was saved.
+
+    Args:
+        pickled: read what torch.save wrote where there are no safetensors files.
+
+    Raises:
+        TempoError: a file is missing or damaged, or there is none.
+    """
+
+    def __init__(self, folder: Path, *, pickled: bool = False) -> None:
         self.folder = folder
-        self.files = sorted(folder.glob("*.safetensors"))
-        index = folder / "model.safetensors.index.json"
-        if index.is_file():
-            shards = set(read_json(index, "")["weight_map"].values())
-            self.files = [folder / shard for shard in sorted(shards)]
-        elif (folder / "model.safetensors").is_file():
-            self.files = [folder / "model.safetensors"]
-        for file in self.files:
-            if not file.is_file():
-                raise TempoError(f"{index}: the shard {file.name} is missing; download the model again")
-        if not self.files:
-            raise TempoError(f"{folder}: there are no .safetensors files; convert the weights first")
+        self.pickled = pickled and not any(folder.glob("*.safetensors*")) and bool(pickles_of(folder))
+        self.files = pickles_of(folder) if self.pickled else shards_of(folder)
 
     def __iter__(self) -> Iterator[tuple[str, Any]]:
         """(name, slice) of every tensor. A slice tells its shape at once and reads when it is indexed."""
         for file in self.files:
+            if self.pickled:
+                yield from ((bare_name(name), _Loaded(tensor)) for name, tensor in _unpickled(file).items())
+                continue
             with _open(file) as shard:
                 for name in shard.keys():  # noqa: SIM118 - not a dictionary
-                    yield name, shard.get_slice(name)
+                    yield bare_name(name), shard.get_slice(name)
 
     def count(self) -> int:
         """How many numbers the tensors hold together; only the files' headers are read."""
@@ -122,14 +139,44 @@ class Weights:
         return None
 
 
+class _Loaded:
+    """A tensor with the interface of a safetensors slice."""
+
+    def __init__(self, tensor: torch.Tensor) -> None:
+        self._tensor = tensor
+
+    def get_shape(self) -> list[int]:
+        return list(self._tensor.shape)
+
+    def get_dtype(self) -> str:
+        return str(self._tensor.dtype).removeprefix("torch.")
+
+    def __getitem__(self, index: Any) -> torch.Tensor:
+        return self._tensor[index].clone()  # tied ones share their memory, which safetensors does not know
+
+
+def bare_name(name: str) -> str:
+    """A tensor's name without what DistributedDataParallel, torch.compile or FSDP put into it."""
+    first, *others = name.split(".")
+    kept = [] if first == "module" else [first]
+    return ".".join(part for part in [*kept, *others] if part not in _WRAPPERS)
+
+
 def _open(file: Path) -> Any:
     try:
         return safe_open(file, framework="pt")
     except Exception as error:
         raise TempoError(
-            f"{file}: damaged or not a safetensors file ({_first_line(error)}); download it again"
+            f"{file}: damaged or not a safetensors file ({first_line(error)}); download it again"
         ) from error
 
 
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+def _unpickled(file: Path) -> dict[str, torch.Tensor]:
+    """What torch.save wrote, if it is tensors by name; code in it is never run."""
+    try:
+        state = torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise TempoError(f"{file}: not readable as pickled weights ({first_line(error)})") from error
+    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
+        raise TempoError(f"{file}: holds something else than tensors by their names; give a state_dict")
+    return state

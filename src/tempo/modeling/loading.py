@@ -8,7 +8,10 @@ one folder, and `compressor_config` in its config.json.
 from __future__ import annotations
 
 import contextlib
+import json
+import re
 from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -18,16 +21,27 @@ import torch
 from torch import nn
 from transformers import GenerationConfig
 
+from tempo.devices import prepare_process
 from tempo.errors import TempoError
+from tempo.model_files import read_json
+from tempo.modeling.config_checks import check_compressor, check_config
 from tempo.modeling.configuration import TempoQwenConfig
 from tempo.modeling.folders import Weights, find_base, find_model, read_config
+from tempo.modeling.meta_init import parameters_on_meta
 from tempo.modeling.names import from_published
 from tempo.modeling.tempo_qwen import TempoQwenForCausalLM
 from tempo.prompts import Prompts, TextEncoder
 
+ATTENTIONS = ("sdpa", "eager", "flash_attention_2")
 # Where our own layout keeps the compressor's tokenizer if it is not the decoder's.
 COMPRESSOR_TOKENIZER = "compressor_tokenizer"
 ROWS = "compressor.relevance_rows"
+# How safetensors and torch.save spell the dtypes that hold the numbers themselves.
+_STORED = frozenset({"BF16", "F16", "F32", "F64", "BFLOAT16", "FLOAT16", "FLOAT32", "FLOAT64"})
+# The last part of the names of what comes beside quantised weights.
+_QUANTISED = frozenset(
+    {"absmax", "quant_map", "SCB", "weight_scale", "weight_scale_inv", "qweight", "qzeros", "scales", "g_idx"}
+)
 
 
 @dataclass(frozen=True)
@@ -46,41 +60,83 @@ class Source:
         return own if own.is_dir() else self.folder
 
 
-def find_source(path: str | PathLike[str], *, base: str | PathLike[str] | None = None) -> Source:
-    """Look up a checkpoint and what belongs to it; nothing is read but configurations.
+def find_source(
+    path: str | PathLike[str],
+    *,
+    base: str | PathLike[str] | None = None,
+    config: TempoQwenConfig | None = None,
+    **hub: Any,
+) -> Source:
+    """Look up a checkpoint and what belongs to it; nothing is read but configurations, which are checked.
+
+    Args:
+        config: what takes the place of the checkpoint's own configuration.
+        hub: how a model is fetched; see :func:`tempo.modeling.folders.find_model`.
 
     Raises:
-        TempoError: a part is missing, or the folder holds another kind of model.
+        TempoError: a part is missing, a configuration cannot be right, or the folder holds another kind of
+            model.
     """
-    folder = find_model(path)
+    folder = find_model(path, **hub)
     values = read_config(folder)
     kind = values.get("model_type")
     if kind != TempoQwenConfig.model_type:
         raise TempoError(f"{path}: its model_type is {kind!r}, not {TempoQwenConfig.model_type!r}")
-    try:
-        config = TempoQwenConfig.from_dict(values)
-    except Exception as error:
-        raise TempoError(f"{folder}/config.json: {str(error).strip().splitlines()[0]}") from error
-    if config.use_sliding_window:
-        raise TempoError(
-            f"{folder}/config.json: use_sliding_window is set; every layer here attends to everything"
-        )
+    check_config(folder, values)
+    if config is None:
+        with _named(folder / "config.json"):
+            config = TempoQwenConfig.from_dict(values)
+    else:
+        config = deepcopy(config)
+        check_config(folder, json.loads(config.to_json_string(use_diff=False)))
+    source = _with_base(folder, config, base, hub)
+    with _named(folder / "config.json"):
+        config.make_geometry()
+        config.make_wording()
+    return source
+
+
+def _with_base(
+    folder: Path, config: TempoQwenConfig, base: str | PathLike[str] | None, hub: dict[str, Any]
+) -> Source:
+    """The source, with the compressor's configuration in `config`, from wherever it is."""
     if config.compressor_config is not None:
+        check_compressor(folder / "config.json", config.compressor_config, prefix="compressor_config.")
         return Source(folder, None, config)
+    others = {name: value for name, value in hub.items() if name != "revision"}  # that is the checkpoint's
     if base is None:
         names = config.mm_vision_tower_aux_list
         if not names:
-            raise TempoError(f"{path}: its config.json names no base model; say where it is with base=")
-        base_folder = find_base(names[0], folder)
+            raise TempoError(f"{folder}: its config.json names no base model; say where it is with base=")
+        base_folder = find_base(names[0], folder, **others)
     else:
-        base_folder = find_model(base)
+        base_folder = find_model(base, **others)
     compressor = read_config(base_folder)
     if compressor.get("model_type") != "qwen3_vl":
         raise TempoError(
             f"{base_folder}: the base must be a qwen3_vl model, not {compressor.get('model_type')!r}"
         )
+    check_compressor(base_folder / "config.json", compressor)
     config.compressor_config = compressor
     return Source(folder, base_folder, config)
+
+
+@contextlib.contextmanager
+def _named(file: Path) -> Iterator[None]:
+    """Say in which file it is that something is wrong, of errors that do not."""
+    try:
+        yield
+    except TempoError as error:
+        text = str(error)
+        raise TempoError(f"{file.parent}/{text}" if text.startswith(file.name) else text) from error
+    except Exception as error:
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        # The checks of transformers say in the first line that something is wrong, and in the second what.
+        what = lines[1] if lines[0].endswith(":") and len(lines) > 1 else lines[0]
+        what = re.sub(r"^\s*\w+Error: ", "", what).partition(" Errors: ")[0]
+        if isinstance(error, LookupError):
+            what = f"{what} is missing or not known"
+        raise TempoError(f"{file}: {what}") from error
 
 
 def load_model(
@@ -95,81 +151,91 @@ def load_model(
     Raises:
         TempoError: a tensor is missing, has another shape than the configuration says, or is not known.
     """
-    try:
-        model = empty_model(source.config, attention=attention)
-    except (ImportError, ValueError) as error:
-        line = str(error).strip().splitlines()[0]
-        raise TempoError(
-            f"{source.folder}: cannot build the model with attention={attention} ({line})"
-        ) from error
-    expected = dict(model.named_parameters(remove_duplicate=False)) | dict(model.named_buffers())
-    wanted = set(model.state_dict())
-    if source.config.tie_word_embeddings:
-        wanted.discard("lm_head.weight")
-    rename = from_published if source.base is not None else str
     device = torch.device(device)
-    for name, lazy in Weights(source.folder):
-        ours = rename(name)
-        if ours is None or (ours == "lm_head.weight" and source.config.tie_word_embeddings):
-            continue
-        if ours not in expected:
-            raise TempoError(f"{source.folder}: the tensor {name} has no place in this model")
-        _check_shape(source.folder, name, tuple(lazy.get_shape()), tuple(expected[ours].shape))
-        _assign(model, ours, lazy[...].to(device=device, dtype=dtype, copy=True))
-        wanted.discard(ours)
-    if source.base is not None:
-        rows = base_rows(source.base)
-        _check_shape(source.base, "Yes and No rows", tuple(rows.shape), tuple(expected[ROWS].shape))
-        _assign(model, ROWS, rows.to(device=device, dtype=dtype))
-        wanted.discard(ROWS)
-    if wanted:
-        first = min(wanted)
-        others = f" and {len(wanted) - 1} more" if len(wanted) > 1 else ""
-        raise TempoError(f"{source.folder}: the tensor {first}{others} is missing from the checkpoint")
+    prepare_process(device)
+    generation = _generation_config(source)
+    model = _empty_model(source, attention)
+    for name, lazy in checked_weights(source, model):
+        _assign(model, name, lazy[...].to(device=device, dtype=dtype, copy=True))
     if source.config.tie_word_embeddings:
         model.lm_head.weight = model.model.embed_tokens.weight
     for module in model.modules():  # the rotary tables, which are computed, not stored
         for key, buffer in module._buffers.items():
             if buffer is not None:
                 module._buffers[key] = buffer.to(device)
-    model.generation_config = _generation_config(source)
+    model.generation_config = generation
     return model.eval().requires_grad_(False)
 
 
-def from_pretrained(path: str | Path, *_: Any, **options: Any) -> TempoQwenForCausalLM:
-    """What transformers' Auto classes call; of their options it knows these, and leaves the rest alone.
+def check_source(source: Source) -> None:
+    """Everything that loading looks at before it reads numbers: configurations, tokenizers, names and shapes.
 
-    Args:
-        options: `base`, `dtype` (or `torch_dtype`; "auto" and None: as stored), `device_map` (one device),
-            `attn_implementation`.
+    Raises:
+        TempoError: loading would raise it too.
     """
-    source = find_source(path, base=options.get("base"))
-    dtype = options.get("dtype", options.get("torch_dtype"))
-    if dtype in (None, "auto"):
-        dtype = source.config.dtype or torch.float32
-    if isinstance(dtype, str):
-        dtype = getattr(torch, dtype)
-    device = options.get("device_map") or "cpu"
-    if isinstance(device, dict):
-        device = device.get("", "cpu")
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    attention = options.get("attn_implementation") or "sdpa"
-    return load_model(source, device=device, dtype=dtype, attention=attention)
+    _generation_config(source)
+    load_prompts(source)
+    for _ in checked_weights(source, _empty_model(source, "sdpa")):
+        pass
+
+
+def checked_weights(source: Source, model: TempoQwenForCausalLM) -> Iterator[tuple[str, Any]]:
+    """(our name, tensor that is read when it is indexed) of all that the model needs, each one checked first.
+
+    Raises:
+        TempoError: a tensor is missing, has another shape than in `model`, is quantised, or is not known.
+    """
+    expected = dict(model.named_parameters(remove_duplicate=False)) | dict(model.named_buffers())
+    wanted = set(model.state_dict())
+    tied = source.config.tie_word_embeddings
+    if tied:
+        wanted.discard("lm_head.weight")
+    rename = from_published if source.base is not None else str
+    weights = Weights(source.folder)
+    if source.base is not None:
+        rows = base_rows(source.base)
+        _check_shape(source.base, "Yes and No rows", tuple(rows.shape), tuple(expected[ROWS].shape))
+        yield ROWS, rows
+        wanted.discard(ROWS)
+    for name, lazy in weights:
+        ours = rename(name)
+        if ours is None or (tied and ours == "lm_head.weight"):
+            continue
+        check_stored(source.folder, name, lazy)
+        if ours not in expected:
+            raise TempoError(f"{source.folder}: the tensor {name} has no place in this model")
+        _check_shape(source.folder, name, tuple(lazy.get_shape()), tuple(expected[ours].shape))
+        yield ours, lazy
+        wanted.discard(ours)
+    if wanted:
+        first = min(wanted)
+        others = f" and {len(wanted) - 1} more" if len(wanted) > 1 else ""
+        raise TempoError(f"{source.folder}: the tensor {first}{others} is missing from the checkpoint")
 
 
 def load_prompts(source: Source) -> Prompts:
-    """The wording and both tokenizers of a checkpoint."""
+    """The wording and both tokenizers of a checkpoint.
+
+    Raises:
+        TempoError: a tokenizer is missing or damaged, or belongs to another model.
+    """
     decoder = TextEncoder.from_folder(source.folder)
     folder = source.compressor_tokenizer
     compressor = decoder if folder == source.folder else TextEncoder.from_folder(folder)
+    sizes = (source.config.vocab_size, source.config.compressor().text_config.vocab_size)
+    for encoder, rows in zip((decoder, compressor), sizes, strict=True):
+        if encoder.largest_id >= rows:
+            raise TempoError(
+                f"{encoder.path}: has tokens up to {encoder.largest_id}, beyond config.json's vocab_size of "
+                f"{rows}; give the tokenizer that belongs to the model"
+            )
     return Prompts(source.config.make_wording(), compressor=compressor, decoder=decoder)
 
 
 def base_rows(base: Path) -> torch.Tensor:
     """The base's output rows for Yes and No [2, D], as stored. A tied base has them in its embedding."""
     encoder = TextEncoder.from_folder(base)
-    table: Any = Weights(base).find(
+    table: Any = Weights(base, pickled=True).find(
         "lm_head.weight", "model.language_model.embed_tokens.weight", "language_model.embed_tokens.weight"
     )
     if table is None:
@@ -177,6 +243,7 @@ def base_rows(base: Path) -> torch.Tensor:
     ids = [encoder.id("Yes"), encoder.id("No")]
     if max(ids) >= table.get_shape()[0]:
         raise TempoError(f"{base}: the tokenizer's Yes or No is outside the model's vocabulary")
+    check_stored(base, "with the Yes and No rows", table)
     return torch.cat([table[i : i + 1] for i in ids])
 
 
@@ -187,21 +254,14 @@ def empty_model(config: TempoQwenConfig, *, attention: str = "sdpa") -> TempoQwe
         return TempoQwenForCausalLM(config)
 
 
-@contextlib.contextmanager
-def parameters_on_meta() -> Iterator[None]:
-    """Modules that are built here have parameters with shapes and no memory."""
-    original = nn.Module.register_parameter
-
-    def register(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
-        if parameter is not None and parameter.device.type != "meta":
-            parameter = nn.Parameter(parameter.to("meta"), requires_grad=parameter.requires_grad)
-        original(module, name, parameter)
-
-    nn.Module.register_parameter = register  # type: ignore[method-assign, assignment]
+def _empty_model(source: Source, attention: str) -> TempoQwenForCausalLM:
     try:
-        yield
-    finally:
-        nn.Module.register_parameter = original  # type: ignore[method-assign]
+        with _named(source.folder / "config.json"):
+            return empty_model(source.config, attention=attention)
+    except TempoError as error:
+        if isinstance(error.__cause__, ImportError):
+            raise TempoError(f"attention={attention}: {error.__cause__}".splitlines()[0]) from error
+        raise
 
 
 def _assign(model: nn.Module, name: str, tensor: torch.Tensor) -> None:
@@ -220,7 +280,24 @@ def _check_shape(folder: Path, name: str, found: tuple[int, ...], expected: tupl
         )
 
 
+def check_stored(folder: Path, name: str, lazy: Any) -> None:
+    """Raises TempoError unless a tensor holds the numbers themselves."""
+    stored = lazy.get_dtype()
+    if stored.upper() not in _STORED or name.rpartition(".")[2] in _QUANTISED:
+        raise TempoError(
+            f"{folder}: the tensor {name} is stored as {stored}; tempo reads bfloat16, float16 and float32, "
+            "so give the model that was quantised to this one"
+        )
+
+
 def _generation_config(source: Source) -> GenerationConfig:
-    if (source.folder / "generation_config.json").is_file():
-        return GenerationConfig.from_pretrained(source.folder)
-    return GenerationConfig.from_model_config(source.config)
+    file = source.folder / "generation_config.json"
+    if not (file.is_symlink() or file.exists()):
+        return GenerationConfig.from_model_config(source.config)
+    values = read_json(file, "")
+    for name, ids in values.items():
+        for one in ids if isinstance(ids, list) else [ids]:
+            if name.endswith("_token_id") and one is not None and type(one) is not int:
+                raise TempoError(f"{file}: {name} must be a token's number or a list of them, not {ids!r}")
+    with _named(file):
+        return GenerationConfig.from_dict(values)

@@ -24,6 +24,7 @@ from tempo.modeling.attention import GROUPED
 
 Grid = tuple[int, int, int]
 Spans = tuple[tuple[int, int], ...]
+VISION_THETA = 10000.0  # of the rotary positions in the vision towers of all Qwen-VL models
 
 
 def vision_features(
@@ -75,12 +76,12 @@ def _vision_positions(tower: Any, h: int, w: int) -> torch.Tensor:
 
 
 def _vision_rope(tower: Any, h: int, w: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    """Cosine and sine [N, E] of the axial rotation; θ = 10000, as in all Qwen-VL vision towers.
+    """Cosine and sine [N, E] of the axial rotation.
 
     A quarter of a head turns with the row, a quarter with the column, and the second half repeats the first.
     """
     width = tower.config.hidden_size // tower.config.num_heads // 2
-    frequency = 1.0 / 10000.0 ** (torch.arange(0, width, 2, device=device, dtype=torch.float32) / width)
+    frequency = 1.0 / VISION_THETA ** (torch.arange(0, width, 2, device=device, dtype=torch.float32) / width)
     row_hw, column_hw = torch.meshgrid(
         torch.arange(h, device=device), torch.arange(w, device=device), indexing="ij"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import itertools
 import json
@@ -17,7 +18,14 @@ from safetensors.torch import save_file
 from tempo.errors import TempoError, UsageError
 from tempo.modeling.configuration import TempoQwenConfig
 from tempo.modeling.folders import Weights, read_config
-from tempo.modeling.loading import COMPRESSOR_TOKENIZER, ROWS, Source, base_rows, find_source
+from tempo.modeling.loading import (
+    COMPRESSOR_TOKENIZER,
+    ROWS,
+    Source,
+    base_rows,
+    check_stored,
+    find_source,
+)
 from tempo.modeling.names import from_published, to_published
 from tempo.modeling.tempo_qwen import TempoQwenForCausalLM
 from tempo.prompts import TextEncoder
@@ -88,17 +96,31 @@ def convert(
     if layout not in ("tempo", "published"):
         raise UsageError(f"layout={layout!r}: it can be 'tempo' or 'published'")
     source = find_source(path, base=base)
-    if (source.base is None) == (layout == "tempo"):
+    pickled = Weights(source.folder, pickled=True).pickled
+    if (source.base is None) == (layout == "tempo") and not pickled:
         raise TempoError(f"{path}: already in the {layout} layout")
-    folder = Path(destination)
+    with new_folder(destination) as folder:
+        if layout == "tempo":
+            _to_tempo(source, folder)
+        elif source.base is None:
+            _to_published(source, folder)
+        else:
+            _again(source, folder)
+
+
+@contextlib.contextmanager
+def new_folder(path: str | Path) -> Iterator[Path]:
+    """A new or empty folder to write a model into; nothing is left in it if that fails.
+
+    Raises:
+        TempoError: there is something in it, or it cannot be written.
+    """
+    folder = Path(path)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise TempoError(f"{folder}: there is something already; name a new folder")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if layout == "tempo":
-            _to_tempo(source, folder)
-        else:
-            _to_published(source, folder)
+        yield folder
     except BaseException as error:
         shutil.rmtree(folder, ignore_errors=True)
         if isinstance(error, OSError):
@@ -106,8 +128,16 @@ def convert(
         raise
 
 
+def _again(source: Source, folder: Path) -> None:
+    """The same layout, with the weights in safetensors files."""
+    _write_json(folder / "config.json", read_config(source.folder))
+    _copy_files(source.folder, source.folder, folder)
+    write_weights(folder, _renamed(source.folder, str))
+
+
 def _to_tempo(source: Source, folder: Path) -> None:
-    assert source.base is not None
+    if source.base is None:
+        return _again(source, folder)
     values = read_config(source.folder) | {"compressor_config": source.config.compressor_config}
     _write_json(folder / "config.json", values)
     _copy_files(source.folder, source.base, folder)
@@ -159,8 +189,9 @@ def _write_base(source: Source, folder: Path, compressor: dict[str, Any]) -> Non
 
 
 def _renamed(folder: Path, rename: Any) -> Iterator[tuple[str, Any]]:
-    for name, lazy in Weights(folder):
+    for name, lazy in Weights(folder, pickled=True):
         if (new := rename(name)) is not None:
+            check_stored(folder, name, lazy)
             yield new, lazy
 
 

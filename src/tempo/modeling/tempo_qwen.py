@@ -58,7 +58,7 @@ class TempoQwenForCausalLM(Qwen3ForCausalLM):
 
     @classmethod
     def from_pretrained(cls, path: Any, *args: Any, **kwargs: Any) -> TempoQwenForCausalLM:
-        """Load a checkpoint of either layout; see :func:`tempo.modeling.loading.load_model`."""
-        from tempo.modeling.loading import from_pretrained
+        """Load a checkpoint of either layout; see :func:`tempo.modeling.pretrained.from_pretrained`."""
+        from tempo.modeling.pretrained import from_pretrained
 
         return from_pretrained(path, *args, **kwargs)

@@ -15,8 +15,16 @@ from transformers import GenerationConfig
 from tempo.engine import EMBEDDED
 from tempo.errors import TempoError, UsageError
 from tempo.modeling import TempoQwenConfig, TempoQwenForCausalLM
+from tempo.modeling.config_checks import check_compressor
 from tempo.modeling.folders import Weights, find_model, read_config
-from tempo.modeling.loading import base_rows, empty_model, find_source, load_model, load_prompts
+from tempo.modeling.loading import (
+    base_rows,
+    check_stored,
+    empty_model,
+    find_source,
+    load_model,
+    load_prompts,
+)
 from tempo.modeling.projector import build_projector
 from tempo.prompts import Prompts, TextEncoder
 from tempo.training.recipe import ModelPart
@@ -115,6 +123,7 @@ def _base_folders(part: ModelPart) -> tuple[Path, Path]:
         kind = read_config(folder).get("model_type")
         if kind not in kinds:
             raise TempoError(f"{folder}: its model_type is {kind!r}, not {' or '.join(map(repr, kinds))}")
+    check_compressor(compressor / "config.json", read_config(compressor))
     return compressor, decoder
 
 
@@ -155,6 +164,7 @@ def _renamed(folder: Path, names: _Names) -> Iterator[tuple[str, torch.Tensor]]:
     for name, lazy in Weights(folder):
         prefix = next((prefix for prefix in names if name.startswith(prefix)), None)
         if prefix is not None and (ours := names[prefix]) is not None:
+            check_stored(folder, name, lazy)
             yield ours + name[len(prefix) :], lazy[...]
 
 
