@@ -19,6 +19,7 @@ from typing import Any
 from tempo.errors import TempoError
 from tempo.file_lock import lock
 from tempo.hub_errors import explained, is_web_page, web_page
+from tempo.model_files import check_file, check_shard, shards_of
 
 PUBLISHED = "Vision-CAIR/Tempo-6B"
 PUBLISHED_LICENCE = (
@@ -39,13 +40,18 @@ class Cached:
     Attributes:
         folder: of its newest snapshot.
         size: bytes of everything that is kept of it, unfinished files included.
-        complete: whether all files that its configuration and its index ask for are there.
+        problem: what loading would say of its files, or "".
     """
 
     name: str
     folder: Path
     size: int
-    complete: bool
+    problem: str
+
+    @property
+    def complete(self) -> bool:
+        """Whether all of its files are there and whole."""
+        return not self.problem
 
 
 @dataclass(frozen=True)
@@ -73,7 +79,7 @@ def cached(name: str) -> Cached | None:
         return None
     newest = max(snapshots, key=lambda folder: folder.stat().st_mtime)
     size = sum(file.stat().st_size for file in (home / "blobs").glob("*") if file.is_file())
-    return Cached(name, newest, size, is_complete(newest))
+    return Cached(name, newest, size, problem_of(newest))
 
 
 def cached_models() -> list[Cached]:
@@ -86,16 +92,16 @@ def cached_models() -> list[Cached]:
     return found
 
 
-def is_complete(folder: Path) -> bool:
-    """Whether a model's folder has its weights: one file, or every shard that its index names."""
-    index = folder / "model.safetensors.index.json"
-    if index.is_file():
-        try:
-            shards = set(json.loads(index.read_text("utf-8"))["weight_map"].values())
-        except (OSError, ValueError, KeyError, AttributeError):
-            return False
-        return all((folder / shard).is_file() for shard in shards)
-    return any(folder.glob("*.safetensors"))
+def problem_of(folder: Path) -> str:
+    """What is wrong with the files of a model's folder, or "". No number of its weights is read."""
+    try:
+        for file in shards_of(folder):
+            check_shard(file)
+        for name in ("config.json", "tokenizer.json"):
+            check_file(folder / name)
+    except TempoError as error:
+        return str(error)
+    return ""
 
 
 def base_of(folder: Path) -> str | None:

@@ -286,3 +286,53 @@ def test_models_tells_folders_apart(tempo, tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
     assert "tempo-nano" in done.stdout
     assert NAME in done.stdout
+
+
+LFS = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 12345\n"
+
+
+def spoil(file, kind):
+    """Make a file what a clone without Git LFS, a cleared cache, or a broken transfer leaves of it."""
+    data = file.read_bytes()
+    file.unlink()
+    if kind == "pointer":
+        file.write_text(LFS)
+    elif kind == "link":
+        file.symlink_to(file.parent / "gone")
+    else:
+        file.write_bytes(data[:-100])
+
+
+def test_models_says_of_a_folder_what_loading_says(tempo, fails, clip, tmp_path):
+    folders = [tmp_path / kind for kind in ("pointer", "link", "cut", "tokenizer")]
+    for folder in folders:
+        shutil.copytree(TINY, folder / "model")
+        shutil.copytree(TINY.parent / "qwen3-vl-tiny", folder / "qwen3-vl-tiny")
+        name = "tokenizer.json" if folder.name == "tokenizer" else "model.safetensors"
+        spoil(folder / "model" / name, "pointer" if folder.name == "tokenizer" else folder.name)
+    done = tempo("models", *(folder / "model" for folder in folders), "--json")
+    assert (done.returncode, done.stderr) == (1, "")
+    found = json.loads(done.stdout)["models"][1:5]
+    assert [one["state"] for one in found] == ["incomplete"] * 4
+    for one, said in zip(found, ("Git LFS", "which is not there", "damaged", "Git LFS"), strict=True):
+        assert said in one["remark"]
+    assert fails("ask", clip, "What?", "--model", found[0]["name"]) == found[0]["remark"]
+
+
+@pytest.mark.parametrize("kind", ["pointer", "link", "cut"])
+@pytest.mark.parametrize("where", [NAME, BASE])
+def test_models_says_of_the_cache_what_is_wrong_with_it(tempo, tmp_path, kind, where):
+    for name, source in ((NAME, TINY), (BASE, TINY.parent / "qwen3-vl-tiny")):
+        folder = tmp_path / "hub" / ("models--" + name.replace("/", "--")) / "snapshots" / COMMIT
+        shutil.copytree(source, folder)
+        if name == where:
+            spoil(folder / "model.safetensors", kind)
+        if name == NAME:
+            config = json.loads((folder / "config.json").read_text())
+            (folder / "config.json").write_text(json.dumps(config | {"mm_vision_tower_aux_list": [BASE]}))
+    done = tempo("models", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    (found,) = [one for one in json.loads(done.stdout)["models"] if one["name"] == NAME]
+    assert found["state"] == "incomplete"
+    assert "model.safetensors: " in found["remark"]
+    assert f"tempo download {NAME} goes on" in found["remark"]

@@ -16,6 +16,7 @@ from making import conversation, recipe, write_data, write_jsonl
 from safetensors.torch import load_file
 
 import tempo
+from tempo.cli import main
 from tempo.errors import TempoError, UsageError
 from tempo.training.distributed import Processes
 from tempo.training.journal import Log
@@ -303,6 +304,16 @@ def test_adapters_are_merged_into_what_is_saved(data, tmp_path):
     apply_adapter(start, tmp_path / "run" / "adapter")
     for name, tensor in start.state_dict().items():
         torch.testing.assert_close(tensor, merged.state_dict()[name])
+    # Given as a model, the folder says where that is; and how to make one, where it is alone.
+    with pytest.raises(TempoError, match=r"holds an adapter; the model with it merged in is .*/run/model$"):
+        tempo.load(tmp_path / "run" / "adapter")
+    alone = (tmp_path / "run" / "adapter").rename(tmp_path / "alone")
+    with pytest.raises(TempoError, match=rf"tempo convert MODEL NEW --adapter {alone}$"):
+        tempo.load(alone)
+    assert main(["convert", str(TINY), str(tmp_path / "new"), "--adapter", str(alone)]) == 0
+    made = tempo.load(tmp_path / "new", device="cpu", dtype="float32").model.state_dict()
+    for name, tensor in merged.state_dict().items():
+        torch.testing.assert_close(made[name], tensor)
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_batch(data, tmp_path):

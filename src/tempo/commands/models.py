@@ -54,9 +54,8 @@ def _embedded() -> dict[str, Any]:
 
 def _folder(folder: Path) -> dict[str, Any]:
     """What a folder is, without loading it."""
-    from tempo import hub
     from tempo.errors import TempoError
-    from tempo.modeling.loading import find_source
+    from tempo.modeling.loading import check_source, find_source
 
     try:
         if not folder.is_dir():
@@ -64,9 +63,13 @@ def _folder(folder: Path) -> dict[str, Any]:
         source = find_source(folder)
     except TempoError as error:
         return {"name": str(folder), "state": "no model", "bytes": 0, "remark": str(error)}
-    layout = "layout tempo" if source.base is None else f"layout published, base {source.base}"
-    state = "complete" if hub.is_complete(source.folder) else "incomplete"
-    return {"name": str(folder), "state": state, "bytes": _size(source.folder), "remark": layout}
+    remark = "layout tempo" if source.base is None else f"layout published, base {source.base}"
+    state = "complete"
+    try:
+        check_source(source)
+    except TempoError as error:
+        state, remark = "incomplete", str(error)
+    return {"name": str(folder), "state": state, "bytes": _size(source.folder), "remark": remark}
 
 
 def _on_the_hub() -> list[dict[str, Any]]:
@@ -75,12 +78,11 @@ def _on_the_hub() -> list[dict[str, Any]]:
 
     found = []
     for one in hub.cached_models():
-        base = hub.base_of(one.folder)
-        whole = one.complete and (base is None or base.count("/") != 1 or _is_cached(base))
-        remark = "" if whole else f"tempo download {one.name} goes on"
+        problem = one.problem or _problem_of_base(one.folder)
+        remark = f"{problem}; tempo download {one.name} goes on" if problem else ""
         if one.name == hub.PUBLISHED:
             remark = "; ".join(filter(None, ["non-commercial research only", remark]))
-        state = "cached" if whole else "incomplete"
+        state = "incomplete" if problem else "cached"
         found.append({"name": one.name, "state": state, "bytes": one.size, "remark": remark})
     if all(one["name"] != hub.PUBLISHED for one in found):
         found.append(
@@ -94,11 +96,15 @@ def _on_the_hub() -> list[dict[str, Any]]:
     return found
 
 
-def _is_cached(name: str) -> bool:
+def _problem_of_base(folder: Path) -> str:
+    """What is wrong with the base model that a model on the hub needs beside it, or ""."""
     from tempo import hub
 
-    here = hub.cached(name)
-    return here is not None and here.complete
+    base = hub.base_of(folder)
+    if base is None or base.count("/") != 1:
+        return ""
+    here = hub.cached(base)
+    return here.problem if here is not None else f"its base model {base} is not here"
 
 
 def _size(folder: Path) -> int:

@@ -12,7 +12,8 @@ from torch import nn
 
 from tempo.errors import TempoError
 from tempo.modeling import TempoQwenForCausalLM
-from tempo.modeling.saving import write_tensors
+from tempo.modeling.loading import find_source, load_model
+from tempo.modeling.saving import new_folder, save_model, write_tensors
 from tempo.training.parts import part_of
 from tempo.training.recipe import Lora
 
@@ -95,3 +96,29 @@ def apply_adapter(model: TempoQwenForCausalLM, folder: Path) -> None:
         with torch.no_grad():
             expected[name].copy_(tensor)
     merge(model)
+
+
+def write_merged(
+    path: str | Path, adapter: Path, destination: Path, *, base: str | Path | None = None
+) -> None:
+    """Write the model that an adapter makes of the one that it was trained on: a folder that loads by itself.
+
+    Args:
+        path: the model that it was trained on, a folder or a hub name.
+        adapter: a folder that `save_adapter` wrote.
+        destination: a new or empty folder.
+
+    Raises:
+        TempoError: a part is missing or damaged, the two do not fit, or the folder cannot be written.
+    """
+    source = find_source(path, base=base)
+    model = load_model(source)
+    apply_adapter(model, adapter)
+    stored = source.config.dtype or torch.float32
+    with new_folder(destination) as folder:
+        save_model(
+            model.to(stored),
+            folder,
+            tokenizer=source.folder,
+            compressor_tokenizer=source.compressor_tokenizer,
+        )
