@@ -64,6 +64,14 @@ def test_a_stream_that_appears_in_mid_file(tmp_path):
     assert shown(clip.path)[1] == list(range(30, 90))
 
 
+def test_sound_of_a_codec_that_is_not_known_is_left_out(tmp_path):
+    source = clips.write(tmp_path / "a.mkv", count=100, rate=10, options={"g": "10"}, sound=(0, 10))
+    source.write_bytes(source.read_bytes().replace(b"A_AAC", b"A_???"))
+    clip = cut(Video.open(source), 3.0, 6.0, tmp_path)
+    assert clip.copied
+    assert shown(clip.path)[1] == list(range(30, 60))
+
+
 def test_a_turned_video_stays_turned(tmp_path):
     source = clips.write(tmp_path / "a.mp4", count=40, rate=10, options={"g": "10"})
     turned = Video.open(clips.set_display_matrix(source, 0, 1, -1, 0))

@@ -112,7 +112,9 @@ def _copy_packets(file: VideoFile, source: Any, target: Any, start: float, end: 
     """
     pictures: Any = file.stream_of(source)
     sound = source.streams.best("audio")
-    streams = [pictures] if sound is None else [pictures, sound]
+    # PyAV 15 crashes on a template of a codec that FFmpeg does not know.
+    known = sound is not None and sound.codec_context is not None
+    streams = [pictures, sound] if known else [pictures]
     copies = {stream.index: target.add_stream_from_template(stream) for stream in streams}
     if (alpha := alpha_mode(pictures)) is not None:
         copies[pictures.index].metadata["alpha_mode"] = alpha
