@@ -10,7 +10,7 @@ from . import headers, mp4
 from .bitstreams import pack_b_frames
 from .cases import Case, case
 from .recording import H264, WITH_B_FRAMES, Sound, Video, through_ffmpeg, write, written_then
-from .shapes import Shape, every_third_dropped, irregular, standing_still, steady, then
+from .shapes import Shape, every_third_dropped, irregular, lapse, standing_still, steady, then
 
 HEVC = Video("libx265")
 MPEG4 = Video("mpeg4", {"bf": "2"})
@@ -91,6 +91,26 @@ def sparse() -> list[Case]:
     cases += [
         case(f"still-mute.{suffix}", partial(_write, still, video, None), still, end=end)
         for suffix, video in (("avi", MPEG4_PLAIN), ("wmv", Video("wmv2")), ("flv", H264), ("ts", H264))
+    ]
+    # One picture a minute, of which some wait for minutes in the decoder.
+    slow = lapse()
+    cases += [
+        case(
+            f"lapse{mute}.{suffix}",
+            partial(_write, slow, WITH_B_FRAMES, None if mute else Sound(0, slow.end)),
+            slow,
+            # How long the last picture stays is known where packets have a length, or sound goes on.
+            end=(slow.end - 61, slow.end + 1),
+            interval=60.0,
+        )
+        for suffix, mute in (
+            ("flv", "-mute"),
+            ("ts", "-mute"),
+            ("ts", ""),
+            ("mov", "-mute"),
+            ("mp4", "-mute"),
+            ("mkv", "-mute"),
+        )
     ]
     cases += [
         case(f"dropped-{kind}.avi", partial(_write, dropped, video, Sound(0, dropped.end)), dropped)

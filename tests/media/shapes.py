@@ -55,6 +55,11 @@ def standing_still() -> Shape:
     return irregular([*range(20), *range(20, 201, 20)])
 
 
+def lapse(minutes: int = 8) -> Shape:
+    """One picture a minute."""
+    return irregular(range(0, minutes * 60, 60), rate=1, tail=60)
+
+
 def every_third_dropped(seconds: int = 8, rate: int = 12) -> Shape:
     """A camera in bad light."""
     return irregular([tick for tick in range(seconds * rate) if tick % 3 != 2], rate=rate)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 FALLEN_BEHIND = 1.0  # seconds that a stream's times may fall before its clock has been set back
 RUN_AHEAD = 30.0  # seconds beyond everything read so far before the clock has been put forward
+RUN_AHEAD_ALONE = 300.0  # the same, where no other stream shows that time has passed
 
 
 class ClockJump(NamedTuple):
@@ -52,7 +53,9 @@ class ContinuousClock:
         else:
             # Where a stream begins, it may be as far behind the others as they may be ahead of it.
             earliest = expected - (FALLEN_BEHIND if newest is not None else RUN_AHEAD)
-            fitting = [s for s in self._shifts if earliest <= time + s <= self._end + RUN_AHEAD]
+            alone = newest is not None and len(self._newest) == 1
+            latest = self._end + (RUN_AHEAD_ALONE if alone else RUN_AHEAD)
+            fitting = [s for s in self._shifts if earliest <= time + s <= latest]
             if fitting:
                 shift = min(fitting, key=lambda shift: abs(time + shift - expected))
             else:

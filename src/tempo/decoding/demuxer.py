@@ -13,7 +13,8 @@ from .clock import ContinuousClock
 
 FRAMING = 4096  # bytes between packets that are no more than the container's own
 LONGEST_PACKET = 60.0  # seconds; what lasts longer is subtitles, or an overflow of the container's arithmetic
-LONGEST_DELAY = 120.0  # seconds that a picture can wait in a decoder; beyond them its time is damaged
+LONGEST_DELAY = 120.0  # seconds that a picture can wait in a decoder, or
+MOST_DELAYED = 32  # pictures' time, where each is shown for long; beyond both its time is damaged
 FAILED_READS = 100  # in a row, after which the rest of a damaged file is given up
 
 Timing = Literal["presentation", "continuous", "edited", "order"]
@@ -68,6 +69,7 @@ class Demuxer:
         self.end = 0.0
         self._number = 0
         self._newest: int | None = None  # decoding time in the file of the latest packet
+        self._steps: dict[int, tuple[int, int]] = {}  # by stream: its latest decoding time, the longest step
         self._shown_until = self._moved = 0  # ticks
         self.restart()
 
@@ -116,7 +118,7 @@ class Demuxer:
         ticks = packet.dts if packet.dts is not None else packet.pts
         if ticks is not None and packet.time_base:
             tick = float(packet.time_base)
-            if packet.pts is not None and abs(packet.pts - ticks) * tick > LONGEST_DELAY:
+            if self.timing == "continuous" and self._is_time_damaged(packet, ticks, tick):
                 packet.pts = packet.dts
             time, duration = ticks * tick, (packet.duration or 0) * tick
             if duration > LONGEST_PACKET:
@@ -136,6 +138,15 @@ class Demuxer:
                 self._number += 1
             elif self.timing == "edited":
                 self._join_edits(packet)
+
+    def _is_time_damaged(self, packet: av.packet.Packet, ticks: int, tick: float) -> bool:
+        """Whether the presentation time is too far from the decoding time `ticks` to be true."""
+        latest, longest = self._steps.get(packet.stream_index, (ticks, 0))
+        longest = max(longest, ticks - latest)
+        self._steps[packet.stream_index] = ticks, longest
+        if packet.pts is None or abs(packet.pts - ticks) * tick <= LONGEST_DELAY:
+            return False
+        return longest > 0 and abs(packet.pts - ticks) > MOST_DELAYED * longest
 
     def _join_edits(self, packet: av.packet.Packet) -> None:
         """Decoding times never fall within one part of the media: where they do, the next part begins."""
