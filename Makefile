@@ -83,8 +83,16 @@ docs-env: $(SITE)/.made
 docs: docs-env
 	NO_MKDOCS_2_WARNING=1 $(SITE)/bin/mkdocs build --strict
 
+# Two halves side by side, then what compares times. Threads that wait must not spin, or the halves stall one another.
+FIRST_HALF := $(addprefix tests/,bench docs evaluation fuzz modeling plot training world)
+
 test: lint types eval-env docs-env browser
-	$(BIN)/python -m pytest
+	@export OMP_WAIT_POLICY=passive; log=$(VENV)/first-half.log; \
+	$(BIN)/python -m pytest -m "not alone" $(FIRST_HALF) >$$log 2>&1 & half=$$!; \
+	$(BIN)/python -m pytest -m "not alone" $(addprefix --ignore=,$(FIRST_HALF)); status=$$?; \
+	wait $$half || status=1; cat $$log; \
+	$(BIN)/python -m pytest -m alone || status=1; \
+	exit $$status
 
 check: lint types
 	$(BIN)/python -m pytest -m "not slow"

@@ -63,6 +63,7 @@ def test_the_python_of_the_readme_runs(film):
     assert all(re.fullmatch(r"\d+-\d+ s: relevance [01]\.\d\d, \d+ tokens", line) for line in lines[1:11])
 
 
+@pytest.mark.alone
 def test_the_demo_answers_right_and_its_second_question_takes_under_a_fifth(tmp_path):
     shutil.copytree(ROOT / "demo", tmp_path / "demo", ignore=shutil.ignore_patterns("out"))
     done = run(sys.executable, tmp_path / "demo" / "run.py", cwd=tmp_path)

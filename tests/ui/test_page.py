@@ -371,15 +371,19 @@ def test_two_visitors_at_once_and_a_third(server, visit, film, tmp_path):
 def test_stop_and_closing_the_page_end_the_work(server, visit):
     before = set(server.visits._visits)
     visitor = visit(server.url)
-    page, line = visitor.page, server.visits.line
+    page, visits = visitor.page, server.visits
+
+    def at_work():
+        return len(visits.openings) + len(visits.line)
+
     wait_until(lambda: set(server.visits._visits) - before)
     (name,) = set(server.visits._visits) - before
     for end in (lambda: page.click("#tempo-stop-opening"), page.close):
         page.click(f".tempo-example:has-text('{EXAMPLES[1].title}')")
         page.locator(".tempo-progress", has_text="frames").wait_for()
-        assert len(line) == 1
+        assert at_work() == 1
         end()
-        wait_until(lambda: len(line) == 0)
+        wait_until(lambda: at_work() == 0)
         if not page.is_closed():
             page.get_by_text("Stopped.").wait_for()
     wait_until(lambda: name not in server.visits._visits)
