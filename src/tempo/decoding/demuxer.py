@@ -48,7 +48,7 @@ class Demuxer:
             error or marks the packet as damaged, or passed over bytes that belong to no packet.
         failed: whether the container has reported an error so far.
         clock: what takes jumps out of the times.
-        end: when everything that was read ends, of all streams, seconds on the file's clock.
+        end: when everything that was looked at ends, seconds on the file's clock.
         through: position in the file up to which packets have been read since the last seek, None if unknown.
     """
 
@@ -60,10 +60,18 @@ class Demuxer:
         timing: Timing,
         counts_bytes: bool,
         forgiving: bool,
+        to_the_end_of_all: bool = False,
     ) -> None:
-        """`counts_bytes`: bytes that belong to no packet are damage. `forgiving`: read on after errors."""
+        """
+        Args:
+            counts_bytes: bytes that belong to no packet are damage.
+            forgiving: read on after errors.
+            to_the_end_of_all: say when all streams end. Else only those are looked at that are needed.
+        """
         self._container, self._stream = container, stream
         self.timing, self._counts_bytes, self._forgiving = timing, counts_bytes, forgiving
+        # Every byte has to be accounted for, and all streams share one clock that may jump.
+        self._looks_at_all = counts_bytes or timing != "presentation" or to_the_end_of_all
         self.clock = ContinuousClock()
         self.failed = self.leapt = False
         self.end = 0.0
@@ -75,8 +83,7 @@ class Demuxer:
 
     def restart(self) -> None:
         """Go on behind a seek or an error."""
-        # All streams, since every byte has to be accounted for, and all share one clock.
-        self._packets = self._container.demux()
+        self._packets = self._container.demux(*(() if self._looks_at_all else (self._stream,)))
         self.through: int | None = None  # position in the file up to which packets have been read
         self.leapt = False
 
@@ -99,7 +106,8 @@ class Demuxer:
                 continue
             if packet.size:
                 self._account_for(packet)
-                self._place(packet)
+                if self._looks_at_all:
+                    self._place(packet)
                 if packet.stream_index == self._stream.index:
                     return packet
             elif is_last(packet):

@@ -55,7 +55,14 @@ def of_tail(
 
     Raises DamageError where the container cannot be read there.
     """
-    demuxer = Demuxer(container, stream, timing="presentation", counts_bytes=False, forgiving=False)
+    demuxer = Demuxer(
+        container,
+        stream,
+        timing="presentation",
+        counts_bytes=False,
+        forgiving=False,
+        to_the_end_of_all=True,
+    )
     try:
         container.seek(AT_THE_END, stream=stream, backward=True)
     except (av.error.FFmpegError, OverflowError) as error:

@@ -145,7 +145,8 @@ class VideoFile:
     def _scan(self) -> Extent | None:
         """What all packets say; reads the whole file."""
         with self.open() as container:
-            demuxer = self.demuxer(container, self.stream_of(container), forgiving=True)
+            stream = self.stream_of(container)
+            demuxer = self.demuxer(container, stream, forgiving=True, to_the_end_of_all=True)
             seen = extent.of_all(demuxer, ticks_per_frame=self.ticks_per_frame)
             if (
                 self.remote
@@ -213,9 +214,17 @@ class VideoFile:
         stream: av.video.stream.VideoStream,
         *,
         forgiving: bool,
+        to_the_end_of_all: bool = False,
     ) -> Demuxer:
-        """What reads the packets of `stream`."""
-        return Demuxer(container, stream, timing=self.timing, counts_bytes=self.leaps, forgiving=forgiving)
+        """What reads the packets of `stream`; see :class:`.demuxer.Demuxer`."""
+        return Demuxer(
+            container,
+            stream,
+            timing=self.timing,
+            counts_bytes=self.leaps,
+            forgiving=forgiving,
+            to_the_end_of_all=to_the_end_of_all,
+        )
 
     def open(self) -> av.container.InputContainer:
         """Open the container. Raises TempoError."""
