@@ -7,7 +7,6 @@ from typing import BinaryIO
 
 HEADER = 13  # bytes of a Flash header, with the length of the tag before it
 _SIGNATURE = b"FLV\x01"
-_LONGEST_TAG = 1 << 24
 
 
 def inner_headers(path: str) -> tuple[int, ...]:
