@@ -73,8 +73,8 @@ demo: $(VENV)/.core
 	@$(BIN)/python demo/run.py
 
 train: $(VENV)/.core
-	$(BIN)/python -m tempo.training.base --out runs/base
-	$(BIN)/python -m tempo.training.tempo --base runs/base/final --out runs/tempo
+	$(BIN)/python -m research.nano.stages.base --out runs/base
+	$(BIN)/python -m research.nano.stages.tempo --base runs/base/final --out runs/tempo
 
 eval-env: $(EVAL)/.made
 
@@ -84,7 +84,7 @@ docs: docs-env
 	NO_MKDOCS_2_WARNING=1 $(SITE)/bin/mkdocs build --strict
 
 # Two halves side by side, then what compares times. Threads that wait must not spin, or the halves stall one another.
-FIRST_HALF := $(addprefix tests/,bench docs evaluation fuzz modeling plot training world)
+FIRST_HALF := $(addprefix tests/,benchmarking docs evaluation fuzz modeling reporting research synthetic training)
 
 test: lint types eval-env docs-env browser
 	@export OMP_WAIT_POLICY=passive; log=$(VENV)/first-half.log; \
@@ -106,6 +106,7 @@ fuzz: $(VENV)/.dev
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache
 
 types: $(VENV)/.dev
 	$(BIN)/mypy
@@ -115,7 +116,7 @@ format: $(VENV)/.dev
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf build dist site demo/out .pytest_cache .mypy_cache .ruff_cache
+	rm -rf build dist site demo/out .import_linter_cache .pytest_cache .mypy_cache .ruff_cache
 	find src tests demo docs -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean

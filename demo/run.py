@@ -14,12 +14,14 @@ import av
 from rich.text import Text
 
 import tempo
-from tempo.answer import Answer
-from tempo.commands.report import answer_text, with_watching
-from tempo.session import Session
-from tempo.terminal import ACCENT, FAINT, Output, chart, clock, counting, indented, moments, printable, size
-from tempo.world.files import FileSpec, make_file
-from tempo.world.scoring import is_right
+from tempo.cli.answer_report import answer_text
+from tempo.cli.render import chart, indented, moments
+from tempo.console import ACCENT, FAINT, Output, counting
+from tempo.formatting import clock, printable, size
+from tempo.inference.results import Answer
+from tempo.inference.session import Session
+from tempo.synthetic.answer_scoring import is_right
+from tempo.synthetic.video_files import FileSpec, make_file
 
 OUT = Path(__file__).parent / "out"
 SEED = "demo"
@@ -44,7 +46,7 @@ def main() -> None:
     with counting("loading"):
         model = tempo.load(args.model)
     session = watch(model, path)
-    answer = with_watching(session.ask(first["text"], max_new_tokens=48), session)
+    answer = session.ask(first["text"], max_new_tokens=48).with_watching(session.timings)
     show(answer, first, session)
 
     heading("3  Another question", "nothing is watched again")
@@ -59,7 +61,7 @@ def main() -> None:
     here = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
     for command in (
         f'.venv/bin/tempo ask {here} "{first["text"]}" --verbose',
-        ".venv/bin/tempo world make films --seconds 120",
+        ".venv/bin/tempo synthetic make films --seconds 120",
         ".venv/bin/tempo ask --help",
     ):
         line(Text(command, style=FAINT))

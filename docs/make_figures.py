@@ -132,7 +132,7 @@ def how_it_works() -> str:
 
 def allocation() -> str:
     """The example's relevance and tokens, drawn as `--plot` draws an answer's."""
-    from tempo.plot import draw, to_svg
+    from tempo.reporting.plot import draw, to_svg
 
     segments = [
         Segment(SEGMENT_SECONDS * i, SEGMENT_SECONDS * (i + 1), relevance, tokens)

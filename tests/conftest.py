@@ -52,7 +52,7 @@ def tiny() -> "Tempo":
 @pytest.fixture
 def engine(tiny: "Tempo", tmp_path: Path) -> "Tempo":
     """The tiny model, with a disk cache of its own."""
-    from tempo.cache import DiskCache
+    from tempo.inference.prefix_cache import DiskCache
 
     tiny.disk = DiskCache(tmp_path / "kept")
     return tiny

@@ -3,7 +3,7 @@
 import json
 
 from tempo.evaluation import manifest
-from tempo.evaluation.records import Log, Record
+from tempo.evaluation.item_log import Log, Record
 from tempo.evaluation.settings import Settings
 
 # Group, seconds, frames, tokens, answer, what lmms-eval reads in it, and the truth.

@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from tempo.video import Video
+from tempo.video.video import Video
 
 REFERENCE = Path(__file__).parent / "reference"
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 import clips
 from tempo.errors import TempoError, UsageError
-from tempo.video import Video
+from tempo.video.video import Video
 
 
 def missing(path: Path) -> Path:

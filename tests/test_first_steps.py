@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tempo.engine import EMBEDDED
-from tempo.world.files import FileSpec, make_file
-from tempo.world.scoring import is_right
+from tempo.inference.engine import EMBEDDED
+from tempo.synthetic.answer_scoring import is_right
+from tempo.synthetic.video_files import FileSpec, make_file
 
 ROOT = Path(__file__).parents[1]
 

@@ -83,13 +83,13 @@ import tempo
 names = [m.name for m in pkgutil.walk_packages(tempo.__path__, "tempo.") if not m.name.endswith("__main__")]
 for name in names:
     importlib.import_module(name)
-assert {"tempo.batch.results", "tempo.hub", "tempo.memory"} <= set(names)
+assert {"tempo.batch.result_log", "tempo.modeling.hub", "tempo.inference.memory_plan"} <= set(names)
 
 # And what stands on them does without.
 from tempo import host_memory
 from tempo.batch.pool import _without_ctrl_c
-from tempo.batch.results import Results
-from tempo.file_lock import lock
+from tempo.batch.result_log import Results
+from tempo.storage.file_lock import lock
 assert host_memory.resource is None
 host_memory.allow_many_open_files()
 del signal.pthread_sigmask
@@ -118,6 +118,6 @@ def test_every_module_imports_where_modules_of_unix_are_missing(tmp_path):
 def test_help_and_the_bare_package_do_not_import_torch():
     for code in (
         "import tempo, sys; sys.exit('torch' in sys.modules)",
-        "import tempo.cli, tempo.commands.ask, sys; sys.exit('torch' in sys.modules)",
+        "import tempo.cli.main, tempo.cli.ask, sys; sys.exit('torch' in sys.modules)",
     ):
         assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0, code

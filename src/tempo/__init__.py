@@ -7,23 +7,21 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from tempo.errors import TempoError, UnfamiliarVideoWarning, UsageError
-from tempo.registration import register_with_transformers
 from tempo.version import __version__
 
 if TYPE_CHECKING:
-    from tempo.answer import Answer
-    from tempo.conversation import Conversation
-    from tempo.engine import Tempo, load
-    from tempo.session import Session
-    from tempo.video import Video
+    from tempo.inference.engine import Tempo, load
+    from tempo.inference.results import Answer
+    from tempo.inference.session import Conversation, Session
+    from tempo.video.video import Video
 
 _HOMES = {
-    "Answer": "tempo.answer",
-    "Conversation": "tempo.conversation",
-    "Session": "tempo.session",
-    "Tempo": "tempo.engine",
-    "Video": "tempo.video",
-    "load": "tempo.engine",
+    "Answer": "tempo.inference.results",
+    "Conversation": "tempo.inference.session",
+    "Session": "tempo.inference.session",
+    "Tempo": "tempo.inference.engine",
+    "Video": "tempo.video.video",
+    "load": "tempo.inference.engine",
 }
 
 __all__ = [
@@ -38,8 +36,6 @@ __all__ = [
     "__version__",
     "load",
 ]
-
-register_with_transformers()
 
 
 def __getattr__(name: str) -> Any:

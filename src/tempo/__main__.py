@@ -2,7 +2,7 @@
 
 import sys
 
-from tempo.cli import main
+from tempo.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

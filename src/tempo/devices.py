@@ -1,13 +1,23 @@
-"""Where to compute: devices by their names, and what a forked process can use of them."""
+"""Where to compute and in which dtype, how much memory there is, and what a forked process can use."""
 
 from __future__ import annotations
 
+import math
 import os
+import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from pathlib import Path
 
 import torch
 
 from tempo.errors import TempoError, UsageError
+from tempo.host_memory import free_bytes, peak_resident_bytes
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+COMFORTABLE = 0.7  # share of the free memory that weights may take; segments and what is kept need the rest
 
 _process = os.getpid()  # in which torch may use all of its threads
 
@@ -51,3 +61,104 @@ def prepare_process(device: torch.device) -> None:
         )
     torch.set_num_threads(1)
     _process = os.getpid()
+
+
+def pick_dtype(
+    dtype: str | torch.dtype, device: torch.device, *, count_parameters: Callable[[], int] | None = None
+) -> torch.dtype:
+    """The dtype to compute in.
+
+    Args:
+        count_parameters: counts those of a model that is to be loaded. With "auto" it gets bfloat16, even
+            where float32 is faster, if its weights would take more than COMFORTABLE of the free memory.
+
+    Raises:
+        UsageError: a dtype that does not exist.
+        TempoError: raised by `count_parameters`.
+    """
+    if isinstance(dtype, torch.dtype):
+        if not dtype.is_floating_point or dtype.itemsize < 2:
+            raise UsageError(f"dtype={dtype}: it can be auto, {', '.join(DTYPES)}")
+        return dtype
+    if dtype == "auto":
+        if device.type == "cuda" or _fast_in_bfloat16():
+            return torch.bfloat16
+        if count_parameters is not None:
+            taken = count_parameters() * torch.float32.itemsize
+            if taken > COMFORTABLE * available_bytes(device):
+                return torch.bfloat16
+        return torch.float32
+    if dtype not in DTYPES:
+        raise UsageError(f"dtype={dtype!r}: it can be auto, {', '.join(DTYPES)}")
+    return DTYPES[dtype]
+
+
+def available_bytes(device: torch.device) -> int:
+    """Memory that can still be taken on a device; on the host also within the limits of a container."""
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    free = free_bytes()
+    for limit, used in (
+        ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
+        ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+    ):
+        if (most := _read_number(limit)) is not None and (taken := _read_number(used)) is not None:
+            free = min(free, max(0, most - taken))
+    return free
+
+
+def peak_bytes(device: torch.device) -> int:
+    """The most memory that was in use at once: on a GPU by tensors, on the host by this process."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    return peak_resident_bytes()
+
+
+_MEASURING = threading.Lock()
+
+
+def _fast_in_bfloat16() -> bool:
+    """Whether this processor multiplies matrices faster in bfloat16 than in float32."""
+    with _MEASURING:  # the number of threads is the whole process's
+        return _measured_in_bfloat16()
+
+
+@cache
+def _measured_in_bfloat16() -> bool:
+    """The same, measured once.
+
+    Measured, because its flags do not tell: some processors that have the instructions run them at half the
+    speed of float32. Many short runs in turn on one thread, of which the shortest counts, so that other work
+    on the machine does not change the choice: an answer should be the same one tomorrow.
+    """
+    # In a thread of its own: what it sets for itself does not reach the caller's.
+    with ThreadPoolExecutor(1) as thread:
+        seconds = thread.submit(_multiplying_seconds).result()
+    return seconds[torch.bfloat16] < seconds[torch.float32]
+
+
+def _multiplying_seconds() -> dict[torch.dtype, float]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    operands = {
+        dtype: (torch.ones(256, 512, dtype=dtype), torch.ones(512, 512, dtype=dtype))
+        for dtype in (torch.float32, torch.bfloat16)
+    }
+    seconds = dict.fromkeys(operands, math.inf)
+    try:
+        for _ in range(40):
+            for dtype, (rows, weight) in operands.items():
+                started = time.perf_counter()
+                torch.nn.functional.linear(rows, weight)
+                seconds[dtype] = min(seconds[dtype], time.perf_counter() - started)
+    finally:
+        torch.set_num_threads(threads)
+    return seconds
+
+
+def _read_number(path: str) -> int | None:
+    try:
+        return int(Path(path).read_text())
+    except (OSError, ValueError):  # no such limit, or "max"
+        return None

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tempo.cli import FIRST_STEPS, VERBS, parser_of
+from tempo.cli.main import FIRST_STEPS, VERBS, parser_of
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 
@@ -22,7 +22,7 @@ IN_README = [
     call for block in re.findall(r"```console\n(.*?)```", README, re.DOTALL) for call in commands(block)
 ]
 IN_HELP = commands(FIRST_STEPS) + [
-    call for verb in VERBS for call in commands(importlib.import_module(f"tempo.commands.{verb}").__doc__)
+    call for verb in VERBS for call in commands(importlib.import_module(f"tempo.cli.{verb}").__doc__)
 ]
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tempo.cli import parser_of
+from tempo.cli.main import parser_of
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "fine-tuning.md").read_text(encoding="utf-8")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tempo.cli import main, parser_of
+from tempo.cli.main import main, parser_of
 
 DOCS = Path(__file__).parents[2] / "docs"
 # In the order in which somebody would read them: the first one makes the film that the others watch. Pages

@@ -4,8 +4,8 @@ import re
 import shlex
 from pathlib import Path
 
-from tempo.cli import parser_of
-from tempo.training.recipe import documented
+from tempo.cli.main import parser_of
+from tempo.training.config import documented
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from evaluation_runs import write_run
-from tempo.cli import main, parser_of
+from tempo.cli.main import main, parser_of
 from tempo.errors import TempoError
 from tempo.evaluation import launch
 from tempo.evaluation.environment import VARIABLE, Environment, find

@@ -6,12 +6,17 @@ from pathlib import Path
 import pytest
 
 from tempo.errors import TempoError
-from tempo.evaluation.benchmarks import ALL, BENCHMARKS, DEBUG, tasks_of
+from tempo.evaluation.benchmarks import (
+    ALL,
+    BENCHMARKS,
+    DEBUG,
+    tasks_of,
+)
 from tempo.evaluation.layouts import read_release
-from tempo.evaluation.local import read_releases, write_tasks
+from tempo.evaluation.local_tasks import read_releases, write_tasks
 from tempo.evaluation.miniature import Film, write_releases
 from tempo.evaluation.tasks import VIDEO, video_of
-from tempo.world.looks import Question
+from tempo.synthetic.expressions import Question
 
 COLOURS = ("red", "green", "blue", "white")
 

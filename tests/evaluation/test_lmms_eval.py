@@ -5,14 +5,14 @@ import subprocess
 
 import pytest
 
-from tempo.cli import main
+from tempo.cli.main import main
 from tempo.errors import TempoError
 from tempo.evaluation.benchmarks import BENCHMARKS, LOCAL
 from tempo.evaluation.environment import find
+from tempo.evaluation.item_log import read_records
 from tempo.evaluation.letters import letter_of
 from tempo.evaluation.miniature import draw_films, write_releases
-from tempo.evaluation.records import read_records
-from tempo.evaluation.results import read_run
+from tempo.evaluation.run_results import read_run
 
 # A start of lmms-eval alone takes ten seconds, and many times that beside other work.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]

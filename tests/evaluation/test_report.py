@@ -10,13 +10,18 @@ import pytest
 from evaluation_runs import write_run
 from tempo.errors import TempoError
 from tempo.evaluation import manifest
-from tempo.evaluation.report import data, markdown, page, write
-from tempo.evaluation.results import read_run
+from tempo.evaluation.report import (
+    data,
+    markdown,
+    page,
+    write,
+)
+from tempo.evaluation.run_results import read_run
 from tempo.evaluation.settings import Settings
 from tempo.evaluation.summary import Share, summarise
-from tempo.plot.svg import to_svg
 from tempo.reporting.charts import Bar, Series, bars
-from tempo.reporting.files import to_json
+from tempo.reporting.plot.svg import to_svg
+from tempo.reporting.report_files import to_json
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@
 import pytest
 
 from tempo.evaluation.benchmarks import BENCHMARKS
+from tempo.evaluation.item_log import Record
 from tempo.evaluation.letters import letter_of
-from tempo.evaluation.records import Record
 from tempo.evaluation.scoring import odd, outcome, repeats
 
 LVBENCH, LONG = BENCHMARKS["lvbench"], BENCHMARKS["longvideobench_val_v"]

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from tempo.clipping import cut
 from tempo.errors import TempoError
-from tempo.video import Video
+from tempo.video.clips import cut
+from tempo.video.video import Video
 
 CPU_SECONDS, WALL_SECONDS = 20, 120  # the second is for what waits for nothing, on a machine that is busy
 ADDRESS_SPACE = 6 << 30  # bytes

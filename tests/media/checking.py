@@ -11,8 +11,8 @@ from unittest.mock import patch
 import numpy as np
 
 import clips
-from tempo.decoding import reading
-from tempo.video import Sampling, Video
+from tempo.video.decoding import packet_reader
+from tempo.video.video import Sampling, Video
 
 from .cases import Case
 
@@ -45,7 +45,7 @@ def watch(case: Case, path: Path, way: str) -> Seen:
     if (video.width, video.height) != case.size:
         seen.faults.append(f"measures {video.width}x{video.height}, not {case.size[0]}x{case.size[1]}")
     sampling = video.sample(fps=RATE) if way == "dense" else video.sample(fps=RATE, max_frames=FEW)
-    with patch.object(reading, "SEEK_BYTES", 1) if way == "seeking" else nullcontext():
+    with patch.object(packet_reader, "SEEK_BYTES", 1) if way == "seeking" else nullcontext():
         frames, times = _frames(video, sampling)
     seen.wanted, seen.shown, seen.lost = len(sampling), len(frames), video.damage.moments
     low, high = case.ends

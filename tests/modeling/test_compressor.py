@@ -3,7 +3,7 @@ import torch
 
 from tempo.modeling.compressor import Reading
 from tempo.modeling.qwen3_vl import KeyValues, Space
-from tempo.preprocess import patches
+from tempo.processing.image_processor import patches
 
 
 @pytest.fixture(scope="module")

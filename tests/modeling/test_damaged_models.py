@@ -11,7 +11,8 @@ from safetensors.torch import load_file, save_file
 
 import tempo
 from tempo.errors import TempoError
-from tempo.modeling.loading import check_source, find_source, load_model
+from tempo.modeling import TempoQwenForCausalLM
+from tempo.modeling.loading import check_source, find_source
 from tempo.modeling.saving import convert
 
 LFS = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab2935c943f9e0ff69d22e\nsize 12345\n"
@@ -71,6 +72,10 @@ def rewrite(folder: Path, change) -> None:
     save_file(tensors, folder / "model.safetensors")
 
 
+def weights_of(folder: Path) -> dict[str, torch.Tensor]:
+    return TempoQwenForCausalLM.load(find_source(folder)).state_dict()
+
+
 def refused(folder: Path, **options) -> str:
     """What loading says, and what is said before a number is read: the same line."""
     with pytest.raises(TempoError) as caught:
@@ -78,7 +83,7 @@ def refused(folder: Path, **options) -> str:
     line = str(caught.value)
     assert "\n" not in line
     with pytest.raises(TempoError) as earlier:
-        check_source(find_source(folder, **options))
+        check_source(TempoQwenForCausalLM, find_source(folder, **options))
     assert str(earlier.value) == line
     return line
 
@@ -156,12 +161,12 @@ def test_names_of_the_base_that_are_none(published, names):
 def test_how_transformers_5_spells_the_rotary_base(published):
     """In rope_parameters, beside the sections; the number counts wherever it stands."""
     base = published.parent / "qwen3-vl-tiny" / "config.json"
-    before = load_model(find_source(published))
+    before = TempoQwenForCausalLM.load(find_source(published))
     rope = {"mrope_section": [6, 5, 5], "mrope_interleaved": True, "rope_type": "default"}
     edit(base, TEXT + "rope_scaling", GONE)
     edit(base, TEXT + "rope_theta", GONE)
     edit(base, TEXT + "rope_parameters", rope | {"rope_theta": 5000000})
-    after = load_model(find_source(published))
+    after = TempoQwenForCausalLM.load(find_source(published))
     tables = [model.compressor.vlm.language_model.rotary_emb.inv_freq for model in (before, after)]
     assert torch.equal(*tables)
 
@@ -227,7 +232,7 @@ def test_files_that_are_not_themselves(own, name, kind):
 def test_a_byte_order_mark_does_no_harm(own):
     file = own / "config.json"
     file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
-    check_source(find_source(own))
+    check_source(TempoQwenForCausalLM, find_source(own))
 
 
 @pytest.mark.parametrize("where", ["decoder", "compressor"])
@@ -255,7 +260,7 @@ def test_what_stands_beside_quantised_weights(own):
 @pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "module._orig_mod."])
 def test_what_a_model_was_wrapped_in_is_taken_out_of_the_names(published, prefix, tiny):
     rewrite(published, lambda tensors: {prefix + name: tensor for name, tensor in tensors.items()})
-    state, expected = load_model(find_source(published)).state_dict(), tiny.model.state_dict()
+    state, expected = weights_of(published), tiny.model.state_dict()
     assert all(torch.equal(state[name], tensor) for name, tensor in expected.items())
 
 
@@ -264,7 +269,7 @@ def test_what_only_a_part_was_wrapped_in(own, tiny):
         return {name.replace("layers.1.", "layers.1._orig_mod."): tensor for name, tensor in tensors.items()}
 
     rewrite(own, wrapped)
-    assert torch.equal(load_model(find_source(own)).state_dict()[UP], tiny.model.state_dict()[UP])
+    assert torch.equal(weights_of(own)[UP], tiny.model.state_dict()[UP])
 
 
 @pytest.mark.parametrize("shards", [1, 2])
@@ -276,7 +281,10 @@ def test_pickled_weights_become_a_model_by_the_command_that_is_named(published, 
         torch.save(part, published / f"pytorch_model-{shard}.bin")
     assert f"tempo convert {published} NEW" in refused(published)
     convert(published, tmp_path / "new")
-    state, expected = load_model(find_source(tmp_path / "new")).state_dict(), tiny.model.state_dict()
+    state, expected = (
+        weights_of(tmp_path / "new"),
+        tiny.model.state_dict(),
+    )
     assert all(torch.equal(state[name], tensor) for name, tensor in expected.items())
 
 
@@ -284,7 +292,7 @@ def test_pickled_weights_of_our_own_layout(own, tmp_path, tiny):
     torch.save(load_file(own / "model.safetensors"), own / "pytorch_model.bin")
     (own / "model.safetensors").unlink()
     convert(own, tmp_path / "new")
-    state = load_model(find_source(tmp_path / "new")).state_dict()
+    state = weights_of(tmp_path / "new")
     assert torch.equal(state[UP], tiny.model.state_dict()[UP])
 
 
@@ -353,8 +361,8 @@ def test_hub_names_are_found_in_the_cache_whatever_their_case(own, monkeypatch, 
     for name in ("Owner/Tempo-Tiny", "owner/tempo-tiny", "OWNER/TEMPO-TINY/"):
         source = find_source(name, **options)
         assert source.folder == snapshot
-        check_source(source)
+        check_source(TempoQwenForCausalLM, source)
     assert find_source("https://huggingface.co/Owner/Tempo-Tiny", **options).folder == snapshot
     (blobs / "model.safetensors").unlink()
     with pytest.raises(TempoError, match="which is not there; download the model again"):
-        check_source(find_source("Owner/Tempo-Tiny", **options))
+        check_source(TempoQwenForCausalLM, find_source("Owner/Tempo-Tiny", **options))

@@ -18,8 +18,8 @@ from transformers import (
 
 from tempo.errors import TempoError
 from tempo.modeling import TempoQwenConfig, TempoQwenForCausalLM
-from tempo.modeling.loading import empty_model, find_source, load_model
-from tempo.modeling.names import from_published, to_published
+from tempo.modeling.key_mapping import from_published, to_published
+from tempo.modeling.loading import empty_model, find_source
 
 QWEN3_VL_2B = {
     "model_type": "qwen3_vl",
@@ -95,7 +95,7 @@ def published_tensors(reference):
 
 
 def test_every_tensor_of_a_published_checkpoint_is_where_it_belongs(reference):
-    model = load_model(find_source(reference / "tempo-tiny"))
+    model = TempoQwenForCausalLM.load(find_source(reference / "tempo-tiny"))
     state, expected = model.state_dict(), published_tensors(reference)
     assert state.keys() == expected.keys()
     assert all(torch.equal(state[name], expected[name]) for name in expected)
@@ -115,9 +115,9 @@ def test_transformers_auto_classes_load_it(reference, tiny):
     assert {p.dtype for p in half.parameters()} == {torch.bfloat16}
 
 
-def test_auto_classes_know_it_after_importing_tempo_alone(reference):
+def test_auto_classes_know_it_after_importing_its_models(reference):
     script = f"""
-        import tempo
+        import tempo.modeling
         from transformers import AutoConfig, AutoModelForCausalLM
         print(AutoConfig.from_pretrained({str(reference / "tempo-tiny")!r}).model_type)
         print(type(AutoModelForCausalLM.from_pretrained({str(reference / "tempo-tiny")!r})).__name__)
@@ -150,7 +150,7 @@ def test_a_head_of_its_own_gives_the_yes_and_no_rows(checkpoint, tmp_path):
     """An untied base scores with its lm_head, not with its embedding."""
     head = torch.randn(1215, 96)
     edit_weights(tmp_path / "qwen3-vl-tiny", lambda tensors: tensors.update({"lm_head.weight": head}))
-    model = load_model(find_source(checkpoint))
+    model = TempoQwenForCausalLM.load(find_source(checkpoint))
     assert torch.equal(model.compressor.relevance_rows, head[[1214, 611]])
 
 
@@ -167,7 +167,7 @@ def test_a_head_of_its_own_gives_the_yes_and_no_rows(checkpoint, tmp_path):
 def test_a_missing_tensor_is_named(checkpoint, name):
     edit_weights(checkpoint, lambda tensors: tensors.pop(name))
     with pytest.raises(TempoError, match=rf"{name} is missing|{from_published(name)} is missing") as caught:
-        load_model(find_source(checkpoint))
+        TempoQwenForCausalLM.load(find_source(checkpoint))
     assert "\n" not in str(caught.value)
 
 
@@ -175,13 +175,13 @@ def test_a_misshapen_tensor_is_named_with_both_shapes(checkpoint):
     name = "model.layers.2.mlp.up_proj.weight"
     edit_weights(checkpoint, lambda tensors: tensors.update({name: torch.zeros(256, 127)}))
     with pytest.raises(TempoError, match=rf"{name} is \[256, 127\].*\[256, 128\]"):
-        load_model(find_source(checkpoint))
+        TempoQwenForCausalLM.load(find_source(checkpoint))
 
 
 def test_a_tensor_that_fits_nowhere_is_named(checkpoint):
     edit_weights(checkpoint, lambda tensors: tensors.update({"model.layers.9.extra": torch.zeros(1)}))
     with pytest.raises(TempoError, match=r"model\.layers\.9\.extra has no place"):
-        load_model(find_source(checkpoint))
+        TempoQwenForCausalLM.load(find_source(checkpoint))
 
 
 def test_what_published_code_leaves_in_checkpoints_is_passed_over(checkpoint):
@@ -190,7 +190,7 @@ def test_what_published_code_leaves_in_checkpoints_is_passed_over(checkpoint):
         "model.vision_tower_aux_list.0.vlm.lm_head.weight": torch.zeros(4, 96),
     }
     edit_weights(checkpoint, lambda tensors: tensors.update(extras))
-    load_model(find_source(checkpoint))
+    TempoQwenForCausalLM.load(find_source(checkpoint))
 
 
 def test_a_sliding_window_is_refused(checkpoint):
@@ -202,11 +202,11 @@ def test_a_sliding_window_is_refused(checkpoint):
 def test_tied_embeddings_are_one_tensor(checkpoint):
     edit_config(checkpoint, tie_word_embeddings=True)
     edit_weights(checkpoint, lambda tensors: tensors.pop("lm_head.weight"))
-    model = load_model(find_source(checkpoint))
+    model = TempoQwenForCausalLM.load(find_source(checkpoint))
     assert model.lm_head.weight is model.model.embed_tokens.weight
     # A head that was stored although it is tied changes nothing.
     edit_weights(checkpoint, lambda tensors: tensors.update({"lm_head.weight": torch.zeros(1215, 128)}))
-    again = load_model(find_source(checkpoint))
+    again = TempoQwenForCausalLM.load(find_source(checkpoint))
     assert torch.equal(again.lm_head.weight, model.lm_head.weight)
 
 
@@ -220,11 +220,11 @@ def test_shards_are_read_by_their_index_and_a_missing_one_is_named(checkpoint):
         save_file({name: tensors[name] for name in chosen}, checkpoint / file)
         weight_map |= dict.fromkeys(chosen, file)
     (checkpoint / "model.safetensors.index.json").write_text(json.dumps({"weight_map": weight_map}))
-    state = load_model(find_source(checkpoint)).state_dict()
+    state = TempoQwenForCausalLM.load(find_source(checkpoint)).state_dict()
     assert torch.equal(state["model.norm.weight"], tensors["model.norm.weight"])
     (checkpoint / "model-00002-of-00002.safetensors").unlink()
     with pytest.raises(TempoError, match=r"model-00002-of-00002\.safetensors is missing"):
-        load_model(find_source(checkpoint))
+        TempoQwenForCausalLM.load(find_source(checkpoint))
 
 
 @pytest.mark.parametrize("spoil", ["cut", "text", "gone", "config", "kind"])
@@ -241,7 +241,7 @@ def test_damaged_folders_are_one_clear_line(checkpoint, spoil):
     else:
         edit_config(checkpoint, model_type="llama")
     with pytest.raises(TempoError) as caught:
-        load_model(find_source(checkpoint))
+        TempoQwenForCausalLM.load(find_source(checkpoint))
     assert "\n" not in str(caught.value)
     assert str(checkpoint) in str(caught.value)
 
@@ -284,7 +284,7 @@ def test_the_published_dimensions_fit(tied):
     config = TempoQwenConfig(
         **QWEN3_4B, tie_word_embeddings=tied, mm_projector_type="mlp2x_gelu", compressor_config=QWEN3_VL_2B
     )
-    model = empty_model(config)
+    model = empty_model(TempoQwenForCausalLM, config)
     ours = {
         to_published(name): tensor.shape
         for name, tensor in model.state_dict().items()
@@ -303,16 +303,17 @@ def test_loading_takes_no_second_copy(checkpoint):
     script = f"""
         import json, resource, torch
         from pathlib import Path
-        from tempo.modeling.loading import find_source, load_model
+        from tempo.modeling import TempoQwenForCausalLM
+        from tempo.modeling.loading import find_source
         from tempo.modeling.saving import write_weights
         folder = Path({str(checkpoint)!r})
         source = find_source(folder)
-        from tempo.modeling.names import to_published
+        from tempo.modeling.key_mapping import to_published
         from tempo.modeling.loading import empty_model
         source.config.vocab_size, source.config.hidden_size = 60000, 128
         source.config.intermediate_size = 100000
         if not (folder / "model.safetensors.index.json").exists():
-            state = empty_model(source.config).state_dict()
+            state = empty_model(TempoQwenForCausalLM, source.config).state_dict()
             names = {{to_published(n): t.shape for n, t in state.items() if to_published(n)}}
             (folder / "model.safetensors").unlink()
             tensors = ((n, torch.ones(shape, dtype=torch.bfloat16)) for n, shape in names.items())
@@ -320,7 +321,7 @@ def test_loading_takes_no_second_copy(checkpoint):
             print(0)
         else:
             before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-            model = load_model(source, dtype=torch.bfloat16)
+            model = TempoQwenForCausalLM.load(source, dtype=torch.bfloat16)
             size = sum(p.numel() * 2 for p in model.parameters())
             print(size, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)
     """

@@ -6,7 +6,13 @@ import pytest
 import torch
 from transformers import Qwen3VLConfig, Qwen3VLModel
 
-from tempo.modeling.qwen3_vl import KeyValues, Space, prefix_positions, run_language, vision_features
+from tempo.modeling.qwen3_vl import (
+    KeyValues,
+    Space,
+    prefix_positions,
+    run_language,
+    vision_features,
+)
 
 VIDEO_PAD, START, END = 60, 61, 62
 

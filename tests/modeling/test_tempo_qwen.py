@@ -2,8 +2,8 @@
 
 import torch
 
-from tempo.allocation import adaptive
-from tempo.preprocess import patches
+from tempo.inference.allocation import adaptive
+from tempo.processing.image_processor import patches
 
 
 @torch.inference_mode()

@@ -3,8 +3,15 @@
 import json
 
 import clips
-from tempo.training.examples import Reader
-from tempo.training.recipe import Batch, ModelPart, Rates, Recipe, Schedule, Source
+from tempo.training.config import (
+    Batch,
+    ModelPart,
+    Rates,
+    Recipe,
+    Schedule,
+    Source,
+)
+from tempo.training.data.processor import Reader
 
 
 def conversation(*texts, **media):

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 from transformers import AutoTokenizer
 
-from tempo.engine import EMBEDDED
-from tempo.training.loader import ahead, moved
-from tempo.training.nano import SYSTEM_PROMPT
-from tempo.training.packing import Wording
-from tempo.training.stories import StoryBatch, StoryBatches
+from research.nano.config import SYSTEM_PROMPT
+from research.nano.datasets.storylines import StoryBatch, StoryBatches
+from research.nano.packing import Wording
+from tempo.inference.engine import EMBEDDED
+from tempo.training.data.loader import ahead, moved
 
 
 def _data() -> StoryBatches:

@@ -8,8 +8,8 @@ import torch
 from safetensors.torch import load_file
 
 import tempo
-from tempo.engine import EMBEDDED
-from tempo.training.recipe_reading import read_recipe
+from tempo.inference.engine import EMBEDDED
+from tempo.training.config_parsing import read_recipe
 from tempo.training.trainer import train
 
 RECIPES = Path(__file__).parents[2] / "recipes"

@@ -8,7 +8,7 @@ import pytest
 from making import recipe, write_data
 
 import tempo
-from tempo.training.recipe import Schedule, Source, World
+from tempo.training.config import Schedule, Source, World
 from tempo.training.trainer import train
 
 

@@ -16,13 +16,19 @@ from making import conversation, recipe, write_data, write_jsonl
 from safetensors.torch import load_file
 
 import tempo
-from tempo.cli import main
+from tempo.cli.main import main
 from tempo.errors import TempoError, UsageError
+from tempo.training.config import (
+    Batch,
+    Checkpoints,
+    Lora,
+    Rates,
+    Schedule,
+)
+from tempo.training.config_parsing import write_recipe
 from tempo.training.distributed import Processes
-from tempo.training.journal import Log
 from tempo.training.lora import apply_adapter
-from tempo.training.recipe import Batch, Checkpoints, Lora, Rates, Schedule
-from tempo.training.recipe_reading import write_recipe
+from tempo.training.metrics import Log
 from tempo.training.trainer import Trainer, resume, train
 
 TINY = Path(__file__).parents[1] / "reference" / "tempo-tiny"
@@ -98,7 +104,7 @@ def test_a_killed_run_resumes_to_the_same_bits(whole, data, tmp_path, moment):
             os.fsync = fsync
         """,
         "between two steps": f"""
-            from tempo.training.journal import Log
+            from tempo.training.metrics import Log
             write = Log.write
             def killing(self, record):
                 write(self, record)
@@ -112,7 +118,7 @@ def test_a_killed_run_resumes_to_the_same_bits(whole, data, tmp_path, moment):
         import os, signal
         from pathlib import Path
         {textwrap.indent(textwrap.dedent(where), " " * 8).strip()}
-        from tempo.training.recipe_reading import read_recipe
+        from tempo.training.config_parsing import read_recipe
         from tempo.training.trainer import train
         train(read_recipe({str(tmp_path / "recipe.yaml")!r}))
         """
@@ -354,7 +360,7 @@ def test_a_full_disk_leaves_the_previous_checkpoint(data, tmp_path):
     done = child(
         f"""
         import resource, signal, sys
-        from tempo.training.journal import Log
+        from tempo.training.metrics import Log
         write = Log.write
         def filling(self, record):
             write(self, record)
@@ -382,7 +388,7 @@ def test_a_full_disk_leaves_no_half_of_a_model(whole, data, tmp_path):
     done = child(
         f"""
         import resource, sys
-        from tempo.training.states import States
+        from tempo.training.checkpointing import States
         save = States.save
         def filling(self, step, state):
             save(self, step, state)

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from tempo.prompts import Prompts, TextEncoder
-from tempo.prompts import Wording as EngineWording
-from tempo.training.nano import SYSTEM_PROMPT, build_tokenizer
-from tempo.training.packing import Wording
-from tempo.world.following import ask_twice
-from tempo.world.questions import ask
-from tempo.world.script import make_script
-from tempo.world.templates import KINDS
+from research.nano.config import SYSTEM_PROMPT, build_tokenizer
+from research.nano.packing import Wording
+from tempo.processing.prompts import Prompts, TextEncoder
+from tempo.processing.prompts import Wording as EngineWording
+from tempo.synthetic.follow_ups import ask_twice
+from tempo.synthetic.questions import ask
+from tempo.synthetic.script import make_script
+from tempo.synthetic.templates import KINDS
 
 
 @pytest.fixture(scope="module")

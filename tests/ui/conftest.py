@@ -47,7 +47,7 @@ def chromium() -> Iterator[Any]:
 def nano() -> Any:
     """The embedded model: it is quick, whatever it answers."""
     import tempo
-    from tempo.engine import EMBEDDED
+    from tempo.inference.engine import EMBEDDED
 
     if not (EMBEDDED / "config.json").is_file():
         pytest.skip("no embedded model yet")

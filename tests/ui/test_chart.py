@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 import tempo.ui
-from tempo.answer import AnswerSegment
-from tempo.ui import panels
+from tempo.inference.results import AnswerSegment
+from tempo.ui import html_panels
 from tempo.ui.chart import RELEVANCE_HEIGHT, TOKENS_HEIGHT, chart
+from tempo.ui.client import Drawing, Waiting, Watching
+from tempo.ui.jobs import Alive
 from tempo.ui.turns import Setting, Turn
-from tempo.ui.visit import Drawing, Waiting, Watching
-from tempo.ui.work import Alive
 
 CSS = (Path(tempo.ui.__path__[0]) / "static" / "page.css").read_text(encoding="utf-8")
 
@@ -73,12 +73,12 @@ def test_what_was_typed_or_written_is_never_markup():
     nasty = '<script>alert("x")</script>'
     turn = Turn(nasty, (), {}, Setting(8, True))
     for html in (
-        panels.conversation([turn], duration=9.0),
-        panels.conversation([], duration=9.0, asked=nasty, written=nasty),
-        panels.side_by_side(turn, turn.setting, duration=9.0, written={turn.setting: nasty}),
-        panels.error(nasty),
-        panels.note(nasty),
-        panels.answer_html(f"{nasty} at 0:04 {nasty}", 9.0),
+        html_panels.conversation([turn], duration=9.0),
+        html_panels.conversation([], duration=9.0, asked=nasty, written=nasty),
+        html_panels.side_by_side(turn, turn.setting, duration=9.0, written={turn.setting: nasty}),
+        html_panels.error(nasty),
+        html_panels.note(nasty),
+        html_panels.answer_html(f"{nasty} at 0:04 {nasty}", 9.0),
     ):
         assert "<script" not in html
         assert "&lt;script&gt;alert(" in html
@@ -96,7 +96,7 @@ def test_what_was_typed_or_written_is_never_markup():
     ],
 )
 def test_progress(event, words):
-    html = panels.progress(event)
+    html = html_panels.progress(event)
     assert f"<span>{words}</span>" in html
     assert ('value="0.2500"' in html) == isinstance(event, Drawing | Watching)
 

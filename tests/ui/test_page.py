@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tempo.times import with_clock_times
+from tempo.inference.timestamps import with_clock_times
 from tempo.ui.examples import EXAMPLES
 from tempo.ui.turns import Setting
 

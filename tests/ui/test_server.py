@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tempo.cli import main
+from tempo.cli.main import main
 from tempo.errors import TempoError
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from tempo.errors import TempoError
 from tempo.number_checks import is_number, is_whole, shown
-from tempo.plain_files import check_has_an_end
+from tempo.storage.regular_files import check_has_an_end
 
 WATCHING = ("fps", "max_frames")
 # What a case may say in its "options", by type; the values are checked where they are used.

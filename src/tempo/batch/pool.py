@@ -15,10 +15,11 @@ from dataclasses import replace
 from multiprocessing.connection import wait
 from typing import Any
 
-from tempo.batch import worker
-from tempo.batch.cases import Case, Group
-from tempo.batch.worker import Work
 from tempo.errors import TempoError, UsageError
+
+from . import worker
+from .cases import Case, Group
+from .worker import Work
 
 GRACE = 5.0  # seconds that a worker has to end by itself
 

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING, Any
 
-from tempo.batch.cases import WATCHING, Case, Group
 from tempo.errors import UsageError, told
 
+from .cases import WATCHING, Case, Group
+
 if TYPE_CHECKING:
-    from tempo.cache import CacheKind
-    from tempo.engine import Tempo
+    from tempo.inference.engine import Tempo
+    from tempo.inference.prefix_cache import CacheKind
 
 
 @dataclass(frozen=True)
@@ -57,9 +58,9 @@ def answer(model: Tempo, group: Group, *, cache: CacheKind) -> Iterator[tuple[in
 
     Whatever goes wrong is the record of the case that it went wrong for.
     """
-    from tempo.keeping import watch
-    from tempo.records import record, with_watching
-    from tempo.video import Video
+    from tempo.inference.cache_policy import watch
+    from tempo.inference.serialization import record
+    from tempo.video.video import Video
 
     try:
         video = Video.open(group.video_path)
@@ -73,7 +74,7 @@ def answer(model: Tempo, group: Group, *, cache: CacheKind) -> Iterator[tuple[in
         try:
             found = session.ask(case.query or "", **_options(case))
             if place == 0:
-                found = with_watching(found, session)
+                found = found.with_watching(session.timings)
             yield case.number, {**case.heading(), **record(found)}
         except Exception as error:
             _trace(error)

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tempo.errors import TempoError
-from tempo.evaluation.environment import Environment
-from tempo.evaluation.records import count_records, read_records
-from tempo.evaluation.settings import Settings
+
+from .environment import Environment
+from .item_log import count_records, read_records
+from .settings import Settings
 
 LOG = "lmms-eval.log"
 RESULTS = "lmms-eval"

@@ -21,8 +21,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from tempo.errors import TempoError
-from tempo.evaluation.benchmarks import Benchmark
-from tempo.evaluation.tasks import VIDEO
+
+from .benchmarks import Benchmark
+from .tasks import VIDEO
 
 Row = dict[str, Any]
 ReadTable = Callable[[Path], list[Row]]

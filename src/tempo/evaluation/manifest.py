@@ -15,7 +15,7 @@ from tempo.errors import TempoError
 from tempo.version import __version__
 
 if TYPE_CHECKING:
-    from tempo.engine import Tempo
+    from tempo.inference.engine import Tempo
 
 NAME = "manifest.json"
 PACKAGES = ("torch", "transformers", "av", "numpy", "accelerate", "datasets", "lmms-eval")

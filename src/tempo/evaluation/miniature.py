@@ -1,4 +1,4 @@
-"""Miniatures of the four releases, drawn by tempo.world: the same layouts, a dozen questions each.
+"""Miniatures of the four releases, drawn by tempo.synthetic: the same layouts, a dozen questions each.
 
 With them the whole way can be tried anywhere in a minute: files, prompts, plugin, scoring, report.
 """
@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tempo.world.files import ASPECTS, FileSpec, write_video
-from tempo.world.looks import Question
-from tempo.world.questions import ask
-from tempo.world.script import Script, make_script
+from tempo.synthetic.expressions import Question
+from tempo.synthetic.questions import ask
+from tempo.synthetic.script import Script, make_script
+from tempo.synthetic.video_files import ASPECTS, FileSpec, write_video
 
 KINDS = ("colour", "shape", "direction", "count")
 LETTERS = "ABCD"

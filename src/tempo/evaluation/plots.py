@@ -5,11 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from tempo.evaluation.results import Run
-from tempo.evaluation.summary import Share, Summary
-from tempo.evaluation.tables import summaries_of
-from tempo.plot.shapes import Drawing
-from tempo.reporting.charts import COLOURS, PUBLISHED, Bar, Series, bars
+from tempo.reporting.charts import (
+    COLOURS,
+    PUBLISHED,
+    Bar,
+    Series,
+    bars,
+)
+from tempo.reporting.plot.drawing import Drawing
+
+from .report_tables import summaries_of
+from .run_results import Run
+from .summary import Share, Summary
 
 
 def drawings(runs: Sequence[Run]) -> list[Drawing]:

@@ -17,11 +17,22 @@ from typing import Any
 import torch
 
 from tempo.errors import TempoError, UsageError
-from tempo.evaluation.answering import Answerer, Item, by_video, deal
-from tempo.evaluation.loading import load
-from tempo.evaluation.records import Key, Log, Record, read_records
-from tempo.evaluation.requests import read_request
-from tempo.evaluation.settings import Settings
+
+from .evaluated_model import load
+from .item_log import (
+    Key,
+    Log,
+    Record,
+    read_records,
+)
+from .requests import read_request
+from .runner import (
+    Answerer,
+    Item,
+    by_video,
+    deal,
+)
+from .settings import Settings
 
 try:
     from lmms_eval.api.instance import GenerationResult, TokenCounts
@@ -145,6 +156,6 @@ def _result(record: Record) -> Any:
 
 
 def _device(settings: Settings) -> torch.device:
-    from tempo.engine import pick_device
+    from tempo.devices import pick_device
 
     return pick_device(settings.device)

@@ -7,13 +7,14 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from tempo.evaluation.plots import drawings
-from tempo.evaluation.results import Run
-from tempo.evaluation.summary import Share, Summary
-from tempo.evaluation.tables import summaries_of, tables
-from tempo.reporting.files import to_json, write_files
-from tempo.reporting.page import to_page
+from tempo.reporting.html_page import to_page
+from tempo.reporting.report_files import to_json, write_files
 from tempo.reporting.tables import to_markdown
+
+from .plots import drawings
+from .report_tables import summaries_of, tables
+from .run_results import Run
+from .summary import Share, Summary
 
 TITLE = "Evaluation"
 STEM = "report"

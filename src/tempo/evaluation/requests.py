@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from tempo.errors import TempoError, UsageError
-from tempo.evaluation.answering import Item
+
+from .runner import Item
 
 NOTED = (str, int, float, bool)
 LONGEST = 200

@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 from typing import Any, Literal
 
-from tempo.evaluation.benchmarks import Benchmark
-from tempo.evaluation.letters import letter_of, options_of
-from tempo.evaluation.records import Record
+from .benchmarks import Benchmark
+from .item_log import Record
+from .letters import letter_of, options_of
 
 Outcome = Literal["right", "wrong", "no letter", "error"]
 Odd = Literal["empty", "cut off", "repeating"]

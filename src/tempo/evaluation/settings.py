@@ -6,11 +6,16 @@ from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from tempo.errors import UsageError
-from tempo.number_checks import FASTEST, SLOWEST, is_number, shown
+from tempo.number_checks import (
+    FASTEST,
+    SLOWEST,
+    is_number,
+    shown,
+)
 
 if TYPE_CHECKING:
-    from tempo.allocation import Keep
-    from tempo.cache import CacheKind
+    from tempo.inference.allocation import Keep
+    from tempo.inference.prefix_cache import CacheKind
 
 BUDGETS = {"4k": 4096, "8k": 8192, "12k": 12288}
 KEPT = ("device", "host", "disk")

@@ -8,8 +8,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tempo.evaluation.benchmarks import Benchmark, Published
-from tempo.evaluation.results import Own, Run, Scored, TaskResult
+from .benchmarks import Benchmark, Published
+from .run_results import (
+    Own,
+    Run,
+    Scored,
+    TaskResult,
+)
 
 DURATIONS = (
     ("under 1 min", 60.0),

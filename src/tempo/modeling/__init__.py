@@ -1,13 +1,14 @@
 """The models: configuration, compressor, projector, decoder, and their checkpoints.
 
-Importing this package makes `tempo_qwen` known to transformers' Auto classes.
+Importing this package registers `tempo_qwen` with transformers' Auto classes; :func:`tempo.load` does so by
+itself. transformers has no entry point that would find it without an import.
 """
 
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from tempo.modeling.compressor import Compressor
-from tempo.modeling.configuration import TempoQwenConfig
-from tempo.modeling.tempo_qwen import TempoQwenForCausalLM
+from .compressor import Compressor
+from .configuration import TempoQwenConfig
+from .tempo_qwen import TempoQwenForCausalLM
 
 AutoConfig.register(TempoQwenConfig.model_type, TempoQwenConfig, exist_ok=True)
 AutoModelForCausalLM.register(TempoQwenConfig, TempoQwenForCausalLM, exist_ok=True)

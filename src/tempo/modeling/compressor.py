@@ -17,15 +17,11 @@ import torch
 from torch import nn
 from transformers import Qwen3VLConfig, Qwen3VLModel
 
-from tempo.modeling.attention import GROUPED
-from tempo.modeling.qwen3_vl import (
-    Grid,
-    KeyValues,
-    Spans,
-    prefix_positions,
-    run_language,
-    vision_features,
-)
+from tempo.processing.image_processor import Grid
+from tempo.processing.prompts import Spans
+
+from .attention import GROUPED
+from .qwen3_vl import KeyValues, prefix_positions, run_language, vision_features
 
 
 @dataclass

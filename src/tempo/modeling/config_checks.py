@@ -16,7 +16,8 @@ from transformers.activations import ACT2FN
 from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
 
 from tempo.errors import TempoError
-from tempo.modeling.qwen3_vl import VISION_THETA
+
+from .qwen3_vl import VISION_THETA
 
 _DECODER_WHOLE = (
     *("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads"),

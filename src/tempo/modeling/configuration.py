@@ -8,8 +8,8 @@ from typing import Any
 from transformers import Qwen3Config, Qwen3VLConfig
 
 from tempo.errors import TempoError
-from tempo.preprocess import Geometry
-from tempo.prompts import Wording
+from tempo.processing.image_processor import Geometry
+from tempo.processing.prompts import Wording
 
 SYNTHETIC = "synthetic"  # trained_on of a model that has seen nothing but videos that tempo generates
 

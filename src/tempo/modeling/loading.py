@@ -15,22 +15,29 @@ from copy import deepcopy
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
-from transformers import GenerationConfig
+from transformers import GenerationConfig, PreTrainedModel
 
 from tempo.devices import prepare_process
 from tempo.errors import TempoError
-from tempo.model_files import read_json
-from tempo.modeling.config_checks import check_compressor, check_config
-from tempo.modeling.configuration import TempoQwenConfig
-from tempo.modeling.folders import Weights, find_base, find_model, read_config
-from tempo.modeling.meta_init import parameters_on_meta
-from tempo.modeling.names import from_published
-from tempo.modeling.tempo_qwen import TempoQwenForCausalLM
-from tempo.prompts import Prompts, TextEncoder
+from tempo.processing.prompts import Prompts, TextEncoder
+from tempo.storage.model_files import read_json
+
+from .checkpoint_files import (
+    Weights,
+    find_base,
+    find_model,
+    read_config,
+)
+from .config_checks import check_compressor, check_config
+from .configuration import TempoQwenConfig
+from .key_mapping import from_published
+from .meta_init import parameters_on_meta
+
+Model = TypeVar("Model", bound=PreTrainedModel)
 
 ATTENTIONS = ("sdpa", "eager", "flash_attention_2")
 # Where our own layout keeps the compressor's tokenizer if it is not the decoder's.
@@ -71,7 +78,7 @@ def find_source(
 
     Args:
         config: what takes the place of the checkpoint's own configuration.
-        hub: how a model is fetched; see :func:`tempo.modeling.folders.find_model`.
+        hub: how a model is fetched; see :func:`tempo.modeling.checkpoint_files.find_model`.
 
     Raises:
         TempoError: a part is missing, a configuration cannot be right, or the folder holds another kind of
@@ -140,12 +147,13 @@ def _named(file: Path) -> Iterator[None]:
 
 
 def load_model(
+    model_class: type[Model],
     source: Source,
     *,
     device: str | torch.device = "cpu",
     dtype: torch.dtype = torch.float32,
     attention: str = "sdpa",
-) -> TempoQwenForCausalLM:
+) -> Model:
     """Read the weights, tensor by tensor, straight to where they belong: there is never a second copy.
 
     Raises:
@@ -154,7 +162,7 @@ def load_model(
     device = torch.device(device)
     prepare_process(device)
     generation = _generation_config(source)
-    model = _empty_model(source, attention)
+    model = _empty_model(model_class, source, attention)
     for name, lazy in checked_weights(source, model):
         _assign(model, name, lazy[...].to(device=device, dtype=dtype, copy=True))
     if source.config.tie_word_embeddings:
@@ -167,7 +175,7 @@ def load_model(
     return model.eval().requires_grad_(False)
 
 
-def check_source(source: Source) -> None:
+def check_source(model_class: type[PreTrainedModel], source: Source) -> None:
     """Everything that loading looks at before it reads numbers: configurations, tokenizers, names and shapes.
 
     Raises:
@@ -175,11 +183,11 @@ def check_source(source: Source) -> None:
     """
     _generation_config(source)
     load_prompts(source)
-    for _ in checked_weights(source, _empty_model(source, "sdpa")):
+    for _ in checked_weights(source, _empty_model(model_class, source, "sdpa")):
         pass
 
 
-def checked_weights(source: Source, model: TempoQwenForCausalLM) -> Iterator[tuple[str, Any]]:
+def checked_weights(source: Source, model: PreTrainedModel) -> Iterator[tuple[str, Any]]:
     """(our name, tensor that is read when it is indexed) of all that the model needs, each one checked first.
 
     Raises:
@@ -247,17 +255,17 @@ def base_rows(base: Path) -> torch.Tensor:
     return torch.cat([table[i : i + 1] for i in ids])
 
 
-def empty_model(config: TempoQwenConfig, *, attention: str = "sdpa") -> TempoQwenForCausalLM:
+def empty_model(model_class: type[Model], config: TempoQwenConfig, *, attention: str = "sdpa") -> Model:
     """The model with parameters that have shapes and no memory; computed buffers are real."""
     config._attn_implementation = attention
     with parameters_on_meta():
-        return TempoQwenForCausalLM(config)
+        return model_class(config)
 
 
-def _empty_model(source: Source, attention: str) -> TempoQwenForCausalLM:
+def _empty_model(model_class: type[Model], source: Source, attention: str) -> Model:
     try:
         with _named(source.folder / "config.json"):
-            return empty_model(source.config, attention=attention)
+            return empty_model(model_class, source.config, attention=attention)
     except TempoError as error:
         if isinstance(error.__cause__, ImportError):
             raise TempoError(f"attention={attention}: {error.__cause__}".splitlines()[0]) from error

@@ -11,14 +11,19 @@ from typing import Any
 
 import torch
 
-from tempo.devices import pick_device
+from tempo.devices import DTYPES, pick_device
 from tempo.errors import UsageError
-from tempo.modeling.configuration import TempoQwenConfig
-from tempo.modeling.folders import Weights
-from tempo.modeling.loading import ATTENTIONS, Source, find_source, load_model
-from tempo.modeling.tempo_qwen import TempoQwenForCausalLM
 
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+from .checkpoint_files import Weights
+from .configuration import TempoQwenConfig
+from .loading import (
+    ATTENTIONS,
+    Model,
+    Source,
+    find_source,
+    load_model,
+)
+
 _HUB = ("revision", "token", "cache_dir", "local_files_only", "force_download")
 # How transformers' loader goes about it, with the same result.
 _WITHOUT_EFFECT = frozenset(
@@ -26,7 +31,7 @@ _WITHOUT_EFFECT = frozenset(
 )
 
 
-def from_pretrained(path: str | Path, *arguments: Any, **options: Any) -> TempoQwenForCausalLM:
+def from_pretrained(model_class: type[Model], path: str | Path, *arguments: Any, **options: Any) -> Model:
     """Load a model as transformers does.
 
     Args:
@@ -53,7 +58,7 @@ def from_pretrained(path: str | Path, *arguments: Any, **options: Any) -> TempoQ
     _refuse_others(path, given)
     source = find_source(path, base=base, config=config, **hub)
     chosen = _dtype(older if dtype is None else dtype, source)
-    return load_model(source, device=device, dtype=chosen, attention=attention)
+    return load_model(model_class, source, device=device, dtype=chosen, attention=attention)
 
 
 def _refuse_others(path: str | Path, options: dict[str, Any]) -> None:

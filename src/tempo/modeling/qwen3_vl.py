@@ -20,10 +20,11 @@ import torch.nn.functional as F
 from torch import nn
 from transformers.models.qwen3_vl.modeling_qwen3_vl import apply_rotary_pos_emb
 
-from tempo.modeling.attention import GROUPED
+from tempo.processing.image_processor import Grid
+from tempo.processing.prompts import Spans
 
-Grid = tuple[int, int, int]
-Spans = tuple[tuple[int, int], ...]
+from .attention import GROUPED
+
 VISION_THETA = 10000.0  # of the rotary positions in the vision towers of all Qwen-VL models
 
 

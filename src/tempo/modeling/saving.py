@@ -16,9 +16,12 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from tempo.errors import TempoError, UsageError
-from tempo.modeling.configuration import TempoQwenConfig
-from tempo.modeling.folders import Weights, read_config
-from tempo.modeling.loading import (
+from tempo.processing.prompts import TextEncoder
+
+from .checkpoint_files import Weights, read_config
+from .configuration import TempoQwenConfig
+from .key_mapping import from_published, to_published
+from .loading import (
     COMPRESSOR_TOKENIZER,
     ROWS,
     Source,
@@ -26,9 +29,7 @@ from tempo.modeling.loading import (
     check_stored,
     find_source,
 )
-from tempo.modeling.names import from_published, to_published
-from tempo.modeling.tempo_qwen import TempoQwenForCausalLM
-from tempo.prompts import TextEncoder
+from .tempo_qwen import TempoQwenForCausalLM
 
 Layout = Literal["tempo", "published"]
 _SHARD_BYTES = 4 * 10**9

@@ -12,9 +12,11 @@ from typing import Any
 import torch
 from transformers import Qwen3ForCausalLM
 
-from tempo.modeling.compressor import Compressor
-from tempo.modeling.configuration import TempoQwenConfig
-from tempo.modeling.projector import build_projector
+from .compressor import Compressor
+from .configuration import TempoQwenConfig
+from .loading import Source, load_model
+from .pretrained import from_pretrained
+from .projector import build_projector
 
 
 class TempoQwenForCausalLM(Qwen3ForCausalLM):
@@ -59,6 +61,16 @@ class TempoQwenForCausalLM(Qwen3ForCausalLM):
     @classmethod
     def from_pretrained(cls, path: Any, *args: Any, **kwargs: Any) -> TempoQwenForCausalLM:
         """Load a checkpoint of either layout; see :func:`tempo.modeling.pretrained.from_pretrained`."""
-        from tempo.modeling.pretrained import from_pretrained
+        return from_pretrained(cls, path, *args, **kwargs)
 
-        return from_pretrained(path, *args, **kwargs)
+    @classmethod
+    def load(
+        cls,
+        source: Source,
+        *,
+        device: str | torch.device = "cpu",
+        dtype: torch.dtype = torch.float32,
+        attention: str = "sdpa",
+    ) -> TempoQwenForCausalLM:
+        """Read the weights of a checkpoint; see :func:`tempo.modeling.loading.load_model`."""
+        return load_model(cls, source, device=device, dtype=dtype, attention=attention)

@@ -6,7 +6,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tempo.plot.shapes import Box, Drawing, Label, Line, Shape, text_width
+from tempo.reporting.plot.drawing import (
+    Box,
+    Drawing,
+    Label,
+    Line,
+    Shape,
+    text_width,
+)
 
 COLOURS = ("#1f6feb", "#e36209", "#2da44e", "#8250df", "#bf3989", "#9a6700")
 PUBLISHED = "#8c959f"

@@ -14,7 +14,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from tempo.engine import pick_device
+from tempo.devices import pick_device
 from tempo.errors import TempoError, UsageError
 
 

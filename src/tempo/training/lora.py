@@ -12,10 +12,11 @@ from torch import nn
 
 from tempo.errors import TempoError
 from tempo.modeling import TempoQwenForCausalLM
-from tempo.modeling.loading import find_source, load_model
+from tempo.modeling.loading import find_source
 from tempo.modeling.saving import new_folder, save_model, write_tensors
-from tempo.training.parts import part_of
-from tempo.training.recipe import Lora
+
+from .config import Lora
+from .optim import part_of
 
 _WEIGHTS, _CONFIG = "adapter.safetensors", "adapter.json"
 
@@ -112,7 +113,7 @@ def write_merged(
         TempoError: a part is missing or damaged, the two do not fit, or the folder cannot be written.
     """
     source = find_source(path, base=base)
-    model = load_model(source)
+    model = TempoQwenForCausalLM.load(source)
     apply_adapter(model, adapter)
     stored = source.config.dtype or torch.float32
     with new_folder(destination) as folder:

@@ -14,23 +14,38 @@ from typing import Any
 import torch
 from torch import nn
 
-from tempo.engine import pick_dtype
+from tempo.devices import pick_dtype
 from tempo.errors import TempoError, UsageError
 from tempo.modeling import TempoQwenForCausalLM
 from tempo.modeling.saving import save_model
-from tempo.training import building, lora, parts
-from tempo.training.distributed import Processes, processes
-from tempo.training.draws import ATTEMPTS, Drawn, Draws, Skipped, drawn_ahead
-from tempo.training.examples import Example, Reader
-from tempo.training.forward import Learner, counts
-from tempo.training.journal import Bar, Board, Log
-from tempo.training.recipe import Recipe
-from tempo.training.recipe_reading import read_recipe
-from tempo.training.run import Schedule
-from tempo.training.run_folder import ADAPTER, LOG, MODEL, PART, RECIPE, STATES, begin
-from tempo.training.sharing import like, shared, whole
-from tempo.training.states import States
-from tempo.training.stopping import Stopping
+from tempo.training.data.dataset import (
+    ATTEMPTS,
+    Drawn,
+    Draws,
+    Skipped,
+    drawn_ahead,
+)
+from tempo.training.data.processor import Example, Reader
+
+from . import lora, model_init, optim
+from .checkpointing import States
+from .config import Recipe
+from .config_parsing import read_recipe
+from .distributed import Processes, processes
+from .lr_schedule import LRSchedule
+from .metrics import Bar, Board, Log
+from .objective import Learner, counts
+from .parallelize import like, shared, whole
+from .run_dir import (
+    ADAPTER,
+    LOG,
+    MODEL,
+    PART,
+    RECIPE,
+    STATES,
+    begin,
+)
+from .signals import Stopping
 
 
 @dataclass(frozen=True)
@@ -92,16 +107,16 @@ class Trainer:
         self.bfloat16 = recipe.precision == "bfloat16" or (
             recipe.precision == "auto" and pick_dtype("auto", among.device) == torch.bfloat16
         )
-        self.planned = building.plan(recipe.model)
+        self.planned = model_init.plan(recipe.model)
         self.draws = Draws(recipe.data, reader_of(recipe, self.planned), seed=recipe.seed)
         self.steps = steps_of(recipe, self.draws.size)
         self.model = self._model()
         self.learner = Learner(self.model, recipe.budget, chunk=recipe.batch.chunk)
         self.parallel = shared(self.learner, among, recipe.parallel, bfloat16=self.bfloat16)
-        groups = parts.groups(self.model.named_parameters(), recipe.train, recipe.optimizer)
+        groups = optim.groups(self.model.named_parameters(), recipe.train, recipe.optimizer)
         self.optimizer = torch.optim.AdamW(groups, betas=recipe.optimizer.betas, fused=True)  # type: ignore[arg-type]
         schedule = recipe.schedule
-        self.schedule = Schedule(self.steps, schedule.warmup, schedule.cooldown)
+        self.schedule = LRSchedule(self.steps, schedule.warmup, schedule.cooldown)
         self.states = States(out / STATES, keep=recipe.checkpoints.keep)
         self.log = Log(out / LOG)
         self.step = 0
@@ -111,14 +126,14 @@ class Trainer:
 
     def _model(self) -> TempoQwenForCausalLM:
         recipe = self.recipe
-        model = building.build(recipe.model, self.planned, device=self.among.device, seed=recipe.seed)
-        parts.set_trained(model, recipe.train)
+        model = model_init.build(recipe.model, self.planned, device=self.among.device, seed=recipe.seed)
+        optim.set_trained(model, recipe.train)
         if recipe.lora is not None:
             torch.manual_seed(recipe.seed)
             lora.add_adapters(model, recipe.lora)
         # FSDP wants one dtype a layer.
         if self.bfloat16 and not (recipe.parallel == "fsdp" and self.among.size > 1):
-            parts.store_frozen(model, torch.bfloat16)
+            optim.store_frozen(model, torch.bfloat16)
         return model.train()
 
     def run(self) -> Result:
@@ -325,7 +340,7 @@ class Trainer:
         if self.parallel is self.learner and self.among.size > 1:
             state = whole(dict(self.model.state_dict()), wanted=self.among.first)
             if self.among.first:
-                self.model = building.filled(self.planned.config, state)
+                self.model = model_init.filled(self.planned.config, state)
         if self.among.first:
             try:
                 self._export()
@@ -365,7 +380,7 @@ def steps_of(recipe: Recipe, records: int) -> int:
     return max(1, math.ceil(recipe.schedule.epochs * records / recipe.batch.samples))
 
 
-def reader_of(recipe: Recipe, planned: building.Plan) -> Reader:
+def reader_of(recipe: Recipe, planned: model_init.Plan) -> Reader:
     """What makes examples of samples, as the recipe and the model say."""
     config, video = planned.config, recipe.video
     return Reader(

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tempo.errors import TempoError
-from tempo.images import SUFFIXES as IMAGES
-from tempo.terminal import size
+from tempo.formatting import size
+from tempo.video.images.image_sources import SUFFIXES as IMAGES
 
 VIDEOS = (
     ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".m2ts", ".mts",

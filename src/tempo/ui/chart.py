@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from tempo.stretches import Routed
-from tempo.terminal import clock
+from tempo.formatting import clock
+from tempo.inference.moments import Routed
 
 RELEVANCE_HEIGHT, TOKENS_HEIGHT, GAP, AXIS = 72, 72, 22, 18  # pixels
 TOP = 16  # for the headings

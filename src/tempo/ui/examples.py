@@ -8,8 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tempo.ui.visit import Drawing, Source
-from tempo.world.files import FileSpec, make_file
+from tempo.synthetic.video_files import FileSpec, make_file
+
+from .client import Drawing, Source
 
 ASKED = ("direction", "colour", "when", "shape")  # kinds of questions that are offered, one each
 

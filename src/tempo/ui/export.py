@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from tempo.commands.report import record
 from tempo.errors import TempoError
-from tempo.plot import plot, to_png
-from tempo.ui.turns import Turn
-from tempo.ui.visit import Visit
-from tempo.video import Video
+from tempo.inference.serialization import record
+from tempo.reporting.plot import plot, to_png
+from tempo.video.video import Video
+
+from .client import Visit
+from .turns import Turn
 
 
 def to_json(visit: Visit) -> dict[str, Any]:

@@ -9,12 +9,18 @@ import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from tempo.terminal import size
-from tempo.ui import panels
-from tempo.ui.access import KINDS
-from tempo.ui.actions import LONGEST_ANSWER, USUAL_ANSWER, Actions, Change
-from tempo.ui.examples import EXAMPLES
+from tempo.formatting import size
 from tempo.version import __version__
+
+from . import html_panels
+from .access import KINDS
+from .callbacks import (
+    LONGEST_ANSWER,
+    USUAL_ANSWER,
+    Actions,
+    Change,
+)
+from .examples import EXAMPLES
 
 # Read by Gradio from the page's own server; nothing is fetched from elsewhere.
 HEAD = f"""
@@ -49,7 +55,7 @@ def build(actions: Actions) -> Any:
     html = functools.partial(gr.HTML, apply_default_css=False)
     with gr.Blocks(title="Tempo", analytics_enabled=False, delete_cache=UPLOADS_KEPT) as page:
         name = gr.State("")
-        html(panels.head(model.name, most_bytes=actions.access.upload_bytes, remark=licence))
+        html(html_panels.head(model.name, most_bytes=actions.access.upload_bytes, remark=licence))
         with gr.Row():
             with gr.Column(scale=3, min_width=320):
                 with gr.Accordion("Open a video", open=True, elem_id="tempo-opening") as opening:
@@ -83,7 +89,7 @@ def build(actions: Actions) -> Any:
                     stop_opening = gr.Button(
                         "Stop", visible=False, size="sm", min_width=80, scale=1, elem_id="tempo-stop-opening"
                     )
-                player = html(panels.player(None, ""))
+                player = html(html_panels.player(None, ""))
                 allocation = html(elem_id="tempo-allocation")
                 with gr.Row():
                     budget = gr.Slider(
@@ -100,7 +106,7 @@ def build(actions: Actions) -> Any:
                 )
                 ways = html(elem_id="tempo-ways")
             with gr.Column(scale=2, min_width=320):
-                talk = html(panels.conversation([], duration=0.0))
+                talk = html(html_panels.conversation([], duration=0.0))
                 ask_status = html(elem_id="tempo-ask-status")
                 suggestions = html(elem_id="tempo-suggestions")
                 question = gr.Textbox(

@@ -15,18 +15,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tempo.cache import CacheKind
 from tempo.errors import TempoError
-from tempo.ui.access import Access
-from tempo.ui.actions import Actions
-from tempo.ui.examples import Shelf
-from tempo.ui.export import picture, to_json
-from tempo.ui.page import HEAD, build, theme
-from tempo.ui.visits import Visits
-from tempo.whole_text import whole_text
+from tempo.inference.prefix_cache import CacheKind
+from tempo.text_safety import whole_text
+
+from .access import Access
+from .callbacks import Actions
+from .clients import Visits
+from .examples import Shelf
+from .export import picture, to_json
+from .page import HEAD, build, theme
 
 if TYPE_CHECKING:
-    from tempo.engine import Tempo
+    from tempo.inference.engine import Tempo
 
 STATIC = Path(__file__).parent / "static"
 PORTS = range(7860, 7960)  # tried in turn where none is given

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TypedDict
 
-from tempo.answer import Answer
+from tempo.inference.results import Answer
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Setting:
 
 
 class Writing(TypedDict, total=False):
-    """How an answer is written; see :class:`tempo.session.AskOptions`."""
+    """How an answer is written; see :class:`tempo.inference.session.AskOptions`."""
 
     max_new_tokens: int
     temperature: float

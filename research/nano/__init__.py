@@ -1,0 +1,1 @@
+"""How tempo-nano, the embedded model, is made."""

@@ -1,0 +1,1 @@
+"""Generated training data of tempo-nano, made while it trains."""

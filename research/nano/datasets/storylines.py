@@ -1,0 +1,317 @@
+"""Storylines whose memory tokens are written from the script, with questions about them: what the decoder
+learns to read from, made on the fly.
+
+Several questions about one thing share its storyline: a row holds the storyline once and the questions behind
+it (`packing`)."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from research.nano.config import DESCRIBE_PROMPT, FRAME_SIZES, MEMORY_TOKENS
+from research.nano.packing import (
+    IGNORE,
+    Branch,
+    Row,
+    Wording,
+)
+from research.nano.targets import (
+    FACTS,
+    Code,
+    facts,
+    name_told,
+)
+from tempo.synthetic.captions import describe
+from tempo.synthetic.expressions import Question
+from tempo.synthetic.questions import LETTERS, ask, related
+from tempo.synthetic.script import Script, make_script
+from tempo.synthetic.templates import KINDS, WIDE_KINDS
+
+from .clips import (
+    KIND_WEIGHTS,
+    LONG,
+    Asked,
+    StoryRows,
+    group_of,
+    kept,
+    phrase,
+    story_row,
+    story_rows,
+    timeline,
+)
+
+NAMING_PROMPTS = (
+    "What is there at {} seconds?",
+    "What can you see at {} seconds?",
+    "At {} seconds: what is it?",
+)
+TOKENS = 5000  # a batch, about
+DRILLS = 0.05  # of the rows
+# Another share of the rows: short stories with nothing but options, about what letters are learnt for last.
+LETTERS_FIRST = 0.1
+# And another: stories whose things are alike, mostly about what comes after. Which of many places an answer
+# is at is learnt here, in stories that are cheap.
+ALIKE = 0.35
+ALIKE_SEGMENTS = (4, 6, 8, 12, 16, 24, 32, 48)
+# And another: stories about which nothing but one kind is asked, which can be a leg of its own too. These are
+# the lengths of those that show what is hard in it at the least cost.
+# What comes after has a second word, hard where things are alike; a time has later digits, hard where times
+# are many; appearances are counted over all of a story; a summary says what is alike again and again, and
+# goes on behind what was said last.
+ALONE = 0.2
+ALONE_SEGMENTS = {
+    "after": (3, 4, 6, 8, 12),
+    "when": (24, 32, 48, 64, 96),
+    "times": (12, 16, 24, 32, 48, 64, 96, 128),
+    "summary": (2, 3, 4, 5, 6, 7, 8),
+}
+ALIKE_WEIGHTS = (0.5, 1, 0.3, 0.3, 0.2, 3, 4, 8)  # of KINDS
+# And another: what is there at a time, which practises hundreds of names more densely than other questions
+# do. Where the world is wide nothing else comes first: names are not learnt one by one but all at once, when
+# the directions that they share are found, and among other questions that took longer than there was time.
+NAMING = 0.08
+HARD_LETTERS = (0.3, 3, 0.3, 0.2, 0.3, 1.5, 2, 2)  # of KINDS
+SEGMENTS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 48, 96, 128)
+QUESTIONS = 6  # behind a storyline; behind a long one thrice as many
+
+
+# A storyline with the questions behind it, the facts of its memory tokens, and the questions.
+Told: TypeAlias = tuple[Row, Tensor, list[Asked]]
+
+
+@dataclass(frozen=True)
+class StoryBatch:
+    """Storylines with questions behind them, and weights [N, VALUES] of the facts that their memory tokens
+    tell, in order (facts.Code.embed)."""
+
+    story: StoryRows
+    weights_NV: Tensor
+
+
+def doubtful(rng: random.Random, facts_NF: Tensor) -> Tensor:
+    """Weights [N, VALUES] of facts as a compressor would tell them: mostly certain, now and then torn between
+    two."""
+    weights_NV = Code.certain(facts_NF)
+    generator = torch.Generator().manual_seed(rng.getrandbits(62))
+    count = len(facts_NF)
+    other_NF = torch.stack([torch.randint(n, (count,), generator=generator) for n in FACTS.values()], 1)
+    doubt_NF = torch.rand(count, len(FACTS), generator=generator)
+    unsure_NF = torch.rand(count, len(FACTS), generator=generator) < 0.12
+    share_NF = torch.where(unsure_NF, 0.5 * doubt_NF, 0.04 * doubt_NF)
+    # A match that is not there is seldom half seen: there are a hundred segments for every one that matters.
+    absent_N = facts_NF[:, 0] == 0
+    share_NF[absent_N, 0] *= torch.where(torch.rand(int(absent_N.sum()), generator=generator) < 0.2, 1.0, 0.1)
+    other_NV = Code.certain(other_NF)
+    share_NV = torch.cat([share_NF[:, [f]].expand(-1, n) for f, n in enumerate(FACTS.values())], 1)
+    return weights_NV * (1 - share_NV) + other_NV * share_NV
+
+
+def _named(rng: random.Random, tables: list[np.ndarray], stamps: list[str], count: int) -> list[Asked]:
+    """What the first token of one segment or another tells of, asked for by its time."""
+    found = []
+    for _ in range(count):
+        table, stamp = rng.choice(list(zip(tables, stamps, strict=True)))
+        name = name_told(table[0])
+        text = rng.choice(NAMING_PROMPTS).format(stamp)
+        found.append(Asked("naming", text, name, (True,) * len(stamps)))
+    return found
+
+
+def _of_one_kind(
+    rng: random.Random, script: Script, times: list[np.ndarray], window: float, kind: str, count: int
+) -> list[Asked]:
+    """Open questions of one kind about one thing, in different words."""
+    question = ask(rng, script, kind=kind)
+    if question is None:
+        return []
+    others = (other for _ in range(count - 1) for other in related(rng, script, question))
+    pool = [question, *(other for other in others if other.kind == kind)]
+    found = (phrase(rng, script, each, times, window, 0.0) for each in pool)
+    return [asked for asked in found if asked]
+
+
+def drill(rng: random.Random, wording: Wording, question: Question) -> tuple[Branch, Asked]:
+    """A multiple choice question without its question: which letter stands for one of the options, or, right
+    behind every option, for each of them.
+
+    A letter stands before its option, so finding it is not what attention does of itself. The second form
+    asks for nothing else, four times in a row.
+    """
+    _, *lines = question.text.split("\n")
+    pairs = list(zip(LETTERS, question.options, strict=False))
+    if rng.random() < 0.4:
+        letter, said = rng.choice(pairs)
+        asked = Asked("drill", "\n".join([f"Which letter stands for {said}?", *lines]), letter, ())
+        return wording.asking(asked.text, letter), asked
+    rng.shuffle(pairs)
+    asked = Asked("letters", "\n".join(["Give the letter of each.", *lines[:-1]]), "", ())
+    branch = wording.asking(asked.text, "")
+    ids, labels = branch.ids, [*branch.labels[:-1], IGNORE]
+    for letter, said in pairs:
+        option, stands = wording.plain(f" {said}"), wording.plain(letter)
+        ids += option + stands
+        labels += [IGNORE] * (len(option) - 1) + stands + [IGNORE] * len(stands)
+    return Branch(ids, labels), asked
+
+
+def drills(rng: random.Random, wording: Wording, *, questions: int, wide: float = 0.0) -> Told:
+    """Questions that need no storyline."""
+    found: list[tuple[Branch, Asked]] = []
+    while len(found) < questions:
+        script = make_script(rng, duration=30, wide=rng.random() < wide)
+        kinds = (*KINDS, *WIDE_KINDS) if script.wide else KINDS
+        question = ask(rng, script, kind=rng.choice(kinds), choice=True)
+        if question:
+            found.append(drill(rng, wording, question))
+    row = Row(list(wording.decoder_open), [branch for branch, _ in found])
+    return row, torch.zeros(0, len(FACTS), dtype=torch.long), [asked for _, asked in found]
+
+
+def story(
+    rng: random.Random,
+    wording: Wording,
+    *,
+    segments: int,
+    questions: int,
+    choice: float,
+    weights: Sequence[float] = KIND_WEIGHTS,
+    alone: str = "",
+    wide: float = 0.0,
+    alike: float = 0.0,
+) -> Told | None:
+    """One storyline with questions about one thing, the facts of its memory tokens, and the questions.
+
+    `alone`: nothing but "naming" or this kind is asked."""
+    aspect = rng.choice(tuple(FRAME_SIZES))
+    script, times, window = timeline(rng, segments=segments, aspect=aspect, wide=wide, alike=alike)
+    stamps = [f"{float(t[0]) + window / 2:.1f}" for t in times]
+    everywhere = (True,) * segments
+    whole = segments <= 2 and rng.random() < 0.5  # every memory token is there, so all can be told
+    if alone == "naming":
+        group = _named(rng, [facts(script, (), t, 1) for t in times], stamps, questions)
+    elif alone:
+        group = _of_one_kind(rng, script, times, window, alone, questions)
+    else:
+        group = group_of(rng, script, times, window, questions=questions, choice=choice, weights=weights)
+    if not group:
+        return None
+    counts = [MEMORY_TOKENS if whole else kept(rng, shown) for shown in group[0].shown]
+    tables = [
+        torch.from_numpy(facts(script, group[0].looks, moment, MEMORY_TOKENS)[:count])
+        for moment, count in zip(times, counts, strict=True)
+    ]
+    if whole:
+        group.append(Asked("describe", DESCRIBE_PROMPT, describe(script, np.concatenate(times)), everywhere))
+    return story_row(wording, stamps, counts, group), torch.cat(tables), group
+
+
+class StoryBatches(Dataset[StoryBatch]):
+    """Batch number i, always the same for the same seed; about as many tokens in each.
+
+    Short stories and open questions come first: what the tokens say is learnt before where to look for it.
+    """
+
+    def __init__(
+        self,
+        wording: Wording,
+        *,
+        steps: int,
+        seed: int,
+        segments: tuple[int, ...],
+        questions: int,
+        wide: float = 0.0,
+        naming: int = 0,
+        alone: str = "",
+        tokens: int = TOKENS,
+    ) -> None:
+        self.wording, self.steps, self.seed, self.wide = wording, steps, seed, wide
+        self.segments, self.questions, self.naming, self.alone = segments, questions, naming, alone
+        self.tokens = tokens
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def __getitem__(self, step: int) -> StoryBatch:
+        rng = random.Random(f"reading/{self.seed}/{step}")
+        progress = min(1.0, step / (0.3 * self.steps))
+        segments = rng.choice(self.segments[: 1 + round((len(self.segments) - 1) * progress)])
+        make: Callable[[random.Random], Told | None]
+        if self.alone:
+            make = partial(self._of_one_kind, kind=self.alone)
+        elif self.wide and step < self.naming:
+            make = self._names
+        else:
+            make = partial(self._mixed, segments=segments, choice=0.1 + 0.4 * progress)
+        rows, tables, groups, size = [], [], [], 0
+        while size < self.tokens:
+            found = make(rng)
+            if found:
+                rows.append(found[0])
+                tables.append(found[1])
+                groups.append(found[2])
+                size += len(found[0].prefix) + sum(len(b.ids) for b in found[0].branches)
+        return StoryBatch(story_rows(rows, groups, self.wording), doubtful(rng, torch.cat(tables)))
+
+    def _mixed(self, rng: random.Random, *, segments: int, choice: float) -> Told | None:
+        of_one_kind = partial(self._of_one_kind, kind=rng.choice(tuple(ALONE_SEGMENTS)))
+        makers = (self._names, self._drills, self._letters, self._alike, of_one_kind)
+        shares = (NAMING, DRILLS, LETTERS_FIRST, ALIKE, ALONE)
+        make = rng.choices((*makers, None), (*shares, 1 - sum(shares)))[0]
+        if make is not None:
+            return make(rng)
+        questions = self.questions * (3 if segments >= LONG else 1)
+        return story(rng, self.wording, segments=segments, questions=questions, choice=choice, wide=self.wide)
+
+    def _names(self, rng: random.Random) -> Told | None:
+        wide = 1.0 if self.wide else 0.0
+        segments = rng.choice((1, 1, 2, 4))
+        return story(rng, self.wording, segments=segments, questions=4, choice=0.0, alone="naming", wide=wide)
+
+    def _of_one_kind(self, rng: random.Random, *, kind: str) -> Told | None:
+        segments = rng.choice(ALONE_SEGMENTS[kind])
+        return story(
+            rng,
+            self.wording,
+            segments=segments,
+            questions=2,
+            choice=0.0,
+            alone=kind,
+            wide=self.wide / 2,
+            alike=1.0,
+        )
+
+    def _drills(self, rng: random.Random) -> Told | None:
+        return drills(rng, self.wording, questions=self.questions, wide=self.wide)
+
+    def _letters(self, rng: random.Random) -> Told | None:
+        return story(
+            rng,
+            self.wording,
+            segments=rng.choice((1, 1, 2, 3, 4)),
+            questions=self.questions,
+            choice=1.0,
+            weights=HARD_LETTERS,
+            wide=self.wide,
+        )
+
+    def _alike(self, rng: random.Random) -> Told | None:
+        segments = rng.choice(ALIKE_SEGMENTS)
+        return story(
+            rng,
+            self.wording,
+            segments=segments,
+            questions=self.questions * (2 if segments >= LONG else 1),
+            choice=0.2,
+            weights=ALIKE_WEIGHTS,
+            wide=self.wide / 2,
+            alike=1.0,
+        )

@@ -1,0 +1,94 @@
+"""How well a decoder reads, apart from any compressor, by how long the story is and how alike its things.
+
+    python -m research.nano.probe_decoder --model src/tempo/assets/nano
+
+The memory tokens are written from the script, without a doubt: sixteen of them where the thing asked about
+is, one elsewhere. What is wrong is the decoder's own."""
+
+from __future__ import annotations
+
+import argparse
+import random
+from pathlib import Path
+
+import torch
+from transformers import AutoTokenizer
+
+from research.nano.datasets.clips import (
+    phrase,
+    story_row,
+    story_rows,
+    timeline,
+)
+from research.nano.stages.decoder import read
+from tempo.modeling import TempoQwenForCausalLM
+from tempo.synthetic.questions import ask
+
+from .checkpoints import load_trained, restore
+from .config import MEMORY_TOKENS, SYSTEM_PROMPT
+from .packing import Wording
+from .targets import Code, facts
+
+KINDS = ("shape", "when", "first", "after")
+STORIES = ((8, 0.0), (8, 1.0), (32, 0.0), (32, 1.0), (128, 0.0))  # segments, and the share in few colours
+
+
+@torch.no_grad()
+def share_right(
+    model: TempoQwenForCausalLM,
+    code: Code,
+    wording: Wording,
+    kind: str,
+    *,
+    segments: int,
+    alike: float,
+    stories: int,
+    seed: int = 7,
+) -> float:
+    """The share of answers whose every token is right, of one open question of `kind` about each of `stories`
+    plain stories."""
+    rng = random.Random(seed)
+    right: list[float] = []
+    while len(right) < stories:
+        script, times, window = timeline(rng, segments=segments, aspect=16 / 9, alike=alike)
+        question = ask(rng, script, kind=kind)
+        asked = phrase(rng, script, question, times, window, 0.0) if question else None
+        if asked is None:
+            continue
+        counts = [MEMORY_TOKENS if shown else 1 for shown in asked.shown]
+        tables = [
+            torch.from_numpy(facts(script, asked.looks, moment, count))
+            for moment, count in zip(times, counts, strict=True)
+        ]
+        stamps = [f"{float(moment[0]) + window / 2:.1f}" for moment in times]
+        story = story_rows([story_row(wording, stamps, counts, [asked])], [[asked]], wording)
+        _, figures = read(model, story, code.embed(Code.certain(torch.cat(tables))))
+        right.append(figures["answers"])
+    return sum(right) / len(right)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--model", required=True, help="folder of the model whose decoder reads")
+    parser.add_argument("--run", type=Path, help="run of reading in which it learnt since")
+    parser.add_argument("--stories", type=int, default=30, help="of each kind and length")
+    args = parser.parse_args()
+    wording = Wording(AutoTokenizer.from_pretrained(args.model), SYSTEM_PROMPT)
+    model = load_trained(args.model).eval()
+    code = Code(model.model.embed_tokens.weight.detach().clone(), wording.plain)
+    if args.run is not None:
+        restore(model.model, args.run)
+    columns = [f"{segments}{' alike' if alike else ''}" for segments, alike in STORIES]
+    print("".join(text.rjust(10) for text in ("segments", *columns)))
+    for kind in KINDS:
+        figures = [
+            share_right(model, code, wording, kind, segments=segments, alike=alike, stories=args.stories)
+            for segments, alike in STORIES
+        ]
+        print("".join(text.rjust(10) for text in (kind, *(f"{figure:.2f}" for figure in figures))))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The stages of tempo-nano's training."""

@@ -1,0 +1,153 @@
+"""Floating-point operations, counted by torch while the model's own code runs.
+
+A multiplication with its addition is two. Segments of equal layout cost alike, so one is counted and
+multiplied; the decoder is counted on as many tokens as it read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from tempo.inference.generation import generate
+from tempo.modeling.compressor import Compressor
+from tempo.modeling.qwen3_vl import KeyValues, vision_features
+from tempo.processing.batching import Batch, batches
+from tempo.processing.image_processor import Grid
+from tempo.processing.prompts import Spans
+from tempo.video.sampling import Sampling
+from tempo.video.video import Video
+
+if TYPE_CHECKING:
+    from tempo.inference.engine import Tempo
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operations:
+    """Floating-point operations of one question, by phase.
+
+    Attributes:
+        vision, language: the two parts of watching, for the whole video.
+        route, distil: the question's words, and the memory tokens that are kept.
+        prefill: the decoder over the storyline.
+        one_pass: the compressor over everything, with every memory token, as it is without a kept cache.
+    """
+
+    vision: int
+    language: int
+    route: int
+    distil: int
+    prefill: int
+    one_pass: int
+
+    @property
+    def watch(self) -> int:
+        return self.vision + self.language
+
+    @property
+    def follow_up(self) -> int:
+        """Of the compressor, where the video is kept."""
+        return self.route + self.distil
+
+
+def count(
+    engine: Tempo, video: Video, sampling: Sampling, question: str, kept: Sequence[int], prompt_tokens: int
+) -> Operations:
+    """Count a question on a video.
+
+    Args:
+        kept: how many memory tokens each segment keeps.
+        prompt_tokens: how many tokens the decoder reads.
+    """
+    device, config = engine.device, engine.config
+    batch = _one_segment(engine, video, sampling)
+    segment = count_segment(
+        engine.model.compressor,
+        batch.pixels_SPC.to(device, engine.dtype),
+        batch.grid,
+        batch.ids_SL.to(device),
+        batch.spans,
+        engine.prompts.question(question),
+        kept,
+    )
+    with torch.inference_mode():
+        storyline_NH = torch.zeros(prompt_tokens, config.hidden_size, device=device, dtype=engine.dtype)
+        first = generate(engine.model, storyline_NH, max_new_tokens=1, stop_ids=())
+        prefill = _counted(lambda: next(first))
+    return Operations(
+        vision=segment.vision * len(kept),
+        language=segment.language * len(kept),
+        route=segment.route * len(kept),
+        distil=sum(segment.distil[number] for number in kept),
+        prefill=prefill,
+        one_pass=segment.one_pass * len(kept),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmentOperations:
+    """The same for one segment; `distil` by the number of memory tokens."""
+
+    vision: int
+    language: int
+    route: int
+    distil: dict[int, int]
+    one_pass: int
+
+
+def count_segment(
+    compressor: Compressor,
+    pixels_1PC: torch.Tensor,
+    grid: Grid,
+    ids_1L: torch.Tensor,
+    spans: Spans,
+    question_ids: Sequence[int],
+    kept: Iterable[int],
+) -> SegmentOperations:
+    """Count one segment. On the meta device nothing is computed, and the count is the same."""
+    room = len(question_ids) + compressor.memory_tokens
+    with torch.inference_mode():
+        vision = _counted(lambda: vision_features(compressor.vlm.visual, pixels_1PC, grid))
+        watched = _counted(lambda: compressor.watch(pixels_1PC, grid, ids_1L, spans, room=room))
+        reading = compressor.watch(pixels_1PC, grid, ids_1L, spans, room=room)
+        route = _counted(lambda: compressor.route(reading, question_ids))
+        length, position = reading.past.length, reading.position
+        distil = {}
+        for number in sorted(set(kept)):
+            reading.past, reading.position = KeyValues(reading.past.data, length), position
+            distil[number] = _counted(partial(compressor.distil, reading, number))
+        ids_1NQ = torch.tensor(question_ids, device=ids_1L.device).expand(1, 1, -1)
+        whole = _counted(lambda: compressor(pixels_1PC, grid, ids_1L, spans, ids_1NQ))
+    return SegmentOperations(
+        vision=vision, language=watched - vision, route=route, distil=distil, one_pass=whole
+    )
+
+
+def _one_segment(engine: Tempo, video: Video, sampling: Sampling) -> Batch:
+    """The first segment of a video."""
+    first = Sampling(sampling.times[: engine.config.segment_frames], sampling.fps)
+    found = batches(
+        video,
+        first,
+        prompts=engine.prompts,
+        geometry=engine.geometry,
+        segment_frames=engine.config.segment_frames,
+        together=1,
+    )
+    try:
+        return next(found)
+    finally:
+        found.close()  # type: ignore[attr-defined]
+
+
+def _counted(action: Callable[[], object]) -> int:
+    # The plain kernel of attention is made of products that the counter knows on every device.
+    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
+        action()
+    return counter.get_total_flops()

@@ -1,0 +1,192 @@
+"""What a follow-up saves at the published dimensions, on the compressor alone.
+
+Run as `python -m tempo.benchmarking.published`. Weights are random, because only the cost is of interest; in
+bfloat16 they take 4 GB. Segments are those of a film in 16:9, eight frames at 512×288, with a prompt and a
+question as long as the published ones. A first answer watches, routes and distils all memory tokens, a batch
+of segments after the other. A follow-up reads the question and the tokens that it keeps behind what was kept.
+Seconds are those of the processor, all cores together, because other work on the machine disturbs them least;
+of a GPU those of the clock.
+
+On a GPU, 1024 frames are `--device cuda --segments 128 --together 16`, with `--peak` its TFLOP/s in bfloat16.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from transformers import Qwen3VLConfig
+
+from tempo.inference import memory_plan
+from tempo.modeling.compressor import Compressor, Reading
+from tempo.modeling.meta_init import parameters_on_meta
+from tempo.modeling.qwen3_vl import KeyValues, Space
+from tempo.processing.image_processor import Grid
+from tempo.processing.prompts import Spans
+
+from .flops import count_segment
+
+CPU = torch.device("cpu")
+MEMORY_TOKENS = 128
+GRID: Grid = (4, 18, 32)
+PROMPT, TAG, VISUAL, QUESTION = 20, 18, 144, 30  # tokens: before the first pair, between pairs, of a pair
+DIMENSIONS = {
+    "text_config": {
+        "hidden_size": 2048,
+        "intermediate_size": 6144,
+        "num_hidden_layers": 28,
+        "num_attention_heads": 16,
+        "num_key_value_heads": 8,
+        "head_dim": 128,
+        "vocab_size": 151936,
+        "tie_word_embeddings": True,
+        "rope_parameters": {
+            "rope_type": "default",
+            "rope_theta": 5e6,
+            "mrope_section": [24, 20, 20],
+            "mrope_interleaved": True,
+        },
+    },
+    "vision_config": {
+        "depth": 24,
+        "hidden_size": 1024,
+        "intermediate_size": 4096,
+        "num_heads": 16,
+        "out_hidden_size": 2048,
+        "patch_size": 16,
+        "spatial_merge_size": 2,
+        "temporal_patch_size": 2,
+        "num_position_embeddings": 2304,
+        "deepstack_visual_indexes": [5, 11, 17],
+    },
+    "tie_word_embeddings": True,
+}
+
+
+@dataclass(frozen=True)
+class Segment:
+    """The input of segments, as :meth:`Compressor.watch` takes it."""
+
+    pixels_SPC: torch.Tensor
+    ids_SL: torch.Tensor
+    spans: Spans
+
+
+def segment(device: torch.device = CPU, dtype: torch.dtype = torch.float32, count: int = 1) -> Segment:
+    """Blank frames behind a prompt of the usual length: 90 tokens of words and 576 visual ones."""
+    starts = [PROMPT + pair * (VISUAL + TAG) for pair in range(GRID[0])]
+    t, h, w = GRID
+    return Segment(
+        torch.zeros(count, t * h * w, 3 * 2 * 16 * 16, device=device, dtype=dtype),
+        torch.zeros(count, starts[-1] + VISUAL + 16, dtype=torch.long, device=device),
+        tuple((start, start + VISUAL) for start in starts),
+    )
+
+
+def build(dtype: torch.dtype, device: torch.device = CPU) -> Compressor:
+    """The published compressor with random weights."""
+    compressor = _dimensions()
+    for module in compressor.modules():
+        for name, parameter in module.named_parameters(recurse=False):
+            values = torch.empty(parameter.shape, dtype=dtype, device=device)
+            values = values.fill_(1.0) if values.ndim == 1 else values.uniform_(-0.03, 0.03)
+            module.register_parameter(name, nn.Parameter(values, requires_grad=False))
+    return compressor.to(device).eval()
+
+
+def _dimensions() -> Compressor:
+    with parameters_on_meta():
+        return Compressor(Qwen3VLConfig(**DIMENSIONS), memory_tokens=MEMORY_TOKENS)
+
+
+def seconds(device: torch.device) -> float:
+    """Seconds of the processor so far; of the clock once a GPU has done what it was given."""
+    if device.type != "cuda":
+        return time.process_time()
+    torch.cuda.synchronize(device)
+    return time.perf_counter()
+
+
+@torch.inference_mode()
+def first(compressor: Compressor, one: Segment) -> tuple[Reading, float]:
+    """Segments with nothing kept → what is read up to the question, and the seconds that watching took."""
+    room = QUESTION + MEMORY_TOKENS
+    begun = seconds(one.ids_SL.device)
+    reading = compressor.watch(one.pixels_SPC, GRID, one.ids_SL, one.spans, room=room)
+    watched = seconds(one.ids_SL.device) - begun
+    kept = Reading(KeyValues(reading.past.data, reading.past.length), reading.position)
+    compressor.route(reading, [0] * QUESTION)
+    compressor.distil(reading, MEMORY_TOKENS)
+    return kept, watched
+
+
+@torch.inference_mode()
+def follow_up(compressor: Compressor, kept: list[torch.Tensor], position: int, tokens: int) -> None:
+    """A question about kept segments [K, 2, H, L, E], of each of which so many memory tokens are kept."""
+    space, words, device = Space(), [0] * QUESTION, kept[0].device
+    past = KeyValues.gather(
+        [[row] for row in kept], segments=len(kept), room=QUESTION, device=device, space=space
+    )
+    compressor.route(Reading(past, position), words)
+    behind = past.data[:, :, :, :, -QUESTION:].clone()
+    rows = [[row, own] for row, own in zip(kept, behind, strict=True)]
+    past = KeyValues.gather(rows, segments=len(kept), room=tokens, device=device, space=space)
+    compressor.distil(Reading(past, position + QUESTION), tokens)
+
+
+def operations_of_watching() -> int:
+    """Floating-point operations of watching one segment, counted and not computed."""
+    meta = torch.device("meta")
+    with meta:
+        compressor = _dimensions().requires_grad_(False)
+    one = segment(meta)
+    counted = count_segment(compressor, one.pixels_SPC, GRID, one.ids_SL, one.spans, [0] * QUESTION, [1])
+    return counted.vision + counted.language
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m tempo.benchmarking.published",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--segments", type=int, default=4, metavar="N", help="(default: 4)")
+    parser.add_argument(
+        "--together", type=int, default=1, metavar="N", help="watched in a batch (default: 1)"
+    )
+    parser.add_argument(
+        "--kept", type=int, nargs="+", default=[22, 32, 64], metavar="K", help="memory tokens"
+    )
+    parser.add_argument("--dtype", choices=("bfloat16", "float32"), default="bfloat16")
+    parser.add_argument("--device", type=torch.device, default=CPU, help="(default: cpu)")
+    parser.add_argument("--peak", type=float, metavar="TFLOPS", help="what the device can do at most")
+    args = parser.parse_args()
+    dtype, device, batches = getattr(torch, args.dtype), args.device, -(-args.segments // args.together)
+    segments = batches * args.together
+    compressor = build(dtype, device)
+    one = segment(device, dtype, args.together)
+    first(compressor, one)  # the first time pays for pages and kernels that later ones find
+    begun = seconds(device)
+    found = [first(compressor, one) for _ in range(batches)]
+    whole = (seconds(device) - begun) / segments
+    watched = sum(took for _, took in found) / segments
+    length, position = found[0][0].past.length, found[0][0].position
+    kept = [row[:, :, :, :length].clone() for reading, _ in found for row in reading.past.data]
+    size = memory_plan.kept_bytes(Qwen3VLConfig(**DIMENSIONS), length, dtype)
+    print(f"{segments} segments of {length} tokens in {args.dtype}, {size / 1e6:.0f} MB kept of each")
+    rate = operations_of_watching() / watched / 1e12
+    share = "" if args.peak is None else f", {rate / args.peak:.0%} of the peak"
+    print(f"first: {whole:.3g} s a segment; watching: {watched:.3g} s, {rate:.3g} TFLOP/s{share}")
+    for tokens in args.kept:
+        begun = seconds(device)
+        for start in range(0, segments, args.together):
+            follow_up(compressor, kept[start : start + args.together], position, tokens)
+        again = (seconds(device) - begun) / segments
+        print(f"follow-up that keeps {tokens}: {again:.3g} s a segment, {again / whole:.3f} of the first")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""Measure what one training step of the embedded model takes, by the length of the video.
+
+    python -m tempo.benchmarking.training_memory --segments 8
+    python -m tempo.benchmarking.training_memory --segments 128
+    python -m tempo.benchmarking.training_memory --segments 128 --keep-activations
+
+One JSON object: the most memory that the process has used, in all and above what it used before the step. One
+process for each measurement, because a process gives nothing back.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+import numpy as np
+import torch
+
+import tempo
+from tempo.devices import peak_bytes
+from tempo.processing.batching import batches
+from tempo.training.config import Budget
+from tempo.training.data.processor import Reader, part_of
+from tempo.training.objective import Learner
+from tempo.video.video import Video
+
+
+def measure(segments: int, *, chunk: int, recompute: bool) -> dict[str, int]:
+    """Peak memory in bytes of loss and gradient of one question about a video of noise."""
+    engine = tempo.load(device="cpu", dtype="float32")
+    engine.model.requires_grad_(True).train()
+    config = engine.config
+    generator = np.random.default_rng(0)
+    frames = generator.integers(0, 256, (config.segment_frames * segments, 48, 96, 3), np.uint8)
+    video = Video.from_frames(frames, fps=config.fps)
+    reader = Reader(engine.prompts, config, engine.geometry, config.fps, len(frames), 1, 1)
+    coming = batches(
+        video,
+        video.sample(fps=config.fps, max_frames=len(frames)),
+        prompts=engine.prompts,
+        geometry=engine.geometry,
+        segment_frames=config.segment_frames,
+        together=1,
+    )
+    parts = [part_of(batch, engine.geometry) for batch in coming]
+    stamps = [engine.prompts.timestamp(4.0 * n + 2) for n in range(segments)]
+    question = reader.question("What can be seen?", "Noise.")
+    example = reader.example(parts, stamps, [question], name="noise", seed="0")
+    learner = Learner(engine.model, Budget(random=0.0), chunk=chunk, recompute=recompute)
+    before = peak_bytes(engine.device)
+    with torch.autocast("cpu", torch.bfloat16):
+        answers, _, _ = learner([example])
+    answers.backward()
+    peak = peak_bytes(engine.device)
+    return {"segments": segments, "chunk": chunk, "peak_bytes": peak, "step_bytes": peak - before}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--segments", type=int, required=True, help="of the video")
+    parser.add_argument("--chunk", type=int, default=4, help="segments compressed together (default: 4)")
+    parser.add_argument("--keep-activations", action="store_true", help="recompute nothing")
+    args = parser.parse_args()
+    print(json.dumps(measure(args.segments, chunk=args.chunk, recompute=not args.keep_activations)))
+
+
+if __name__ == "__main__":
+    main()

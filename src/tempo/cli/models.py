@@ -1,0 +1,132 @@
+"""List the models that are installed, in the hub's cache, or to be had.
+
+A FOLDER is looked at too: whether it holds a model that tempo can load, in which layout, and whether it is
+complete. Nothing is fetched, and no network is used.
+
+Examples:
+  tempo models
+  tempo models tempo-6b checkpoints/Tempo-6B
+  tempo models --json
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from typing import Any
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare FOLDER and the form of the output."""
+    parser.add_argument(
+        "folders", metavar="FOLDER", nargs="*", type=Path, help="a folder that may hold a model"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Look and list; the status is 1 if one of the folders cannot be loaded."""
+    os.environ["HF_HUB_OFFLINE"] = "1"  # read when the hub's client is imported, which is later
+    from tempo.console import Output
+
+    from .answer_report import print_json
+
+    found = [_embedded(), *map(_folder, args.folders), *_on_the_hub()]
+    if args.json:
+        print_json({"models": found})
+    else:
+        Output().print(_table(found))
+    broken = {"no model", "incomplete"}
+    return 1 if any(one["state"] in broken for one in found[1 : 1 + len(args.folders)]) else 0
+
+
+def _embedded() -> dict[str, Any]:
+    from tempo.assets import NANO
+
+    here = (NANO / "config.json").is_file()
+    return {
+        "name": "tempo-nano",
+        "state": "installed" if here else "not installed",
+        "bytes": _size(NANO) if here else 0,
+        "remark": "used where no --model is given; knows the drawn world of `tempo synthetic make`",
+    }
+
+
+def _folder(folder: Path) -> dict[str, Any]:
+    """What a folder is, without loading it."""
+    from tempo.errors import TempoError
+    from tempo.modeling import TempoQwenForCausalLM
+    from tempo.modeling.loading import check_source, find_source
+
+    try:
+        if not folder.is_dir():
+            raise TempoError("there is no such folder")
+        source = find_source(folder)
+    except TempoError as error:
+        return {"name": str(folder), "state": "no model", "bytes": 0, "remark": str(error)}
+    remark = "layout tempo" if source.base is None else f"layout published, base {source.base}"
+    state = "complete"
+    try:
+        check_source(TempoQwenForCausalLM, source)
+    except TempoError as error:
+        state, remark = "incomplete", str(error)
+    return {"name": str(folder), "state": state, "bytes": _size(source.folder), "remark": remark}
+
+
+def _on_the_hub() -> list[dict[str, Any]]:
+    """What the cache has, and the published weights in any case."""
+    from tempo.modeling import hub
+
+    found = []
+    for one in hub.cached_models():
+        problem = one.problem or _problem_of_base(one.folder)
+        remark = f"{problem}; tempo download {one.name} goes on" if problem else ""
+        if one.name == hub.PUBLISHED:
+            remark = "; ".join(filter(None, ["non-commercial research only", remark]))
+        state = "incomplete" if problem else "cached"
+        found.append({"name": one.name, "state": state, "bytes": one.size, "remark": remark})
+    if all(one["name"] != hub.PUBLISHED for one in found):
+        found.append(
+            {
+                "name": hub.PUBLISHED,
+                "state": "available",
+                "bytes": 0,
+                "remark": "non-commercial research only; fetched by: tempo download",
+            }
+        )
+    return found
+
+
+def _problem_of_base(folder: Path) -> str:
+    """What is wrong with the base model that a model on the hub needs beside it, or ""."""
+    from tempo.modeling import hub
+
+    base = hub.base_of(folder)
+    if base is None or base.count("/") != 1:
+        return ""
+    here = hub.cached(base)
+    return here.problem if here is not None else f"its base model {base} is not here"
+
+
+def _size(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+
+
+def _table(found: list[dict[str, Any]]) -> Any:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    from tempo.console import ACCENT, FAINT
+    from tempo.formatting import printable, size
+
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False)
+    table.add_column("model", style=ACCENT, overflow="fold")
+    table.add_column("state", no_wrap=True)
+    table.add_column("size", justify="right", no_wrap=True)
+    table.add_column("remark", style=FAINT, overflow="fold")
+    for one in found:
+        shown = size(one["bytes"]) if one["bytes"] else ""
+        table.add_row(*map(Text, (printable(one["name"]), one["state"], shown, printable(one["remark"]))))
+    return table

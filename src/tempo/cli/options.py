@@ -1,0 +1,182 @@
+"""The options that several verbs share: declared once, so that they mean and are called the same everywhere.
+
+An option that is not given stays ``None`` and :func:`given` leaves it out, so that the defaults live in one
+place: the Python functions that the verbs call.
+"""
+
+import argparse
+import math
+from pathlib import Path
+from typing import Any
+
+from tempo.number_checks import (
+    FASTEST,
+    SLOWEST,
+    is_whole,
+    shown,
+)
+
+DTYPES = ("auto", "bfloat16", "float16", "float32")
+ATTENTIONS = ("sdpa", "eager", "flash_attention_2")
+CACHES = ("auto", "none", "device", "host", "disk")
+KEEPS = ("head", "tail", "random", "merge")
+
+
+def add_model_options(parser: argparse.ArgumentParser) -> None:
+    """Which model answers, and where it runs."""
+    group = parser.add_argument_group("model")
+    group.add_argument(
+        "--model",
+        metavar="M",
+        help="a checkpoint's folder or hub name (default: the embedded model, which knows generated videos "
+        "only)",
+    )
+    group.add_argument(
+        "--base", metavar="B", help="the base compressor of a published checkpoint: folder or hub name"
+    )
+    group.add_argument("--device", metavar="D", help="auto, cpu, cuda, cuda:1, mps … (default: auto)")
+    group.add_argument("--dtype", choices=DTYPES, metavar="T", help=f"{', '.join(DTYPES)} (default: auto)")
+    group.add_argument(
+        "--attention", choices=ATTENTIONS, metavar="A", help=f"{', '.join(ATTENTIONS)} (default: sdpa)"
+    )
+
+
+def add_watch_options(parser: argparse.ArgumentParser) -> None:
+    """Which frames are watched and where the result is kept."""
+    group = parser.add_argument_group("watching")
+    group.add_argument("--fps", type=frame_rate, metavar="F", help="frames watched a second (default: 2)")
+    group.add_argument(
+        "--max-frames",
+        type=positive_integer,
+        metavar="N",
+        help="frames watched at most; of a longer video N are taken, evenly spread (default: 1024)",
+    )
+    group.add_argument(
+        "--cache",
+        choices=CACHES,
+        default="auto",
+        metavar="C",
+        help="where to keep what was watched: none, device, host, or disk, which makes the next question on "
+        "the same video cheap (default: auto, which is disk for what is there already, else none)",
+    )
+
+
+def add_answer_options(parser: argparse.ArgumentParser) -> None:
+    """How many tokens the moments get and how long the answer may be."""
+    group = parser.add_argument_group("answering")
+    group.add_argument(
+        "--budget",
+        type=positive_integer,
+        metavar="N",
+        help="memory tokens for the whole video (default: the model's own, 8192 for the published weights)",
+    )
+    group.add_argument(
+        "--no-adaptive",
+        dest="adaptive",
+        action="store_const",
+        const=False,
+        help="give every moment the same share of the budget",
+    )
+    group.add_argument(
+        "--keep",
+        choices=KEEPS,
+        metavar="K",
+        help=f"which memory tokens stay: {', '.join(KEEPS)} (default: head)",
+    )
+    group.add_argument(
+        "--max-new-tokens",
+        type=positive_integer,
+        metavar="N",
+        help="length of the answer at most (default: 256)",
+    )
+    group.add_argument(
+        "--temperature",
+        type=number_from_zero,
+        metavar="T",
+        help="0 (the default) always takes the likeliest word, more draws more freely",
+    )
+
+
+def add_plot_option(group: argparse._ArgumentGroup) -> None:
+    """A picture of the answer."""
+    group.add_argument(
+        "--plot",
+        type=Path,
+        metavar="FILE",
+        help="draw relevance and tokens over time, with the strongest moments, as FILE.png, .svg or .html",
+    )
+
+
+def given(args: argparse.Namespace, *names: str) -> dict[str, Any]:
+    """Return those of the options NAMES that the user gave, as keyword arguments."""
+    return {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+
+
+def positive_number(text: str) -> float:
+    """Parse a finite number above 0."""
+    value = _number(text)
+    if not (math.isfinite(value) and value > 0):
+        raise argparse.ArgumentTypeError(f"must be a number above 0, not {text!r}")
+    return value
+
+
+def frame_rate(text: str) -> float:
+    """Parse frames a second."""
+    value = _number(text)
+    if not SLOWEST <= value <= FASTEST:
+        raise argparse.ArgumentTypeError(
+            f"must be frames a second, above 0 and at most {FASTEST:g}, not {text!r}"
+        )
+    return value
+
+
+def number_from_zero(text: str) -> float:
+    """Parse a finite number of 0 or more."""
+    value = _number(text)
+    if not (math.isfinite(value) and value >= 0):
+        raise argparse.ArgumentTypeError(f"must be a number of 0 or more, not {text!r}")
+    return value
+
+
+def share(text: str) -> float:
+    """Parse a number from 0 to 1."""
+    value = _number(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"must be a number from 0 to 1, not {text!r}")
+    return value
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
+def positive_integer(text: str) -> int:
+    """Parse a whole number of at least 1."""
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
+    if not is_whole(value, least=1):
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, not {shown(text)!r}")
+    return value
+
+
+def integer_from_zero(text: str) -> int:
+    """Parse a whole number of at least 0."""
+    try:
+        value = int(text)
+    except ValueError:
+        value = -1
+    if not is_whole(value, least=0):
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 0, not {shown(text)!r}")
+    return value
+
+
+def non_empty_text(text: str) -> str:
+    """Parse a text that holds more than blanks."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("must not be empty")
+    return text

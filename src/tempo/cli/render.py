@@ -1,0 +1,96 @@
+"""How results look in a terminal: clock times, the bar of the allocation, the strongest moments, progress.
+
+What is drawn here is text with styles and does not know where it goes. Colour is rich's affair: it leaves it
+out where the output is no terminal, where ``NO_COLOR`` is set, and where the terminal is dumb.
+"""
+
+from collections.abc import Sequence
+
+from rich.text import Text
+
+from tempo.console import ACCENT, FAINT
+from tempo.formatting import clock, printable
+from tempo.inference.moments import (
+    COUNT,
+    Routed,
+    nothing_stands_out,
+    strongest,
+)
+
+HEIGHTS = " ▁▂▃▄▅▆▇█"  # of a column, in eighths
+LENGTHS = " ▏▎▍▌▋▊▉█"  # of the last cell of a horizontal bar, in eighths
+CHART_COLUMNS = 60  # of an hour every column is a minute
+WIDEST_SEGMENT = 8  # columns, so that a chart of two segments does not fill the line
+METER_COLUMNS = 12
+
+
+def chart(segments: Sequence[Routed], *, floor: float = 0.0, columns: int = CHART_COLUMNS) -> Text:
+    """Draw the allocation over time on two lines: columns as high as the tokens, and the clock below.
+
+    Where there are more segments than COLUMNS, a column shows the largest of the segments that fall into it.
+    The full height is the largest number of tokens that any segment keeps. The strongest moments stand out,
+    unless their relevance is below FLOOR.
+    """
+    count = len(segments)
+    width = count * min(columns // count, WIDEST_SEGMENT) if count <= columns else columns
+    most = max(segment.tokens for segment in segments) or 1
+    marked = {i for found in strongest(segments, floor=floor) for i in range(found.first, found.last + 1)}
+    bar = Text()
+    for column in range(width):
+        first = column * count // width
+        members = range(first, max((column + 1) * count // width, first + 1))
+        tokens = max(segments[i].tokens for i in members)
+        height = -(-tokens * 8 // most)  # rounded up: whatever keeps a token is seen
+        bar.append(HEIGHTS[height], style=ACCENT if marked.intersection(members) else FAINT)
+    bar.append(f"  up to {most} token{'' if most == 1 else 's'}", style=FAINT)
+    return Text("\n").join([bar, Text(axis(segments[0].start, segments[-1].end, width), style=FAINT)])
+
+
+def axis(start: float, end: float, width: int) -> str:
+    """Return a line of WIDTH columns with clock times, START on the left and END on the right.
+
+    The times between them stand where their column is. A line too narrow for the two ends grows beyond WIDTH.
+    """
+    last = clock(end)
+    line = clock(start)
+    for quarter in (1, 2, 3) if width >= 48 else (2,) if width >= 24 else ():
+        column = quarter * width // 4
+        line = line.ljust(column) + clock(start + (end - start) * column / width)
+    return line.ljust(max(width - len(last), len(line) + 1)) + last
+
+
+def moments(segments: Sequence[Routed], *, count: int = COUNT, floor: float = 0.0) -> Text:
+    """List the strongest moments, at most COUNT: when, how relevant, how many tokens they keep.
+
+    Where none reaches a relevance of FLOOR, it says so.
+    """
+    found = strongest(segments, count, floor=floor)
+    if not found:
+        return Text(nothing_stands_out(segments), style=FAINT)
+    return Text("\n").join(
+        Text.assemble(
+            (f"{clock(moment.start)}–{clock(moment.end)}", ACCENT),
+            f"  {meter(moment.relevance)}  relevance {moment.relevance:.2f}",
+            (f"  {moment.tokens:>4} token{'' if moment.tokens == 1 else 's'}", FAINT),
+        )
+        for moment in found
+    )
+
+
+def meter(share: float, *, columns: int = METER_COLUMNS) -> str:
+    """Draw SHARE (0 to 1) as a horizontal bar, padded to COLUMNS."""
+    whole, eighths = divmod(round(min(max(share, 0.0), 1.0) * columns * 8), 8)
+    return ("█" * whole + LENGTHS[eighths] * (eighths > 0)).ljust(columns)
+
+
+def table(rows: Sequence[tuple[str, str]]) -> Text:
+    """Align (name, figure) ROWS, the names faint."""
+    widest = max(len(name) for name, _ in rows)
+    return Text("\n").join(
+        Text.assemble((name.ljust(widest + 2), FAINT), printable(value)) for name, value in rows
+    )
+
+
+def indented(text: Text, by: int = 2) -> Text:
+    """Return TEXT with every line moved BY columns to the right."""
+    return Text("\n").join(Text(" " * by) + line for line in text.split())

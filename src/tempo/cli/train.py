@@ -1,0 +1,140 @@
+"""Train a model as a recipe says, or go on with a run that was stopped.
+
+A recipe is a YAML file; the repository has them in recipes/. Any field can be set on the command line. In the
+end OUT/model is a folder that every other verb takes as --model.
+
+Several processes: torchrun --nproc-per-node 2 -m tempo train RECIPE (or accelerate launch -m tempo …).
+
+Examples:
+  tempo train recipes/nano/finetune.yaml data.0.path=mine.jsonl out=runs/mine
+  tempo train recipes/nano/finetune.yaml schedule.epochs=3 train.decoder=1e-4
+  tempo train --resume runs/mine
+  tempo train --check recipes/nano/finetune.yaml data.0.path=mine.jsonl
+  tempo train --fields
+"""
+
+import argparse
+import os
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tempo.formatting import size
+
+if TYPE_CHECKING:
+    from tempo.training.config import Recipe
+    from tempo.training.trainer import Result
+
+
+LISTED = 50  # records that cannot be used, of each source
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare RECIPE with its overrides, and what is done instead of training by it."""
+    parser.add_argument("recipe", metavar="RECIPE", nargs="?", help="a YAML file, see docs/recipes.md")
+    parser.add_argument(
+        "overrides", metavar="key=value", nargs="*", help="fields of the recipe, like batch.samples=16"
+    )
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument(
+        "--resume",
+        metavar="RUN",
+        type=Path,
+        help="go on with the run in this folder, from its last checkpoint",
+    )
+    instead.add_argument(
+        "--check",
+        action="store_true",
+        help="train nothing: read the recipe, every record, and what the model would be",
+    )
+    instead.add_argument("--fields", action="store_true", help="list every field of a recipe")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Train, check, or list the fields."""
+    from tempo.errors import UsageError
+
+    if args.fields:
+        print_fields()
+        return
+    if args.resume is not None and args.recipe is not None:
+        raise UsageError("--resume goes on as the run began; leave the recipe out")
+    if args.resume is None and args.recipe is None:
+        raise UsageError("name a recipe, or a run with --resume (see tempo train --help)")
+    from tempo.training.config_parsing import read_recipe
+    from tempo.training.trainer import resume, train
+
+    if args.resume is not None:
+        report(resume(args.resume))
+        return
+    recipe = read_recipe(args.recipe, args.overrides)
+    if args.check:
+        check(recipe)
+    else:
+        report(train(recipe))
+
+
+def print_fields() -> None:
+    """Print every field of a recipe: its name, type and default, and what it means."""
+    import textwrap
+
+    from tempo.training.config import documented
+
+    for name, kind, default, meaning in documented():
+        print(f"{name}: {kind}" + (f" (default: {default})" if default else ""))
+        print(textwrap.indent(textwrap.fill(meaning, 96), "    "))
+
+
+def check(recipe: "Recipe") -> None:
+    """Print what a recipe would train, on what, and what a step of it takes.
+
+    Raises:
+        TempoError: more records are unusable than the recipe allows, or all of a source, or something is
+            missing altogether.
+    """
+    from tempo.console import counting
+    from tempo.errors import TempoError
+    from tempo.formatting import printable
+    from tempo.training import dry_run, model_init
+    from tempo.training.data.dataset import Draws
+    from tempo.training.trainer import reader_of, steps_of
+
+    planned = model_init.plan(recipe.model)
+    draws = Draws(recipe.data, reader_of(recipe, planned), seed=recipe.seed)
+    sources = []
+    for number in range(len(draws.sources)):
+        with counting("reading", "records") as progress:
+            source = dry_run.check_source(draws, number, progress)
+        sources.append(source)
+        told = "drawn" if source.records is None else f"{source.records} records"
+        if source.unusable:
+            told += f", of which {len(source.unusable)} cannot be used"
+        print(f"data        {source.name}: {told}")
+        for name, reason in islice(source.unusable.items(), LISTED):
+            print(f"            {printable(f'{name} cannot be used: {reason}')}")
+        if len(source.unusable) > LISTED:
+            print(f"            and {len(source.unusable) - LISTED} more")
+    steps = steps_of(recipe, draws.size)
+    print(f"schedule    {steps} steps of {recipe.batch.samples} samples")
+    memory, figures = dry_run.memory(recipe, planned.config, planned.prompts)
+    for part, (learning, every) in figures.items():
+        share = "frozen" if not learning else f"{learning / 1e6:,.1f} M of them learn"
+        print(f"{part:<12}{every / 1e6:,.1f} M parameters, {share}")
+    parts = ("weights", "gradients", "moments", "chunk", "decoder", "memory_tokens")
+    told = " · ".join(f"{part.replace('_', ' ')} {size(getattr(memory, part))}" for part in parts)
+    print(f"one device  {size(memory.peak)}: {told}")
+    if useless := next((source for source in sources if source.useless), None):
+        raise TempoError(f"{useless.name}: none of its {useless.records} records can be used; see above")
+    unusable = sum(len(source.unusable) for source in sources)
+    if unusable > recipe.skip_limit:
+        raise TempoError(f"{unusable} records cannot be used and skip_limit is {recipe.skip_limit}")
+
+
+def report(result: "Result") -> None:
+    """Say what the run came to, once."""
+    if os.environ.get("RANK", "0") != "0":
+        return
+    written = sum(file.stat().st_size for file in result.model.rglob("*") if file.is_file())
+    skipped = f", {result.skipped} samples skipped" if result.skipped else ""
+    print(f"loss {result.first_loss:.4f} → {result.last_loss:.4f} in {result.steps} steps{skipped}")
+    print(f"{result.model}: {size(written)}; try it: tempo ask VIDEO QUESTION --model {result.model}")

@@ -1,0 +1,26 @@
+"""How times, sizes and foreign texts are written, wherever people read them."""
+
+from __future__ import annotations
+
+
+def clock(seconds: float) -> str:
+    """Return SECONDS as ``mm:ss``, from an hour on as ``h:mm:ss``; fractions are cut off."""
+    minutes, rest = divmod(int(max(seconds, 0.0)), 60)
+    if minutes < 60:
+        return f"{minutes:02d}:{rest:02d}"
+    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
+
+
+def printable(text: str) -> str:
+    """Return TEXT with every character that could steer the terminal replaced; line ends and tabs stay."""
+    return "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def size(count: int) -> str:
+    """Return COUNT bytes in the largest decimal unit that leaves at least one: ``1.2 GB``."""
+    value, unit = float(count), "bytes"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if value < 1000:
+            break
+        value, unit = value / 1000, larger
+    return f"{value:.0f} {unit}" if unit == "bytes" else f"{value:.1f} {unit}"

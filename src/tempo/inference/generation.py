@@ -1,0 +1,90 @@
+"""The decoder's answer, token by token.
+
+A loop of our own over the layers of the Hugging Face model: it yields as it goes, can be stopped between two
+tokens, computes of the storyline's last layer its last token alone, and is equal to their `generate` where
+that is greedy.
+
+Legend: N tokens of the storyline, H the decoder's width, V vocabulary.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable, Iterator
+
+import torch
+
+from tempo.errors import NoNumbersError
+from tempo.modeling import TempoQwenForCausalLM
+from tempo.modeling.qwen3_vl import KeyValues, run_language
+from tempo.processing.prompts import TextEncoder
+
+# Below it the likeliest token is certain: nothing else is within reach, and dividing by less would overflow.
+COLDEST = 1e-6
+
+
+def generate(
+    model: TempoQwenForCausalLM,
+    storyline_NH: torch.Tensor,
+    *,
+    max_new_tokens: int,
+    stop_ids: Collection[int],
+    temperature: float = 0.0,
+    top_p: float = 1.0,
+) -> Iterator[int]:
+    """Token ids of the answer; the one that ended it is the last.
+
+    Args:
+        temperature: 0: always the likeliest token. Otherwise one is drawn, with torch's global generator.
+        top_p: draw only among the likeliest tokens that have this much probability together.
+
+    Raises:
+        NoNumbersError: the logits are not finite.
+    """
+    decoder, x_1LH = model.model, storyline_NH[None]
+    past = KeyValues.empty(decoder, 1, len(storyline_NH) + max_new_tokens, like=x_1LH)
+    for _ in range(max_new_tokens):
+        with torch.inference_mode():
+            positions_1L = torch.arange(past.length, past.length + x_1LH.shape[1])[None]
+            last_11H = run_language(decoder, x_1LH, positions_1L, past=past, last_only=True)
+            logits_V = model.lm_head(last_11H)[0, 0].float()
+            likeliest, highest = _likeliest(logits_V)
+            if not math.isfinite(highest):
+                raise NoNumbersError.in_dtype(model.dtype)
+            token = likeliest if temperature < COLDEST else _draw(logits_V, temperature, top_p)
+        yield token
+        if token in stop_ids:
+            return
+        with torch.inference_mode():
+            x_1LH = decoder.embed_tokens(torch.tensor([[token]], device=storyline_NH.device))
+
+
+def _likeliest(logits_V: torch.Tensor) -> tuple[int, float]:
+    """The likeliest token and its logit, read together. Where there is a NaN, it counts as the largest."""
+    index = logits_V.argmax()
+    token, highest = torch.stack([index.to(logits_V.dtype), logits_V[index]]).tolist()
+    return int(token), highest  # float32 holds every id below 2**24
+
+
+def _draw(logits_V: torch.Tensor, temperature: float, top_p: float) -> int:
+    chance_V, order_V = (logits_V / temperature).softmax(-1).sort(descending=True)
+    before_V = chance_V.cumsum(-1) - chance_V
+    chance_V[1:][before_V[1:] >= top_p] = 0  # the likeliest one always stays
+    return int(order_V[torch.multinomial(chance_V, 1)])
+
+
+def pieces(encoder: TextEncoder, ids: Iterable[int]) -> Iterator[tuple[list[int], str]]:
+    """(all ids so far, the text that is new) with each id; a character that is not whole yet is held back."""
+    so_far: list[int] = []
+    told = ""
+    for token in ids:
+        so_far.append(token)
+        text = encoder.decode(so_far)
+        if text.endswith("�") or not text.startswith(told):
+            yield so_far, ""
+            continue
+        yield so_far, text[len(told) :]
+        told = text
+    rest = encoder.decode(so_far)
+    if rest != told and rest.startswith(told):
+        yield so_far, rest[len(told) :]

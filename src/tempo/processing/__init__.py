@@ -1,0 +1,1 @@
+"""Frames and words → model inputs: patches, token ids, and batches of segments."""

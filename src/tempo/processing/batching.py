@@ -1,0 +1,103 @@
+"""A video's frames → batches of segments that go through the compressor together.
+
+Contiguous segments with equal frames, grid and prompt layout form a batch, so there is no padding and no
+mask. Everything up to the patches happens in threads, ahead of the model.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from tempo.processing.image_processor import Grid
+from tempo.processing.prompts import Spans
+from tempo.video.prefetch import in_background
+from tempo.video.segments import Segment, segments_of
+from tempo.video.video import Sampling, Video
+
+from .image_processor import Geometry, patches
+from .prompts import Prompts, SegmentPrompt
+
+
+@dataclass(frozen=True)
+class Moment:
+    """When a segment plays, in seconds. `timestamp` is what the decoder reads before its memory tokens."""
+
+    index: int
+    start: float
+    end: float
+    timestamp: float
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Segments of equal layout, ready for the compressor."""
+
+    moments: tuple[Moment, ...]
+    frames: int
+    pixels_SPC: torch.Tensor
+    grid: Grid
+    ids_SL: torch.Tensor
+    spans: Spans
+
+
+def batches(
+    video: Video,
+    sampling: Sampling,
+    *,
+    prompts: Prompts,
+    geometry: Geometry,
+    segment_frames: int,
+    together: int,
+) -> Iterator[Batch]:
+    """The segments of a video in order, at most `together` in a batch."""
+
+    def produce(stop: threading.Event) -> Iterator[Batch]:
+        size = geometry.stream_size(video.width, video.height, kind=video.kind)
+        frames = video.stream(sampling, chunk=segment_frames, size=size)
+        waiting: list[tuple[Segment, SegmentPrompt]] = []
+        for segment in segments_of(frames, segment_frames=segment_frames, fps=sampling.fps):
+            if stop.is_set():
+                return
+            prompt = segment_prompt(video, segment, sampling.fps, prompts=prompts, geometry=geometry)
+            if waiting:
+                first, first_prompt = waiting[0]
+                equal = first.frames.shape == segment.frames.shape and first_prompt.layout == prompt.layout
+                if not equal or len(waiting) == together:
+                    yield _batch(video, waiting, geometry)
+                    waiting = []
+            waiting.append((segment, prompt))
+        if waiting:
+            yield _batch(video, waiting, geometry)
+
+    return in_background(produce, depth=1, name="tempo-preprocess")
+
+
+def segment_prompt(
+    video: Video, segment: Segment, fps: float, *, prompts: Prompts, geometry: Geometry
+) -> SegmentPrompt:
+    """What the compressor reads of a segment. A pair's time is the mean of its frames'; the frame that fills
+    up an odd last pair counts as one interval later, as published."""
+    count, height, width, _ = segment.frames.shape
+    pair = geometry.frames_per_patch
+    times = [*segment.times, *(segment.times[-1] + (i + 1) / fps for i in range(-count % pair))]
+    means = np.asarray(times).reshape(-1, pair).mean(axis=1)
+    _, h, w = geometry.grid(count, width, height, kind=video.kind)
+    return prompts.segment(means.tolist(), tokens=h * w // geometry.merge_size**2, kind=video.kind)
+
+
+def _batch(video: Video, waiting: Sequence[tuple[Segment, SegmentPrompt]], geometry: Geometry) -> Batch:
+    frames_STHWC = np.stack([segment.frames for segment, _ in waiting])
+    pixels_SPC, grid = patches(frames_STHWC, geometry, kind=video.kind)
+    return Batch(
+        moments=tuple(Moment(s.index, s.start, s.end, s.timestamp) for s, _ in waiting),
+        frames=sum(len(segment.frames) for segment, _ in waiting),
+        pixels_SPC=pixels_SPC,
+        grid=grid,
+        ids_SL=torch.tensor([prompt.ids for _, prompt in waiting]),
+        spans=waiting[0][1].spans,
+    )

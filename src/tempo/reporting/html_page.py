@@ -1,0 +1,46 @@
+"""A report as one HTML page: plots as SVG, tables below them. Nothing in it is fetched."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+from tempo.reporting.plot.drawing import Drawing
+from tempo.reporting.plot.svg import to_svg
+
+from .tables import Table, to_html
+
+_PAGE = """\
+<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>
+body {{ margin: 2rem auto; max-width: 60rem; padding: 0 1rem; color: #1f2933;
+  font-family: Helvetica, Arial, "DejaVu Sans", "Noto Sans", sans-serif; line-height: 1.4; }}
+svg {{ max-width: 100%; height: auto; border: 1px solid #d5dce3; border-radius: 8px; margin: .5rem 0; }}
+.wide {{ overflow-x: auto; }}
+table {{ border-collapse: collapse; font-variant-numeric: tabular-nums; }}
+th, td {{ padding: .25rem .7rem; text-align: right; border-bottom: 1px solid #d5dce3; }}
+th:first-child, td:first-child, .words td, .words th {{ text-align: left; }}
+p {{ color: #57606a; max-width: 44rem; }}
+</style>
+</head>
+<body>
+<h1>{title}</h1>
+{plots}
+{tables}
+</body>
+</html>
+"""
+
+
+def to_page(title: str, drawings: Sequence[Drawing], tables: Sequence[Table]) -> str:
+    """The whole page."""
+    return _PAGE.format(
+        title=escape(title),
+        plots="\n".join(map(to_svg, drawings)),
+        tables="\n".join(map(to_html, tables)),
+    )

@@ -1,0 +1,1 @@
+"""Files that are whole or not there, whatever ends the process: locks, atomic writes, hashes."""

@@ -1,0 +1,150 @@
+"""Generated videos as files: H.264 beside a JSON file that says what is in them and what can be asked."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+
+from tempo.errors import TempoError, UsageError
+from tempo.video.provenance import GENERATED
+
+from .expressions import Question
+from .follow_ups import ask_twice
+from .questions import ask
+from .render import render
+from .script import Script, make_script
+from .templates import KINDS, WHOLE_KINDS, WIDE_KINDS
+
+FOLLOW_UP = "follow-up"
+ASPECTS: dict[str, float] = {"16:9": 16 / 9, "4:3": 4 / 3, "9:16": 9 / 16}
+
+
+def kinds_of(*, wide: bool, everything: bool) -> tuple[str, ...]:
+    """The kinds of questions about a film of the wide world or the plain one, with or without those about
+    the whole of it and those that follow another."""
+    return (*KINDS, *(WIDE_KINDS if wide else ()), *((*WHOLE_KINDS, FOLLOW_UP) if everything else ()))
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileSpec:
+    """What a generated file is like. `height` is that of the shorter edge, as in "720p"."""
+
+    seconds: float
+    height: int = 360
+    fps: int = 15
+    aspect: str = "16:9"
+    held_out: bool = False
+    wide: bool = False
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.seconds <= 4 * 3600:
+            raise UsageError(f"seconds must be between 1 and 14400, not {self.seconds}")
+        if not 120 <= self.height <= 2160:
+            raise UsageError(f"height must be between 120 and 2160, not {self.height}")
+        if not 5 <= self.fps <= 60:
+            raise UsageError(f"fps must be between 5 and 60, not {self.fps}")
+        if self.aspect not in ASPECTS:
+            raise UsageError(f"aspect must be one of {', '.join(ASPECTS)}, not {self.aspect!r}")
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels, both even."""
+        ratio = ASPECTS[self.aspect]
+        longer = round(self.height * max(ratio, 1 / ratio) / 2) * 2
+        shorter = self.height // 2 * 2
+        return (longer, shorter) if ratio >= 1 else (shorter, longer)
+
+
+def write_video(
+    script: Script, path: Path, spec: FileSpec, *, progress: Callable[[int, int], None] | None = None
+) -> None:
+    """Render `script` and encode it as H.264 in `path`, which appears only when it is whole."""
+    width, height = spec.size
+    total = round(spec.seconds * spec.fps)
+    part = path.with_name(path.name + ".part")
+    try:
+        with av.open(str(part), "w", format="mp4") as container:
+            container.metadata.update(GENERATED)
+            stream = container.add_stream(
+                "libx264", rate=spec.fps, options={"preset": "veryfast", "crf": "21"}
+            )
+            stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+            stream.time_base = Fraction(1, spec.fps)
+            step = max(1, 2 * spec.fps)
+            for start in range(0, total, step):
+                times = np.arange(start, min(start + step, total)) / spec.fps
+                for offset, picture in enumerate(render(script, times, spec.size, held_out=spec.held_out)):
+                    frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+                    frame.pts = start + offset
+                    container.mux(stream.encode(frame))
+                if progress:
+                    progress(start + len(times), total)
+            container.mux(stream.encode())
+        os.replace(part, path)
+    except OSError as error:
+        raise TempoError(f"{path}: cannot be written ({error.strerror or error})") from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def make_questions(
+    rng: random.Random, script: Script, *, count: int, held_out: bool, kinds: Sequence[str] = KINDS
+) -> list[Question]:
+    """`count` questions about `script`, kinds in turn, about one in three as multiple choice."""
+    found: list[Question] = []
+    for attempt in range(count * 6):
+        if len(found) == count:
+            break
+        kind = kinds[attempt % len(kinds)]
+        question: Question | None
+        if kind == FOLLOW_UP:
+            following = ask_twice(rng, script, held_out=held_out)
+            question = rng.choice(following) if following else None
+        else:
+            question = ask(rng, script, kind=kind, held_out=held_out, choice=rng.random() < 0.34)
+        said = {(*other.earlier, other.text) for other in found}
+        if question and (*question.earlier, question.text) not in said:
+            found.append(question)
+    return found
+
+
+def make_file(
+    path: Path,
+    spec: FileSpec,
+    *,
+    seed: str,
+    questions: int,
+    kinds: Sequence[str] = KINDS,
+    progress: Callable[[int, int], None] | None = None,
+) -> None:
+    """Write one video and, beside it with the ending `.json`, its ground truth. Equal seeds give equal
+    truths.
+
+    Args:
+        kinds: of questions, in turn; see `kinds_of`.
+    """
+    rng = random.Random(f"{seed}/{'held-out' if spec.held_out else 'train'}")
+    script = make_script(rng, duration=spec.seconds, aspect=ASPECTS[spec.aspect], wide=spec.wide)
+    write_video(script, path, spec, progress=progress)
+    truth: dict[str, Any] = {
+        "video": path.name,
+        "seed": seed,
+        **asdict(spec),
+        "width": spec.size[0],
+        "frame_height": spec.size[1],
+        "scenes": [asdict(scene) for scene in script.scenes],
+        "questions": [
+            asdict(q)
+            for q in make_questions(rng, script, count=questions, held_out=spec.held_out, kinds=kinds)
+        ],
+    }
+    path.with_suffix(".json").write_text(json.dumps(truth, indent=1) + "\n", encoding="utf-8")

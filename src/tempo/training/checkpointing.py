@@ -1,0 +1,102 @@
+"""What a run resumes from: files that are there whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tempo.errors import TempoError
+from tempo.formatting import size
+
+_NAME = "step-{:08d}.pt"
+
+
+class States:
+    """The checkpoints in a folder, of which the latest `keep` stay."""
+
+    def __init__(self, folder: Path, *, keep: int) -> None:
+        self.folder = folder
+        self.keep = keep
+
+    def files(self) -> list[Path]:
+        """Oldest first."""
+        return sorted(self.folder.glob("step-*.pt"))
+
+    def save(self, step: int, state: dict[str, Any]) -> Path:
+        """Write beside its place, make sure of it, move it there, and only then remove what is too old.
+
+        Raises:
+            TempoError: there is no room, or the folder cannot be written; the previous checkpoint is whole.
+        """
+        path = self.folder / _NAME.format(step)
+        part = path.with_suffix(".part")
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            for old in self.folder.glob("*.part"):
+                old.unlink()
+            _check_room(self.folder, _bytes(state))
+            with part.open("wb") as stream:
+                torch.save(state, stream)
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.replace(part, path)
+            _sync(self.folder)
+            for old in self.files()[: -self.keep]:
+                old.unlink()
+        except (OSError, RuntimeError) as error:  # torch's writer raises RuntimeError when a write fails
+            part.unlink(missing_ok=True)
+            reason = error.strerror if isinstance(error, OSError) and error.strerror else _line(error)
+            before = self.files()
+            whole = f"; {before[-1].name} is whole, so make room and resume" if before else "; make room"
+            raise TempoError(f"{path}: could not be written ({reason}){whole}") from error
+        return path
+
+    def load(self) -> tuple[Path, dict[str, Any]] | None:
+        """The latest checkpoint; None where there is none yet.
+
+        Raises:
+            TempoError: it is damaged.
+        """
+        files = self.files()
+        if not files:
+            return None
+        try:
+            return files[-1], torch.load(files[-1], map_location="cpu", weights_only=True)
+        except Exception as error:
+            raise TempoError(
+                f"{files[-1]}: damaged ({_line(error)}); remove it to resume from the one before"
+            ) from error
+
+
+def _bytes(value: Any) -> int:
+    if isinstance(value, torch.Tensor):
+        return value.nbytes
+    if isinstance(value, dict):
+        return sum(map(_bytes, value.values()))
+    return sum(map(_bytes, value)) if isinstance(value, list | tuple) else 0
+
+
+def _check_room(folder: Path, needed: int) -> None:
+    """Torch's writer takes minutes to find out that a disk is full, and says it badly."""
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise OSError(errno.ENOSPC, f"{size(needed)} are needed and {size(free)} are free")
+
+
+def _sync(folder: Path) -> None:
+    """Make a renaming outlast a power failure, where folders can be synchronised."""
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

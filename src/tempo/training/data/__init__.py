@@ -1,0 +1,1 @@
+"""Training data: LLaVA-style conversations → samples → batches of model inputs."""

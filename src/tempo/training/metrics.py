@@ -1,0 +1,128 @@
+"""What a run says while it goes on: a line of JSON a step, a bar for people, TensorBoard where asked for."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+
+from tempo.console import FAINT, say
+from tempo.errors import TempoError
+from tempo.formatting import clock, printable
+from tempo.storage.json_lines import json_line, numbered_lines
+
+QUIET_SECONDS = 30.0  # between lines where stderr is no terminal
+
+
+class Log:
+    """`log.jsonl`: one object a step, and one for each sample that was skipped."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def write(self, record: dict[str, Any]) -> None:
+        """Add a line, at once.
+
+        Raises:
+            TempoError: it cannot be written.
+        """
+        try:
+            with self.path.open("ab") as stream:
+                stream.write(json_line(record))
+        except OSError as error:
+            raise TempoError(f"{self.path}: could not be written ({error.strerror or error})") from error
+
+    def cut(self, step: int) -> None:
+        """Forget what came after `step`: it is about to happen again. A line that was cut short goes too."""
+        if not self.path.exists():
+            return
+        kept = []
+        for _, line in numbered_lines(self.path):
+            try:
+                if json.loads(line)["step"] <= step:
+                    kept.append(line + "\n")
+            except (ValueError, KeyError, TypeError):
+                continue
+        part = self.path.with_suffix(".part")
+        try:
+            part.write_text("".join(kept), encoding="utf-8")
+            os.replace(part, self.path)
+        except OSError as error:
+            raise TempoError(f"{self.path}: could not be written ({error.strerror or error})") from error
+
+
+class Bar:
+    """Step, loss, tokens a second and time left on stderr: a bar on a terminal, else a line now and then."""
+
+    def __init__(self, *, steps: int, done: int, shown: bool) -> None:
+        self.steps = steps
+        self._shown = shown
+        self._begun = self._said = time.monotonic()
+        self._first = done
+        console = Console(stderr=True)
+        self._terminal = console.is_terminal
+        self._bar = Progress(
+            TextColumn("step {task.completed} of {task.total}"),
+            BarColumn(bar_width=30),
+            TextColumn("{task.description}", style=FAINT, markup=False),
+            console=console,
+            transient=True,
+            disable=not (shown and self._terminal),
+        )
+        self._task = self._bar.add_task("", total=steps, completed=done)
+
+    def __enter__(self) -> Bar:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def move(self, step: int, *, loss: float, tokens_per_second: float) -> None:
+        """`step` steps are done."""
+        now = time.monotonic()
+        left = (now - self._begun) / max(1, step - self._first) * (self.steps - step)
+        text = f"loss {loss:.4f} · {tokens_per_second:,.0f} tokens/s · {clock(left)} left"
+        self._bar.update(self._task, completed=step, description=text)
+        last = step == self.steps
+        if self._shown and not self._terminal and (last or now - self._said > QUIET_SECONDS):
+            self._said = now
+            say(f"step {step} of {self.steps} · {text}")
+
+    def remark(self, message: str) -> None:
+        """A line of its own above the bar."""
+        if not self._shown:
+            return
+        if self._terminal:
+            self._bar.console.print(f"tempo: {printable(message)}", markup=False, highlight=False)
+            sys.stderr.flush()
+        else:
+            say(message)
+
+
+class Board:
+    """The same figures for TensorBoard.
+
+    Raises:
+        TempoError: it is not installed.
+    """
+
+    def __init__(self, folder: Path, *, step: int) -> None:
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError as error:
+            raise TempoError("tensorboard: true needs it: pip install 'tempo-video[train]'") from error
+        self._writer: Any = SummaryWriter(str(folder), purge_step=step)
+
+    def write(self, step: int, figures: dict[str, float]) -> None:
+        for name, figure in figures.items():
+            self._writer.add_scalar(name, figure, step)
+
+    def close(self) -> None:
+        self._writer.close()

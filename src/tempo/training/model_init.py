@@ -1,0 +1,213 @@
+"""The model that a run starts from: a checkpoint, or a new one made of two base models."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import GenerationConfig
+
+from tempo.errors import TempoError, UsageError
+from tempo.inference.engine import EMBEDDED
+from tempo.modeling import TempoQwenConfig, TempoQwenForCausalLM
+from tempo.modeling.checkpoint_files import Weights, find_model, read_config
+from tempo.modeling.config_checks import check_compressor
+from tempo.modeling.loading import (
+    base_rows,
+    check_stored,
+    empty_model,
+    find_source,
+    load_prompts,
+)
+from tempo.modeling.projector import build_projector
+from tempo.processing.prompts import Prompts, TextEncoder
+
+from .config import ModelPart
+
+PACKAGED = {"nano": EMBEDDED, "nano-base": EMBEDDED.with_name("nano-base")}
+# How tensors of the base models begin, and how they do in ours; None and what is not named plays no part.
+_Names = dict[str, str | None]
+_COMPRESSOR: _Names = {
+    "model.visual.": "compressor.vlm.visual.",
+    "model.language_model.": "compressor.vlm.language_model.",
+}
+# A decoder's own names, and those of the language model inside a Qwen3-VL.
+_DECODER: _Names = {
+    "model.visual.": None,
+    "model.language_model.": "model.",
+    "model.": "model.",
+    "lm_head.": "lm_head.",
+}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a model will be, before any weight is read.
+
+    Attributes:
+        tokenizer, compressor_tokenizer: the folders to copy from when the model is saved.
+    """
+
+    config: TempoQwenConfig
+    prompts: Prompts
+    tokenizer: Path
+    compressor_tokenizer: Path
+
+
+def plan(part: ModelPart) -> Plan:
+    """Look up the models that a recipe names; only configurations and tokenizers are read.
+
+    Raises:
+        TempoError: one is missing, or is of another kind.
+    """
+    if part.start is not None:
+        source = find_source(_folder(part.start), base=part.base)
+        return Plan(source.config, load_prompts(source), source.folder, source.compressor_tokenizer)
+    compressor, decoder = _base_folders(part)
+    config = _new_config(part, compressor, decoder)
+    encoder = TextEncoder.from_folder(compressor)
+    own = encoder if decoder == compressor else TextEncoder.from_folder(decoder)
+    config.eos_token_id = own.id("<|im_end|>")
+    prompts = Prompts(config.make_wording(), compressor=encoder, decoder=own)
+    return Plan(config, prompts, decoder, compressor)
+
+
+def build(part: ModelPart, planned: Plan, *, device: torch.device, seed: int) -> TempoQwenForCausalLM:
+    """The model with its weights in float32. Memory tokens and projector of a new model are drawn.
+
+    Raises:
+        TempoError: a tensor is missing or has another shape.
+    """
+    if part.start is not None:
+        return TempoQwenForCausalLM.load(find_source(_folder(part.start), base=part.base), device=device)
+    compressor, decoder = _base_folders(part)
+    model = empty_model(TempoQwenForCausalLM, planned.config)
+    state: dict[str, torch.Tensor] = {
+        name: tensor.to(device=device, dtype=torch.float32)
+        for folder, names in ((compressor, _COMPRESSOR), (decoder, _DECODER))
+        for name, tensor in _renamed(folder, names)
+    }
+    state["compressor.relevance_rows"] = base_rows(compressor).to(device=device, dtype=torch.float32)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        state |= {f"projector.{name}": p.to(device) for name, p in _new_projector(planned.config).items()}
+        tokens = torch.randn(tuple(model.compressor.compression_tokens.shape)) * 0.02
+        state["compressor.compression_tokens"] = tokens.to(device)
+    _fill(model, state, f"{compressor} and {decoder}")
+    model.generation_config = GenerationConfig.from_model_config(planned.config)
+    return model.eval().requires_grad_(False)
+
+
+def filled(config: TempoQwenConfig, state: dict[str, torch.Tensor]) -> TempoQwenForCausalLM:
+    """A model of these tensors, on the host."""
+    model = empty_model(TempoQwenForCausalLM, config)
+    _fill(model, state, "the trained model")
+    return model
+
+
+def _folder(name: str) -> Path | str:
+    """A packaged model by its name; anything else as it is."""
+    return PACKAGED[name] if name in PACKAGED and not Path(name).is_dir() else name
+
+
+def _base_folders(part: ModelPart) -> tuple[Path, Path]:
+    assert part.compressor is not None
+    compressor = find_model(_folder(part.compressor))
+    decoder = find_model(_folder(part.decoder)) if part.decoder is not None else compressor
+    for folder, kinds in ((compressor, ("qwen3_vl",)), (decoder, ("qwen3", "qwen3_vl"))):
+        kind = read_config(folder).get("model_type")
+        if kind not in kinds:
+            raise TempoError(f"{folder}: its model_type is {kind!r}, not {' or '.join(map(repr, kinds))}")
+    check_compressor(compressor / "config.json", read_config(compressor))
+    return compressor, decoder
+
+
+def _new_config(part: ModelPart, compressor: Path, decoder: Path) -> TempoQwenConfig:
+    """The decoder's configuration with the compressor's in it, and what the recipe says beside."""
+    values = read_config(decoder)
+    if values["model_type"] == "qwen3_vl":
+        values = dict(values["text_config"])
+        rope = values.get("rope_parameters") or values.get("rope_scaling") or {}
+        theta = rope.get("rope_theta") or values.get("rope_theta")
+        values["rope_parameters"] = {"rope_type": "default", "rope_theta": theta}
+        values.pop("rope_scaling", None)
+    for key in (
+        "architectures",
+        "model_type",
+        "_name_or_path",
+        "dtype",
+        "torch_dtype",
+        "transformers_version",
+    ):
+        values.pop(key, None)
+    known = set(TempoQwenConfig().to_dict())
+    for key in part.config:
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1, cutoff=0.0)[0]
+            raise UsageError(f"model.config has no field {key}; did you mean {near}?")
+    values |= {"mm_projector_type": "mlp2x_gelu", "mm_vision_tower_aux_list": [part.compressor]}
+    values |= part.config | {"compressor_config": read_config(compressor)}
+    return TempoQwenConfig(**values)
+
+
+def _new_projector(config: TempoQwenConfig) -> dict[str, torch.Tensor]:
+    width = config.compressor().text_config.hidden_size
+    return dict(build_projector(config.mm_projector_type, width, config.hidden_size).state_dict())
+
+
+def _renamed(folder: Path, names: _Names) -> Iterator[tuple[str, torch.Tensor]]:
+    for name, lazy in Weights(folder):
+        prefix = next((prefix for prefix in names if name.startswith(prefix)), None)
+        if prefix is not None and (ours := names[prefix]) is not None:
+            check_stored(folder, name, lazy)
+            yield ours + name[len(prefix) :], lazy[...]
+
+
+def _fill(model: TempoQwenForCausalLM, state: dict[str, torch.Tensor], where: str) -> None:
+    """Put tensors where they belong; every one must have its place and its shape."""
+    tied = model.config.tie_word_embeddings
+    if tied:
+        state.pop("lm_head.weight", None)
+    expected = model.state_dict()
+    missing = set(expected) - set(state) - ({"lm_head.weight"} if tied else set())
+    if missing:
+        raise TempoError(f"{where}: the tensor {min(missing)} is missing")
+    for name, tensor in state.items():
+        if name not in expected:
+            raise TempoError(f"{where}: the tensor {name} has no place in this model")
+        if tensor.shape != expected[name].shape:
+            raise TempoError(
+                f"{where}: the tensor {name} is {list(tensor.shape)}, but the configuration makes it "
+                f"{list(expected[name].shape)}"
+            )
+    model.load_state_dict(state, strict=False, assign=True)
+    if tied:
+        model.lm_head.weight = model.model.embed_tokens.weight
+    device = next(iter(state.values())).device
+    for module in model.modules():  # the rotary tables, which are computed, not stored
+        for key, buffer in module._buffers.items():
+            if buffer is not None:
+                module._buffers[key] = buffer.to(device)
+
+
+def count(module: nn.Module, *, trained: bool | None = None) -> int:
+    """Parameters, shared ones once; `trained`: only those that learn, or only those that do not."""
+    return sum(p.numel() for p in module.parameters() if trained is None or p.requires_grad == trained)
+
+
+def reduced(config: TempoQwenConfig, *, depth: int) -> TempoQwenConfig:
+    """The same model with `depth` layers in each of its towers: for trying a recipe out."""
+    values: dict[str, Any] = config.to_dict()
+    values |= {"num_hidden_layers": depth, "layer_types": None, "max_window_layers": depth}
+    compressor = dict(values["compressor_config"])
+    compressor["text_config"] = compressor["text_config"] | {"num_hidden_layers": depth}
+    vision = compressor["vision_config"] | {"depth": depth}
+    deep = vision.get("deepstack_visual_indexes", [])
+    vision["deepstack_visual_indexes"] = [index for index in range(depth) if index < len(deep)]
+    compressor["vision_config"] = vision
+    return TempoQwenConfig(**(values | {"compressor_config": compressor}))

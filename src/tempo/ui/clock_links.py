@@ -1,0 +1,32 @@
+"""Times that an answer speaks of, as places to go to."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from tempo.inference.timestamps import with_clock_times
+
+# 1:02:03 or 4:05.
+_CLOCK = re.compile(
+    r"(?<![\w:.])(?:(?P<hours>\d{1,2}):(?=[0-5]\d:))?(?P<minutes>\d{1,3}):(?P<rest>[0-5]\d)(?![\w:])"
+)
+
+
+def split(text: str, *, duration: float) -> Iterator[tuple[str, float | None]]:
+    """Cut TEXT, its times as on a clock, into pieces, each with the seconds that it names.
+
+    None stands with what is between, and with a time after the end of the video.
+    """
+    text = with_clock_times(text)
+    at = 0
+    for match in _CLOCK.finditer(text):
+        seconds = int(match["hours"] or 0) * 3600 + int(match["minutes"]) * 60 + int(match["rest"])
+        if seconds > duration:
+            continue
+        if match.start() > at:
+            yield text[at : match.start()], None
+        yield match[0], float(seconds)
+        at = match.end()
+    if at < len(text):
+        yield text[at:], None

@@ -1,0 +1,1 @@
+"""Files, addresses and streams → frames with their real times."""

@@ -1,0 +1,192 @@
+"""Decoded frames → upright RGB arrays."""
+
+from __future__ import annotations
+
+import struct
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+import av.video.codeccontext
+import av.video.frame
+import av.video.reformatter
+import av.video.stream
+import numpy as np
+
+from tempo.video.frames import Size
+
+from .color import (
+    UNSPECIFIED,
+    Colorimetry,
+    Tags,
+    coding_of,
+    first_told,
+)
+from .display_shape import fit, pixel_aspect, square
+from .tone_mapping import SIGNAL_FORMAT, ToneMapper
+from .transparency import decoder_of, has_alpha, over_white
+
+
+class Orientation(NamedTuple):
+    """How a stored picture has to be turned to stand upright: first transposed, then flipped."""
+
+    transposed: bool = False
+    flip_x: bool = False
+    flip_y: bool = False
+
+    @classmethod
+    def of(cls, frame: av.video.frame.VideoFrame) -> Orientation:
+        """Read the display matrix: stored (x, y) is shown at (a x + c y, b x + d y). Nearest quarter turn.
+
+        For one frame a video, not for each: looking at side data ties a frame into a reference cycle, which
+        keeps its megabytes until the garbage collector comes by.
+        """
+        try:
+            matrix: Any = frame.side_data.get("DISPLAYMATRIX")
+        except ValueError:
+            # PyAV refuses side data that it has no name for (Exif, the views of spatial video), all of it.
+            return cls._turned(frame.rotation)
+        if matrix is None:
+            return cls()
+        a, b, _, c, d, *_ = struct.unpack("=9i", bytes(matrix))
+        if abs(b) > abs(a):
+            return cls(True, c < 0, b < 0)
+        return cls(False, a < 0, d < 0)
+
+    @classmethod
+    def _turned(cls, degrees: float) -> Orientation:
+        """For a picture that is shown turned counterclockwise by `degrees`. Nearest quarter turn."""
+        quarters = round(degrees / 90) % 4
+        return (cls(), cls(True, False, True), cls(False, True, True), cls(True, True, False))[quarters]
+
+    def apply(self, picture: np.ndarray) -> np.ndarray:
+        """[H, W, 3] stored → [H', W', 3] upright, C-contiguous."""
+        if self.transposed:
+            picture = picture.swapaxes(0, 1)
+        return np.ascontiguousarray(picture[:: -1 if self.flip_y else 1, :: -1 if self.flip_x else 1])
+
+    def swap(self, size: Size) -> Size:
+        """The size of the stored picture for that of the upright one, and the other way round."""
+        return (size[1], size[0]) if self.transposed else size
+
+
+class Appearance(NamedTuple):
+    """How the first picture of a video is shown. The others are fitted into its frame.
+
+    Attributes:
+        orientation, rotation: how it is turned, and degrees of that as each picture tells them.
+        aspect: width ÷ height of a stored pixel.
+        told_by_container: whether that comes from the container and holds for the whole file; else it is the
+            pictures' own and may change with them.
+        size: (width, height), upright and in square pixels.
+    """
+
+    orientation: Orientation
+    rotation: int
+    aspect: Fraction
+    told_by_container: bool
+    size: Size
+
+    @classmethod
+    def of(cls, stream: av.video.stream.VideoStream, frame: av.video.frame.VideoFrame) -> Appearance:
+        """Read it off the first frame of a stream, just decoded."""
+        orientation = Orientation.of(frame)
+        own = stream.codec_context.sample_aspect_ratio
+        aspect = pixel_aspect(stream.sample_aspect_ratio, own)
+        size = orientation.swap(square((frame.width, frame.height), aspect))
+        return cls(orientation, frame.rotation, aspect, aspect != pixel_aspect(own), size)
+
+
+class Converter:
+    """Decoded frames → upright RGB of one size, scaled by libswscale while it converts the colours.
+
+    A picture of another shape than the first is shown as large as its proportions allow, between black bars.
+    """
+
+    def __init__(self, size: Size, appearance: Appearance) -> None:
+        self._size = size
+        self._appearance = appearance
+        self._orientation, self._rotation = appearance.orientation, appearance.rotation
+        self._aspect = appearance.aspect
+        self._shape: Size | None = None  # of the latest picture, and what `_stored_size_of` says of it
+        self._stored_size: Size = size
+        self._context: av.video.codeccontext.VideoCodecContext | None = None
+        self._follows = True  # the decoder knows what the container says of turns
+        self._told = Tags()  # by the container
+        self._reformatter = av.video.reformatter.VideoReformatter()
+        self._tone_mapper: ToneMapper | None = None
+
+    def decoder(self, stream: av.video.stream.VideoStream) -> av.video.codeccontext.VideoCodecContext:
+        """What has to decode the stream for its frames to be converted here."""
+        self._context = decoder_of(stream)
+        self._follows = self._context is stream.codec_context
+        self._told = Tags.of(stream.codec_context)
+        return self._context
+
+    def see(self, frame: av.video.frame.VideoFrame) -> None:
+        """Look at what a decoded frame says about those that follow; to be called for every one, in order.
+
+        Turns and the shape of pixels change where a sequence begins. Some decoders tell a turn with that
+        frame only, and know the shape of pixels some frames too early.
+        """
+        if not (frame.key_frame and self._follows):
+            return
+        if frame.rotation != self._rotation:
+            self._orientation, self._rotation = Orientation.of(frame), frame.rotation
+        if self._context is not None and not self._appearance.told_by_container:
+            self._aspect = pixel_aspect(self._context.sample_aspect_ratio)
+        self._shape = None
+
+    def __call__(self, frame: av.video.frame.VideoFrame) -> np.ndarray:
+        """uint8 [H, W, 3] of the size given."""
+        pixel_format = frame.format.name
+        coding = coding_of(pixel_format, self._tags_of(frame), frame.color_range)
+        options = coding.options
+        if options:
+            frame.colorspace = options["src_colorspace"]  # which version 17 of PyAV has to be told here
+        width, height = self._stored_size_of(frame)
+        if has_alpha(pixel_format):
+            codec = self._context.name if self._context is not None else ""
+            opaque = over_white(frame, codec, self._reformatter, options)
+            frame, options = opaque, options if opaque is frame else {}
+        picture = self._reformatter.reformat(
+            frame,
+            width=width,
+            height=height,
+            format="rgb24" if coding.is_standard else SIGNAL_FORMAT,
+            interpolation=av.video.reformatter.Interpolation.AREA,
+            **options,
+        )
+        pixels = picture.to_ndarray() if coding.is_standard else self._map_tones(picture, coding.colorimetry)
+        return _between_bars(self._orientation.apply(pixels), self._size)
+
+    def _tags_of(self, frame: av.video.frame.VideoFrame) -> Tags:
+        tags = Tags.of(frame)
+        if UNSPECIFIED in tags and self._context is not None:
+            tags = first_told(tags, Tags.of(self._context), self._told)
+        return tags
+
+    def _map_tones(self, picture: av.video.frame.VideoFrame, colorimetry: Colorimetry) -> np.ndarray:
+        if self._tone_mapper is None or self._tone_mapper.colorimetry != colorimetry:
+            self._tone_mapper = ToneMapper(colorimetry)
+        return self._tone_mapper(picture)
+
+    def _stored_size_of(self, frame: av.video.frame.VideoFrame) -> Size:
+        """How large the picture is within the frame, before it is turned upright."""
+        shape = (frame.width, frame.height)
+        if shape != self._shape:
+            shown = self._orientation.swap(square(shape, self._aspect))
+            first = self._appearance.size
+            size = self._size if shown == first else fit(shown, frame=first, pixels=self._size)
+            self._shape, self._stored_size = shape, self._orientation.swap(size)
+        return self._stored_size
+
+
+def _between_bars(picture: np.ndarray, size: Size) -> np.ndarray:
+    """The picture in the middle of a black frame of `size`; the picture itself where it fills that."""
+    height, width = picture.shape[:2]
+    if (width, height) == size:
+        return picture
+    frame = np.zeros((size[1], size[0], 3), np.uint8)
+    left, top = (size[0] - width) // 2, (size[1] - height) // 2
+    frame[top : top + height, left : left + width] = picture
+    return frame

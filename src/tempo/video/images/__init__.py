@@ -1,0 +1,1 @@
+"""Still and animated images, folders of images and Motion JPEG as videos."""

@@ -1,0 +1,8 @@
+"""Videos and images behind http(s) addresses: read in ranges where the server has them, else downloaded."""
+
+from .addresses import scheme_of, without_login
+from .content import PLAYLISTS
+from .failures import FetchError
+from .remote_file import Progress, RemoteFile
+
+__all__ = ["PLAYLISTS", "FetchError", "Progress", "RemoteFile", "scheme_of", "without_login"]

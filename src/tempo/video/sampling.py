@@ -1,0 +1,93 @@
+"""Which moments of a video are watched. Pure arithmetic."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from tempo.errors import UsageError
+from tempo.number_checks import (
+    FASTEST,
+    SLOWEST,
+    is_number,
+    is_whole,
+    shown,
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Sampling:
+    """The moments to watch.
+
+    Attributes:
+        times: float64 [T], nominal seconds, ascending. The frame on screen at that moment is taken.
+        fps: frames per second that this comes to; a segment of n frames lasts n / fps seconds.
+    """
+
+    times: np.ndarray
+    fps: float
+
+    def __len__(self) -> int:
+        return len(self.times)
+
+
+def check_options(*, fps: float, max_frames: int, min_frames: int) -> None:
+    """Raise UsageError for a rate or a count that can never work."""
+    if not (is_number(fps) and SLOWEST <= fps <= FASTEST):
+        raise UsageError(
+            f"fps must be a positive number of frames per second, from {SLOWEST:g} to {FASTEST:g}, not "
+            f"{shown(fps)}; the usual value is 2"
+        )
+    for name, value in (("max_frames", max_frames), ("min_frames", min_frames)):
+        if not is_whole(value, least=1):
+            raise UsageError(f"{name} must be a whole number of at least 1, not {shown(value)}")
+
+
+def at_rate(
+    *,
+    start: float,
+    end: float,
+    interval: float,
+    frame_count: int | None,
+    fps: float,
+    max_frames: int,
+    min_frames: int,
+) -> Sampling:
+    """`fps` moments a second from `start` until `end`, at least `min_frames` and at most `max_frames`.
+
+    Beyond either limit the moments are spread evenly from the first frame to the last, as published. A video
+    of fewer than `min_frames` frames has each of them watched once.
+
+    Args:
+        start: presentation time of the first frame, seconds.
+        end: when the last frame leaves the screen, seconds.
+        interval: seconds between frames on average; the last frame appears at about `end - interval`.
+        frame_count: frames that the video has, when it is known.
+    """
+    # A container often rounds its duration up by a little: less than half a frame is not another frame.
+    margin = min(0.5 * interval, 0.5 / fps)
+    count = max(1, math.ceil((end - margin - start) * fps - 1e-9))
+    floor = min(min_frames, max_frames, frame_count or min_frames)
+    if floor <= count <= max_frames:
+        return Sampling(start + np.arange(count, dtype=np.float64) / fps, float(fps))
+    count = max_frames if count > max_frames else floor
+    return spread(start=start, last=max(start, end - interval), count=count, length=end - start, fps=fps)
+
+
+def spread(*, start: float, last: float, count: int, length: float, fps: float) -> Sampling:
+    """`count` moments evenly from `start` to `last`; a single one stands for `length` seconds."""
+    times = np.linspace(start, last, count, dtype=np.float64)
+    if count > 1 and last > start:
+        return Sampling(times, (count - 1) / (last - start))
+    return Sampling(times[:1], 1.0 / length if length > 0 else float(fps))
+
+
+def every_frame(*, frame_count: int, frame_rate: float, max_frames: int) -> Sampling:
+    """Every frame as it is, frame i at i / frame_rate; above `max_frames` evenly from first to last."""
+    if frame_count <= max_frames:
+        return Sampling(np.arange(frame_count, dtype=np.float64) / frame_rate, float(frame_rate))
+    kept = np.linspace(0, frame_count - 1, max_frames).astype(np.int64)
+    times = kept / np.float64(frame_rate)
+    return Sampling(times, (max_frames - 1) / times[-1] if max_frames > 1 else frame_rate / frame_count)

@@ -1,0 +1,336 @@
+"""Videos: files, folders of images, images and arrays become frames with their real times."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Literal
+from urllib.parse import unquote, urlsplit
+
+import numpy as np
+
+from tempo.errors import TempoError, UsageError
+from tempo.number_checks import SLOWEST, is_number, shown
+from tempo.video.decoding.container import VideoFile
+from tempo.video.images.image_files import is_image
+from tempo.video.images.image_sources import (
+    FOLDER_RATE,
+    AnimatedImage,
+    FrameArray,
+    ImageFolder,
+)
+
+from . import sampling as _sampling
+from .decoding import FileSource
+from .frames import (
+    Damage,
+    FrameBatch,
+    Losses,
+    Picked,
+    Size,
+    Source,
+)
+from .images import mjpeg
+from .prefetch import in_background
+from .remote import (
+    PLAYLISTS,
+    Progress,
+    RemoteFile,
+    scheme_of,
+    without_login,
+)
+from .sampling import Sampling
+
+__all__ = ["Damage", "FrameBatch", "Sampling", "Video"]
+
+MOST_RECORDED = 1e6  # frames a second, by a camera for experiments
+AHEAD_BYTES, AHEAD_FRAMES = 32 << 20, 128  # decoded frames that may wait for the consumer, at most
+
+
+class Video:
+    """Something to watch: what it is, and its frames as a stream.
+
+    Attributes:
+        path: where it comes from; None for an array.
+        kind: "video", or "image" for a single still picture (one frame at time 0, duration 0).
+        duration: seconds from time 0, which is what a player shows as 0, to the end of the last frame.
+        width, height: of the upright picture in pixels.
+        frame_rate: frames per second on average, None where that says nothing.
+        frame_count: frames that there are, estimated where the file does not say; None: not known.
+        generated: whether tempo generated it, as the file says. Arrays and images cannot say; set it where
+            you know.
+        remarks: what was done about times in the file that cannot be taken as they are, a line each.
+        damage: what the latest `stream` could not decode; complete once that has ended.
+    """
+
+    def __init__(self, source: Source, *, path: str | None) -> None:
+        self._source = source
+        self._remote: RemoteFile | None = None  # what is fetched, which lasts as long as this
+        self.path = path
+        self.kind: Literal["video", "image"] = source.kind
+        self.duration = float(source.end)
+        self.width, self.height = source.size
+        self.frame_rate = source.frame_rate
+        self.frame_count = source.frame_count
+        self.generated = isinstance(source, FileSource) and source.generated
+        self.remarks: tuple[str, ...] = source.remarks if isinstance(source, FileSource) else ()
+        self.damage = Damage()
+
+    @classmethod
+    def open(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        frame_rate: float | None = None,
+        progress: Progress | None = None,
+    ) -> Video:
+        """Open a video file, an animated or still image, a folder of images, or an http(s) address.
+
+        Of MP4, MOV, MKV and WebM files behind an address, parts are fetched when they are watched, if the
+        server allows that. Everything else is downloaded to a temporary file first, of at most
+        `$TEMPO_MAX_DOWNLOAD_GB` (10) gigabytes.
+
+        Args:
+            path: file, folder or URL.
+            frame_rate: images per second of a folder (default 1). Files carry their own times.
+            progress: called with (bytes downloaded, bytes to download or None) while that lasts.
+
+        Raises:
+            TempoError: it is missing, empty, damaged from end to end, or holds no pictures; or its address
+                cannot be fetched.
+            UsageError: `frame_rate` makes no sense.
+        """
+        path = _as_text(path)
+        if frame_rate is not None:
+            _check_positive("frame_rate", frame_rate)
+        scheme = scheme_of(path)
+        if scheme in ("http", "https"):
+            _refuse_frame_rate(path, frame_rate)
+            return cls._open_remote(path, progress)
+        if scheme == "file":
+            path = unquote(urlsplit(path).path)
+        elif scheme:
+            raise TempoError(
+                f"{without_login(path)}: {scheme} addresses are not supported; give a file, a folder or an "
+                "http(s) URL"
+            )
+        if os.path.isdir(path):
+            return cls(ImageFolder(path, frame_rate=frame_rate or FOLDER_RATE), path=path)
+        _check_readable(path)
+        _refuse_frame_rate(path, frame_rate)
+        return cls(_of_file(path), path=path)
+
+    @classmethod
+    def _open_remote(cls, address: str, progress: Progress | None) -> Video:
+        remote = RemoteFile(address)
+        name = remote.address.shown
+        if remote.streams and not is_image(remote.path):
+            video = cls(FileSource(name, remote=remote), path=name)
+        else:
+            remote.download(progress)
+            try:
+                video = cls(_of_file(remote.path), path=name)
+            except TempoError as error:
+                raise type(error)(str(error).replace(remote.path, name)) from error
+        video._remote = remote
+        return video
+
+    @classmethod
+    def from_frames(cls, frames: np.ndarray, *, fps: float) -> Video:
+        """Take frames that are already sampled: uint8 [T, H, W, 3] RGB, frame i shown at i / fps seconds.
+
+        They are watched as they are; a rate asked for later does not sample them again, only a limit on their
+        number does. Raises UsageError for another type or shape.
+        """
+        _check_positive("fps", fps)
+        return cls(FrameArray(frames, fps=float(fps)), path=None)
+
+    @property
+    def interrupted(self) -> str | None:
+        """Why the latest `stream` could not fetch all of it; None: it could, or did not have to."""
+        failure = self._remote.failure if self._remote is not None else None
+        return str(failure) if failure is not None else None
+
+    @property
+    def file(self) -> VideoFile | None:
+        """The video file that it is read from; None: it is none."""
+        return self._source.file if isinstance(self._source, FileSource) else None
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of the content, for cache keys. Of large files, blocks spread over the length are hashed."""
+        return self._source.fingerprint()
+
+    def sample(self, *, fps: float = 2.0, max_frames: int = 1024, min_frames: int = 4) -> Sampling:
+        """Choose the moments to watch: `fps` a second, within the limits.
+
+        Above `max_frames`, or below `min_frames`, they are spread evenly from the first frame to the last.
+        Images in a folder are taken once each at most; the frames of an array are all taken.
+
+        Raises:
+            UsageError: a rate or a count that can never work.
+        """
+        _sampling.check_options(fps=fps, max_frames=max_frames, min_frames=min_frames)
+        source = self._source
+        if source.kind == "image":
+            return Sampling(np.zeros(1), float(fps))
+        if source.resample == "never":
+            assert source.frame_count is not None
+            assert source.frame_rate is not None
+            return _sampling.every_frame(
+                frame_count=source.frame_count, frame_rate=source.frame_rate, max_frames=max_frames
+            )
+        if source.resample == "thin" and source.frame_rate is not None:
+            fps = min(fps, source.frame_rate)
+        return _sampling.at_rate(
+            start=source.start,
+            end=source.end,
+            interval=1.0 / source.frame_rate if source.frame_rate else 0.0,
+            frame_count=source.frame_count,
+            fps=fps,
+            max_frames=max_frames,
+            min_frames=min_frames,
+        )
+
+    def stream(self, sampling: Sampling, *, chunk: int, size: Size | None = None) -> Iterator[FrameBatch]:
+        """Decode the frames of `sampling` in order, `chunk` at a time (the last batch may be smaller).
+
+        Decoding runs in a thread, a bounded number of frames ahead. Closing the iterator ends it. Every frame
+        is the last one that appears at or before its nominal moment and carries its own presentation time; a
+        frame that is still on screen at a later moment is repeated with that moment as its time.
+
+        Args:
+            sampling: what `sample` returned, or any ascending times.
+            chunk: frames a batch.
+            size: (width, height) to scale to while the frames are converted; None: full size.
+
+        Raises:
+            TempoError: nothing at all could be decoded (while iterating). Lesser losses are left in `damage`.
+            UsageError: `chunk` or `size` makes no sense.
+        """
+        if chunk < 1:
+            raise UsageError(f"chunk must be at least 1 frame, not {chunk}")
+        if size is not None and (len(size) != 2 or min(size) < 1):
+            raise UsageError(f"size must be (width, height) of at least 1 pixel each, not {size}")
+        return self._batches(sampling, chunk, size)
+
+    def _batches(self, sampling: Sampling, chunk: int, size: Size | None) -> Iterator[FrameBatch]:
+        width, height = size or (self.width, self.height)
+        depth = max(2, min(AHEAD_FRAMES, AHEAD_BYTES // (width * height * 3)))
+        losses = Losses()
+        self.damage = Damage()
+        picked = in_background(
+            lambda stop: self._source.pick(sampling.times, size=size, stop=stop, losses=losses),
+            depth=depth,
+            name="tempo-decode",
+        )
+        missed: list[int] = []
+        expected = 0
+        previous = -math.inf
+        batch: _Batch | None = None
+        try:
+            for pick in picked:
+                missed += range(expected, pick.moment)
+                expected = pick.moment + 1
+                if batch is None:
+                    batch = _Batch(min(chunk, len(sampling) - pick.moment), (width, height))
+                previous = _time_of(pick, previous, sampling.times)
+                batch.add(pick.frame, previous)
+                if batch.full:
+                    yield batch.close()
+                    batch = None
+            missed += range(expected, len(sampling))
+            if batch is not None:
+                yield batch.close()
+        finally:
+            picked.close()  # type: ignore[attr-defined]
+            losses.cover((float(sampling.times[index]) for index in missed), length=1.0 / sampling.fps)
+            self.damage = losses.damage(moments=len(missed))
+        if len(missed) == len(sampling):
+            raise TempoError(f"{self.path}: not one frame could be decoded; check that the file is complete")
+
+    def __repr__(self) -> str:
+        return f"Video({self.path!r}, {self.kind}, {self.width}x{self.height}, {self.duration:.3f} s)"
+
+
+class _Batch:
+    """A batch that is being filled."""
+
+    def __init__(self, room: int, size: Size) -> None:
+        self._frames = np.empty((room, size[1], size[0], 3), np.uint8)
+        self._times = np.empty(room)
+        self._filled = 0
+
+    def add(self, frame: np.ndarray, time: float) -> None:
+        self._frames[self._filled], self._times[self._filled] = frame, time
+        self._filled += 1
+
+    @property
+    def full(self) -> bool:
+        return self._filled == len(self._times)
+
+    def close(self) -> FrameBatch:
+        return FrameBatch(self._frames[: self._filled], self._times[: self._filled])
+
+
+def _time_of(pick: Picked, previous: float, nominal: np.ndarray) -> float:
+    """A frame's own time, or the moment itself for a frame that was taken before and is still on screen."""
+    return pick.time if pick.time > previous else max(previous, float(nominal[pick.moment]))
+
+
+def _of_file(path: str) -> Source:
+    if is_image(path):
+        return AnimatedImage(path)
+    # By a name like picture.jpg, FFmpeg would take a stream of pictures for one.
+    return FileSource(path, file_format="mjpeg" if mjpeg.is_stream(path) else None)
+
+
+def _as_text(path: object) -> str:
+    """Raises UsageError for what is no path."""
+    if not isinstance(path, str | bytes | os.PathLike):
+        raise UsageError(f"a video is a path or an address, not {type(path).__name__}: {shown(path)}")
+    return os.fsdecode(path)
+
+
+def _check_positive(name: str, value: float) -> None:
+    if not (is_number(value) and SLOWEST <= value <= MOST_RECORDED):
+        raise UsageError(
+            f"{name} must be a positive number of frames per second, from {SLOWEST:g} to {MOST_RECORDED:g}, "
+            f"not {shown(value)}"
+        )
+
+
+def _refuse_frame_rate(path: str, frame_rate: float | None) -> None:
+    if frame_rate is not None:
+        raise UsageError(f"frame_rate is for folders of images, and {path} is none; leave it out")
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Some files of /proc wait for something to read; those are no videos."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def _check_readable(path: str) -> None:
+    if not path:
+        raise UsageError("the path of the video is empty; give a file, a folder or an http(s) URL")
+    if path.lower().startswith(("http:/", "https:/")):  # of what has two slashes, Path() leaves one
+        raise TempoError(
+            f"{path}: an address begins with http:// or https://; give it as text, not as a Path"
+        )
+    if not os.path.exists(path):
+        raise TempoError(f"{path}: no such file; check the path")
+    if not os.access(path, os.R_OK):
+        raise TempoError(f"{path}: not readable; check its permissions")
+    if not os.path.isfile(path):
+        raise TempoError(f"{path}: not a file; give a video file, an image or a folder of images")
+    try:
+        with open(path, "rb", opener=_without_waiting) as file:
+            beginning = file.read(16)
+    except OSError as error:
+        raise TempoError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
+    if not beginning:
+        raise TempoError(f"{path}: the file is empty; was it downloaded or copied completely?")
+    if beginning.startswith(PLAYLISTS):
+        raise TempoError(f"{path}: a playlist, not a video; give the video file that it names")

@@ -1,0 +1,177 @@
+"""What an answer costs: the ways agree where they should, and what is counted is what a formula says."""
+
+import json
+import mmap
+from dataclasses import replace
+
+import pytest
+import torch
+from transformers import Qwen3VLConfig
+
+from clips import write
+from tempo.benchmarking.comparison import drawings, limits, tables
+from tempo.benchmarking.flops import count, count_segment
+from tempo.benchmarking.measure import Plan, measure
+from tempo.benchmarking.peak_memory import Peak
+from tempo.benchmarking.published import DIMENSIONS, GRID, segment
+from tempo.benchmarking.variants import (
+    ask,
+    decoding,
+    no_compression,
+    one_pass,
+    pace,
+)
+from tempo.errors import TempoError
+from tempo.modeling.compressor import Compressor
+from tempo.reporting.html_page import to_page
+from tempo.reporting.report_files import to_json
+from tempo.reporting.tables import to_markdown
+from tempo.video.video import Video
+
+CPU = torch.device("cpu")
+QUESTION = "What colour is it?"
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    return str(write(tmp_path_factory.mktemp("bench") / "clip.mp4", count=100, rate=10))
+
+
+@pytest.fixture
+def session(engine, path):
+    return engine.watch(path, cache="device")
+
+
+def test_one_pass_gives_the_answer_that_tempo_gives(engine, path, session):
+    ours, answer = ask("follow-up", session, QUESTION, budget=64, max_new_tokens=8)
+    video = Video.open(path)
+    theirs = one_pass(engine, video, video.sample(min_frames=4), QUESTION, budget=64, max_new_tokens=8)
+    assert theirs.text == answer.text
+    assert (theirs.visual_tokens, theirs.prompt_tokens) == (ours.visual_tokens, ours.prompt_tokens)
+    assert theirs.seconds["watch"] > 0
+    assert "route" not in ours.seconds or ours.seconds["watch"] == 0  # the video was kept
+
+
+def test_phases_are_within_the_whole(session):
+    cost, _ = ask("follow-up", session, QUESTION, max_new_tokens=8)
+    parts = sum(seconds for name, seconds in cost.seconds.items() if name != "total")
+    assert 0 < parts <= cost.total
+    assert 0 < cost.first_token <= cost.total
+
+
+def test_operations_are_those_of_the_formula(engine, path, session):
+    _, answer = ask("follow-up", session, QUESTION, max_new_tokens=1)
+    kept = [segment.tokens for segment in answer.segments]
+    counted = count(engine, session.video, session.sampling, QUESTION, kept, answer.usage.prompt_tokens)
+    # The decoder: every weight matrix for each token, attention in each layer, the head for the last token.
+    # The top layer is there for the last token; of the others it makes keys and values.
+    config = engine.model.config
+    length, head = answer.usage.prompt_tokens, config.head_dim
+    *layers, top = engine.model.model.layers
+    matrices = sum(
+        module.weight.numel()
+        for layer in layers
+        for module in layer.modules()
+        if isinstance(module, torch.nn.Linear)
+    )
+    matrices += top.self_attn.k_proj.weight.numel() + top.self_attn.v_proj.weight.numel()
+    attention = 2 * 2 * config.num_attention_heads * head * length * length * len(layers)
+    output = 2 * config.hidden_size * config.vocab_size
+    assert counted.prefill == pytest.approx(2 * matrices * length + attention + output, rel=0.02)
+    # The same tokens are read, whether at once or one part after the other; one pass distils all of them.
+    assert counted.watch < counted.one_pass
+    assert counted.follow_up < counted.one_pass / 2
+    assert counted.vision > 0
+    more = count(engine, session.video, session.sampling, QUESTION, [k + 1 for k in kept], length)
+    assert more.distil > counted.distil
+    assert (more.route, more.watch) == (counted.route, counted.watch)
+
+
+@pytest.mark.slow
+def test_a_follow_up_at_the_published_size_takes_a_twenty_fifth():
+    with torch.device("meta"):
+        compressor = Compressor(Qwen3VLConfig(**DIMENSIONS), memory_tokens=128).requires_grad_(False)
+    one = segment(torch.device("meta"))
+    # Eight frames at 512×288: 2304 patches, 576 visual tokens; 90 tokens of prompt, 30 of the question.
+    assert (one.pixels_SPC.shape[1], one.ids_SL.shape[1]) == (2304, 90 + 576)
+    counted = count_segment(compressor, one.pixels_SPC, GRID, one.ids_SL, one.spans, [0] * 30, [22, 128])
+    tera = 1e12
+    assert counted.vision / tera == pytest.approx(1.9, rel=0.15)
+    # Of the 28 layers the top one does next to nothing for what a question will stand behind.
+    assert counted.language / tera == pytest.approx(2.3 * 27 / 28, rel=0.15)
+    assert (counted.route + counted.distil[128]) / tera == pytest.approx(0.5, rel=0.2)
+    follow_up = counted.route + counted.distil[22]
+    assert follow_up / counted.one_pass < 1 / 25
+    # The parts are the whole: nothing is computed twice, or left out that somebody reads.
+    parts = counted.vision + counted.language + counted.route + counted.distil[128]
+    assert parts == pytest.approx(counted.one_pass, rel=0.05)
+
+
+def test_no_compression_has_to_fit(engine, path):
+    video = Video.open(path)
+    cost = no_compression(engine, video, video.sample(max_frames=8), QUESTION, max_new_tokens=2)
+    assert cost.visual_tokens > 0
+    assert cost.prompt_tokens > cost.visual_tokens
+    engine.config.tokenizer_model_max_length, before = 16, engine.config.tokenizer_model_max_length
+    try:
+        with pytest.raises(TempoError, match="do not fit"):
+            no_compression(engine, video, video.sample(max_frames=8), QUESTION, max_new_tokens=2)
+    finally:
+        engine.config.tokenizer_model_max_length = before
+
+
+def test_decoding_and_pace(engine, path):
+    assert decoding(Video.open(path), engine).seconds["decode"] > 0
+    first, rate = pace(engine, 32, tokens=4)
+    assert first > 0
+    assert rate > 0
+
+
+def test_peak_sees_what_was_freed_again():
+    amount = 80 << 20
+    with Peak(CPU) as peak:
+        block = mmap.mmap(-1, amount)
+        block.write(b"x" * amount)
+        block.close()
+    assert 0.9 * amount < peak.bytes < 2.5 * amount
+    with Peak(CPU) as quiet:
+        pass
+    assert quiet.bytes < amount / 4
+
+
+@pytest.mark.slow
+def test_a_whole_measurement_and_its_report(engine, path):
+    plan = Plan(questions=3, budgets=(64, 4), budget=64, max_new_tokens=2, cache="host")
+    told = []
+    one = measure(engine, path, plan, say=told.append)
+    assert told[0] == "the first answer"
+    assert {cost.way for cost in one.ways} == {"uniform", "one pass", "no compression"}
+    assert one.cold.text == one.warm.text == one.follow_ups[0].text
+    assert len(one.follow_ups) == 3
+    assert one.watching.seconds["watch"] > 0
+    assert one.follow_ups[1].seconds["watch"] == 0
+    what = {limit.what: limit for limit in limits(one)}
+    ratio = what["the first answer, of decoding every frame"]
+    assert ratio.measured == pytest.approx(one.warm.total / one.decoding.total)
+    assert ratio.met == (ratio.measured <= 1.2)
+    long = replace(one, video=one.video | {"duration": 600.0})
+    text = to_markdown("Performance", tables([one, long]))
+    verdicts = [line.split("|")[-2].strip() for line in text.splitlines() if "of the first answer |" in line]
+    assert verdicts[0] == "–"
+    assert verdicts[1] in ("met", "missed")
+    for row in ("| first, cold |", "| follow-up |", "| one pass |", "| uniform |", "| no compression |"):
+        assert row in text
+    assert "<svg" in to_page("Performance", drawings([one]), tables([one]))
+    assert json.loads(to_json(one.to_json()))["video"]["segments"] == one.video["segments"]
+
+
+def test_what_cannot_be_measured_is_said(engine, path):
+    # Ten seconds are three segments: a budget of two is less than one token for each.
+    one = measure(engine, path, Plan(questions=1, budgets=(2,), baselines=False, max_new_tokens=1))
+    assert "less than one token" in one.not_measured["budget 2"]
+    assert "not measured" in to_markdown("x", tables([one]))
+
+
+def test_questions_differ():
+    plan = Plan()
+    assert len({plan.question(number) for number in range(32)}) == 32

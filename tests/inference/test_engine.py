@@ -1,0 +1,81 @@
+import pytest
+import torch
+from safetensors import safe_open
+
+import tempo
+from reference_cases import CASES, video_of
+from tempo.devices import pick_device, pick_dtype
+from tempo.errors import TempoError, UsageError
+from tempo.inference.engine import EMBEDDED
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"fps": 0.0}, UsageError),
+        ({"fps": float("nan")}, UsageError),
+        ({"max_frames": 0}, UsageError),
+        ({"cache": "cloud"}, UsageError),
+    ],
+)
+def test_watching_options_that_can_never_work(options, error, engine, tmp_path):
+    with pytest.raises(error, match=next(iter(options))):
+        engine.watch(video_of(CASES["single_image"], tmp_path), **options)
+
+
+def test_devices_dtypes_and_attentions_that_are_not_there(reference):
+    for options, error in (
+        ({"device": "abacus"}, UsageError),
+        ({"device": "cuda:99"}, TempoError),
+        ({"dtype": "int7"}, UsageError),
+        ({"attention": "none"}, UsageError),
+    ):
+        with pytest.raises(error, match=next(iter(options))):
+            tempo.load(reference / "tempo-tiny", **options)
+
+
+def test_auto_chooses_what_is_there():
+    assert (pick_device("auto").type == "cuda") == torch.cuda.is_available()
+    assert pick_dtype("auto", torch.device("cuda")) is torch.bfloat16
+    assert pick_dtype("auto", torch.device("cpu")) in (torch.bfloat16, torch.float32)
+    assert pick_dtype("float16", torch.device("cpu")) is torch.float16
+    assert pick_dtype(torch.float32, torch.device("cuda")) is torch.float32
+
+
+def test_what_does_not_fit_in_float32_is_loaded_in_bfloat16(reference, monkeypatch):
+    # On a processor that is faster in float32, the free memory decides.
+    monkeypatch.setattr("tempo.devices._fast_in_bfloat16", lambda: False)
+    folder = reference / "tempo-tiny"
+    model = tempo.load(folder, device="cpu").model
+    assert model.dtype is torch.float32
+    for share, dtype in ((2.0, torch.float32), (1.1, torch.bfloat16)):
+        with monkeypatch.context() as less:
+            free = int(share * sum(file.stat().st_size for file in folder.glob("*.safetensors")))
+            less.setattr("tempo.devices.available_bytes", lambda device, free=free: free)
+            assert tempo.load(folder, device="cpu").dtype is dtype
+            assert tempo.load(folder, device="cpu", dtype="float32").dtype is torch.float32
+
+
+def test_half_precision_answers_nearly_the_same(reference, tmp_path):
+    case = CASES["single_image"]
+    half = tempo.load(reference / "tempo-tiny", device="cpu", dtype="bfloat16")
+    assert half.dtype is torch.bfloat16
+    answer = half.watch(video_of(case, tmp_path), cache="none").ask(case.query, max_new_tokens=2)
+    assert answer.segments[0].relevance == pytest.approx(case.tensors["relevance"].item(), abs=0.02)
+
+
+def test_the_public_names():
+    assert set(tempo.__all__) <= set(dir(tempo))
+    assert all(getattr(tempo, name) is not None for name in tempo.__all__)
+    with pytest.raises(AttributeError, match="nonsense"):
+        _ = tempo.nonsense
+
+
+def test_the_embedded_model_is_small_enough_to_come_along():
+    """With the base that training starts from, in bfloat16."""
+    files = [*EMBEDDED.rglob("*.safetensors"), *EMBEDDED.with_name("nano-base").rglob("*.safetensors")]
+    assert len(files) == 2
+    assert sum(file.stat().st_size for file in files) < 60_000_000
+    for file in files:
+        with safe_open(file, "pt") as weights:
+            assert {weights.get_slice(name).get_dtype() for name in weights.keys()} == {"BF16"}  # noqa: SIM118

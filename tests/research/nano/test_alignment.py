@@ -1,0 +1,60 @@
+"""The storylines that the decoder is joined on, against those of an answer."""
+
+import re
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoTokenizer
+
+import tempo
+from research.nano.config import MEMORY_TOKENS, SYSTEM_PROMPT
+from research.nano.packing import Wording
+from research.nano.stages.alignment import (
+    ClipBatch,
+    ClipBatches,
+    storylines,
+    written,
+)
+from tempo.inference.engine import EMBEDDED
+from tempo.video.video import Video
+
+
+@pytest.fixture(scope="module")
+def wording() -> Wording:
+    return Wording(AutoTokenizer.from_pretrained(EMBEDDED), SYSTEM_PROMPT)
+
+
+@pytest.fixture(scope="module")
+def batch(wording: Wording) -> ClipBatch:
+    """One clip of four whole segments, from its first second, seen twice a second: what a video can be."""
+    found = ClipBatches(wording, steps=1000, seed=5, rows=4)[86]
+    (plan,) = found.plans
+    assert [len(times) for times in plan.times] == [8] * 4
+    assert (plan.times[0][0], plan.window) == (0, 4)
+    assert len(plan.groups) > 2
+    return found
+
+
+def test_the_decoder_is_joined_on_what_answering_reads(wording: Wording, batch: ClipBatch) -> None:
+    engine = tempo.load(device="cpu", dtype="float32")
+    plan, segments = batch.plans[0], len(batch.plans[0].times)
+    with torch.inference_mode():
+        relevance_N, memory_NMD = written(engine.model, batch)
+        story, taken = storylines(engine.model, batch, relevance_N, wording, random_share=0)
+    assert memory_NMD.shape[:2] == (segments * len(plan.groups), MEMORY_TOKENS)
+
+    frames = batch.pairs.reshape(-1, *batch.pairs.shape[2:])
+    session = engine.watch(Video.from_frames(np.ascontiguousarray(frames), fps=2.0), fps=2.0, cache="host")
+    spelt = AutoTokenizer.from_pretrained(EMBEDDED).decode(batch.packed.ids_T)
+    asked = re.findall(r"\nQuery:\n(.*?)<\|im_end\|>", spelt, re.S)
+    questions = asked[: len(plan.groups)]
+    assert asked == questions * segments
+    relevance_SG = relevance_N.unflatten(0, (segments, len(plan.groups)))
+    marks = (taken // MEMORY_TOKENS).bincount(minlength=len(relevance_N)).unflatten(0, relevance_SG.shape)
+    for group, question in enumerate(questions):
+        answered = session.route(question)
+        assert [f"{one.timestamp:.1f}" for one in answered] == plan.stamps
+        assert relevance_SG[:, group].tolist() == pytest.approx([one.relevance for one in answered], abs=1e-4)
+        assert marks[:, group].tolist() == [one.tokens for one in answered]
+    assert int(story.packed.video_T.sum()) == len(taken)

@@ -1,0 +1,144 @@
+"""Recipes: what is accepted, and how mistakes are met."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tempo.errors import UsageError
+from tempo.training.config import Recipe, documented
+from tempo.training.config_parsing import read_recipe, write_recipe
+
+ROOT = Path(__file__).parents[2]
+SHIPPED = sorted((ROOT / "recipes").rglob("*.yaml"))
+GOOD = {
+    "model": {"start": "nano"},
+    "train": {"projector": 1e-3},
+    "data": [{"path": "mine.jsonl"}],
+    "schedule": {"steps": 10},
+}
+
+
+def read(tmp_path, values, *overrides):
+    path = tmp_path / "recipe.yaml"
+    path.write_text(yaml.safe_dump(values) if isinstance(values, dict) else values)
+    return read_recipe(path, overrides)
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_shipped_recipes_are_valid(path):
+    assert read_recipe(path).out != Recipe().out, "runs of two recipes must not meet"
+
+
+def test_fields_that_are_not_given_have_their_defaults(tmp_path):
+    recipe = read(tmp_path, GOOD)
+    assert recipe.train.projector == 1e-3
+    assert recipe.train.decoder is None
+    assert recipe.batch == Recipe().batch
+
+
+def test_what_is_written_is_read_back(tmp_path):
+    values = GOOD | {"lora": {"rank": 4, "parts": ["decoder"]}, "train": {"decoder": 1e-4}}
+    recipe = read(tmp_path, values, "data.0.weight=2.5", "optimizer.betas=[0.8, 0.9]")
+    write_recipe(recipe, tmp_path / "written.yaml")
+    assert read_recipe(tmp_path / "written.yaml") == recipe
+
+
+@pytest.mark.parametrize(
+    ("override", "field", "value"),
+    [
+        ("batch.samples=16", "batch.samples", 16),
+        ("train.decoder=1e-5", "train.decoder", 1e-5),
+        ("train.decoder=null", "train.decoder", None),
+        ("tensorboard=true", "tensorboard", True),
+        ("model.start=runs/mine/model", "model.start", "runs/mine/model"),
+    ],
+)
+def test_overrides(tmp_path, override, field, value):
+    found = read(tmp_path, GOOD, override)
+    for name in field.split("."):
+        found = getattr(found, name)
+    assert found == value
+
+
+def test_overrides_reach_into_lists_and_fields_that_are_null(tmp_path):
+    recipe = read(
+        tmp_path, GOOD, "data.0.path=other.jsonl", "lora.rank=8", "lora.parts=[decoder]", "train.decoder=1e-4"
+    )
+    assert recipe.data[0].path == "other.jsonl"
+    assert recipe.lora.rank == 8
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"trian": {}}, r"there is no field trian; did you mean train\?"),
+        (
+            {"train": {"compresor": 1}},
+            r"there is no field train\.compresor; did you mean train\.compressor\?",
+        ),
+        ({"data": [{"pth": "x"}]}, r"there is no field data\.0\.pth; did you mean data\.0\.path\?"),
+        ({"batch": {"samples": "many"}}, r"batch\.samples must be whole number, not 'many'"),
+        ({"batch": {"samples": 1.5}}, r"batch\.samples must be whole number, not 1\.5"),
+        ({"batch": {"samples": True}}, r"batch\.samples must be whole number, not True"),
+        ({"batch": 3}, r"batch must be fields, not 3"),
+        ({"precision": "half"}, r"precision must be `auto` or `float32` or `bfloat16`, not 'half'"),
+        ({"tensorboard": 1}, r"tensorboard must be true or false, not 1"),
+        ({"train": {"decoder": float("nan")}}, r"train\.decoder must be number, not nan"),
+        ({"train": {"decoder": -1.0}}, r"train\.decoder must be above 0"),
+        ({"train": {}}, r"train trains nothing"),
+        ({"data": []}, r"data has no source"),
+        ({"data": [{}]}, r"data\.0 needs either a path or world"),
+        ({"data": [{"path": "x", "weight": 0}]}, r"data\.0\.weight must be above 0"),
+        ({"model": {}}, r"model needs either start"),
+        ({"model": {"start": "nano", "compressor": "x"}}, r"model needs either start"),
+        ({"schedule": {}}, r"schedule needs either steps or epochs"),
+        ({"schedule": {"steps": 1, "epochs": 1}}, r"schedule needs either steps or epochs"),
+        ({"schedule": {"epochs": 1}, "data": [{"world": {}}]}, r"schedule\.epochs counts records"),
+        ({"lora": {"parts": ["decoder"]}}, r"lora\.parts has decoder, which train gives no learning rate"),
+        ({"lora": {"parts": ["everything"]}}, r"lora\.parts\.0 must be `vision` or"),
+        ({"budget": {"random": 2}}, r"budget\.random must be from 0 to 1"),
+    ],
+)
+def test_mistakes_are_one_line_that_names_the_field(tmp_path, change, message):
+    with pytest.raises(UsageError, match=message) as caught:
+        read(tmp_path, GOOD | change)
+    assert "\n" not in str(caught.value)
+    assert str(caught.value).startswith(str(tmp_path / "recipe.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("- a\n- b", "a mapping of fields, not a list"), ("a: [", "not YAML"), ("", "data has no")],
+)
+def test_files_that_are_no_recipe(tmp_path, text, message):
+    with pytest.raises(UsageError, match=message) as caught:
+        read(tmp_path, text)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("batch.samples", "say key=value"),
+        ("data.7.path=x", "7 must be a number from 0 to 0"),
+        ("seed.of=1", "seed has no fields of its own"),
+        ("batch.sample=4", r"did you mean batch\.samples\?"),
+        ("seed=[", "not YAML"),
+    ],
+)
+def test_overrides_that_say_nothing(tmp_path, override, message):
+    with pytest.raises(UsageError, match=message):
+        read(tmp_path, GOOD | {"seed": 3}, override)
+
+
+def test_a_recipe_that_is_not_there(tmp_path):
+    with pytest.raises(UsageError, match="there is no such recipe"):
+        read_recipe(tmp_path / "nothing.yaml")
+
+
+def test_every_field_is_documented():
+    for name, kind, _, meaning in documented():
+        assert len(meaning) > 5, name
+        assert meaning.endswith((".", "…")), name
+        assert "typing" not in kind, (name, kind)
