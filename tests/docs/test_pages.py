@@ -19,7 +19,6 @@ ELSEWHERE = {
     "costs",
     "evaluation",
     "fine-tuning",
-    "log",
     "performance",
     "recipes",
     "results",
