@@ -63,7 +63,7 @@ def step_label(y: float, title: str, lines: tuple[str, ...]) -> list[str]:
 
 
 def how_it_works() -> str:
-    """The way of a video and a question through the model, one column a segment."""
+    """A video and a question on their way through the model, one column a segment."""
     parts = [rectangle(0.5, 0.5, WIDTH - 1, HEIGHT - 1, PAPER, radius=12, more=f'stroke="{LINE}"')]
     centres = [LEFT + STEP * i + CELL / 2 for i in range(len(SCENES))]
 
@@ -80,12 +80,12 @@ def how_it_works() -> str:
             )
         )
 
-    parts += step_label(124, "1  Watch", ("no question yet: done", "once, and can be kept"))
+    parts += step_label(124, "1  Prefill", ("no question yet:", "computed once, cached"))
     for centre in centres:
         parts.append(f'<path d="M{centre:g} 94 V112" stroke="{LINE}" stroke-width="1.5"/>')
         parts += [rectangle(centre - 26, 114 + 11 * row, CELL, 8, KEPT, radius=2) for row in range(3)]
 
-    parts += step_label(196, "2  Route", ("the question, and one", "look at every segment"))
+    parts += step_label(196, "2  Score", ("how relevant is each", "segment to the question?"))
     baseline = 248
     parts.append(f'<path d="M{LEFT} {baseline} H{RIGHT}" stroke="{LINE}"/>')
     for centre, (_, _, relevance, _) in zip(centres, SCENES, strict=True):
@@ -97,7 +97,7 @@ def how_it_works() -> str:
         words(RIGHT, 192, f"“{QUESTION}”", size=14, fill=HOT, more='font-style="italic" text-anchor="end"')
     )
 
-    parts += step_label(284, "3  Distil", ("k memory tokens each,", "in sum within the budget"))
+    parts += step_label(284, "3  Compress", ("k memory tokens each,", "within the budget"))
     for centre, (_, _, relevance, tokens) in zip(centres, SCENES, strict=True):
         for token in range(8):
             x, y = centre - 22 + 11 * (token % 4), 272 + 13 * (token // 4)
@@ -125,7 +125,14 @@ def how_it_works() -> str:
     parts.append(words(LEFT + 20, 451, "to the right", size=18, more='font-weight="700"'))
     parts.append(words(LEFT + 150, 450, "resting on 00:16–00:28", size=13, fill=HOT))
     parts.append(
-        words(RIGHT - 20, 450, "a second question starts at 2", size=13, fill=SOFT, more='text-anchor="end"')
+        words(
+            RIGHT - 20,
+            450,
+            "the next question starts at step 2",
+            size=13,
+            fill=SOFT,
+            more='text-anchor="end"',
+        )
     )
     return _document(parts, "How Tempo answers a question about a video")
 

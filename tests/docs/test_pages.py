@@ -16,7 +16,6 @@ DOCS = Path(__file__).parents[2] / "docs"
 # about training and evaluation have tests of their own.
 PAGES = ("index", "many-questions", "batch", "moments", "python", "troubleshooting", "published-weights")
 ELSEWHERE = {
-    "costs",
     "evaluation",
     "fine-tuning",
     "performance",
