@@ -56,3 +56,22 @@ def engine(tiny: "Tempo", tmp_path: Path) -> "Tempo":
 
     tiny.disk = DiskCache(tmp_path / "kept")
     return tiny
+
+
+@pytest.fixture(scope="session")
+def nano() -> "Tempo":
+    """The embedded model in exact arithmetic."""
+    import tempo
+
+    return tempo.load(device="cpu", dtype="float32")
+
+
+@pytest.fixture(scope="session")
+def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with one synthetic video of half a minute and three questions about it."""
+    from tempo.synthetic.video_files import FileSpec, make_file
+
+    folder = tmp_path_factory.mktemp("films")
+    spec = FileSpec(seconds=30, height=120, fps=5, held_out=True)
+    make_file(folder / "a-000.mp4", spec, seed="claims-test", questions=3)
+    return folder

@@ -4,8 +4,7 @@ A question is read behind the film once, and all memory tokens are written for i
 so whatever a way keeps is among them, and is what `Session.ask` would have computed. What is left for each
 way is to choose, and to let the decoder read.
 
-Legend: S segments, M memory tokens of a segment, k kept ones, D the compressor's width, N tokens of the
-storyline, H the decoder's width.
+Shapes: see :mod:`tempo.modeling`.
 """
 
 from __future__ import annotations
@@ -21,12 +20,12 @@ import torch
 
 from tempo.errors import TempoError
 from tempo.inference.allocation import select
-from tempo.inference.cache_entry import Kept
+from tempo.inference.cache_entry import CacheEntry
 from tempo.inference.engine import Tempo
 from tempo.inference.generation import generate
-from tempo.inference.pipeline import Distilled, distil_kept, watch
-from tempo.inference.prefix_cache import MemoryShelf
-from tempo.inference.results import Clock
+from tempo.inference.pipeline import CompressedSegment, compress_cached, prefill_video
+from tempo.inference.prefix_cache import MemoryCacheWriter
+from tempo.inference.results import PhaseTimer
 from tempo.synthetic.answer_scoring import evidence_rank, is_right
 from tempo.video.video import Sampling, Video
 
@@ -60,7 +59,7 @@ class Film:
     model: Tempo
     video: Video
     sampling: Sampling
-    kept: Sequence[Kept]
+    entries: Sequence[CacheEntry]
 
     @classmethod
     def watch(cls, model: Tempo, path: Path) -> Film:
@@ -71,32 +70,32 @@ class Film:
         """
         video, config = Video.open(path), model.config
         sampling = video.sample(fps=config.fps, max_frames=config.max_frames, min_frames=config.min_frames)
-        shelf = MemoryShelf(model.device)
-        for batch, reading in watch(model, video, sampling, clock=Clock(model.device)):
-            shelf.add(batch.moments, reading)
-        return cls(model, video, sampling, shelf.finish(damage=video.damage))
+        writer = MemoryCacheWriter(model.device)
+        for batch, state in prefill_video(model, video, sampling, timer=PhaseTimer(model.device)):
+            writer.add(batch.segments, state)
+        return cls(model, video, sampling, writer.finish(damage=video.damage))
 
-    def distil(self, question: str, earlier: Earlier = ()) -> list[Distilled]:
+    def compress(self, question: str, earlier: Earlier = ()) -> list[CompressedSegment]:
         """Relevance, and all M memory tokens, of every segment."""
-        return distil_kept(
+        return compress_cached(
             self.model,
             self.video,
-            self.kept,
+            self.entries,
             self.model.prompts.question(question, earlier=[asked for asked, _ in earlier]),
             allocate=lambda relevance: [self.model.config.num_compression_tokens] * len(relevance),
             keep="head",
-            clock=Clock(self.model.device),
+            timer=PhaseTimer(self.model.device),
         )
 
     @cached_property
-    def neutral(self) -> list[Distilled]:
+    def neutral(self) -> list[CompressedSegment]:
         """The same for NEUTRAL, which is no question."""
-        return self.distil(NEUTRAL)
+        return self.compress(NEUTRAL)
 
 
 def ask(
     film: Film, question: str, ways: Sequence[Way], *, seed: str, earlier: Earlier = ()
-) -> tuple[list[Distilled], list[Told]]:
+) -> tuple[list[CompressedSegment], list[Told]]:
     """Answer a question in each of `ways`; those that come to the same storyline are answered once.
 
     Args:
@@ -108,8 +107,8 @@ def ask(
     """
     config = film.model.config
     k_max = config.num_compression_tokens
-    distilled = film.distil(question, earlier)
-    relevance = [one.relevance for one in distilled]
+    compressed = film.compress(question, earlier)
+    relevance = [one.relevance for one in compressed]
     answers: dict[object, str] = {}
     told = []
     for way in ways:
@@ -117,38 +116,38 @@ def ask(
         counts = kept_tokens(way, relevance, budget=cap, k_min=config.min_tokens, k_max=k_max, seed=seed)
         same = (tuple(counts), way.keep, way.asked, way.timed)
         if same not in answers:
-            chosen = distilled if way.asked else film.neutral
+            chosen = compressed if way.asked else film.neutral
             answers[same] = _read(film, question, earlier, chosen, counts, way)
         told.append(Told(answers[same], sum(counts), cap))
-    return distilled, told
+    return compressed, told
 
 
 def _read(
     film: Film,
     question: str,
     earlier: Earlier,
-    distilled: Sequence[Distilled],
+    compressed: Sequence[CompressedSegment],
     counts: Sequence[int],
     way: Way,
 ) -> str:
     """What the decoder says about the storyline that a way makes of the memory tokens."""
     model, total = film.model, film.model.config.num_compression_tokens
-    before_ids, after_ids = model.prompts.storyline(question, earlier=earlier)
+    before_ids, after_ids = model.prompts.decoder_prompt(question, earlier=earlier)
     with torch.inference_mode():
-        moments = [
+        segments = [
             (
-                model.prompts.timestamp(one.moment.timestamp) if way.timed else [],
-                select(one.memory_kD, k, total=total, keep=way.keep, segment=one.moment.index),
+                model.prompts.timestamp(one.span.timestamp) if way.timed else [],
+                select(one.memory_kD, k, total=total, keep=way.keep, segment=one.span.index),
             )
-            for one, k in zip(distilled, counts, strict=True)
+            for one, k in zip(compressed, counts, strict=True)
         ]
-        storyline_NH = model.model.storyline(before_ids, moments, after_ids)
-    if len(storyline_NH) + MAX_NEW_TOKENS > model.config.context:
+        inputs_embeds_LU = model.model.decoder_inputs(before_ids, segments, after_ids)
+    if len(inputs_embeds_LU) + MAX_NEW_TOKENS > model.config.context:
         raise TempoError(
-            f"{film.video.path}: {way.name}: a storyline of {len(storyline_NH)} tokens and an answer is more "
-            f"than the model's context of {model.config.context}; take shorter films"
+            f"{film.video.path}: {way.name}: a storyline of {len(inputs_embeds_LU)} tokens and an answer is "
+            f"more than the model's context of {model.config.context}; take shorter films"
         )
-    ids = generate(model.model, storyline_NH, max_new_tokens=MAX_NEW_TOKENS, stop_ids=model.stop_ids)
+    ids = generate(model.model, inputs_embeds_LU, max_new_tokens=MAX_NEW_TOKENS, stop_ids=model.stop_ids)
     return model.prompts.decoder.decode(list(ids))
 
 
@@ -169,15 +168,15 @@ def answer_film(
     window = model.config.segment_frames / film.sampling.fps
     records = []
     for question in truth["questions"][:questions]:
-        distilled, told = ask(
+        compressed, told = ask(
             film,
             question["text"],
             ways,
             seed=f"{truth['seed']}/{question['text']}",
             earlier=[(asked, said) for asked, said in question.get("earlier", ())],
         )
-        spans = [(one.moment.start, one.moment.end) for one in distilled]
-        rank = evidence_rank(question, spans, [one.relevance for one in distilled])
+        spans = [(one.span.start, one.span.end) for one in compressed]
+        rank = evidence_rank(question, spans, [one.relevance for one in compressed])
         records.append(
             {
                 "video": truth["video"],
@@ -185,7 +184,7 @@ def answer_film(
                 "choice": bool(question["options"]),
                 "question": question["text"],
                 "truth": question["answer"],
-                "segments": len(distilled),
+                "segments": len(compressed),
                 "rank": rank if question["evidence"] else None,
                 "answers": {
                     way.name: {

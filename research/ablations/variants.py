@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import Literal
 
 from tempo.inference import allocation
-from tempo.inference.allocation import Keep
+from tempo.inference.keep_strategies import KEEPS, Keep
 
 Spread = Literal["adaptive", "uniform", "even", "shuffled", "inverted"]
 
@@ -87,7 +87,7 @@ def allocations(share: float | None) -> list[Way]:
 
 def keeps(like: Way) -> list[Way]:
     """`like` with each choice of memory tokens, its own first."""
-    return [Way(spread=like.spread, share=like.share, keep=keep) for keep in allocation.KEEPS]
+    return [Way(spread=like.spread, share=like.share, keep=keep) for keep in KEEPS]
 
 
 def over_budgets(spread: Spread, k_max: int) -> list[Way]:

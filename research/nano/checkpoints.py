@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from tempo.modeling import TempoQwenForCausalLM
-from tempo.modeling.loading import find_source
+from tempo.modeling.loading import find_checkpoint
 
 
 def load_trained(folder: str | Path, device: str | torch.device = "cpu") -> TempoQwenForCausalLM:
@@ -17,7 +17,9 @@ def load_trained(folder: str | Path, device: str | torch.device = "cpu") -> Temp
     Raises:
         TempoError: a part of it is missing or damaged.
     """
-    model = TempoQwenForCausalLM.load(find_source(folder), device=torch.device(device), dtype=torch.float32)
+    model = TempoQwenForCausalLM.load(
+        find_checkpoint(folder), device=torch.device(device), dtype=torch.float32
+    )
     return model.requires_grad_(True).train()
 
 

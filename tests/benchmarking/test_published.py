@@ -32,13 +32,13 @@ def test_a_follow_up_goes_on_where_the_first_answer_had_read(monkeypatch):
     monkeypatch.setattr(published, "DIMENSIONS", small)
     compressor, one = build(torch.float32), segment()
     written = []
-    distil = compressor.distil
-    monkeypatch.setattr(compressor, "distil", lambda *given: written.append(distil(*given)))
+    compress = compressor.compress
+    monkeypatch.setattr(compressor, "compress", lambda *given: written.append(compress(*given)))
     kept, watched = first(compressor, one)
     assert watched > 0
-    length = kept.past.length
+    length = kept.cache.length
     assert length == one.ids_SL.shape[1]
-    follow_up(compressor, [kept.past.data[0, :, :, :, :length]] * 2, kept.position, 5)
+    follow_up(compressor, [kept.cache.data[0, :, :, :, :length]] * 2, kept.position, 5)
     whole, again = written
     assert (whole.shape, again.shape) == ((1, 128, 64), (2, 5, 64))
     torch.testing.assert_close(again, whole[:, :5].expand(2, -1, -1), atol=1e-4, rtol=1e-4)

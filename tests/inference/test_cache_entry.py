@@ -6,11 +6,11 @@ import os
 import pytest
 import torch
 
-from tempo.inference.cache_entry import DamagedEntryError, KeptOnDisk, checksum
+from tempo.inference.cache_entry import DamagedEntryError, DiskCacheEntry, checksum
 from tempo.inference.prefix_cache import DiskCache
-from tempo.modeling.compressor import Reading
-from tempo.modeling.qwen3_vl import KeyValues
-from tempo.processing.batching import Moment
+from tempo.modeling.compressor import PrefillState
+from tempo.modeling.kv_cache import KVCache
+from tempo.processing.batching import SegmentSpan
 from tempo.video.frames import Damage
 
 SEGMENTS = 3
@@ -21,14 +21,16 @@ ROW = PAST[0].nbytes  # some blocks of 4 KiB and a part of one
 @pytest.fixture
 def cache(tmp_path):
     cache = DiskCache(tmp_path)
-    shelf = cache.shelf("key", expected_bytes=PAST.nbytes)
+    writer = cache.writer("key", expected_bytes=PAST.nbytes)
     for first in (0, SEGMENTS):
-        shelf.add([Moment(first + i, i, i + 1, i) for i in range(SEGMENTS)], Reading(KeyValues(PAST, 1), 9))
-    shelf.finish(damage=Damage())
+        writer.add(
+            [SegmentSpan(first + i, i, i + 1, i) for i in range(SEGMENTS)], PrefillState(KVCache(PAST, 1), 9)
+        )
+    writer.finish(damage=Damage())
     return cache
 
 
-def damaged_rows(kept: list[KeptOnDisk]) -> list[int]:
+def damaged_rows(kept: list[DiskCacheEntry]) -> list[int]:
     """Which segments are not given out; what is given out is what was written."""
     refused = []
     for number in range(2 * SEGMENTS):
@@ -87,7 +89,7 @@ def test_a_file_that_is_cut_short_while_it_is_read_is_damage(cache):
 
 
 def without_a_moment(meta):
-    del meta["chunks"][1]["moments"][1]
+    del meta["chunks"][1]["segments"][1]
 
 
 def without_a_chunk(meta):
@@ -95,7 +97,7 @@ def without_a_chunk(meta):
 
 
 def with_other_times(meta):
-    meta["chunks"][0]["moments"][0]["timestamp"] = 7.0
+    meta["chunks"][0]["segments"][0]["timestamp"] = 7.0
 
 
 def with_another_position(meta):
@@ -134,9 +136,9 @@ def test_a_damaged_entry_is_discarded_and_the_one_in_its_place_is_not(cache):
     kept, _ = cache.open("key")
     (cache.root / "key").rename(cache.root.parent / "away")
     cache.discard("key", kept)  # nothing there
-    shelf = cache.shelf("key", expected_bytes=1)
-    shelf.add([Moment(0, 0.0, 1.0, 0.0)], Reading(KeyValues(PAST[:1], 1), 9))
-    renewed = shelf.finish(damage=Damage())
+    writer = cache.writer("key", expected_bytes=1)
+    writer.add([SegmentSpan(0, 0.0, 1.0, 0.0)], PrefillState(KVCache(PAST[:1], 1), 9))
+    renewed = writer.finish(damage=Damage())
     cache.discard("key", kept)
     assert cache.has("key")
     cache.discard("key", renewed)

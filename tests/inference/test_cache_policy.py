@@ -5,7 +5,6 @@ import pytest
 import clips
 from privileges import read_only
 from tempo.errors import NoRoomError
-from tempo.inference import cache_policy
 from tempo.inference import engine as engines
 from tempo.inference.prefix_cache import DiskCache
 from tempo.video.video import Video
@@ -19,36 +18,36 @@ def video(tmp_path):
 
 
 def test_one_question_keeps_nothing_and_several_do(engine, video):
-    assert not cache_policy.watch(engine, video, cache="auto", several=False).keeps
-    assert cache_policy.watch(engine, video, cache="auto", several=True).keeps
+    assert not engine.watch(video, cache="auto", several=False).is_cached
+    assert engine.watch(video, cache="auto", several=True).is_cached
     assert not list(engine.disk.root.glob("*")), "there was room in memory"
-    assert not cache_policy.watch(engine, video, cache="none", several=True).keeps
+    assert not engine.watch(video, cache="none", several=True).is_cached
 
 
 def test_without_room_in_memory_it_goes_to_disk_and_without_any_it_is_watched_anew(
     engine, video, monkeypatch
 ):
     monkeypatch.setattr(engines, "available_bytes", lambda device: 10)
-    monkeypatch.setattr(engine, "segments_together", lambda video, *, room, kept=False: 1)
+    monkeypatch.setattr(engine, "segments_per_batch", lambda video, *, reserve, cached=False: 1)
     with pytest.raises(NoRoomError, match="disk"):
-        cache_policy.watch(engine, video, cache="device", several=True)
-    kept = cache_policy.watch(engine, video, cache="auto", several=True)
-    assert kept.keeps
+        engine.watch(video, cache="device", several=True)
+    kept = engine.watch(video, cache="auto", several=True)
+    assert kept.is_cached
     assert len(list(engine.disk.root.iterdir())) == 1
     # What is on disk already is found, also by one question.
-    assert cache_policy.watch(engine, video, cache="auto", several=False).keeps
+    assert engine.watch(video, cache="auto", several=False).is_cached
     engine.disk = DiskCache(engine.disk.root.parent / "small", limit_bytes=10)
-    anew = cache_policy.watch(engine, video, cache="auto", several=True)
-    assert not anew.keeps
+    anew = engine.watch(video, cache="auto", several=True)
+    assert not anew.is_cached
     options = {"max_new_tokens": 4}
     assert anew.ask(QUESTION, **options).token_ids == kept.ask(QUESTION, **options).token_ids
 
 
 def test_a_disk_that_cannot_be_written_to_is_like_one_without_room(engine, video, monkeypatch):
     monkeypatch.setattr(engines, "available_bytes", lambda device: 10)
-    monkeypatch.setattr(engine, "segments_together", lambda video, *, room, kept=False: 1)
+    monkeypatch.setattr(engine, "segments_per_batch", lambda video, *, reserve, cached=False: 1)
     engine.disk.root.mkdir()
     with read_only(engine.disk.root):
-        assert not cache_policy.watch(engine, video, cache="auto", several=True).keeps
+        assert not engine.watch(video, cache="auto", several=True).is_cached
         with pytest.raises(NoRoomError, match=r"kept: cannot write there \(Permission denied\)"):
-            cache_policy.watch(engine, video, cache="disk", several=True)
+            engine.watch(video, cache="disk", several=True)

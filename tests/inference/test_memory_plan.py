@@ -3,7 +3,7 @@ import torch
 from transformers import Qwen3VLConfig
 
 from tempo.devices import available_bytes, peak_bytes
-from tempo.inference.memory_plan import kept_bytes, segments_together
+from tempo.inference.memory_plan import cache_bytes, segments_per_batch
 
 CPU = torch.device("cpu")
 QWEN3_VL_2B = Qwen3VLConfig(
@@ -21,13 +21,13 @@ QWEN3_VL_2B = Qwen3VLConfig(
 
 def together(**changes):
     sizes = {"patches": 2304, "tokens": 830, "frame_bytes": 8 * 512 * 288 * 3} | changes
-    return segments_together(QWEN3_VL_2B, **sizes, device=CPU, dtype=torch.bfloat16)
+    return segments_per_batch(QWEN3_VL_2B, **sizes, device=CPU, dtype=torch.bfloat16)
 
 
 def test_the_kept_cache_of_the_published_compressor():
     """112 KiB a token, 75 MB a segment of 670: the design's figures."""
-    assert kept_bytes(QWEN3_VL_2B, 1, torch.bfloat16) == 112 * 1024
-    assert 7.4e7 < kept_bytes(QWEN3_VL_2B, 666, torch.bfloat16) < 7.8e7
+    assert cache_bytes(QWEN3_VL_2B, 1, torch.bfloat16) == 112 * 1024
+    assert 7.4e7 < cache_bytes(QWEN3_VL_2B, 666, torch.bfloat16) < 7.8e7
 
 
 def test_there_is_always_room_for_one_and_never_for_more_than_helps():

@@ -9,41 +9,37 @@ import pytest
 import torch
 
 from tempo.errors import NoRoomError, TempoError, UsageError
-from tempo.inference.prefix_cache import (
-    DiskCache,
-    MemoryShelf,
-    check_kind,
-    check_room,
-)
-from tempo.modeling.compressor import Reading
-from tempo.modeling.qwen3_vl import KeyValues
-from tempo.processing.batching import Moment
+from tempo.inference.cache_policy import check_kind
+from tempo.inference.prefix_cache import DiskCache, MemoryCacheWriter, check_room
+from tempo.modeling.compressor import PrefillState
+from tempo.modeling.kv_cache import KVCache
+from tempo.processing.batching import SegmentSpan
 from tempo.video.frames import Damage
 
 
-def reading(seed=0, segments=2, dtype=torch.float32):
+def prefilled(seed=0, segments=2, dtype=torch.float32):
     generator = torch.Generator().manual_seed(seed)
     data = torch.randn(segments, 3, 2, 2, 5, 4, generator=generator).to(dtype)
-    return Reading(KeyValues(data, 5), position=9)
+    return PrefillState(KVCache(data, 5), position=9)
 
 
 def moments(first, count=2):
-    return [Moment(i, 4.0 * i, 4.0 * i + 4, 4.0 * i + 2) for i in range(first, first + count)]
+    return [SegmentSpan(i, 4.0 * i, 4.0 * i + 4, 4.0 * i + 2) for i in range(first, first + count)]
 
 
 NOTHING = Damage()
 
 
 def keep(cache, key, seed=0, dtype=torch.float32, damage=NOTHING):
-    shelf = cache.shelf(key, expected_bytes=1)
-    shelf.add(moments(0), reading(seed, dtype=dtype))
-    shelf.add(moments(2, 1), reading(seed + 1, segments=1, dtype=dtype))
-    return shelf.finish(damage=damage)
+    writer = cache.writer(key, expected_bytes=1)
+    writer.add(moments(0), prefilled(seed, dtype=dtype))
+    writer.add(moments(2, 1), prefilled(seed + 1, segments=1, dtype=dtype))
+    return writer.finish(damage=damage)
 
 
 def rows(kept):
-    """All segments of what is kept [S, K, 2, H, L, E]."""
-    return torch.stack([kept.row(index) for index in range(len(kept.moments))])
+    """All segments of what is kept [S, K, 2, G, L, E]."""
+    return torch.stack([kept.row(index) for index in range(len(kept.segments))])
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -53,19 +49,19 @@ def test_disk_gives_back_every_bit(tmp_path, dtype):
     found, told = DiskCache(tmp_path).open("key")
     assert told == damage
     for entries in (written, found):
-        assert [entry.moments for entry in entries] == [tuple(moments(0)), tuple(moments(2, 1))]
+        assert [entry.segments for entry in entries] == [tuple(moments(0)), tuple(moments(2, 1))]
         assert all(entry.position == 9 for entry in entries)
-        assert torch.equal(rows(entries[0]), reading(0, dtype=dtype).past.data)
-        assert torch.equal(entries[1].row(0), reading(1, segments=1, dtype=dtype).past.data[0])
+        assert torch.equal(rows(entries[0]), prefilled(0, dtype=dtype).cache.data)
+        assert torch.equal(entries[1].row(0), prefilled(1, segments=1, dtype=dtype).cache.data[0])
     assert DiskCache(tmp_path).has("key")
     assert DiskCache(tmp_path).open("other") is None
 
 
 def test_memory_keeps_what_it_is_given():
-    shelf = MemoryShelf(torch.device("cpu"))
-    shelf.add(moments(0), reading())
-    (entry,) = shelf.finish(damage=Damage())
-    assert torch.equal(entry.row(1), reading().past.data[1])
+    writer = MemoryCacheWriter(torch.device("cpu"))
+    writer.add(moments(0), prefilled())
+    (entry,) = writer.finish(damage=Damage())
+    assert torch.equal(entry.row(1), prefilled().cache.data[1])
 
 
 def test_the_least_recently_used_goes_first(tmp_path):
@@ -84,25 +80,25 @@ def test_what_is_removed_stays_readable_to_who_has_it_open(tmp_path):
     entries = keep(cache, "a")
     cache.shrink()
     assert not cache.has("a")
-    assert torch.equal(rows(entries[0]), reading(0).past.data)
+    assert torch.equal(rows(entries[0]), prefilled(0).cache.data)
 
 
 def test_nothing_half_written_is_ever_found(tmp_path):
     cache = DiskCache(tmp_path)
-    shelf = cache.shelf("key", expected_bytes=1)
-    shelf.add(moments(0), reading())
+    writer = cache.writer("key", expected_bytes=1)
+    writer.add(moments(0), prefilled())
     assert not cache.has("key")
     assert cache.open("key") is None
-    shelf.abandon()
+    writer.abandon()
     assert list(tmp_path.iterdir()) == []
 
 
 def _write_until(root, adds, say):
     """Write so many chunks, say so, and wait to be killed."""
-    shelf = DiskCache(root, limit_bytes=LIMIT).shelf("killed", expected_bytes=BIG.nbytes * 3)
+    writer = DiskCache(root, limit_bytes=LIMIT).writer("killed", expected_bytes=BIG.nbytes * 3)
     for _ in range(adds):
-        shelf.add(moments(0, 4), Reading(KeyValues(BIG, 1), position=9))
-    say.send(str(shelf.folder))
+        writer.add(moments(0, 4), PrefillState(KVCache(BIG, 1), position=9))
+    say.send(str(writer.folder))
     time.sleep(600)
 
 
@@ -139,7 +135,7 @@ def test_killed_writers_leave_nothing_and_the_limit_holds(tmp_path):
         assert [path.name for path in tmp_path.iterdir()] == [folder.name], "the one before was swept"
         kill(process)
         assert folder.exists()
-    cache.shelf("mine", expected_bytes=1).abandon()
+    cache.writer("mine", expected_bytes=1).abandon()
     assert list(tmp_path.iterdir()) == []
 
 
@@ -160,9 +156,9 @@ def test_what_is_being_written_counts_and_stays(tmp_path):
 def test_without_locks_age_tells_what_was_left_behind(tmp_path, monkeypatch):
     monkeypatch.setattr("tempo.storage.file_lock.fcntl", None)
     cache = DiskCache(tmp_path)
-    old, young = cache.shelf("a", expected_bytes=1), cache.shelf("b", expected_bytes=1)
+    old, young = cache.writer("a", expected_bytes=1), cache.writer("b", expected_bytes=1)
     os.utime(old.folder / "past.bin", (time.time() - 7200,) * 2)
-    cache.shelf("c", expected_bytes=1).abandon()
+    cache.writer("c", expected_bytes=1).abandon()
     assert not old.folder.exists()
     assert young.folder.exists()
     young.abandon()
@@ -200,11 +196,11 @@ def test_a_disk_that_fills_up_is_said_and_nothing_is_left(tmp_path):
     import resource
 
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    shelf = DiskCache(tmp_path).shelf("key", expected_bytes=1)
+    writer = DiskCache(tmp_path).writer("key", expected_bytes=1)
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
         with pytest.raises(NoRoomError, match=r"cannot write there \(File too large\)"):
-            shelf.add(moments(0), reading())
+            writer.add(moments(0), prefilled())
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert list(tmp_path.iterdir()) == []
@@ -234,13 +230,13 @@ def test_a_damaged_entry_is_as_good_as_none(tmp_path, spoil):
 def _write(root, seed, barrier, results):
     torch.set_num_threads(1)
     cache = DiskCache(root)
-    shelf = cache.shelf("key", expected_bytes=1)
-    shelf.add(moments(0), reading(seed))
+    writer = cache.writer("key", expected_bytes=1)
+    writer.add(moments(0), prefilled(seed))
     barrier.wait(300)
-    kept = shelf.finish(damage=Damage())
-    mine = torch.equal(rows(kept[0]), reading(seed).past.data)
+    kept = writer.finish(damage=Damage())
+    mine = torch.equal(rows(kept[0]), prefilled(seed).cache.data)
     found = cache.open("key")
-    results.put(mine and found is not None and len(found[0][0].moments) == 2)
+    results.put(mine and found is not None and len(found[0][0].segments) == 2)
 
 
 @pytest.mark.slow
@@ -255,14 +251,14 @@ def test_two_processes_at_once(tmp_path):
     for process in both:
         process.join(60)
     assert [path.name for path in tmp_path.iterdir()] == ["key"]
-    assert torch.equal(rows(DiskCache(tmp_path).open("key")[0][0]), reading(5).past.data)
+    assert torch.equal(rows(DiskCache(tmp_path).open("key")[0][0]), prefilled(5).cache.data)
 
 
 def test_what_is_too_large_is_refused_before_it_is_written(tmp_path):
     with pytest.raises(TempoError, match=r"takes 5\.0 GB.*limited to 1\.0 GB.*TEMPO_CACHE_GB"):
-        DiskCache(tmp_path, limit_bytes=10**9).shelf("key", expected_bytes=5 * 10**9)
+        DiskCache(tmp_path, limit_bytes=10**9).writer("key", expected_bytes=5 * 10**9)
     with pytest.raises(TempoError, match="free: set TEMPO_CACHE"):
-        DiskCache(tmp_path, limit_bytes=10**19).shelf("key", expected_bytes=10**18)
+        DiskCache(tmp_path, limit_bytes=10**19).writer("key", expected_bytes=10**18)
     with pytest.raises(TempoError, match=r"on the device takes 9\.0 GB.*1\.0 GB are free.*cache='disk'"):
         check_room(9 * 10**9, 10**9, cache="device")
     check_room(10, 10, cache="host")
@@ -272,7 +268,7 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path):
     file = tmp_path / "file"
     file.write_text("")
     with pytest.raises(TempoError, match=r"file/sub: cannot write there"):
-        DiskCache(file / "sub").shelf("key", expected_bytes=1)
+        DiskCache(file / "sub").writer("key", expected_bytes=1)
 
 
 def test_the_environment_says_where_and_how_much(tmp_path, monkeypatch):

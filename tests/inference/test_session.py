@@ -100,7 +100,7 @@ def _cut(file):
 
 def _lose_a_moment(file):
     meta = json.loads((file.parent / "meta.json").read_text())
-    del meta["chunks"][-1]["moments"][-1]
+    del meta["chunks"][-1]["segments"][-1]
     (file.parent / "meta.json").write_text(json.dumps(meta))
 
 
@@ -122,7 +122,7 @@ def test_a_damaged_entry_is_watched_again_and_replaced(damage, cache, engine, tm
     damage(file)
     session = engine.watch(video_of(case, tmp_path), cache=cache)
     check(session.ask(case.query, **case.options), case)
-    assert session.keeps
+    assert session.is_cached
     assert file.read_bytes() == whole
 
 
@@ -155,7 +155,7 @@ def test_a_disk_that_damages_what_is_written_is_not_trusted(everything, engine, 
     monkeypatch.setattr(cache_module, "_write", write_zeroes)
     _zero(*engine.disk.root.rglob("past.bin"))
     check(session.ask(case.query, **case.options), case)
-    assert not session.keeps
+    assert not session.is_cached
 
 
 @pytest.mark.parametrize("cache", ["disk", "auto"])
@@ -183,7 +183,7 @@ def test_where_nothing_can_be_written_auto_keeps_nothing(opened_before, engine, 
     with read_only(engine.disk.root):
         session = session or engine.watch(video_of(case, tmp_path), cache="auto")
         check(session.ask(case.query, **case.options), case)
-        assert not session.keeps
+        assert not session.is_cached
         with pytest.raises(TempoError, match=r"kept: cannot write there \(Permission denied\)"):
             engine.watch(video_of(case, tmp_path), cache="disk")
 
@@ -329,7 +329,7 @@ def test_a_hostile_question_changes_no_structure(engine, tmp_path):
 def test_routing_alone_gives_what_an_answer_would_rest_on(cache, engine, tmp_path):
     case = CASES["wide_partial_segment"]
     session = engine.watch(video_of(case, tmp_path), cache=cache)
-    assert session.keeps == (cache == "device")
+    assert session.is_cached == (cache == "device")
     options = {"budget": 24}
     routed, answered = session.route(case.query, **options), session.ask(case.query, **options).segments
     assert [segment.tokens for segment in routed] == [segment.tokens for segment in answered]

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from tempo.modeling.compressor import Reading
-from tempo.modeling.qwen3_vl import KeyValues, Space
+from tempo.modeling.compressor import PrefillState
+from tempo.modeling.kv_cache import KVCache, ScratchBuffer
 from tempo.processing.image_processor import patches
 
 
@@ -36,20 +36,20 @@ def plainly(compressor, pixels_SPC, grid, ids_SL, spans, questions):
 @torch.no_grad()
 def test_one_watched_prefix_serves_many_questions_exactly(tiny, segment, questions):
     compressor = tiny.model.compressor
-    kept = compressor.watch(*segment)
-    before = kept.past.data.clone()
+    kept = compressor.prefill(*segment)
+    before = kept.cache.data.clone()
     for question in [*questions, questions[0]]:
-        rows, room = [[row] for row in kept.past.data], len(question) + 32
-        past = KeyValues.gather(
-            rows, segments=len(rows), room=room, device=kept.past.data.device, space=Space()
+        rows, room = [[row] for row in kept.cache.data], len(question) + 32
+        cache = KVCache.gather(
+            rows, segments=len(rows), reserve=room, device=kept.cache.data.device, buffer=ScratchBuffer()
         )
-        reading = Reading(past, kept.position)
-        relevance_S = compressor.route(reading, question)
-        memory_SMD = compressor.distil(reading, 32)
+        state = PrefillState(cache, kept.position)
+        relevance_S = compressor.score(state, question)
+        memory_SMD = compressor.compress(state, 32)
         plain_S, plain_SMD = plainly(compressor, *segment, [question])
         torch.testing.assert_close(relevance_S, plain_S, atol=1e-6, rtol=0)
         torch.testing.assert_close(memory_SMD, plain_SMD, atol=1e-5, rtol=0)
-    assert torch.equal(kept.past.data, before)
+    assert torch.equal(kept.cache.data, before)
 
 
 @torch.no_grad()
@@ -57,9 +57,9 @@ def test_the_first_memory_tokens_do_not_depend_on_the_rest(tiny, segment, questi
     compressor = tiny.model.compressor
     _, all_SMD = plainly(compressor, *segment, [questions[0]])
     for count in (1, 7, 31):
-        reading = compressor.watch(*segment, room=len(questions[0]) + count)
-        compressor.route(reading, questions[0])
-        some_SkD = compressor.distil(reading, count)
+        state = compressor.prefill(*segment, reserve=len(questions[0]) + count)
+        compressor.score(state, questions[0])
+        some_SkD = compressor.compress(state, count)
         torch.testing.assert_close(some_SkD, all_SMD[:, :count], atol=1e-5, rtol=0)
 
 

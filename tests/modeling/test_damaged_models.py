@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 import tempo
 from tempo.errors import TempoError
 from tempo.modeling import TempoQwenForCausalLM
-from tempo.modeling.loading import check_source, find_source
+from tempo.modeling.loading import check_checkpoint, find_checkpoint
 from tempo.modeling.saving import convert
 
 LFS = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab2935c943f9e0ff69d22e\nsize 12345\n"
@@ -73,7 +73,7 @@ def rewrite(folder: Path, change) -> None:
 
 
 def weights_of(folder: Path) -> dict[str, torch.Tensor]:
-    return TempoQwenForCausalLM.load(find_source(folder)).state_dict()
+    return TempoQwenForCausalLM.load(find_checkpoint(folder)).state_dict()
 
 
 def refused(folder: Path, **options) -> str:
@@ -83,7 +83,7 @@ def refused(folder: Path, **options) -> str:
     line = str(caught.value)
     assert "\n" not in line
     with pytest.raises(TempoError) as earlier:
-        check_source(TempoQwenForCausalLM, find_source(folder, **options))
+        check_checkpoint(TempoQwenForCausalLM, find_checkpoint(folder, **options))
     assert str(earlier.value) == line
     return line
 
@@ -161,12 +161,12 @@ def test_names_of_the_base_that_are_none(published, names):
 def test_how_transformers_5_spells_the_rotary_base(published):
     """In rope_parameters, beside the sections; the number counts wherever it stands."""
     base = published.parent / "qwen3-vl-tiny" / "config.json"
-    before = TempoQwenForCausalLM.load(find_source(published))
+    before = TempoQwenForCausalLM.load(find_checkpoint(published))
     rope = {"mrope_section": [6, 5, 5], "mrope_interleaved": True, "rope_type": "default"}
     edit(base, TEXT + "rope_scaling", GONE)
     edit(base, TEXT + "rope_theta", GONE)
     edit(base, TEXT + "rope_parameters", rope | {"rope_theta": 5000000})
-    after = TempoQwenForCausalLM.load(find_source(published))
+    after = TempoQwenForCausalLM.load(find_checkpoint(published))
     tables = [model.compressor.vlm.language_model.rotary_emb.inv_freq for model in (before, after)]
     assert torch.equal(*tables)
 
@@ -232,7 +232,7 @@ def test_files_that_are_not_themselves(own, name, kind):
 def test_a_byte_order_mark_does_no_harm(own):
     file = own / "config.json"
     file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
-    check_source(TempoQwenForCausalLM, find_source(own))
+    check_checkpoint(TempoQwenForCausalLM, find_checkpoint(own))
 
 
 @pytest.mark.parametrize("where", ["decoder", "compressor"])
@@ -332,17 +332,17 @@ def test_folders_that_are_no_models_are_called_what_they_are(tmp_path, files, sa
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("{}")
     with pytest.raises(TempoError) as caught:
-        find_source(tmp_path)
+        find_checkpoint(tmp_path)
     assert said in str(caught.value)
 
 
 def test_ways_to_write_a_folders_name(own, monkeypatch, reference):
     monkeypatch.setenv("HOME", str(own.parent))
     for name in (f"{own}/", "~/own", own / ".." / "own", f"{own}//"):
-        assert find_source(name).config.hidden_size == 128
+        assert find_checkpoint(name).config.hidden_size == 128
     for name in ("~nobody-of-this-name/model", "x" * 5000, "with\0null", "a/" + "b" * 300 + "/c"):
         with pytest.raises(TempoError, match="there is no such folder"):
-            find_source(name)
+            find_checkpoint(name)
 
 
 def test_hub_names_are_found_in_the_cache_whatever_their_case(own, monkeypatch, tmp_path):
@@ -359,10 +359,10 @@ def test_hub_names_are_found_in_the_cache_whatever_their_case(own, monkeypatch, 
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     options = {"cache_dir": str(tmp_path / "hub")}
     for name in ("Owner/Tempo-Tiny", "owner/tempo-tiny", "OWNER/TEMPO-TINY/"):
-        source = find_source(name, **options)
+        source = find_checkpoint(name, **options)
         assert source.folder == snapshot
-        check_source(TempoQwenForCausalLM, source)
-    assert find_source("https://huggingface.co/Owner/Tempo-Tiny", **options).folder == snapshot
+        check_checkpoint(TempoQwenForCausalLM, source)
+    assert find_checkpoint("https://huggingface.co/Owner/Tempo-Tiny", **options).folder == snapshot
     (blobs / "model.safetensors").unlink()
     with pytest.raises(TempoError, match="which is not there; download the model again"):
-        check_source(TempoQwenForCausalLM, find_source("Owner/Tempo-Tiny", **options))
+        check_checkpoint(TempoQwenForCausalLM, find_checkpoint("Owner/Tempo-Tiny", **options))

@@ -19,7 +19,7 @@ from transformers import (
 from tempo.errors import TempoError
 from tempo.modeling import TempoQwenConfig, TempoQwenForCausalLM
 from tempo.modeling.key_mapping import from_published, to_published
-from tempo.modeling.loading import empty_model, find_source
+from tempo.modeling.loading import empty_model, find_checkpoint
 
 QWEN3_VL_2B = {
     "model_type": "qwen3_vl",
@@ -95,7 +95,7 @@ def published_tensors(reference):
 
 
 def test_every_tensor_of_a_published_checkpoint_is_where_it_belongs(reference):
-    model = TempoQwenForCausalLM.load(find_source(reference / "tempo-tiny"))
+    model = TempoQwenForCausalLM.load(find_checkpoint(reference / "tempo-tiny"))
     state, expected = model.state_dict(), published_tensors(reference)
     assert state.keys() == expected.keys()
     assert all(torch.equal(state[name], expected[name]) for name in expected)
@@ -127,30 +127,30 @@ def test_auto_classes_know_it_after_importing_its_models(reference):
 
 
 def test_the_base_is_found_beside_in_or_where_it_is_said_to_be(checkpoint, tmp_path):
-    assert find_source(checkpoint).base == tmp_path / "qwen3-vl-tiny"
+    assert find_checkpoint(checkpoint).base == tmp_path / "qwen3-vl-tiny"
     elsewhere = tmp_path / "elsewhere"
     (tmp_path / "qwen3-vl-tiny").rename(elsewhere)
-    assert find_source(checkpoint, base=elsewhere).base == elsewhere
+    assert find_checkpoint(checkpoint, base=elsewhere).base == elsewhere
     edit_config(checkpoint, mm_vision_tower_aux_list=[str(elsewhere)])
-    assert find_source(checkpoint).base == elsewhere
+    assert find_checkpoint(checkpoint).base == elsewhere
     edit_config(checkpoint, mm_vision_tower_aux_list=["Owner/inside"])
     elsewhere.rename(checkpoint / "inside")
-    assert find_source(checkpoint).base == checkpoint / "inside"
+    assert find_checkpoint(checkpoint).base == checkpoint / "inside"
 
 
 def test_a_base_that_is_nowhere_is_named(checkpoint, tmp_path, monkeypatch):
     shutil.rmtree(tmp_path / "qwen3-vl-tiny")
     with pytest.raises(TempoError, match=r"qwen3-vl-tiny.*base="):
-        find_source(checkpoint)
+        find_checkpoint(checkpoint)
     with pytest.raises(TempoError, match="base must be a qwen3_vl model"):
-        find_source(checkpoint, base=checkpoint)
+        find_checkpoint(checkpoint, base=checkpoint)
 
 
 def test_a_head_of_its_own_gives_the_yes_and_no_rows(checkpoint, tmp_path):
     """An untied base scores with its lm_head, not with its embedding."""
     head = torch.randn(1215, 96)
     edit_weights(tmp_path / "qwen3-vl-tiny", lambda tensors: tensors.update({"lm_head.weight": head}))
-    model = TempoQwenForCausalLM.load(find_source(checkpoint))
+    model = TempoQwenForCausalLM.load(find_checkpoint(checkpoint))
     assert torch.equal(model.compressor.relevance_rows, head[[1214, 611]])
 
 
@@ -167,7 +167,7 @@ def test_a_head_of_its_own_gives_the_yes_and_no_rows(checkpoint, tmp_path):
 def test_a_missing_tensor_is_named(checkpoint, name):
     edit_weights(checkpoint, lambda tensors: tensors.pop(name))
     with pytest.raises(TempoError, match=rf"{name} is missing|{from_published(name)} is missing") as caught:
-        TempoQwenForCausalLM.load(find_source(checkpoint))
+        TempoQwenForCausalLM.load(find_checkpoint(checkpoint))
     assert "\n" not in str(caught.value)
 
 
@@ -175,13 +175,13 @@ def test_a_misshapen_tensor_is_named_with_both_shapes(checkpoint):
     name = "model.layers.2.mlp.up_proj.weight"
     edit_weights(checkpoint, lambda tensors: tensors.update({name: torch.zeros(256, 127)}))
     with pytest.raises(TempoError, match=rf"{name} is \[256, 127\].*\[256, 128\]"):
-        TempoQwenForCausalLM.load(find_source(checkpoint))
+        TempoQwenForCausalLM.load(find_checkpoint(checkpoint))
 
 
 def test_a_tensor_that_fits_nowhere_is_named(checkpoint):
     edit_weights(checkpoint, lambda tensors: tensors.update({"model.layers.9.extra": torch.zeros(1)}))
     with pytest.raises(TempoError, match=r"model\.layers\.9\.extra has no place"):
-        TempoQwenForCausalLM.load(find_source(checkpoint))
+        TempoQwenForCausalLM.load(find_checkpoint(checkpoint))
 
 
 def test_what_published_code_leaves_in_checkpoints_is_passed_over(checkpoint):
@@ -190,23 +190,23 @@ def test_what_published_code_leaves_in_checkpoints_is_passed_over(checkpoint):
         "model.vision_tower_aux_list.0.vlm.lm_head.weight": torch.zeros(4, 96),
     }
     edit_weights(checkpoint, lambda tensors: tensors.update(extras))
-    TempoQwenForCausalLM.load(find_source(checkpoint))
+    TempoQwenForCausalLM.load(find_checkpoint(checkpoint))
 
 
 def test_a_sliding_window_is_refused(checkpoint):
     edit_config(checkpoint, use_sliding_window=True, sliding_window=64)
     with pytest.raises(TempoError, match="use_sliding_window is set"):
-        find_source(checkpoint)
+        find_checkpoint(checkpoint)
 
 
 def test_tied_embeddings_are_one_tensor(checkpoint):
     edit_config(checkpoint, tie_word_embeddings=True)
     edit_weights(checkpoint, lambda tensors: tensors.pop("lm_head.weight"))
-    model = TempoQwenForCausalLM.load(find_source(checkpoint))
+    model = TempoQwenForCausalLM.load(find_checkpoint(checkpoint))
     assert model.lm_head.weight is model.model.embed_tokens.weight
     # A head that was stored although it is tied changes nothing.
     edit_weights(checkpoint, lambda tensors: tensors.update({"lm_head.weight": torch.zeros(1215, 128)}))
-    again = TempoQwenForCausalLM.load(find_source(checkpoint))
+    again = TempoQwenForCausalLM.load(find_checkpoint(checkpoint))
     assert torch.equal(again.lm_head.weight, model.lm_head.weight)
 
 
@@ -220,11 +220,11 @@ def test_shards_are_read_by_their_index_and_a_missing_one_is_named(checkpoint):
         save_file({name: tensors[name] for name in chosen}, checkpoint / file)
         weight_map |= dict.fromkeys(chosen, file)
     (checkpoint / "model.safetensors.index.json").write_text(json.dumps({"weight_map": weight_map}))
-    state = TempoQwenForCausalLM.load(find_source(checkpoint)).state_dict()
+    state = TempoQwenForCausalLM.load(find_checkpoint(checkpoint)).state_dict()
     assert torch.equal(state["model.norm.weight"], tensors["model.norm.weight"])
     (checkpoint / "model-00002-of-00002.safetensors").unlink()
     with pytest.raises(TempoError, match=r"model-00002-of-00002\.safetensors is missing"):
-        TempoQwenForCausalLM.load(find_source(checkpoint))
+        TempoQwenForCausalLM.load(find_checkpoint(checkpoint))
 
 
 @pytest.mark.parametrize("spoil", ["cut", "text", "gone", "config", "kind"])
@@ -241,7 +241,7 @@ def test_damaged_folders_are_one_clear_line(checkpoint, spoil):
     else:
         edit_config(checkpoint, model_type="llama")
     with pytest.raises(TempoError) as caught:
-        TempoQwenForCausalLM.load(find_source(checkpoint))
+        TempoQwenForCausalLM.load(find_checkpoint(checkpoint))
     assert "\n" not in str(caught.value)
     assert str(checkpoint) in str(caught.value)
 
@@ -249,7 +249,7 @@ def test_damaged_folders_are_one_clear_line(checkpoint, spoil):
 @pytest.mark.parametrize("name", ["no/such/folder", "./nothing", "nothing", "/nowhere/at-all"])
 def test_a_folder_that_is_not_there(name):
     with pytest.raises(TempoError, match="there is no such folder"):
-        find_source(name)
+        find_checkpoint(name)
 
 
 def test_a_hub_name_without_a_hub(monkeypatch):
@@ -257,7 +257,7 @@ def test_a_hub_name_without_a_hub(monkeypatch):
     with pytest.raises(
         TempoError, match="Nobody/no-such-model: there is no such folder, and the hub"
     ) as caught:
-        find_source("Nobody/no-such-model")
+        find_checkpoint("Nobody/no-such-model")
     assert "\n" not in str(caught.value)
 
 
@@ -304,10 +304,10 @@ def test_loading_takes_no_second_copy(checkpoint):
         import json, resource, torch
         from pathlib import Path
         from tempo.modeling import TempoQwenForCausalLM
-        from tempo.modeling.loading import find_source
+        from tempo.modeling.loading import find_checkpoint
         from tempo.modeling.saving import write_weights
         folder = Path({str(checkpoint)!r})
-        source = find_source(folder)
+        source = find_checkpoint(folder)
         from tempo.modeling.key_mapping import to_published
         from tempo.modeling.loading import empty_model
         source.config.vocab_size, source.config.hidden_size = 60000, 128

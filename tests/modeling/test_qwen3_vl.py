@@ -6,13 +6,8 @@ import pytest
 import torch
 from transformers import Qwen3VLConfig, Qwen3VLModel
 
-from tempo.modeling.qwen3_vl import (
-    KeyValues,
-    Space,
-    prefix_positions,
-    run_language,
-    vision_features,
-)
+from tempo.modeling.kv_cache import KVCache, ScratchBuffer
+from tempo.modeling.qwen3_vl import prefix_positions, run_language, vision_features
 
 VIDEO_PAD, START, END = 60, 61, 62
 
@@ -99,7 +94,7 @@ def test_positions_equal_theirs(model, grid):
     assert following == len(ids) + delta.item()
 
 
-def through(model, ids_SL, spans, grid, pixels_SPC, *, past=None, last_only=False):
+def through(model, ids_SL, spans, grid, pixels_SPC, *, cache=None, last_only=False):
     main, deepstack = vision_features(model.visual, pixels_SPC, grid)
     index = torch.cat([torch.arange(*span) for span in spans])
     x = model.language_model.embed_tokens(ids_SL).index_copy(1, index, main)
@@ -108,7 +103,7 @@ def through(model, ids_SL, spans, grid, pixels_SPC, *, past=None, last_only=Fals
         model.language_model,
         x,
         positions,
-        past=past,
+        cache=cache,
         deepstack=deepstack,
         visual_index=index,
         last_only=last_only,
@@ -145,25 +140,27 @@ def test_reading_in_pieces_equals_reading_at_once(attention, cuts):
     pixels_SPC = torch.randn(2, 48, 96)
     once, _ = through(model, ids_SL, spans, grid, pixels_SPC)
 
-    past = KeyValues.empty(language, 2, len(ids) + 7, like=once)
+    cache = KVCache.allocate(language, 2, len(ids) + 7, like=once)
     pieces, following = [], 0
-    out, following = through(model, ids_SL[:, : len(ids)], spans, grid, pixels_SPC, past=past)
+    out, following = through(model, ids_SL[:, : len(ids)], spans, grid, pixels_SPC, cache=cache)
     pieces.append(out)
     edges = [0, *(c - 19 for c in cuts if c > 19), 7]
     for start, end in pairwise(edges):
         if start == end:
             continue
         positions = torch.arange(following + start, following + end).expand(3, -1)
-        pieces.append(run_language(language, language.embed_tokens(tail[:, start:end]), positions, past=past))
+        pieces.append(
+            run_language(language, language.embed_tokens(tail[:, start:end]), positions, cache=cache)
+        )
     torch.testing.assert_close(torch.cat(pieces, dim=1), once, atol=1e-4, rtol=1e-4)
-    assert past.length == len(ids) + 7
+    assert cache.length == len(ids) + 7
 
 
 def test_gathered_rows_are_copies_in_the_order_asked_for():
     data = torch.randn(3, 2, 2, 2, 5, 4)
     more = torch.randn(2, 2, 2, 3, 4)
     rows = [[data[2], more], [data[0], more]]
-    gathered = KeyValues.gather(rows, segments=2, room=4, device=torch.device("cpu"), space=Space())
+    gathered = KVCache.gather(rows, segments=2, reserve=4, device=torch.device("cpu"), buffer=ScratchBuffer())
     assert gathered.data.shape == (2, 2, 2, 2, 12, 4)
     assert gathered.length == 8
     torch.testing.assert_close(gathered.data[0, ..., :5, :], data[2])
@@ -183,14 +180,14 @@ def test_the_last_token_alone_is_that_of_all_and_leaves_the_same_behind(attentio
     tail_SQD = language.embed_tokens(torch.tensor([[3, 1, 4], [1, 5, 9]]))
 
     def read(*, last_only):
-        past = KeyValues.empty(language, 2, len(ids) + 4, like=tail_SQD)
-        out, at = through(model, ids_SL, spans, grid, pixels_SPC, past=past, last_only=last_only)
+        cache = KVCache.allocate(language, 2, len(ids) + 4, like=tail_SQD)
+        out, at = through(model, ids_SL, spans, grid, pixels_SPC, cache=cache, last_only=last_only)
         outs = [out[:, -1:]]
         for piece in (tail_SQD, tail_SQD[:, :1]):
             positions = torch.arange(at, at + piece.shape[1]).expand(3, -1)
-            outs.append(run_language(language, piece, positions, past=past, last_only=last_only)[:, -1:])
+            outs.append(run_language(language, piece, positions, cache=cache, last_only=last_only)[:, -1:])
             at += piece.shape[1]
-        return outs, past
+        return outs, cache
 
     plain, kept = read(last_only=False)
     alone, kept_alone = read(last_only=True)

@@ -9,7 +9,7 @@ from transformers import Qwen3VLForConditionalGeneration
 
 from tempo.errors import TempoError, UsageError
 from tempo.modeling import TempoQwenForCausalLM
-from tempo.modeling.loading import find_source, load_prompts
+from tempo.modeling.loading import find_checkpoint, load_prompts
 from tempo.modeling.saving import convert, save_model, write_weights
 
 
@@ -22,7 +22,7 @@ def own(tmp_path_factory, reference):
 
 
 def state(folder, **options):
-    return TempoQwenForCausalLM.load(find_source(folder), **options).state_dict()
+    return TempoQwenForCausalLM.load(find_checkpoint(folder), **options).state_dict()
 
 
 def same(one, other):
@@ -31,7 +31,7 @@ def same(one, other):
 
 def test_our_layout_loads_without_the_base(own, reference, tmp_path):
     shutil.copytree(own, tmp_path / "alone")
-    source = find_source(tmp_path / "alone")
+    source = find_checkpoint(tmp_path / "alone")
     assert source.base is None
     assert same(TempoQwenForCausalLM.load(source).state_dict(), state(reference / "tempo-tiny"))
     assert len(list(own.glob("*.safetensors"))) == 1
@@ -67,7 +67,7 @@ def test_no_second_base_is_written_beside_one_that_is_there(own, tmp_path, refer
 
 
 def test_conversion_keeps_the_dtype_of_every_tensor(own, tmp_path, tiny):
-    half = TempoQwenForCausalLM.load(find_source(own), dtype=torch.bfloat16)
+    half = TempoQwenForCausalLM.load(find_checkpoint(own), dtype=torch.bfloat16)
     save_model(half, tmp_path / "half", tokenizer=own)
     convert(tmp_path / "half", tmp_path / "published", layout="published")
     tensors = load_file(tmp_path / "published" / "model.safetensors")
@@ -75,7 +75,7 @@ def test_conversion_keeps_the_dtype_of_every_tensor(own, tmp_path, tiny):
 
 
 def test_a_saved_model_is_the_model(own, reference, tmp_path):
-    model = TempoQwenForCausalLM.load(find_source(reference / "tempo-tiny"))
+    model = TempoQwenForCausalLM.load(find_checkpoint(reference / "tempo-tiny"))
     torch.nn.init.normal_(model.compressor.compression_tokens)
     save_model(
         model,
@@ -84,7 +84,7 @@ def test_a_saved_model_is_the_model(own, reference, tmp_path):
         compressor_tokenizer=reference / "qwen3-vl-tiny",
     )
     assert same(state(tmp_path / "saved"), model.state_dict())
-    config = find_source(tmp_path / "saved").config
+    config = find_checkpoint(tmp_path / "saved").config
     for name in ("num_compression_tokens", "mm_projector_type", "rope_parameters", "eos_token_id"):
         assert getattr(config, name, None) == getattr(model.config, name, None), name
 
@@ -93,7 +93,7 @@ def test_tied_embeddings_are_stored_once(own, tmp_path):
     config = json.loads((own / "config.json").read_text()) | {"tie_word_embeddings": True}
     shutil.copytree(own, tmp_path / "tied")
     (tmp_path / "tied" / "config.json").write_text(json.dumps(config))
-    model = TempoQwenForCausalLM.load(find_source(tmp_path / "tied"))
+    model = TempoQwenForCausalLM.load(find_checkpoint(tmp_path / "tied"))
     save_model(model, tmp_path / "saved", tokenizer=own)
     with safe_open(tmp_path / "saved" / "model.safetensors", "pt") as file:
         assert "lm_head.weight" not in file.keys()  # noqa: SIM118 - not a dictionary
@@ -105,9 +105,9 @@ def test_a_compressor_with_another_tokenizer_keeps_it(own, reference, tmp_path):
     shutil.copytree(reference / "qwen3-vl-tiny", other)
     text = (other / "tokenizer.json").read_text()
     (other / "tokenizer.json").write_text(text.replace('"NFC"', '"NFKC"'))
-    model = TempoQwenForCausalLM.load(find_source(own))
+    model = TempoQwenForCausalLM.load(find_checkpoint(own))
     save_model(model, tmp_path / "saved", tokenizer=own, compressor_tokenizer=other)
-    prompts = load_prompts(find_source(tmp_path / "saved"))
+    prompts = load_prompts(find_checkpoint(tmp_path / "saved"))
     assert prompts.compressor.text("ﬁ") == prompts.decoder.text("fi") != prompts.decoder.text("ﬁ")
 
 

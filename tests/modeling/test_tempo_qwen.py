@@ -28,9 +28,9 @@ def test_reference_memory_storyline_and_answer(case, tiny):
     if "allocation" in t:
         counts = adaptive(torch.cat(relevance).tolist(), budget=case.budget, k_min=4, k_max=32)
         assert counts == t["allocation"].tolist()
-    before, after = prompts.storyline(case.query)
+    before, after = prompts.decoder_prompt(case.query)
     moments = [(stamp, tokens[0, :k]) for stamp, tokens, k in zip(stamps, memory, counts, strict=True)]
-    storyline_NH = model.storyline(before, moments, after)
-    torch.testing.assert_close(storyline_NH, t["decoder_inputs_embeds"], atol=1e-5, rtol=0)
-    ids = model.generate(inputs_embeds=storyline_NH[None], max_new_tokens=24, do_sample=False)
+    inputs_embeds_LU = model.decoder_inputs(before, moments, after)
+    torch.testing.assert_close(inputs_embeds_LU, t["decoder_inputs_embeds"], atol=1e-5, rtol=0)
+    ids = model.generate(inputs_embeds=inputs_embeds_LU[None], max_new_tokens=24, do_sample=False)
     assert ids[0].tolist() == t["generated_ids"].tolist()

@@ -8,7 +8,7 @@ import torch
 
 from research.nano.config import FRAME_SIZES
 from tempo.errors import TempoError
-from tempo.processing.batching import Batch, Moment, segment_prompt
+from tempo.processing.batching import SegmentBatch, SegmentSpan, segment_prompt
 from tempo.processing.image_processor import patches
 from tempo.training.config import World
 from tempo.training.data.processor import (
@@ -60,8 +60,8 @@ def world_example(reader: Reader, world: World, *, name: str, seed: str) -> Exam
         video = Video.from_frames(frames, fps=fps)
         prompt = segment_prompt(video, segment, fps, prompts=reader.prompts, geometry=reader.geometry)
         pixels_SPC, grid = patches(frames[None], reader.geometry)
-        moment = Moment(index, segment.start, segment.end, segment.timestamp)
-        batch = Batch((moment,), len(frames), pixels_SPC, grid, torch.tensor([prompt.ids]), prompt.spans)
+        span = SegmentSpan(index, segment.start, segment.end, segment.timestamp)
+        batch = SegmentBatch((span,), len(frames), pixels_SPC, grid, torch.tensor([prompt.ids]), prompt.spans)
         parts.append(part_of(batch, reader.geometry))
         stamps.append(reader.stamp(middle))
     questions = [

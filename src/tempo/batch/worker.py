@@ -17,8 +17,8 @@ from tempo.errors import UsageError, told
 from .cases import WATCHING, Case, Group
 
 if TYPE_CHECKING:
+    from tempo.inference.cache_policy import CacheKind
     from tempo.inference.engine import Tempo
-    from tempo.inference.prefix_cache import CacheKind
 
 
 @dataclass(frozen=True)
@@ -58,13 +58,12 @@ def answer(model: Tempo, group: Group, *, cache: CacheKind) -> Iterator[tuple[in
 
     Whatever goes wrong is the record of the case that it went wrong for.
     """
-    from tempo.inference.cache_policy import watch
     from tempo.inference.serialization import record
     from tempo.video.video import Video
 
     try:
         video = Video.open(group.video_path)
-        session = watch(model, video, cache=cache, several=len(group.cases) > 1, **group.sampling)
+        session = model.watch(video, cache=cache, several=len(group.cases) > 1, **group.sampling)
     except Exception as error:
         _trace(error)
         for case in group.cases:

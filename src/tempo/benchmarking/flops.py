@@ -17,8 +17,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from tempo.inference.generation import generate
 from tempo.modeling.compressor import Compressor
-from tempo.modeling.qwen3_vl import KeyValues, vision_features
-from tempo.processing.batching import Batch, batches
+from tempo.modeling.kv_cache import KVCache
+from tempo.modeling.qwen3_vl import vision_features
+from tempo.processing.batching import SegmentBatch, batches
 from tempo.processing.image_processor import Grid
 from tempo.processing.prompts import Spans
 from tempo.video.sampling import Sampling
@@ -77,8 +78,8 @@ def count(
         kept,
     )
     with torch.inference_mode():
-        storyline_NH = torch.zeros(prompt_tokens, config.hidden_size, device=device, dtype=engine.dtype)
-        first = generate(engine.model, storyline_NH, max_new_tokens=1, stop_ids=())
+        inputs_embeds_LU = torch.zeros(prompt_tokens, config.hidden_size, device=device, dtype=engine.dtype)
+        first = generate(engine.model, inputs_embeds_LU, max_new_tokens=1, stop_ids=())
         prefill = _counted(lambda: next(first))
     return Operations(
         vision=segment.vision * len(kept),
@@ -111,25 +112,25 @@ def count_segment(
     kept: Iterable[int],
 ) -> SegmentOperations:
     """Count one segment. On the meta device nothing is computed, and the count is the same."""
-    room = len(question_ids) + compressor.memory_tokens
+    reserve = len(question_ids) + compressor.memory_tokens
     with torch.inference_mode():
         vision = _counted(lambda: vision_features(compressor.vlm.visual, pixels_1PC, grid))
-        watched = _counted(lambda: compressor.watch(pixels_1PC, grid, ids_1L, spans, room=room))
-        reading = compressor.watch(pixels_1PC, grid, ids_1L, spans, room=room)
-        route = _counted(lambda: compressor.route(reading, question_ids))
-        length, position = reading.past.length, reading.position
+        watched = _counted(lambda: compressor.prefill(pixels_1PC, grid, ids_1L, spans, reserve=reserve))
+        state = compressor.prefill(pixels_1PC, grid, ids_1L, spans, reserve=reserve)
+        route = _counted(lambda: compressor.score(state, question_ids))
+        length, position = state.cache.length, state.position
         distil = {}
         for number in sorted(set(kept)):
-            reading.past, reading.position = KeyValues(reading.past.data, length), position
-            distil[number] = _counted(partial(compressor.distil, reading, number))
-        ids_1NQ = torch.tensor(question_ids, device=ids_1L.device).expand(1, 1, -1)
-        whole = _counted(lambda: compressor(pixels_1PC, grid, ids_1L, spans, ids_1NQ))
+            state.cache, state.position = KVCache(state.cache.data, length), position
+            distil[number] = _counted(partial(compressor.compress, state, number))
+        ids_1RQ = torch.tensor(question_ids, device=ids_1L.device).expand(1, 1, -1)
+        whole = _counted(lambda: compressor(pixels_1PC, grid, ids_1L, spans, ids_1RQ))
     return SegmentOperations(
         vision=vision, language=watched - vision, route=route, distil=distil, one_pass=whole
     )
 
 
-def _one_segment(engine: Tempo, video: Video, sampling: Sampling) -> Batch:
+def _one_segment(engine: Tempo, video: Video, sampling: Sampling) -> SegmentBatch:
     """The first segment of a video."""
     first = Sampling(sampling.times[: engine.config.segment_frames], sampling.fps)
     found = batches(
@@ -138,7 +139,7 @@ def _one_segment(engine: Tempo, video: Video, sampling: Sampling) -> Batch:
         prompts=engine.prompts,
         geometry=engine.geometry,
         segment_frames=engine.config.segment_frames,
-        together=1,
+        batch_size=1,
     )
     try:
         return next(found)

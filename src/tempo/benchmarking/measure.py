@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tempo.errors import TempoError
-from tempo.inference.prefix_cache import CacheKind, DiskCache
+from tempo.inference.cache_policy import CacheKind
+from tempo.inference.prefix_cache import DiskCache
 from tempo.video.video import Video
 
 from .flops import Operations, count

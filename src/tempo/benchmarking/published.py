@@ -20,10 +20,10 @@ import torch
 from torch import nn
 from transformers import Qwen3VLConfig
 
-from tempo.inference import memory_plan
-from tempo.modeling.compressor import Compressor, Reading
+from tempo.inference.memory_plan import cache_bytes
+from tempo.modeling.compressor import Compressor, PrefillState
+from tempo.modeling.kv_cache import KVCache, ScratchBuffer
 from tempo.modeling.meta_init import parameters_on_meta
-from tempo.modeling.qwen3_vl import KeyValues, Space
 from tempo.processing.image_processor import Grid
 from tempo.processing.prompts import Spans
 
@@ -111,30 +111,30 @@ def seconds(device: torch.device) -> float:
 
 
 @torch.inference_mode()
-def first(compressor: Compressor, one: Segment) -> tuple[Reading, float]:
+def first(compressor: Compressor, one: Segment) -> tuple[PrefillState, float]:
     """Segments with nothing kept → what is read up to the question, and the seconds that watching took."""
-    room = QUESTION + MEMORY_TOKENS
+    reserve = QUESTION + MEMORY_TOKENS
     begun = seconds(one.ids_SL.device)
-    reading = compressor.watch(one.pixels_SPC, GRID, one.ids_SL, one.spans, room=room)
+    state = compressor.prefill(one.pixels_SPC, GRID, one.ids_SL, one.spans, reserve=reserve)
     watched = seconds(one.ids_SL.device) - begun
-    kept = Reading(KeyValues(reading.past.data, reading.past.length), reading.position)
-    compressor.route(reading, [0] * QUESTION)
-    compressor.distil(reading, MEMORY_TOKENS)
+    kept = PrefillState(KVCache(state.cache.data, state.cache.length), state.position)
+    compressor.score(state, [0] * QUESTION)
+    compressor.compress(state, MEMORY_TOKENS)
     return kept, watched
 
 
 @torch.inference_mode()
 def follow_up(compressor: Compressor, kept: list[torch.Tensor], position: int, tokens: int) -> None:
-    """A question about kept segments [K, 2, H, L, E], of each of which so many memory tokens are kept."""
-    space, words, device = Space(), [0] * QUESTION, kept[0].device
-    past = KeyValues.gather(
-        [[row] for row in kept], segments=len(kept), room=QUESTION, device=device, space=space
+    """A question about kept segments [K, 2, G, L, E], of each of which so many memory tokens are kept."""
+    buffer, words, device = ScratchBuffer(), [0] * QUESTION, kept[0].device
+    cache = KVCache.gather(
+        [[row] for row in kept], segments=len(kept), reserve=QUESTION, device=device, buffer=buffer
     )
-    compressor.route(Reading(past, position), words)
-    behind = past.data[:, :, :, :, -QUESTION:].clone()
+    compressor.score(PrefillState(cache, position), words)
+    behind = cache.data[:, :, :, :, -QUESTION:].clone()
     rows = [[row, own] for row, own in zip(kept, behind, strict=True)]
-    past = KeyValues.gather(rows, segments=len(kept), room=tokens, device=device, space=space)
-    compressor.distil(Reading(past, position + QUESTION), tokens)
+    cache = KVCache.gather(rows, segments=len(kept), reserve=tokens, device=device, buffer=buffer)
+    compressor.compress(PrefillState(cache, position + QUESTION), tokens)
 
 
 def operations_of_watching() -> int:
@@ -173,9 +173,9 @@ def main() -> None:
     found = [first(compressor, one) for _ in range(batches)]
     whole = (seconds(device) - begun) / segments
     watched = sum(took for _, took in found) / segments
-    length, position = found[0][0].past.length, found[0][0].position
-    kept = [row[:, :, :, :length].clone() for reading, _ in found for row in reading.past.data]
-    size = memory_plan.kept_bytes(Qwen3VLConfig(**DIMENSIONS), length, dtype)
+    length, position = found[0][0].cache.length, found[0][0].position
+    kept = [row[:, :, :, :length].clone() for state, _ in found for row in state.cache.data]
+    size = cache_bytes(Qwen3VLConfig(**DIMENSIONS), length, dtype)
     print(f"{segments} segments of {length} tokens in {args.dtype}, {size / 1e6:.0f} MB kept of each")
     rate = operations_of_watching() / watched / 1e12
     share = "" if args.peak is None else f", {rate / args.peak:.0%} of the peak"

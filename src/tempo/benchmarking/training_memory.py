@@ -40,7 +40,7 @@ def measure(segments: int, *, chunk: int, recompute: bool) -> dict[str, int]:
         prompts=engine.prompts,
         geometry=engine.geometry,
         segment_frames=config.segment_frames,
-        together=1,
+        batch_size=1,
     )
     parts = [part_of(batch, engine.geometry) for batch in coming]
     stamps = [engine.prompts.timestamp(4.0 * n + 2) for n in range(segments)]

@@ -21,12 +21,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from tempo.errors import TempoError
-from tempo.inference import allocation
 from tempo.inference.generation import generate
-from tempo.inference.results import PHASES, Answer, Clock
+from tempo.inference.results import PHASES, Answer, PhaseTimer
 from tempo.inference.session import Session
 from tempo.modeling.qwen3_vl import vision_features
-from tempo.processing.batching import Batch, batches
+from tempo.processing.batching import SegmentBatch, batches
 from tempo.video.sampling import Sampling
 from tempo.video.video import Video
 
@@ -96,40 +95,38 @@ def one_pass(
     engine: Tempo, video: Video, sampling: Sampling, question: str, *, budget: int, max_new_tokens: int
 ) -> Cost:
     """Everything at once, and nothing kept."""
-    compressor, device, config = engine.model.compressor, engine.device, engine.config
+    compressor, device = engine.model.compressor, engine.device
     with costing("one pass", device) as cost:
-        clock = Clock(device)
+        timer = PhaseTimer(device)
         question_ids = engine.prompts.question(question)
-        with clock.phase("decode"):
-            everything = list(_batches(engine, video, sampling, together=ALL_TOGETHER))
+        with timer.phase("decode"):
+            everything = list(_batches(engine, video, sampling, batch_size=ALL_TOGETHER))
         relevance: list[float] = []
         memory: list[torch.Tensor] = []
-        moments = [moment for batch in everything for moment in batch.moments]
-        with clock.phase("watch"), torch.inference_mode():
+        spans = [span for batch in everything for span in batch.segments]
+        with timer.phase("watch"), torch.inference_mode():
             for batch in everything:
-                ids_SNQ = torch.tensor(question_ids, device=device).expand(len(batch.moments), 1, -1)
-                score_SN, memory_SNMD = compressor(
+                ids_SRQ = torch.tensor(question_ids, device=device).expand(len(batch.segments), 1, -1)
+                score_SR, memory_SRMD = compressor(
                     batch.pixels_SPC.to(device, engine.dtype),
                     batch.grid,
                     batch.ids_SL.to(device),
                     batch.spans,
-                    ids_SNQ,
+                    ids_SRQ,
                 )
-                relevance += score_SN[:, 0].tolist()
-                memory += memory_SNMD[:, 0]
-        kept = allocation.adaptive(
-            relevance, budget=budget, k_min=config.min_tokens, k_max=config.num_compression_tokens
-        )
-        with clock.phase("answer"), torch.inference_mode():
-            before_ids, after_ids = engine.prompts.storyline(question)
+                relevance += score_SR[:, 0].tolist()
+                memory += memory_SRMD[:, 0]
+        kept = engine.allocate(relevance, budget=budget)
+        with timer.phase("answer"), torch.inference_mode():
+            before_ids, after_ids = engine.prompts.decoder_prompt(question)
             parts = [
-                (engine.prompts.timestamp(moment.timestamp), tokens[:k])
-                for moment, tokens, k in zip(moments, memory, kept, strict=True)
+                (engine.prompts.timestamp(span.timestamp), tokens[:k])
+                for span, tokens, k in zip(spans, memory, kept, strict=True)
             ]
-            storyline_NH = engine.model.storyline(before_ids, parts, after_ids)
-            cost.text, cost.first_token = _written(engine, storyline_NH, max_new_tokens, clock)
-        cost.seconds = clock.timings()
-    cost.visual_tokens, cost.prompt_tokens = sum(kept), len(storyline_NH)
+            inputs_embeds_LU = engine.model.decoder_inputs(before_ids, parts, after_ids)
+            cost.text, cost.first_token = _written(engine, inputs_embeds_LU, max_new_tokens, timer)
+        cost.seconds = timer.timings()
+    cost.visual_tokens, cost.prompt_tokens = sum(kept), len(inputs_embeds_LU)
     return cost
 
 
@@ -142,7 +139,7 @@ def no_compression(
         TempoError: that does not fit into its context.
     """
     compressor, device, config = engine.model.compressor, engine.device, engine.config
-    before_ids, after_ids = engine.prompts.storyline(question)
+    before_ids, after_ids = engine.prompts.decoder_prompt(question)
     frames = config.segment_frames
     t, h, w = engine.geometry.grid(frames, video.width, video.height, kind=video.kind)
     tokens = t * h * w // engine.geometry.merge_size**2 * -(-len(sampling) // frames)
@@ -150,20 +147,20 @@ def no_compression(
     if length + max_new_tokens > config.context:
         raise TempoError(f"{tokens} visual tokens do not fit into the decoder's context of {config.context}")
     with costing("no compression", device) as cost:
-        clock = Clock(device)
-        coming = _batches(engine, video, sampling, together=engine.segments_together(video, room=0))
+        timer = PhaseTimer(device)
+        coming = _batches(engine, video, sampling, batch_size=engine.segments_per_batch(video, reserve=0))
         while True:
-            with clock.phase("decode"):
+            with timer.phase("decode"):
                 batch = next(coming, None)
             if batch is None:
                 break
-            with clock.phase("watch"), torch.inference_mode():
+            with timer.phase("watch"), torch.inference_mode():
                 pixels_SPC = batch.pixels_SPC.to(device, engine.dtype)
                 vision_features(compressor.vlm.visual, pixels_SPC, batch.grid)
-        with clock.phase("answer"), torch.inference_mode():
-            storyline_NH = torch.zeros(length, config.hidden_size, device=device, dtype=engine.dtype)
-            _, cost.first_token = _written(engine, storyline_NH, max_new_tokens, clock)
-        cost.seconds = clock.timings()
+        with timer.phase("answer"), torch.inference_mode():
+            inputs_embeds_LU = torch.zeros(length, config.hidden_size, device=device, dtype=engine.dtype)
+            _, cost.first_token = _written(engine, inputs_embeds_LU, max_new_tokens, timer)
+        cost.seconds = timer.timings()
     cost.visual_tokens, cost.prompt_tokens = tokens, length
     return cost
 
@@ -183,14 +180,14 @@ def decoding(video: Video, engine: Tempo) -> Cost:
 
 def pace(engine: Tempo, prompt_tokens: int, *, tokens: int = 17) -> tuple[float, float]:
     """(seconds to the first token, tokens a second after it) behind a storyline of so many tokens."""
-    storyline_NH = torch.zeros(
+    inputs_embeds_LU = torch.zeros(
         prompt_tokens, engine.config.hidden_size, device=engine.device, dtype=engine.dtype
     )
     with torch.inference_mode():
         begun = time.perf_counter()
         times = [
             time.perf_counter() - begun
-            for _ in generate(engine.model, storyline_NH, max_new_tokens=tokens, stop_ids=())
+            for _ in generate(engine.model, inputs_embeds_LU, max_new_tokens=tokens, stop_ids=())
         ]
     return times[0], (len(times) - 1) / max(times[-1] - times[0], 1e-9)
 
@@ -200,26 +197,26 @@ def phases(cost: Cost) -> Sequence[tuple[str, float]]:
     return [(name, cost.seconds[name]) for name in PHASES if cost.seconds.get(name)]
 
 
-def _batches(engine: Tempo, video: Video, sampling: Sampling, *, together: int) -> Iterator[Batch]:
+def _batches(engine: Tempo, video: Video, sampling: Sampling, *, batch_size: int) -> Iterator[SegmentBatch]:
     return batches(
         video,
         sampling,
         prompts=engine.prompts,
         geometry=engine.geometry,
         segment_frames=engine.config.segment_frames,
-        together=together,
+        batch_size=batch_size,
     )
 
 
 def _written(
-    engine: Tempo, storyline_NH: torch.Tensor, max_new_tokens: int, clock: Clock
+    engine: Tempo, inputs_embeds_LU: torch.Tensor, max_new_tokens: int, timer: PhaseTimer
 ) -> tuple[str, float]:
     """The answer to a storyline, and when its first token was there."""
     ids: list[int] = []
     first = 0.0
     for token in generate(
-        engine.model, storyline_NH, max_new_tokens=max_new_tokens, stop_ids=engine.stop_ids
+        engine.model, inputs_embeds_LU, max_new_tokens=max_new_tokens, stop_ids=engine.stop_ids
     ):
-        first = first or clock.timings()["total"]
+        first = first or timer.timings()["total"]
         ids.append(token)
     return engine.prompts.decoder.decode(ids), first

@@ -62,7 +62,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Watch, then answer until there is nothing more to read."""
     from tempo.console import counting
-    from tempo.inference.cache_policy import watch
 
     from .answer_report import tell_losses, tell_unfamiliar
     from .model_loading import (
@@ -79,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
         model = load_model(args)
         tell_unfamiliar(model, video)
         sampling = given(args, *WATCH_OPTIONS)
-        session = watch(model, video, cache=args.cache, several=True, progress=progress, **sampling)
+        session = model.watch(video, cache=args.cache, several=True, progress=progress, **sampling)
     tell_losses(session.video_info)
     talk = _Talk(
         session.conversation(keep_turns=args.keep_turns), answer_options(args), asked_by_hand=_by_hand()

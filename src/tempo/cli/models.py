@@ -57,18 +57,18 @@ def _folder(folder: Path) -> dict[str, Any]:
     """What a folder is, without loading it."""
     from tempo.errors import TempoError
     from tempo.modeling import TempoQwenForCausalLM
-    from tempo.modeling.loading import check_source, find_source
+    from tempo.modeling.loading import check_checkpoint, find_checkpoint
 
     try:
         if not folder.is_dir():
             raise TempoError("there is no such folder")
-        source = find_source(folder)
+        source = find_checkpoint(folder)
     except TempoError as error:
         return {"name": str(folder), "state": "no model", "bytes": 0, "remark": str(error)}
     remark = "layout tempo" if source.base is None else f"layout published, base {source.base}"
     state = "complete"
     try:
-        check_source(TempoQwenForCausalLM, source)
+        check_checkpoint(TempoQwenForCausalLM, source)
     except TempoError as error:
         state, remark = "incomplete", str(error)
     return {"name": str(folder), "state": state, "bytes": _size(source.folder), "remark": remark}

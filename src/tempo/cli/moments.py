@@ -36,7 +36,7 @@ from .options import (
 )
 
 if TYPE_CHECKING:
-    from tempo.inference.moments import Stretch
+    from tempo.inference.moments import Moment
     from tempo.video.clips import Clip
     from tempo.video.video import Video
 
@@ -138,7 +138,7 @@ def _check_clips(folder: Path | None, video: Video) -> None:
         raise TempoError(f"{folder}: cannot be made ({error.strerror}); name another folder") from error
 
 
-def _cut(video: Video, found: Sequence[Stretch], folder: Path | None) -> Sequence[Clip | None]:
+def _cut(video: Video, found: Sequence[Moment], folder: Path | None) -> Sequence[Clip | None]:
     from tempo.console import counting
     from tempo.video.clips import cut
 
@@ -152,7 +152,7 @@ def _cut(video: Video, found: Sequence[Stretch], folder: Path | None) -> Sequenc
     return clips
 
 
-def _table(found: Sequence[Stretch], clips: Sequence[Clip | None]) -> Any:
+def _table(found: Sequence[Moment], clips: Sequence[Clip | None]) -> Any:
     """A row a moment, the strongest first."""
     from rich import box
     from rich.table import Table

@@ -9,6 +9,8 @@ import math
 from pathlib import Path
 from typing import Any
 
+from tempo.inference.cache_policy import CACHES
+from tempo.inference.keep_strategies import KEEPS
 from tempo.number_checks import (
     FASTEST,
     SLOWEST,
@@ -18,8 +20,6 @@ from tempo.number_checks import (
 
 DTYPES = ("auto", "bfloat16", "float16", "float32")
 ATTENTIONS = ("sdpa", "eager", "flash_attention_2")
-CACHES = ("auto", "none", "device", "host", "disk")
-KEEPS = ("head", "tail", "random", "merge")
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:

@@ -40,9 +40,9 @@ def load(settings: Settings, *, device: torch.device, run: Path | None = None) -
 def hash_of(settings: Settings) -> str:
     """Hash of the checkpoint's files, and of its base's where it has one; both ends and 64 blocks of each."""
     from tempo.inference.engine import EMBEDDED
-    from tempo.modeling.loading import find_source
+    from tempo.modeling.loading import find_checkpoint
 
-    source = find_source(settings.pretrained or EMBEDDED, base=settings.base)
+    source = find_checkpoint(settings.pretrained or EMBEDDED, base=settings.base)
     files = [
         path
         for folder in (source.folder, source.base)

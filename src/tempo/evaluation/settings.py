@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tempo.errors import UsageError
+from tempo.inference.cache_policy import CacheKind
+from tempo.inference.keep_strategies import KEEPS, Keep
 from tempo.number_checks import (
     FASTEST,
     SLOWEST,
@@ -13,13 +15,8 @@ from tempo.number_checks import (
     shown,
 )
 
-if TYPE_CHECKING:
-    from tempo.inference.allocation import Keep
-    from tempo.inference.prefix_cache import CacheKind
-
 BUDGETS = {"4k": 4096, "8k": 8192, "12k": 12288}
 KEPT = ("device", "host", "disk")
-KEEPS = ("head", "tail", "random", "merge")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,21 +1,26 @@
-"""Relevance → memory tokens per segment.
+"""Adaptive Token Allocation: from relevance to the number of memory tokens that each segment keeps.
 
-Pure functions. The formulas are the published model's, computed in float32 as it does, because a
-rounding error would move a token from one segment to another.
-
-Legend: S segments, M memory tokens a segment, D width.
+Pure functions. The formulas are the paper's (arXiv 2604.08120), computed in float32 as the published code
+does, because a rounding error would move a token from one segment to another.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, get_args
 
 import torch
 import torch.nn.functional as F
 
-Keep = Literal["head", "tail", "random", "merge"]
-KEEPS: tuple[Keep, ...] = get_args(Keep)
+from .keep_strategies import Keep
+
+
+def allocate(
+    relevance: Sequence[float], *, budget: int, k_min: int, k_max: int, by_relevance: bool = True
+) -> list[int]:
+    """How many memory tokens each segment keeps: by relevance, or the same number for all."""
+    if by_relevance:
+        return adaptive(relevance, budget=budget, k_min=k_min, k_max=k_max)
+    return uniform(len(relevance), budget=budget, k_max=k_max)
 
 
 def adaptive(relevance: Sequence[float], *, budget: int, k_min: int, k_max: int) -> list[int]:

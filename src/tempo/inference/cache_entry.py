@@ -23,13 +23,13 @@ import numpy as np
 import torch
 
 from tempo.errors import TempoError
-from tempo.modeling.qwen3_vl import Space
-from tempo.processing.batching import Moment
+from tempo.modeling.kv_cache import ScratchBuffer
+from tempo.processing.batching import SegmentSpan
 from tempo.video.frames import Damage
 
 PAST, META = "past.bin", "meta.json"
 # Changed whenever what is written means something else. It stands at the very beginning of the description.
-FORMAT = 2
+FORMAT = 3
 META_BEGINNING = f'{{"format": {FORMAT}, '.encode()
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 _BLOCK = 4096
@@ -41,27 +41,27 @@ class DamagedEntryError(TempoError):
 
 
 @dataclass(frozen=True)
-class KeptInMemory:
+class MemoryCacheEntry:
     """Consecutive segments of equal layout, read up to where a question will stand."""
 
-    moments: tuple[Moment, ...]
-    past_SK2HLE: torch.Tensor
+    segments: tuple[SegmentSpan, ...]
+    kv_SK2GLE: torch.Tensor
     position: int
 
     @property
     def row_shape(self) -> torch.Size:
-        return self.past_SK2HLE.shape[1:]
+        return self.kv_SK2GLE.shape[1:]
 
-    def row(self, index: int, space: Space | None = None) -> torch.Tensor:
-        """The keys and values [K, 2, H, L, E] of one segment."""
-        return self.past_SK2HLE[index]
+    def row(self, index: int, buffer: ScratchBuffer | None = None) -> torch.Tensor:
+        """The keys and values [K, 2, G, L, E] of one segment."""
+        return self.kv_SK2GLE[index]
 
 
 @dataclass(frozen=True)
-class KeptOnDisk:
+class DiskCacheEntry:
     """The same, in a file from `offset` on."""
 
-    moments: tuple[Moment, ...]
+    segments: tuple[SegmentSpan, ...]
     position: int
     row_shape: torch.Size
     dtype: torch.dtype
@@ -69,23 +69,26 @@ class KeptOnDisk:
     offset: int
     checksums: tuple[int, ...]
 
-    def row(self, index: int, space: Space | None = None) -> torch.Tensor:
-        """The keys and values [K, 2, H, L, E] of one segment, read and checked.
+    def row(self, index: int, buffer: ScratchBuffer | None = None) -> torch.Tensor:
+        """The keys and values [K, 2, G, L, E] of one segment, read and checked.
 
         Args:
-            space: where to read them to; what was read there before is overwritten. None: fresh memory.
+            buffer: where to read them to; what was read there before is overwritten. None: fresh memory.
 
         Raises:
             DamagedEntryError: they are not what was written.
         """
-        row = (space or Space()).take(self.row_shape, dtype=self.dtype, device=torch.device("cpu"))
+        row = (buffer or ScratchBuffer()).reserve(
+            self.row_shape, dtype=self.dtype, device=torch.device("cpu")
+        )
         found = self.file.read(row, self.offset + index * row.nbytes)
         if found != self.checksums[index]:
             raise DamagedEntryError(f"{self.file.path}: damaged; the video has to be watched again")
         return row
 
 
-Kept = KeptInMemory | KeptOnDisk
+CacheEntry = MemoryCacheEntry | DiskCacheEntry
+"""Consecutive segments of equal layout, read up to where a question will stand."""
 
 
 class SegmentFile:
@@ -151,9 +154,9 @@ def checksum(data: memoryview, value: int = 0) -> int:
     return zlib.crc32(data[whole:], zlib.crc32(sums.data, value))
 
 
-def row_checksums(past_SK2HLE: torch.Tensor) -> list[int]:
+def row_checksums(kv_SK2GLE: torch.Tensor) -> list[int]:
     """The checksum of each segment of a contiguous tensor on the host."""
-    return [_checksum_of_row(bytes_of(row)) for row in past_SK2HLE]
+    return [_checksum_of_row(bytes_of(row)) for row in kv_SK2GLE]
 
 
 def _checksum_of_row(row: memoryview) -> int:
@@ -163,13 +166,13 @@ def _checksum_of_row(row: memoryview) -> int:
     return value
 
 
-def describe_chunk(moments: Sequence[Moment], past_SK2HLE: torch.Tensor, position: int) -> dict[str, Any]:
+def describe_chunk(segments: Sequence[SegmentSpan], kv_SK2GLE: torch.Tensor, position: int) -> dict[str, Any]:
     """What the description says of consecutive segments of equal layout, contiguous and on the host."""
     return {
-        "moments": [asdict(moment) for moment in moments],
-        "shape": list(past_SK2HLE.shape),
+        "segments": [asdict(segment) for segment in segments],
+        "shape": list(kv_SK2GLE.shape),
         "position": position,
-        "checksums": row_checksums(past_SK2HLE),
+        "checksums": row_checksums(kv_SK2GLE),
     }
 
 
@@ -180,7 +183,7 @@ def description(key: str, dtype: torch.dtype, damage: Damage, chunks: list[dict[
     return json.dumps({"format": FORMAT, "checksum": _checksum_of(body), **body}).encode()
 
 
-def open_entry(folder: Path, key: str) -> tuple[list[KeptOnDisk], Damage]:
+def open_entry(folder: Path, key: str) -> tuple[list[DiskCacheEntry], Damage]:
     """What is kept in a folder under `key`, and what of it could not be shown.
 
     Segments are read and checked later, one by one.
@@ -195,7 +198,7 @@ def open_entry(folder: Path, key: str) -> tuple[list[KeptOnDisk], Damage]:
         raise DamagedEntryError(f"{folder}: damaged ({error})") from error
 
 
-def _open(folder: Path, key: str) -> tuple[list[KeptOnDisk], Damage]:
+def _open(folder: Path, key: str) -> tuple[list[DiskCacheEntry], Damage]:
     meta = json.loads((folder / META).read_bytes())
     if meta.pop("format") != FORMAT:
         raise ValueError("another format")
@@ -203,17 +206,17 @@ def _open(folder: Path, key: str) -> tuple[list[KeptOnDisk], Damage]:
         raise ValueError("not what was written")
     dtype = _DTYPES[meta["dtype"]]
     file = SegmentFile(folder / PAST)
-    kept, at = [], 0
+    entries, at = [], 0
     for chunk in meta["chunks"]:
         shape, checksums = torch.Size(chunk["shape"]), tuple(chunk["checksums"])
-        moments = tuple(Moment(**moment) for moment in chunk["moments"])
-        if not len(moments) == len(checksums) == shape[0]:
+        segments = tuple(SegmentSpan(**segment) for segment in chunk["segments"])
+        if not len(segments) == len(checksums) == shape[0]:
             raise ValueError("segments are missing")
-        kept.append(KeptOnDisk(moments, chunk["position"], shape[1:], dtype, file, at, checksums))
+        entries.append(DiskCacheEntry(segments, chunk["position"], shape[1:], dtype, file, at, checksums))
         at += shape.numel() * dtype.itemsize
     if (folder / PAST).stat().st_size != at:
         raise ValueError("cut short")
-    return kept, Damage.of_values(meta["damage"])
+    return entries, Damage.of_values(meta["damage"])
 
 
 def _checksum_of(body: dict[str, Any]) -> int:

@@ -1,44 +1,37 @@
-"""Watching for several questions: what they share is kept where there is room for it."""
+"""Where the question-free part of a watched video is kept: which places are tried, in which order."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Literal, get_args
 
-from tempo.errors import NoRoomError
+from tempo.errors import UsageError
 
-if TYPE_CHECKING:
-    from tempo.video.video import Video
-
-    from .engine import Tempo
-    from .pipeline import Progress
-    from .prefix_cache import CacheKind
-    from .session import Session
+CacheKind = Literal["device", "host", "disk", "none", "auto"]
+CACHES: tuple[CacheKind, ...] = get_args(CacheKind)
 
 
-def watch(
-    model: Tempo,
-    video: Video,
-    *,
-    cache: CacheKind,
-    several: bool,
-    progress: Progress | None = None,
-    **sampling: Any,
-) -> Session:
-    """Watch a video for one question or, if SEVERAL are to come, once for all of them.
+def check_kind(cache: str) -> CacheKind:
+    """Raises UsageError for a place that does not exist."""
+    if cache not in CACHES:
+        raise UsageError(f"cache={cache!r}: it can be {', '.join(CACHES)}")
+    return cache
 
-    With `cache="auto"` what several questions share is kept where it is already, else on the device, on the
-    host or on disk, whichever has room first. Where none has, every question watches the video anew.
 
-    Raises:
-        UsageError, TempoError: as :meth:`tempo.Tempo.watch`.
+def places(cache: CacheKind, *, on_disk: bool = False, several: bool = False) -> list[CacheKind]:
+    """Where to keep a video; the first place with enough room is taken.
+
+    A place that was named is the only one. "auto" reads what is on disk already. Else it keeps nothing for a
+    single question, and for several whatever fits: on the device, on the host, on disk, in the end nowhere.
+
+    Args:
+        on_disk: whether the disk has this video already.
+        several: whether more than one question will be asked.
     """
-    session = model.watch(video, cache=cache, progress=progress, **sampling)
-    if cache != "auto" or session.keeps or not several:
-        return session
-    places: tuple[CacheKind, ...] = ("device", "host", "disk")
-    for place in places:
-        try:
-            return model.watch(video, cache=place, progress=progress, **sampling)
-        except NoRoomError:
-            continue
-    return session
+    if cache != "auto":
+        return [cache]
+    order: list[CacheKind] = []
+    if on_disk:
+        order.append("disk")
+    if several:
+        order += ["device", "host", "disk"]
+    return [*dict.fromkeys(order), "none"]

@@ -1,7 +1,8 @@
-"""A loaded model, ready to watch."""
+"""From weights to a model that watches videos: `tempo.load` and `Tempo.watch`."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import warnings
@@ -23,25 +24,19 @@ from tempo.modeling import TempoQwenForCausalLM
 from tempo.modeling.checkpoint_files import Weights
 from tempo.modeling.loading import (
     ATTENTIONS,
-    find_source,
+    find_checkpoint,
     load_prompts,
 )
 from tempo.processing.prompts import Prompts
 from tempo.video.video import Damage, Sampling, Video
 
-from . import memory_plan
-from .cache_entry import Kept
+from .cache_entry import CacheEntry
+from .cache_policy import CacheKind, check_kind, places
 from .loaded_model import LoadedModel
-from .pipeline import Progress, watch
-from .prefix_cache import (
-    CacheKind,
-    DiskCache,
-    DiskShelf,
-    MemoryShelf,
-    check_kind,
-    check_room,
-)
-from .results import Clock
+from .memory_plan import cache_bytes
+from .pipeline import Progress, prefill_video
+from .prefix_cache import DiskCache, DiskCacheWriter, MemoryCacheWriter, check_room
+from .results import PhaseTimer
 from .session import Session
 
 EMBEDDED = NANO
@@ -82,10 +77,12 @@ def load(
         path, name = EMBEDDED, "tempo-nano"
     else:
         name = str(path)
-    source = find_source(path, base=base)
-    prompts = load_prompts(source)
-    chosen_dtype = pick_dtype(dtype, chosen_device, count_parameters=Weights(source.folder).count)
-    model = TempoQwenForCausalLM.load(source, device=chosen_device, dtype=chosen_dtype, attention=attention)
+    checkpoint = find_checkpoint(path, base=base)
+    prompts = load_prompts(checkpoint)
+    chosen_dtype = pick_dtype(dtype, chosen_device, count_parameters=Weights(checkpoint.folder).count)
+    model = TempoQwenForCausalLM.load(
+        checkpoint, device=chosen_device, dtype=chosen_dtype, attention=attention
+    )
     return Tempo(model, prompts, name=name)
 
 
@@ -108,6 +105,7 @@ class Tempo(LoadedModel):
         fps: float | None = None,
         max_frames: int | None = None,
         cache: CacheKind = "device",
+        several: bool = False,
         progress: Progress | None = None,
     ) -> Session:
         """Watch a video: everything that does not depend on a question.
@@ -117,8 +115,9 @@ class Tempo(LoadedModel):
             fps: frames a second; None: the model's own.
             max_frames: frames at most, evenly spread where there are more; None: the model's own.
             cache: where the result is kept: "device", "host", "disk" (which survives the process), or "none":
-                every question watches the video anew, with the least memory. "auto" is "disk" where this
-                video is kept there already, else "none".
+                every question watches the video anew, with the least memory. "auto" reuses what the disk has
+                of this video; else it keeps nothing for one question, and for several whatever fits.
+            several: whether more than one question will be asked; only "auto" takes notice.
             progress: called with (frames watched, frames to watch); with "none" while a question is answered.
 
         Raises:
@@ -142,86 +141,88 @@ class Tempo(LoadedModel):
             min_frames=config.min_frames,
         )
         key = self._key(video, sampling) if kind in ("disk", "auto") else ""
-        optional = kind == "auto"
-        if optional:
-            kind = "disk" if self.disk.has(key) else "none"
-        if kind == "none":
-            return Session(self, video, sampling, kept=None, progress=progress)
-        clock = Clock(self.device)
-        found: tuple[Sequence[Kept], Damage] | None = self.disk.open(key) if kind == "disk" else None
-        if found is not None:
-            if progress is not None:
-                progress(len(sampling), len(sampling))
-        else:  # or it was damaged
-            try:
-                found = self._keep(kind, key, video, sampling, clock=clock, progress=progress)
-            except NoRoomError:
-                if not optional:
-                    raise
-                return Session(self, video, sampling, kept=None, progress=progress)
+        order = places(kind, on_disk=kind == "auto" and self.disk.has(key), several=several)
+        for place in order[:-1]:
+            with contextlib.suppress(NoRoomError):
+                return self._watch(place, key, video, sampling, progress)
+        return self._watch(order[-1], key, video, sampling, progress)
+
+    def _watch(
+        self, place: CacheKind, key: str, video: Video, sampling: Sampling, progress: Progress | None
+    ) -> Session:
+        """Watch and keep in one place, or take what is there already. Raises NoRoomError: it is full."""
+        if place == "none":
+            return Session(self, video, sampling, entries=None, progress=progress)
+        timer = PhaseTimer(self.device)
+        found: tuple[Sequence[CacheEntry], Damage] | None = self.disk.open(key) if place == "disk" else None
+        if found is None:
+            found = self._prefill(place, key, video, sampling, timer=timer, progress=progress)
+        elif progress is not None:
+            progress(len(sampling), len(sampling))
         return Session(
             self,
             video,
             sampling,
-            kept=found[0],
+            entries=found[0],
             damage=found[1],
-            timings={name: clock.seconds[name] for name in ("decode", "watch")},
-            renew=partial(self._renew, key, video, sampling, progress),
+            timings={name: timer.seconds[name] for name in ("decode", "watch")},
+            rebuild=partial(self._rebuild, key, video, sampling, progress),
             progress=progress,
         )
 
-    def _keep(
+    def _prefill(
         self,
-        kind: CacheKind,
+        place: CacheKind,
         key: str,
         video: Video,
         sampling: Sampling,
         *,
-        clock: Clock,
+        timer: PhaseTimer,
         progress: Progress | None,
-    ) -> tuple[Sequence[Kept], Damage]:
-        """Watch a video and keep it: what is kept, and what could not be shown."""
-        shelf = self._shelf(kind, key, video, sampling)
+    ) -> tuple[Sequence[CacheEntry], Damage]:
+        """Watch a video and keep it: the cache entries, and what could not be shown."""
+        writer = self._writer(place, key, video, sampling)
         try:
-            for batch, reading in watch(self, video, sampling, clock=clock, progress=progress):
-                shelf.add(batch.moments, reading)
-            if isinstance(shelf, DiskShelf):
-                shelf.lasts = video.interrupted is None  # what could not be fetched may come the next time
-            return shelf.finish(damage=video.damage), video.damage
+            for batch, state in prefill_video(self, video, sampling, timer=timer, progress=progress):
+                writer.add(batch.segments, state)
+            if isinstance(writer, DiskCacheWriter):
+                writer.is_complete = video.interrupted is None  # what could not be fetched may come next time
+            return writer.finish(damage=video.damage), video.damage
         except BaseException:
-            if isinstance(shelf, DiskShelf):
-                shelf.abandon()
+            if isinstance(writer, DiskCacheWriter):
+                writer.abandon()
             raise
 
-    def _renew(
+    def _rebuild(
         self,
         key: str,
         video: Video,
         sampling: Sampling,
         progress: Progress | None,
-        damaged: Sequence[Kept],
-        clock: Clock,
-    ) -> tuple[Sequence[Kept] | None, Damage]:
-        """See :data:`tempo.inference.session.Renew`."""
+        damaged: Sequence[CacheEntry],
+        timer: PhaseTimer,
+    ) -> tuple[Sequence[CacheEntry] | None, Damage]:
+        """See :data:`tempo.inference.session.Rebuild`."""
         self.disk.discard(key, damaged)
         try:
-            return self._keep("disk", key, video, sampling, clock=clock, progress=progress)
+            return self._prefill("disk", key, video, sampling, timer=timer, progress=progress)
         except NoRoomError:
             return None, Damage()
 
-    def _shelf(self, kind: CacheKind, key: str, video: Video, sampling: Sampling) -> MemoryShelf | DiskShelf:
+    def _writer(
+        self, place: CacheKind, key: str, video: Video, sampling: Sampling
+    ) -> MemoryCacheWriter | DiskCacheWriter:
         segments = -(-len(sampling) // self.config.segment_frames)
-        expected = segments * memory_plan.kept_bytes(
-            self.config.compressor(), self.segment_tokens(video), self.dtype
-        )
-        if kind == "disk":
-            return self.disk.shelf(key, expected_bytes=expected)
-        device = self.device if kind == "device" else torch.device("cpu")
-        check_room(expected, available_bytes(device), cache=kind)
-        return MemoryShelf(device)
+        of_segment = cache_bytes(self.config.compressor(), self.segment_tokens(video), self.dtype)
+        expected = segments * of_segment
+        if place == "disk":
+            return self.disk.writer(key, expected_bytes=expected)
+        device = self.device if place == "device" else torch.device("cpu")
+        check_room(expected, available_bytes(device), cache=place)
+        return MemoryCacheWriter(device)
 
     def _key(self, video: Video, sampling: Sampling) -> str:
-        """Names what is kept: the file's content, the moments watched, the model, and how it reads."""
+        """Names a cache entry: the file's content, the moments watched, the model, and how it reads."""
         reads = {
             "video": video.fingerprint,
             "fps": sampling.fps,

@@ -1,10 +1,10 @@
-"""The decoder's answer, token by token.
+"""The decode phase: the answer, token by token.
 
-A loop of our own over the layers of the Hugging Face model: it yields as it goes, can be stopped between two
-tokens, computes of the storyline's last layer its last token alone, and is equal to their `generate` where
-that is greedy.
+A loop of our own over the layers of the Hugging Face model. It yields as it goes, can be stopped between two
+tokens, computes only the last token in the prompt's last layer, and equals their `generate` where that is
+greedy.
 
-Legend: N tokens of the storyline, H the decoder's width, V vocabulary.
+Shapes: see :mod:`tempo.modeling`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ import torch
 
 from tempo.errors import NoNumbersError
 from tempo.modeling import TempoQwenForCausalLM
-from tempo.modeling.qwen3_vl import KeyValues, run_language
+from tempo.modeling.kv_cache import KVCache
+from tempo.modeling.qwen3_vl import run_language
 from tempo.processing.prompts import TextEncoder
 
 # Below it the likeliest token is certain: nothing else is within reach, and dividing by less would overflow.
@@ -25,14 +26,14 @@ COLDEST = 1e-6
 
 def generate(
     model: TempoQwenForCausalLM,
-    storyline_NH: torch.Tensor,
+    inputs_embeds_LU: torch.Tensor,
     *,
     max_new_tokens: int,
     stop_ids: Collection[int],
     temperature: float = 0.0,
     top_p: float = 1.0,
 ) -> Iterator[int]:
-    """Token ids of the answer; the one that ended it is the last.
+    """Read the storyline, then yield the ids of the answer; the one that ended it is the last.
 
     Args:
         temperature: 0: always the likeliest token. Otherwise one is drawn, with torch's global generator.
@@ -41,13 +42,13 @@ def generate(
     Raises:
         NoNumbersError: the logits are not finite.
     """
-    decoder, x_1LH = model.model, storyline_NH[None]
-    past = KeyValues.empty(decoder, 1, len(storyline_NH) + max_new_tokens, like=x_1LH)
+    decoder, x_1LU = model.model, inputs_embeds_LU[None]
+    cache = KVCache.allocate(decoder, 1, len(inputs_embeds_LU) + max_new_tokens, like=x_1LU)
     for _ in range(max_new_tokens):
         with torch.inference_mode():
-            positions_1L = torch.arange(past.length, past.length + x_1LH.shape[1])[None]
-            last_11H = run_language(decoder, x_1LH, positions_1L, past=past, last_only=True)
-            logits_V = model.lm_head(last_11H)[0, 0].float()
+            positions_1L = torch.arange(cache.length, cache.length + x_1LU.shape[1])[None]
+            last_11U = run_language(decoder, x_1LU, positions_1L, cache=cache, last_only=True)
+            logits_V = model.lm_head(last_11U)[0, 0].float()
             likeliest, highest = _likeliest(logits_V)
             if not math.isfinite(highest):
                 raise NoNumbersError.in_dtype(model.dtype)
@@ -56,7 +57,7 @@ def generate(
         if token in stop_ids:
             return
         with torch.inference_mode():
-            x_1LH = decoder.embed_tokens(torch.tensor([[token]], device=storyline_NH.device))
+            x_1LU = decoder.embed_tokens(torch.tensor([[token]], device=inputs_embeds_LU.device))
 
 
 def _likeliest(logits_V: torch.Tensor) -> tuple[int, float]:

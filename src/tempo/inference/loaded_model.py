@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -15,7 +16,7 @@ from tempo.modeling.hub import PUBLISHED
 from tempo.processing.prompts import Prompts
 from tempo.video.video import Video
 
-from . import memory_plan
+from . import allocation, memory_plan
 
 
 class LoadedModel:
@@ -79,26 +80,43 @@ class LoadedModel:
             f"for real footage, run `tempo download` and use the model {PUBLISHED}"
         )
 
+    def allocate(
+        self, relevance: Sequence[float], *, budget: int | None = None, adaptive: bool = True
+    ) -> list[int]:
+        """How many memory tokens each segment keeps, within this model's limits.
+
+        Args:
+            budget: memory tokens of the whole video at most; None: the model's own.
+            adaptive: by relevance, or the same number for every segment.
+        """
+        return allocation.allocate(
+            relevance,
+            budget=self.config.visual_token_budget if budget is None else budget,
+            k_min=self.config.min_tokens,
+            k_max=self.config.num_compression_tokens,
+            by_relevance=adaptive,
+        )
+
     def segment_tokens(self, video: Video) -> int:
         """Tokens of a full segment of this video up to the question, with the longest time tags."""
         t, h, w = self.geometry.grid(self.config.segment_frames, video.width, video.height, kind=video.kind)
         tokens = h * w // self.geometry.merge_size**2
         return len(self.prompts.segment([video.duration] * t, tokens=tokens, kind=video.kind).ids)
 
-    def segments_together(self, video: Video, *, room: int, kept: bool = False) -> int:
-        """How many segments of this video go through together, with `room` more tokens behind each.
+    def segments_per_batch(self, video: Video, *, reserve: int, cached: bool = False) -> int:
+        """How many segments of this video go through together, with `reserve` more tokens behind each.
 
         Args:
-            kept: only those tokens are read; what is before them was.
+            cached: only those tokens are read; what stands before them comes from the cache.
         """
         frames = self.config.segment_frames
         t, h, w = self.geometry.grid(frames, video.width, video.height, kind=video.kind)
         width, height = self.geometry.stream_size(video.width, video.height) or (video.width, video.height)
-        return memory_plan.segments_together(
+        return memory_plan.segments_per_batch(
             self.config.compressor(),
             patches=t * h * w,
-            tokens=self.segment_tokens(video) + room,
-            kept=kept,
+            tokens=self.segment_tokens(video) + reserve,
+            cached=cached,
             frame_bytes=frames * height * width * 3,
             device=self.device,
             dtype=self.dtype,

@@ -1,4 +1,4 @@
-"""How much memory there is, and how many segments go through the compressor together."""
+"""How many segments fit through the compressor together, and what their key-value cache takes."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from transformers import Qwen3VLConfig
 
 from tempo.devices import available_bytes
 
-# Tokens of one batch beyond which nothing gets faster. Reading on behind kept tokens, few of them are new.
+# Tokens of one batch beyond which nothing gets faster. Behind a cache few of them are new.
 _ENOUGH_TOKENS = {"cpu": 1024, "cuda": 65536}
-_ENOUGH_KEPT_TOKENS = {"cpu": 4096, "cuda": 65536}
+_ENOUGH_CACHED_TOKENS = {"cpu": 4096, "cuda": 65536}
 # Share of the free memory that a batch's intermediate results may take.
 _SHARE = 0.25
 
 
-def kept_bytes(config: Qwen3VLConfig, tokens: int, dtype: torch.dtype) -> int:
+def cache_bytes(config: Qwen3VLConfig, tokens: int, dtype: torch.dtype) -> int:
     """What the keys and values of one segment of `tokens` tokens take."""
     text = config.text_config
     return text.num_hidden_layers * 2 * text.num_key_value_heads * text.head_dim * tokens * dtype.itemsize
 
 
-def segments_together(
+def segments_per_batch(
     config: Qwen3VLConfig,
     *,
     patches: int,
@@ -28,7 +28,7 @@ def segments_together(
     frame_bytes: int,
     device: torch.device,
     dtype: torch.dtype,
-    kept: bool = False,
+    cached: bool = False,
 ) -> int:
     """How many segments go through the compressor in one batch, at least one.
 
@@ -36,7 +36,7 @@ def segments_together(
         patches: patches of one segment.
         tokens: tokens of one segment, with question and memory.
         frame_bytes: what the decoded frames of one segment take on the host.
-        kept: most of the tokens were read before.
+        cached: only a few of the tokens are new; the others come from the cache.
     """
     vision, text = config.vision_config, config.text_config
     # The widest moment of a block: the residual, its norm, queries, keys and values (once more in float32),
@@ -44,10 +44,10 @@ def segments_together(
     seen = patches * (12 * vision.hidden_size + 2 * vision.intermediate_size)
     read = tokens * (8 * text.hidden_size + 3 * text.intermediate_size)
     pixels = 4 * patches * vision.in_channels * vision.temporal_patch_size * vision.patch_size**2
-    one = max(seen, read) * dtype.itemsize + 2 * kept_bytes(config, tokens, dtype) + 2 * pixels
+    one = max(seen, read) * dtype.itemsize + 2 * cache_bytes(config, tokens, dtype) + 2 * pixels
     fits = int(_SHARE * available_bytes(device)) // one
     if frame_bytes:
         # One batch is being read while the next is being decoded and cut.
         fits = min(fits, int(_SHARE * available_bytes(torch.device("cpu"))) // (3 * (frame_bytes + pixels)))
-    enough = (_ENOUGH_KEPT_TOKENS if kept else _ENOUGH_TOKENS).get(device.type, 16384) // tokens
+    enough = (_ENOUGH_CACHED_TOKENS if cached else _ENOUGH_TOKENS).get(device.type, 16384) // tokens
     return max(1, min(fits, enough))

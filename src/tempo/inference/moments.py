@@ -24,7 +24,7 @@ class Routed(Protocol):
 
 
 @dataclass(frozen=True)
-class Stretch:
+class Moment:
     """Segments `first` to `last`, with no gap between them.
 
     Attributes:
@@ -45,7 +45,7 @@ class Stretch:
 
 def strongest(
     segments: Sequence[Routed], count: int = COUNT, *, floor: float = 0.0, at_least: float | None = None
-) -> list[Stretch]:
+) -> list[Moment]:
     """Return at most COUNT stretches, the most relevant first, then the earlier: the moments of a video.
 
     This is the one definition of a moment; whatever lists, marks or draws moments calls it.
@@ -58,7 +58,7 @@ def strongest(
     """
     if at_least is None:
         at_least = max(floor, STANDS_OUT * max(segment.relevance for segment in segments))
-    found: list[Stretch] = []
+    found: list[Moment] = []
     run: list[int] = []
     for index, segment in enumerate(segments):
         if segment.relevance >= at_least:
@@ -76,9 +76,9 @@ def nothing_stands_out(segments: Sequence[Routed]) -> str:
     return f"nothing stands out (best {max(segment.relevance for segment in segments):.2f})"
 
 
-def _stretch(segments: Sequence[Routed], run: Sequence[int]) -> Stretch:
+def _stretch(segments: Sequence[Routed], run: Sequence[int]) -> Moment:
     peak = max(run, key=lambda index: segments[index].relevance)
-    return Stretch(
+    return Moment(
         first=run[0],
         last=run[-1],
         start=segments[run[0]].start,

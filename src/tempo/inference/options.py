@@ -8,7 +8,7 @@ from typing import TypedDict
 from tempo.errors import UsageError
 from tempo.number_checks import is_number, is_whole, shown
 
-from .allocation import KEEPS, Keep
+from .keep_strategies import KEEPS, Keep
 from .loaded_model import LoadedModel
 
 

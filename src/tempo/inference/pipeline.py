@@ -1,12 +1,11 @@
-"""Watch, route, distil: the compressor over a whole video, in batches.
+"""Prefill, score, allocate, compress: from a video and a question to the tokens that the decoder reads.
 
-Two ways with equal results. A kept video has its question-free part in a cache: `distil_kept` reads the
-question's words behind every segment, allocates, and computes only the memory tokens that are kept.
-`distil_once` keeps nothing: batch by batch it goes all the way, with every memory token, and leaves out
-afterwards what is not kept.
+There are two ways, with equal results. Where a video is cached, its question-free part was prefilled once:
+`compress_cached` reads the question behind every segment, allocates the budget, and computes only the memory
+tokens that are kept. `compress_uncached` stores nothing: it takes every batch all the way, computes all
+memory tokens, and drops those over the budget afterwards.
 
-Legend: S segments, M memory tokens of a segment, k kept ones, D the compressor's width, Q tokens of the
-question.
+Shapes: see :mod:`tempo.modeling`.
 """
 
 from __future__ import annotations
@@ -18,15 +17,16 @@ from dataclasses import dataclass
 import torch
 
 from tempo.errors import NoNumbersError
-from tempo.modeling.compressor import Compressor, Reading
-from tempo.modeling.qwen3_vl import KeyValues, Space
-from tempo.processing.batching import Batch, Moment, batches
+from tempo.modeling.compressor import Compressor, PrefillState
+from tempo.modeling.kv_cache import KVCache, ScratchBuffer
+from tempo.processing.batching import SegmentBatch, SegmentSpan, batches
 from tempo.video.video import Sampling, Video
 
-from .allocation import Keep, select, tokens_needed
-from .cache_entry import Kept
+from .allocation import select, tokens_needed
+from .cache_entry import CacheEntry
+from .keep_strategies import Keep
 from .loaded_model import LoadedModel
-from .results import Clock
+from .results import PhaseTimer
 
 Progress = Callable[[int, int], None]
 """Called with (frames watched so far, frames to watch)."""
@@ -36,44 +36,29 @@ Allocate = Callable[[list[float]], list[int]]
 
 
 @dataclass(frozen=True)
-class Distilled:
+class CompressedSegment:
     """One segment as the decoder will read it."""
 
-    moment: Moment
+    span: SegmentSpan
     relevance: float
     memory_kD: torch.Tensor
 
 
-@dataclass(frozen=True)
-class _Row:
-    """One segment of a kept video."""
-
-    kept: Kept
-    index: int
-
-    @property
-    def moment(self) -> Moment:
-        return self.kept.moments[self.index]
-
-    @property
-    def layout(self) -> tuple[int, torch.Size]:
-        """Rows of equal layout can be read on together."""
-        return self.kept.position, self.kept.row_shape
-
-
-def watch(
+def prefill_video(
     engine: LoadedModel,
     video: Video,
     sampling: Sampling,
     *,
-    clock: Clock,
+    timer: PhaseTimer,
     progress: Progress | None = None,
-    room: int = 0,
-) -> Iterator[tuple[Batch, Reading]]:
+    reserve: int = 0,
+) -> Iterator[tuple[SegmentBatch, PrefillState]]:
     """Read a video in batches of segments, up to where a question will stand.
 
+    Frames flow from the file through the compressor and are dropped; memory does not grow with the video.
+
     Args:
-        room: for how many tokens each reading has to have space.
+        reserve: for how many more tokens each state has to have space.
     """
     compressor, device = engine.model.compressor, engine.device
     coming = batches(
@@ -82,89 +67,78 @@ def watch(
         prompts=engine.prompts,
         geometry=engine.geometry,
         segment_frames=engine.config.segment_frames,
-        together=engine.segments_together(video, room=room),
+        batch_size=engine.segments_per_batch(video, reserve=reserve),
     )
     done = 0
     try:
         while True:
-            with clock.phase("decode"):
+            with timer.phase("decode"):
                 batch = next(coming, None)
             if batch is None:
                 break
-            with clock.phase("watch"), torch.inference_mode():
+            with timer.phase("watch"), torch.inference_mode():
                 pixels_SPC = batch.pixels_SPC.to(device, engine.dtype)
-                reading = compressor.watch(
-                    pixels_SPC, batch.grid, batch.ids_SL.to(device), batch.spans, room=room
-                )
+                ids_SL = batch.ids_SL.to(device)
+                state = compressor.prefill(pixels_SPC, batch.grid, ids_SL, batch.spans, reserve=reserve)
             done += batch.frames
             if progress is not None:
                 progress(done, len(sampling))
-            yield batch, reading
+            yield batch, state
         if progress is not None and done < len(sampling):  # some could not be decoded
             progress(len(sampling), len(sampling))
     finally:
         coming.close()  # type: ignore[attr-defined]
 
 
-def distil_kept(
+def compress_cached(
     engine: LoadedModel,
     video: Video,
-    kept: Sequence[Kept],
+    entries: Sequence[CacheEntry],
     question_ids: Sequence[int],
     *,
     allocate: Allocate,
     keep: Keep,
-    clock: Clock,
-) -> list[Distilled]:
-    """Read a question behind every kept segment, and compute the memory tokens that each one keeps.
+    timer: PhaseTimer,
+) -> list[CompressedSegment]:
+    """Read a question behind every cached segment, and compute only the memory tokens that are kept.
 
     Raises:
-        DamagedEntryError: what is kept on disk is not what was written.
+        DamagedEntryError: an entry on disk is not what was written.
     """
-    compressor, device = engine.model.compressor, engine.device
+    compressor = engine.model.compressor
     total = compressor.memory_tokens
-    together = engine.segments_together(video, room=len(question_ids) + total, kept=True)
-    space, staging = Space(), Space()
-    rows = [_Row(entry, index) for entry in kept for index in range(len(entry.moments))]
-    relevance = [0.0] * len(rows)
-    question: list[torch.Tensor | None] = [None] * len(
-        rows
-    )  # its keys and values [K, 2, H, Q, E] behind each
-    with clock.phase("route"), torch.inference_mode():
-        for group in _groups(rows, range(len(rows)), together):
-            reading = _reading(
-                rows, group, room=len(question_ids), device=device, space=space, staging=staging
-            )
-            relevance_S = _route(compressor, reading, question_ids)
-            own = reading.past.data[:, :, :, :, -len(question_ids) :].clone()
-            for at, row in enumerate(group):
-                relevance[row], question[row] = relevance_S[at], own[at]
-    with clock.phase("distil"), torch.inference_mode():
+    batch_size = engine.segments_per_batch(video, reserve=len(question_ids) + total, cached=True)
+    cache = _CachedSegments(entries, engine.device)
+    with timer.phase("route"), torch.inference_mode():
+        relevance = [0.0] * len(cache)
+        question: list[torch.Tensor] = [torch.empty(0)] * len(cache)  # its keys and values, [K, 2, G, Q, E]
+        for group in cache.groups(range(len(cache)), batch_size):
+            state = cache.state(group, reserve=len(question_ids))
+            scores = _score(compressor, state, question_ids)
+            question_SK2GQE = state.cache.data[:, :, :, :, -len(question_ids) :].clone()
+            for at, index in enumerate(group):
+                relevance[index], question[index] = scores[at], question_SK2GQE[at]
+    with timer.phase("distil"), torch.inference_mode():
         counts = allocate(relevance)
         needed = [
-            tokens_needed(k, total=total, keep=keep, segment=row.moment.index)
-            for row, k in zip(rows, counts, strict=True)
+            tokens_needed(k, total=total, keep=keep, segment=span.index)
+            for span, k in zip(cache.spans, counts, strict=True)
         ]
-        memory: list[torch.Tensor | None] = [None] * len(rows)
-        # Segments that need about as many tokens go together: what is computed beyond a segment's need is
-        # lost.
-        for group in _groups(rows, sorted(range(len(rows)), key=lambda row: -needed[row]), together):
-            count = max(needed[row] for row in group)
-            reading = _reading(
-                rows, group, room=count, device=device, space=space, staging=staging, behind=question
-            )
-            memory_SkD = compressor.distil(reading, count)
-            for at, row in enumerate(group):
-                k, index = counts[row], rows[row].moment.index
-                memory[row] = select(memory_SkD[at, : needed[row]], k, total=total, keep=keep, segment=index)
-    return [
-        Distilled(row.moment, score, tokens)
-        for row, score, tokens in zip(rows, relevance, memory, strict=True)
-        if tokens is not None
-    ]
+        memory: list[torch.Tensor] = [torch.empty(0)] * len(cache)
+        # Segments that need about as many tokens go together: what is computed beyond a need is lost.
+        most_first = sorted(range(len(cache)), key=lambda index: -needed[index])
+        for group in cache.groups(most_first, batch_size):
+            count = max(needed[index] for index in group)
+            state = cache.state(group, reserve=count, behind=question)
+            memory_SkD = compressor.compress(state, count)
+            for at, index in enumerate(group):
+                tokens = memory_SkD[at, : needed[index]]
+                number = cache.spans[index].index
+                memory[index] = select(tokens, counts[index], total=total, keep=keep, segment=number)
+    return [CompressedSegment(*one) for one in zip(cache.spans, relevance, memory, strict=True)]
 
 
-def distil_once(
+def compress_uncached(
     engine: LoadedModel,
     video: Video,
     sampling: Sampling,
@@ -172,73 +146,82 @@ def distil_once(
     *,
     allocate: Allocate,
     keep: Keep,
-    clock: Clock,
+    timer: PhaseTimer,
     progress: Progress | None = None,
-) -> list[Distilled]:
-    """Watch a video for one question and keep nothing but its memory tokens."""
+) -> list[CompressedSegment]:
+    """Watch a video for one question and store nothing but its memory tokens."""
     compressor = engine.model.compressor
     total = compressor.memory_tokens
-    moments: list[Moment] = []
+    spans: list[SegmentSpan] = []
     relevance: list[float] = []
     memory: list[torch.Tensor] = []
-    room = len(question_ids) + total
-    for batch, reading in watch(engine, video, sampling, clock=clock, progress=progress, room=room):
-        moments += batch.moments
-        with clock.phase("route"), torch.inference_mode():
-            relevance += _route(compressor, reading, question_ids)
-        with clock.phase("distil"), torch.inference_mode():
-            memory += compressor.distil(reading, total)
-    with clock.phase("distil"), torch.inference_mode():
+    reserve = len(question_ids) + total
+    for batch, state in prefill_video(
+        engine, video, sampling, timer=timer, progress=progress, reserve=reserve
+    ):
+        spans += batch.segments
+        with timer.phase("route"), torch.inference_mode():
+            relevance += _score(compressor, state, question_ids)
+        with timer.phase("distil"), torch.inference_mode():
+            memory += compressor.compress(state, total)
+    with timer.phase("distil"), torch.inference_mode():
+        counts = allocate(relevance)
         return [
-            Distilled(moment, score, select(tokens, k, total=total, keep=keep, segment=moment.index))
-            for moment, score, tokens, k in zip(moments, relevance, memory, allocate(relevance), strict=True)
+            CompressedSegment(span, score, select(tokens, k, total=total, keep=keep, segment=span.index))
+            for span, score, tokens, k in zip(spans, relevance, memory, counts, strict=True)
         ]
 
 
-def _route(compressor: Compressor, reading: Reading, question_ids: Sequence[int]) -> list[float]:
-    """The relevance of every segment. Raises NoNumbersError where it is none."""
-    relevance_S = compressor.route(reading, question_ids).tolist()
+def _score(compressor: Compressor, state: PrefillState, question_ids: Sequence[int]) -> list[float]:
+    """The relevance of every segment. Raises NoNumbersError where it is not finite."""
+    relevance_S = compressor.score(state, question_ids).tolist()
     if not all(map(math.isfinite, relevance_S)):
-        raise NoNumbersError.in_dtype(reading.past.data.dtype)
+        raise NoNumbersError.in_dtype(state.cache.data.dtype)
     return relevance_S
 
 
-def _groups(rows: Sequence[_Row], order: Sequence[int], size: int) -> Iterator[list[int]]:
-    """Indices of rows with equal layout, at most `size` at a time, in the given order."""
-    layouts: dict[object, list[int]] = {}
-    for row in order:
-        layouts.setdefault(rows[row].layout, []).append(row)
-    for members in layouts.values():
-        for start in range(0, len(members), size):
-            yield members[start : start + size]
+class _CachedSegments:
+    """The segments of some cache entries, one after the other, to be read on from in any grouping."""
 
+    def __init__(self, entries: Sequence[CacheEntry], device: torch.device) -> None:
+        self._rows = [(entry, row) for entry in entries for row in range(len(entry.segments))]
+        self._device = device
+        self._gathered, self._staging = ScratchBuffer(), ScratchBuffer()
+        self.spans = [entry.segments[row] for entry, row in self._rows]
 
-def _reading(
-    rows: Sequence[_Row],
-    group: Sequence[int],
-    *,
-    room: int,
-    device: torch.device,
-    space: Space,
-    staging: Space,
-    behind: Sequence[torch.Tensor | None] = (),
-) -> Reading:
-    """A copy of some rows, and what was read behind them, to read on from.
+    def __len__(self) -> int:
+        return len(self._rows)
 
-    Args:
-        space: for the copy.
-        staging: for one row at a time, where it is read from a file.
+    def groups(self, order: Sequence[int], size: int) -> Iterator[list[int]]:
+        """Indices of segments with equal layout, at most `size` at a time, in the given order."""
+        layouts: dict[object, list[int]] = {}
+        for index in order:
+            entry, _ = self._rows[index]
+            layouts.setdefault((entry.position, entry.row_shape), []).append(index)
+        for members in layouts.values():
+            for start in range(0, len(members), size):
+                yield members[start : start + size]
 
-    Raises:
-        DamagedEntryError: a row is not what was written.
-    """
+    def state(
+        self, group: Sequence[int], *, reserve: int, behind: Sequence[torch.Tensor] | None = None
+    ) -> PrefillState:
+        """A copy of some segments, to read on from; it is overwritten by the next one.
 
-    def pieces() -> Iterator[list[torch.Tensor]]:
-        for row in group:
-            own = rows[row].kept.row(rows[row].index, staging)
-            more = behind[row] if behind else None
-            yield [own] if more is None else [own, more]
+        Args:
+            behind: for every segment the keys and values [K, 2, G, L, E] of what was read behind it.
 
-    past = KeyValues.gather(pieces(), segments=len(group), room=room, device=device, space=space)
-    first = rows[group[0]].kept
-    return Reading(past, first.position + past.length - first.row_shape[3])
+        Raises:
+            DamagedEntryError: a segment is not what was written.
+        """
+
+        def pieces() -> Iterator[list[torch.Tensor]]:
+            for index in group:
+                entry, row = self._rows[index]
+                own = entry.row(row, self._staging)
+                yield [own] if behind is None else [own, behind[index]]
+
+        cache = KVCache.gather(
+            pieces(), segments=len(group), reserve=reserve, device=self._device, buffer=self._gathered
+        )
+        first, _ = self._rows[group[0]]
+        return PrefillState(cache, first.position + cache.length - first.row_shape[3])

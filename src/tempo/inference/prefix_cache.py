@@ -1,9 +1,9 @@
-"""Where the question-free part of a watched video is kept: on the device, on the host, or on disk.
+"""The prefix cache: keys and values of watched videos up to the question, in memory or on disk.
 
-What is kept of a segment is the compressor's keys and values up to the question. On disk it survives the
-process: a folder for each (content of the file, moments watched, model), written beside its place and renamed
-into it once it is safe on the disk, so that two processes can write and read at once and nobody ever sees
-half of one. A folder is locked while it is written: what has no lock, a killed process left behind.
+On disk they survive the process: one folder for each (content of the file, moments watched, model). It is
+written beside its place and renamed into it once it is safe on the disk, so that two processes can write and
+read at once and none sees half an entry. A folder is locked while it is written; one without a lock was left
+behind by a killed process.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import torch
 
 from tempo.errors import NoRoomError, UsageError
-from tempo.modeling.compressor import Reading
-from tempo.processing.batching import Moment
+from tempo.modeling.compressor import PrefillState
+from tempo.processing.batching import SegmentSpan
 from tempo.storage.file_lock import lock
 from tempo.video.frames import Damage
 
@@ -30,18 +30,17 @@ from .cache_entry import (
     META,
     META_BEGINNING,
     PAST,
+    CacheEntry,
     DamagedEntryError,
-    Kept,
-    KeptInMemory,
-    KeptOnDisk,
+    DiskCacheEntry,
+    MemoryCacheEntry,
     bytes_of,
     describe_chunk,
     description,
     open_entry,
 )
+from .cache_policy import CacheKind
 
-CacheKind = Literal["device", "host", "disk", "none", "auto"]
-CACHES: tuple[CacheKind, ...] = get_args(CacheKind)
 DEFAULT_LIMIT_GB = 20.0
 _WRITING = ".writing-"
 # Where there are no locks, what nobody wrote to for so long is taken for left behind.
@@ -50,33 +49,33 @@ _ABANDONED_SECONDS = 3600
 _LOCKED_WITHIN_SECONDS = 60
 
 
-class MemoryShelf:
+class MemoryCacheWriter:
     """Keeps on a device (the host is one too) for as long as the session lives."""
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
-        self.kept: list[KeptInMemory] = []
+        self.entries: list[MemoryCacheEntry] = []
 
-    def add(self, moments: Sequence[Moment], reading: Reading) -> None:
-        past_SK2HLE = reading.past.data.to(self.device)
-        self.kept.append(KeptInMemory(tuple(moments), past_SK2HLE, reading.position))
+    def add(self, segments: Sequence[SegmentSpan], state: PrefillState) -> None:
+        kv_SK2GLE = state.cache.data.to(self.device)
+        self.entries.append(MemoryCacheEntry(tuple(segments), kv_SK2GLE, state.position))
 
-    def finish(self, *, damage: Damage) -> list[KeptInMemory]:
-        return self.kept
+    def finish(self, *, damage: Damage) -> list[MemoryCacheEntry]:
+        return self.entries
 
 
-class DiskShelf:
+class DiskCacheWriter:
     """Writes one entry of a :class:`DiskCache`, out of sight until it is whole.
 
     Args:
         expected_bytes: counts for the cache's limit from now on; the file is given that size.
 
     Attributes:
-        lasts: whether the entry stays for others once it is whole; else it can be read, and goes with whoever
-            reads it.
+        is_complete: whether the whole video is in it. If not, this session can read the entry, and it is
+            removed with the session.
     """
 
-    lasts = True
+    is_complete = True
 
     def __init__(self, cache: DiskCache, key: str, *, expected_bytes: int) -> None:
         self.cache = cache
@@ -94,15 +93,15 @@ class DiskShelf:
             lock(self._file, wait=True)  # who looks whether we hold it does so for a moment
             self._file.truncate(expected_bytes)
 
-    def add(self, moments: Sequence[Moment], reading: Reading) -> None:
+    def add(self, segments: Sequence[SegmentSpan], state: PrefillState) -> None:
         """Raises NoRoomError: it cannot be written; nothing of the entry is left."""
-        past_SK2HLE = reading.past.data.cpu().contiguous()
-        self._dtype = past_SK2HLE.dtype
-        self._chunks.append(describe_chunk(moments, past_SK2HLE, reading.position))
+        kv_SK2GLE = state.cache.data.cpu().contiguous()
+        self._dtype = kv_SK2GLE.dtype
+        self._chunks.append(describe_chunk(segments, kv_SK2GLE, state.position))
         with self._told():
-            _write(self._file, bytes_of(past_SK2HLE))
+            _write(self._file, bytes_of(kv_SK2GLE))
 
-    def finish(self, *, damage: Damage) -> list[KeptOnDisk]:
+    def finish(self, *, damage: Damage) -> list[DiskCacheEntry]:
         """Raises NoRoomError: as `add`."""
         with self._told():
             self._file.truncate(self._file.tell())
@@ -112,18 +111,18 @@ class DiskShelf:
                 os.fsync(meta.fileno())
             _sync_folder(self.folder)
             # Open from now on: renaming or removing the folder does not matter any more.
-            kept, _ = open_entry(self.folder, self.key)
+            entries, _ = open_entry(self.folder, self.key)
         try:
-            if self.lasts:
+            if self.is_complete:
                 self.folder.rename(self.cache.root / self.key)
                 _sync_folder(self.cache.root)
         except OSError:  # another process was first, with the same content
             self.abandon()
-        if not self.lasts:
+        if not self.is_complete:
             self.abandon()
         self._file.close()
         self.cache.shrink(keep=self.key)
-        return kept
+        return entries
 
     def abandon(self) -> None:
         """Remove what was written."""
@@ -154,7 +153,7 @@ class DiskCache:
         self.root = Path(root) if root is not None else _default_root()
         self.limit_bytes = limit_bytes if limit_bytes is not None else _default_limit()
 
-    def open(self, key: str) -> tuple[list[KeptOnDisk], Damage] | None:
+    def open(self, key: str) -> tuple[list[DiskCacheEntry], Damage] | None:
         """What is kept under `key`, and what of it could not be shown; None: nothing.
 
         What is damaged, or of another version, is removed.
@@ -177,14 +176,14 @@ class DiskCache:
         except OSError:  # not for us to see
             return False
 
-    def discard(self, key: str, kept: Sequence[Kept]) -> None:
+    def discard(self, key: str, entries: Sequence[CacheEntry]) -> None:
         """Remove an entry that turned out to be damaged, unless another one has taken its place."""
-        files = {entry.file for entry in kept if isinstance(entry, KeptOnDisk)}
+        files = {entry.file for entry in entries if isinstance(entry, DiskCacheEntry)}
         with contextlib.suppress(OSError):
             if any(file.is_at(self.root / key / PAST) for file in files):
                 _remove(self.root / key)
 
-    def shelf(self, key: str, *, expected_bytes: int) -> DiskShelf:
+    def writer(self, key: str, *, expected_bytes: int) -> DiskCacheWriter:
         """Begin to write an entry.
 
         Raises:
@@ -205,7 +204,7 @@ class DiskCache:
                     f"keeping this video takes {_gb(expected_bytes)}, and {self.root} has {_gb(free)} free: "
                     "set TEMPO_CACHE to another folder, or use cache='host' or 'none'"
                 )
-            return DiskShelf(self, key, expected_bytes=expected_bytes)
+            return DiskCacheWriter(self, key, expected_bytes=expected_bytes)
         except OSError as error:
             raise NoRoomError(
                 f"{self.root}: cannot write there ({error.strerror}); set TEMPO_CACHE to another folder"
@@ -251,13 +250,6 @@ class DiskCache:
                     yield used, 0, folder
             except OSError:  # no folder, or being removed by somebody else
                 continue
-
-
-def check_kind(cache: str) -> CacheKind:
-    """Raises UsageError for a place that does not exist."""
-    if cache not in CACHES:
-        raise UsageError(f"cache={cache!r}: it can be {', '.join(CACHES)}")
-    return cache
 
 
 def check_room(expected_bytes: int, available_bytes: int, *, cache: CacheKind) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from .moments import Stretch, strongest
+from .moments import Moment, strongest
 from .timestamps import with_clock_times
 
 # In this order they follow one another; together with what is between them they are the total.
@@ -124,7 +124,7 @@ class Answer:
         return replace(self, usage=replace(self.usage, timings=summed))
 
     @property
-    def moments(self) -> list[Stretch]:
+    def moments(self) -> list[Moment]:
         """The moments that it rests on, the most relevant first; none where nothing stands out."""
         return strongest(self.segments, floor=self.relevance_floor)
 
@@ -160,7 +160,7 @@ class AnswerStream(Iterator[str]):
         self._pieces.close()  # type: ignore[attr-defined]
 
 
-class Clock:
+class PhaseTimer:
     """Adds up how long each phase took, in seconds; a GPU's work counts for the phase that asked for it."""
 
     def __init__(self, device: torch.device) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .moments import Routed, Stretch
+    from .moments import Moment, Routed
     from .results import Answer
 
 SEGMENT_KEYS = ("start", "end", "timestamp", "relevance", "tokens")
@@ -35,7 +35,7 @@ def record(answer: Answer) -> dict[str, Any]:
     }
 
 
-def moment_values(moment: Stretch, segments: Sequence[Routed]) -> dict[str, Any]:
+def moment_values(moment: Moment, segments: Sequence[Routed]) -> dict[str, Any]:
     """Return a MOMENT of SEGMENTS as JSON values; `peak` is the middle of its most relevant segment."""
     best = segments[moment.peak]
     return {

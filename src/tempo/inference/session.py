@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Unpack
 
 import torch
@@ -11,31 +13,40 @@ from tempo.devices import peak_bytes
 from tempo.errors import TempoError, UsageError
 from tempo.video.video import Damage, Sampling, Video
 
-from . import allocation
-from .cache_entry import DamagedEntryError, Kept
+from .cache_entry import CacheEntry, DamagedEntryError
 from .generation import generate, pieces
 from .limits import check_context, check_question
 from .loaded_model import LoadedModel
 from .options import AskOptions, ResolvedOptions
 from .pipeline import (
-    Distilled,
+    CompressedSegment,
     Progress,
-    distil_kept,
-    distil_once,
+    compress_cached,
+    compress_uncached,
 )
 from .results import (
     Answer,
     AnswerSegment,
     AnswerStream,
-    Clock,
     LostSpan,
+    PhaseTimer,
     Usage,
     VideoInfo,
 )
 
-Renew = Callable[[Sequence[Kept], Clock], tuple[Sequence[Kept] | None, Damage]]
-"""Watches a video again of which what was kept is damaged: what is kept now (None: nothing could be), and
-what of it could not be shown."""
+Rebuild = Callable[[Sequence[CacheEntry], PhaseTimer], tuple[Sequence[CacheEntry] | None, Damage]]
+"""Watches a video again whose cache entries are damaged: the new ones (None: there is no room), and what of
+the video could not be shown."""
+
+
+@dataclass(frozen=True)
+class _Prompt:
+    """Token ids of a question: for the compressor, and around the video for the decoder."""
+
+    question_ids: list[int]
+    before_ids: list[int]
+    after_ids: list[int]
+    turns: int = 0  # earlier ones that are part of it
 
 
 class Session:
@@ -53,10 +64,10 @@ class Session:
         video: Video,
         sampling: Sampling,
         *,
-        kept: Sequence[Kept] | None,
+        entries: Sequence[CacheEntry] | None,
         damage: Damage | None = None,
         timings: dict[str, float] | None = None,
-        renew: Renew | None = None,
+        rebuild: Rebuild | None = None,
         progress: Progress | None = None,
     ) -> None:
         self.engine = engine
@@ -64,14 +75,14 @@ class Session:
         self.sampling = sampling
         self.timings = timings or {"decode": 0.0, "watch": 0.0}
         self.damage = damage or Damage()
-        self._kept = kept
-        self._renew = renew
+        self._entries = entries
+        self._rebuild = rebuild
         self._progress = progress
 
     @property
-    def keeps(self) -> bool:
-        """Whether something is kept, so that another question need not watch the video again."""
-        return self._kept is not None
+    def is_cached(self) -> bool:
+        """Whether the question-free part is kept, so that a next question need not watch the video."""
+        return self._entries is not None
 
     @property
     def lost_seconds(self) -> float:
@@ -99,20 +110,14 @@ class Session:
         return self.stream_after((), question, **options)
 
     def route(self, question: str, **options: Unpack[AskOptions]) -> list[AnswerSegment]:
-        """How relevant every segment is for a question, and how many tokens it is given. Nothing is answered.
+        """How relevant every segment is for a question, and how many tokens it gets. Nothing is answered.
 
         Raises:
             UsageError, TempoError: as `ask`.
         """
         chosen = ResolvedOptions(**options)
-        if not question.strip():
-            raise TempoError("the question is empty; ask something")
-        question_ids = self.engine.prompts.question(question)
-        before_ids, after_ids = self.engine.prompts.storyline(question)
-        self._check(
-            chosen, decoder_tokens=len(before_ids) + len(after_ids), question_tokens=len(question_ids)
-        )
-        return _segments(self._distil(question_ids, chosen, Clock(self.engine.device)))
+        prompt = self._prompt((), question, chosen)
+        return _answer_segments(self._compress(prompt.question_ids, chosen, PhaseTimer(self.engine.device)))
 
     def conversation(self, *, keep_turns: int | None = None) -> Conversation:
         """Like this session, but later questions see the earlier ones and their answers.
@@ -127,55 +132,57 @@ class Session:
     ) -> AnswerStream:
         """Answer a question that follows (question, answer) pairs of the same conversation."""
         chosen = ResolvedOptions(**options)
+        prompt = self._prompt(earlier, question, chosen)
+        return AnswerStream(self._write(prompt, chosen))
+
+    def _prompt(self, earlier: Sequence[tuple[str, str]], question: str, options: ResolvedOptions) -> _Prompt:
+        """What both models read beside the video. Raises TempoError where it is empty or does not fit."""
         if not question.strip():
             raise TempoError("the question is empty; ask something")
         prompts = self.engine.prompts
-        before_ids, after_ids = prompts.storyline(question, earlier=earlier)
+        if earlier:  # a question that is too long by itself is not the conversation's fault
+            alone = _Prompt(prompts.question(question), *prompts.decoder_prompt(question))
+            self._check(alone, options)
+        before_ids, after_ids = prompts.decoder_prompt(question, earlier=earlier)
         question_ids = prompts.question(question, earlier=[asked for asked, _ in earlier])
-        if earlier:  # is the question by itself too long already?
-            alone = sum(map(len, prompts.storyline(question)))
-            self._check(chosen, decoder_tokens=alone, question_tokens=len(prompts.question(question)))
-        self._check(
-            chosen,
-            decoder_tokens=len(before_ids) + len(after_ids),
-            question_tokens=len(question_ids),
-            turns=len(earlier),
-        )
-        return AnswerStream(self._write(question_ids, before_ids, after_ids, chosen, turns=len(earlier)))
+        prompt = _Prompt(question_ids, before_ids, after_ids, turns=len(earlier))
+        self._check(prompt, options)
+        return prompt
 
-    def _write(
-        self,
-        question_ids: list[int],
-        before_ids: list[int],
-        after_ids: list[int],
-        options: ResolvedOptions,
-        *,
-        turns: int,
-    ) -> Iterator[str | Answer]:
-        engine = self.engine
-        clock = Clock(engine.device)
-        distilled = self._distil(question_ids, options, clock)
-        stamps = [self._timestamp(one) for one in distilled]
-        with clock.phase("answer"), torch.inference_mode():
-            moments = [(stamp, one.memory_kD) for stamp, one in zip(stamps, distilled, strict=True)]
-            storyline_NH = engine.model.storyline(before_ids, moments, after_ids)
-        check_context(engine, options, prompt_tokens=len(storyline_NH), turns=turns)
-        ids: list[int] = []
-        stop_ids = engine.stop_ids
-        writing = pieces(
-            engine.prompts.decoder,
-            generate(
-                engine.model,
-                storyline_NH,
-                max_new_tokens=options.max_new_tokens,
-                stop_ids=stop_ids,
-                temperature=options.temperature,
-                top_p=options.top_p,
-            ),
+    def _check(self, prompt: _Prompt, options: ResolvedOptions) -> None:
+        check_question(
+            self.engine,
+            self.video,
+            options,
+            segments=self._segment_count(),
+            decoder_tokens=len(prompt.before_ids) + len(prompt.after_ids),
+            question_tokens=len(prompt.question_ids),
+            turns=prompt.turns,
         )
+
+    def _write(self, prompt: _Prompt, options: ResolvedOptions) -> Iterator[str | Answer]:
+        """Compress the video for the question, then write: pieces of text, and at last the answer."""
+        engine, model = self.engine, self.engine.model
+        timer = PhaseTimer(engine.device)
+        compressed = self._compress(prompt.question_ids, options, timer)
+        with timer.phase("answer"), torch.inference_mode():
+            segments = [(self._timestamp(segment), segment.memory_kD) for segment in compressed]
+            inputs_embeds_LU = model.decoder_inputs(prompt.before_ids, segments, prompt.after_ids)
+        check_context(engine, options, prompt_tokens=len(inputs_embeds_LU), turns=prompt.turns)
+        stop_ids = engine.stop_ids
+        tokens = generate(
+            model,
+            inputs_embeds_LU,
+            max_new_tokens=options.max_new_tokens,
+            stop_ids=stop_ids,
+            temperature=options.temperature,
+            top_p=options.top_p,
+        )
+        writing = pieces(engine.prompts.decoder, tokens)
+        ids: list[int] = []
         text = ""
         while True:
-            with clock.phase("answer"):
+            with timer.phase("answer"):
                 ids, piece = next(writing, (ids, None))
             if piece is None:
                 break
@@ -185,86 +192,68 @@ class Session:
         yield Answer(
             text=text,
             token_ids=ids,
-            segments=_segments(distilled),
+            segments=_answer_segments(compressed),
             usage=Usage(
-                visual_tokens=sum(len(one.memory_kD) for one in distilled),
-                prompt_tokens=len(storyline_NH),
+                visual_tokens=sum(len(segment.memory_kD) for segment in compressed),
+                prompt_tokens=len(inputs_embeds_LU),
                 answer_tokens=len(ids),
-                timings=clock.timings(),
+                timings=timer.timings(),
                 peak_memory_bytes=peak_bytes(engine.device),
             ),
             finished=bool(ids) and ids[-1] in stop_ids,
-            budget=options.budget_of(self.engine),
+            budget=options.budget_of(engine),
             model=engine.name,
             video=self.video_info,
             relevance_floor=engine.config.relevance_floor,
             warnings=self.warnings,
         )
 
-    def _distil(self, question_ids: list[int], options: ResolvedOptions, clock: Clock) -> list[Distilled]:
+    def _compress(
+        self, question_ids: list[int], options: ResolvedOptions, timer: PhaseTimer
+    ) -> list[CompressedSegment]:
+        """Score every segment for the question, allocate the budget, and compute the kept memory tokens."""
         self.engine.check_process()
-        budget = options.budget_of(self.engine)
-        config = self.engine.config
-
-        def allocate(relevance: list[float]) -> list[int]:
-            k_max = config.num_compression_tokens
-            if options.adaptive:
-                return allocation.adaptive(relevance, budget=budget, k_min=config.min_tokens, k_max=k_max)
-            return allocation.uniform(len(relevance), budget=budget, k_max=k_max)
-
-        renewed = False
-        while (kept := self._kept) is not None:
+        allocate = partial(self.engine.allocate, budget=options.budget, adaptive=options.adaptive)
+        rebuilt = False
+        while (entries := self._entries) is not None:
             try:
-                return distil_kept(
+                return compress_cached(
                     self.engine,
                     self.video,
-                    kept,
+                    entries,
                     question_ids,
                     allocate=allocate,
                     keep=options.keep,
-                    clock=clock,
+                    timer=timer,
                 )
             except DamagedEntryError:
-                if self._renew is None or renewed:  # a disk that damages it at once is not written to again
-                    self._kept = None
+                if self._rebuild is None or rebuilt:  # a disk that damages it at once is not written again
+                    self._entries = None
                 else:
-                    self._kept, self.damage = self._renew(kept, clock)
-                    renewed = True
-        distilled = distil_once(
+                    self._entries, self.damage = self._rebuild(entries, timer)
+                    rebuilt = True
+        compressed = compress_uncached(
             self.engine,
             self.video,
             self.sampling,
             question_ids,
             allocate=allocate,
             keep=options.keep,
-            clock=clock,
+            timer=timer,
             progress=self._progress,
         )
         self.damage = self.video.damage
-        return distilled
+        return compressed
 
-    def _timestamp(self, one: Distilled) -> list[int]:
-        """A still image has no time."""
+    def _timestamp(self, segment: CompressedSegment) -> list[int]:
+        """What the decoder reads before a segment's memory tokens; a still image has no time."""
         if self.video.kind == "image":
             return []
-        return self.engine.prompts.timestamp(one.moment.timestamp)
-
-    def _check(
-        self, options: ResolvedOptions, *, decoder_tokens: int, question_tokens: int, turns: int = 0
-    ) -> None:
-        check_question(
-            self.engine,
-            self.video,
-            options,
-            segments=self._segment_count(),
-            decoder_tokens=decoder_tokens,
-            question_tokens=question_tokens,
-            turns=turns,
-        )
+        return self.engine.prompts.timestamp(segment.span.timestamp)
 
     def _segment_count(self) -> int:
-        if self._kept is not None:
-            return sum(len(entry.moments) for entry in self._kept)
+        if self._entries is not None:
+            return sum(len(entry.segments) for entry in self._entries)
         return -(-len(self.sampling) // self.engine.config.segment_frames)
 
     @property
@@ -291,8 +280,8 @@ class Session:
 class Conversation:
     """A session with a memory: each question is read together with the earlier ones and their answers.
 
-    The video is routed and distilled anew for every question, with the earlier questions in mind, so a
-    follow-up can ask for what no earlier answer was about.
+    The video is scored and compressed anew for every question, with the earlier questions in mind, so a
+    follow-up can ask about what no earlier answer mentions.
 
     Attributes:
         turns: the (question, answer) pairs that the next question is read with, oldest first.
@@ -335,15 +324,15 @@ class Conversation:
         return AnswerStream(remembered())
 
 
-def _segments(distilled: Sequence[Distilled]) -> list[AnswerSegment]:
+def _answer_segments(compressed: Sequence[CompressedSegment]) -> list[AnswerSegment]:
     return [
         AnswerSegment(
-            index=one.moment.index,
-            start=one.moment.start,
-            end=one.moment.end,
-            timestamp=one.moment.timestamp,
-            relevance=one.relevance,
-            tokens=len(one.memory_kD),
+            index=segment.span.index,
+            start=segment.span.start,
+            end=segment.span.end,
+            timestamp=segment.span.timestamp,
+            relevance=segment.relevance,
+            tokens=len(segment.memory_kD),
         )
-        for one in distilled
+        for segment in compressed
     ]

@@ -4,7 +4,7 @@ Where several query heads share the keys and values of one head, transformers re
 as soon as there is a mask. Reading on behind a long past, that copies all of the past in every layer. Here
 the queries of the heads that share are put in a row instead, which is the same sum in the same kernel.
 
-Legend: S segments, H query heads, G heads of keys and values, Q new tokens, L all tokens, E width of a head.
+Shapes: see :mod:`tempo.modeling`.
 """
 
 from __future__ import annotations

@@ -1,10 +1,15 @@
 """The compressor: a small vision-language model that writes what matters of a segment into memory tokens.
 
-It reads [system][video][question][memory], causally. The way through it is cut in three, at no cost in
-exactness: `watch` reads what no question changes, `route` the question's words, `distil` the first k memory
-tokens. `forward` is the plain way, everything at once; the two give equal numbers.
+It reads [system][video][question][memory], causally (arXiv 2604.08120). The way through it is cut in three,
+at no cost in exactness:
 
-Legend: see qwen3_vl; N questions about a segment, M memory tokens, T tokens of a question and its memory.
+1. `prefill` reads the system prompt and the video, which no question changes; its cache can be kept.
+2. `score` reads the question and tells how relevant the segment is for it.
+3. `compress` computes the first k memory tokens. They are causal: the first k of M do not need the rest.
+
+`forward` does everything at once, as training does; the two give equal numbers.
+
+Shapes: see :mod:`tempo.modeling`.
 """
 
 from __future__ import annotations
@@ -21,14 +26,14 @@ from tempo.processing.image_processor import Grid
 from tempo.processing.prompts import Spans
 
 from .attention import GROUPED
-from .qwen3_vl import KeyValues, prefix_positions, run_language, vision_features
+from .qwen3_vl import KVCache, prefix_positions, run_language, vision_features
 
 
 @dataclass
-class Reading:
-    """Segments of equal layout, read up to some token. Reading on adds to it."""
+class PrefillState:
+    """How far segments of equal layout have been read. Reading on adds to it."""
 
-    past: KeyValues
+    cache: KVCache
     position: int  # the rotary position of the next token
 
 
@@ -57,34 +62,34 @@ class Compressor(nn.Module):
     def memory_tokens(self) -> int:
         return self.compression_tokens.shape[1]
 
-    def watch(
-        self, pixels_SPC: torch.Tensor, grid: Grid, ids_SL: torch.Tensor, spans: Spans, *, room: int = 0
-    ) -> Reading:
+    def prefill(
+        self, pixels_SPC: torch.Tensor, grid: Grid, ids_SL: torch.Tensor, spans: Spans, *, reserve: int = 0
+    ) -> PrefillState:
         """Read segments of equal layout up to where a question will stand: what no question changes.
 
         Args:
             pixels_SPC: normalised patches of each segment.
             ids_SL: token ids of each segment's prompt; those within `spans` are visual.
-            room: for how many more tokens there has to be space.
+            reserve: for how many more tokens there has to be space in the cache.
         """
         language = self.vlm.language_model
-        x_SLD, positions, position, visual = self._prefix(pixels_SPC, grid, ids_SL, spans)
-        past = KeyValues.empty(language, len(x_SLD), x_SLD.shape[1] + room, like=x_SLD)
-        run_language(language, x_SLD, positions, past=past, last_only=True, **visual)
-        return Reading(past, position)
+        x_SLD, positions, position, visual = self._embed_prefix(pixels_SPC, grid, ids_SL, spans)
+        cache = KVCache.allocate(language, len(x_SLD), x_SLD.shape[1] + reserve, like=x_SLD)
+        run_language(language, x_SLD, positions, cache=cache, last_only=True, **visual)
+        return PrefillState(cache, position)
 
-    def route(self, reading: Reading, question_ids: Sequence[int]) -> torch.Tensor:
+    def score(self, state: PrefillState, question_ids: Sequence[int]) -> torch.Tensor:
         """Read the question behind every segment → its relevance [S], float32 in (0, 1)."""
-        language = self.vlm.language_model
-        segments, device = len(reading.past.data), reading.past.data.device
+        segments, device = len(state.cache.data), state.cache.data.device
         ids_SQ = torch.tensor(question_ids, device=device).expand(segments, -1)
-        x_S1D = self._read_on(reading, language.embed_tokens(ids_SQ), last_only=True)
+        x_S1D = self._read_on(state, self.vlm.language_model.embed_tokens(ids_SQ), last_only=True)
         return self._relevance(x_S1D[:, 0])
 
-    def distil(self, reading: Reading, count: int) -> torch.Tensor:
-        """The first `count` memory tokens [S, count, D] of every segment; the question was read before."""
-        memory_SMD = self.compression_tokens[:, :count].expand(len(reading.past.data), -1, -1)
-        return self._read_on(reading, memory_SMD.to(reading.past.data.dtype))
+    def compress(self, state: PrefillState, count: int) -> torch.Tensor:
+        """The first `count` memory tokens [S, count, D] of every segment; `score` has read the question."""
+        data = state.cache.data
+        memory_SkD = self.compression_tokens[:, :count].expand(len(data), -1, -1)
+        return self._read_on(state, memory_SkD.to(data.dtype))
 
     def forward(
         self,
@@ -92,51 +97,52 @@ class Compressor(nn.Module):
         grid: Grid,
         ids_SL: torch.Tensor,
         spans: Spans,
-        question_ids_SNQ: torch.Tensor,
-        question_length_SN: torch.Tensor | None = None,
+        question_ids_SRQ: torch.Tensor,
+        question_length_SR: torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """The plain way: one pass, all memory tokens → relevance [S, N] and memory [S, N, M, D].
+        """One pass, all memory tokens → relevance [S, R] and memory [S, R, M, D].
         Differentiable.
 
         Several questions about a segment share what comes before them: each attends to that and to itself,
         and stands where it would stand alone.
 
         Args:
-            question_ids_SNQ: N questions behind each segment, padded on the right with any id.
-            question_length_SN: how many of them count; None: all. Memory tokens follow the last that counts,
+            question_ids_SRQ: R questions behind each segment, padded on the right with any id.
+            question_length_SR: how many of them count; None: all. Memory tokens follow the last that counts,
                 and what is behind them cannot be seen, so padding needs no mask.
         """
         language = self.vlm.language_model
-        prefix_SLD, positions, position, visual = self._prefix(pixels_SPC, grid, ids_SL, spans)
-        segments, questions, words = question_ids_SNQ.shape
+        prefix_SLD, positions, position, visual = self._embed_prefix(pixels_SPC, grid, ids_SL, spans)
+        segments, questions, words = question_ids_SRQ.shape
         length, device = prefix_SLD.shape[1], prefix_SLD.device
-        if question_length_SN is None:
-            question_length_SN = question_ids_SNQ.new_full((segments, questions), words)
-        memory_SNMD = self.compression_tokens.expand(segments, questions, -1, -1).to(prefix_SLD.dtype)
-        place_SNM = question_length_SN[..., None] + torch.arange(self.memory_tokens, device=device)
-        place_SNMD = place_SNM[..., None].expand_as(memory_SNMD)
-        tail_SNTD = torch.cat([language.embed_tokens(question_ids_SNQ), memory_SNMD], dim=2)
-        tail_SNTD = tail_SNTD.scatter(2, place_SNMD, memory_SNMD)
-        behind = tail_SNTD.shape[2]
+        if question_length_SR is None:
+            question_length_SR = question_ids_SRQ.new_full((segments, questions), words)
+        memory_SRMD = self.compression_tokens.expand(segments, questions, -1, -1).to(prefix_SLD.dtype)
+        place_SRM = question_length_SR[..., None] + torch.arange(self.memory_tokens, device=device)
+        place_SRMD = place_SRM[..., None].expand_as(memory_SRMD)
+        tail_SRTD = torch.cat([language.embed_tokens(question_ids_SRQ), memory_SRMD], dim=2)
+        tail_SRTD = tail_SRTD.scatter(2, place_SRMD, memory_SRMD)
+        behind = tail_SRTD.shape[2]
         tail_positions = torch.arange(position, position + behind).repeat(questions).expand(3, -1)
         x_SLD = run_language(
             language,
-            torch.cat([prefix_SLD, tail_SNTD.flatten(1, 2)], dim=1),
+            torch.cat([prefix_SLD, tail_SRTD.flatten(1, 2)], dim=1),
             torch.cat([positions, tail_positions], dim=1),
-            seen_LL=_branches(length, questions, behind, device) if questions > 1 else None,
+            attends_LL=_branches(length, questions, behind, device) if questions > 1 else None,
             **visual,
         )
-        x_SNTD = x_SLD[:, length:].unflatten(1, (questions, behind))
-        last_SN1D = (question_length_SN - 1)[..., None, None].expand(-1, -1, 1, x_SNTD.shape[-1])
-        return self._relevance(x_SNTD.gather(2, last_SN1D)[:, :, 0]), x_SNTD.gather(2, place_SNMD)
+        x_SRTD = x_SLD[:, length:].unflatten(1, (questions, behind))
+        last_SR1D = (question_length_SR - 1)[..., None, None].expand(-1, -1, 1, x_SRTD.shape[-1])
+        return self._relevance(x_SRTD.gather(2, last_SR1D)[:, :, 0]), x_SRTD.gather(2, place_SRMD)
 
-    def _read_on(self, reading: Reading, x_SLD: torch.Tensor, *, last_only: bool = False) -> torch.Tensor:
-        end = reading.position + x_SLD.shape[1]
-        positions = torch.arange(reading.position, end).expand(3, -1)
-        reading.position = end
-        return run_language(self.vlm.language_model, x_SLD, positions, past=reading.past, last_only=last_only)
+    def _read_on(self, state: PrefillState, x_SLD: torch.Tensor, *, last_only: bool = False) -> torch.Tensor:
+        end = state.position + x_SLD.shape[1]
+        positions = torch.arange(state.position, end).expand(3, -1)
+        state.position = end
+        language = self.vlm.language_model
+        return run_language(language, x_SLD, positions, cache=state.cache, last_only=last_only)
 
-    def _prefix(
+    def _embed_prefix(
         self, pixels_SPC: torch.Tensor, grid: Grid, ids_SL: torch.Tensor, spans: Spans
     ) -> tuple[torch.Tensor, torch.Tensor, int, dict[str, Any]]:
         """Embeddings [S, L, D] of the prompts, their positions, the next one, and the deepstack arguments."""
@@ -163,5 +169,5 @@ def _branches(prefix: int, branches: int, length: int, device: torch.device) -> 
     """Which tokens each token sees [L, L], where `branches` of `length` tokens each go on from one prefix."""
     owner_L = torch.arange(branches, device=device).repeat_interleave(length)
     owner_L = torch.cat([owner_L.new_full((prefix,), -1), owner_L])
-    seen_LL = (owner_L[:, None] == owner_L) | (owner_L == -1)
-    return seen_LL.tril()
+    attends_LL = (owner_L[:, None] == owner_L) | (owner_L == -1)
+    return attends_LL.tril()

@@ -52,7 +52,7 @@ _QUANTISED = frozenset(
 
 
 @dataclass(frozen=True)
-class Source:
+class Checkpoint:
     """Where a model's parts are found."""
 
     folder: Path
@@ -67,13 +67,13 @@ class Source:
         return own if own.is_dir() else self.folder
 
 
-def find_source(
+def find_checkpoint(
     path: str | PathLike[str],
     *,
     base: str | PathLike[str] | None = None,
     config: TempoQwenConfig | None = None,
     **hub: Any,
-) -> Source:
+) -> Checkpoint:
     """Look up a checkpoint and what belongs to it; nothing is read but configurations, which are checked.
 
     Args:
@@ -96,20 +96,20 @@ def find_source(
     else:
         config = deepcopy(config)
         check_config(folder, json.loads(config.to_json_string(use_diff=False)))
-    source = _with_base(folder, config, base, hub)
+    checkpoint = _with_base(folder, config, base, hub)
     with _named(folder / "config.json"):
         config.make_geometry()
         config.make_wording()
-    return source
+    return checkpoint
 
 
 def _with_base(
     folder: Path, config: TempoQwenConfig, base: str | PathLike[str] | None, hub: dict[str, Any]
-) -> Source:
-    """The source, with the compressor's configuration in `config`, from wherever it is."""
+) -> Checkpoint:
+    """The checkpoint, with the compressor's configuration in `config`, from wherever it is."""
     if config.compressor_config is not None:
         check_compressor(folder / "config.json", config.compressor_config, prefix="compressor_config.")
-        return Source(folder, None, config)
+        return Checkpoint(folder, None, config)
     others = {name: value for name, value in hub.items() if name != "revision"}  # that is the checkpoint's
     if base is None:
         names = config.mm_vision_tower_aux_list
@@ -125,7 +125,7 @@ def _with_base(
         )
     check_compressor(base_folder / "config.json", compressor)
     config.compressor_config = compressor
-    return Source(folder, base_folder, config)
+    return Checkpoint(folder, base_folder, config)
 
 
 @contextlib.contextmanager
@@ -148,7 +148,7 @@ def _named(file: Path) -> Iterator[None]:
 
 def load_model(
     model_class: type[Model],
-    source: Source,
+    checkpoint: Checkpoint,
     *,
     device: str | torch.device = "cpu",
     dtype: torch.dtype = torch.float32,
@@ -161,11 +161,11 @@ def load_model(
     """
     device = torch.device(device)
     prepare_process(device)
-    generation = _generation_config(source)
-    model = _empty_model(model_class, source, attention)
-    for name, lazy in checked_weights(source, model):
+    generation = _generation_config(checkpoint)
+    model = _empty_model(model_class, checkpoint, attention)
+    for name, lazy in checked_weights(checkpoint, model):
         _assign(model, name, lazy[...].to(device=device, dtype=dtype, copy=True))
-    if source.config.tie_word_embeddings:
+    if checkpoint.config.tie_word_embeddings:
         model.lm_head.weight = model.model.embed_tokens.weight
     for module in model.modules():  # the rotary tables, which are computed, not stored
         for key, buffer in module._buffers.items():
@@ -175,19 +175,19 @@ def load_model(
     return model.eval().requires_grad_(False)
 
 
-def check_source(model_class: type[PreTrainedModel], source: Source) -> None:
+def check_checkpoint(model_class: type[PreTrainedModel], checkpoint: Checkpoint) -> None:
     """Everything that loading looks at before it reads numbers: configurations, tokenizers, names and shapes.
 
     Raises:
         TempoError: loading would raise it too.
     """
-    _generation_config(source)
-    load_prompts(source)
-    for _ in checked_weights(source, _empty_model(model_class, source, "sdpa")):
+    _generation_config(checkpoint)
+    load_prompts(checkpoint)
+    for _ in checked_weights(checkpoint, _empty_model(model_class, checkpoint, "sdpa")):
         pass
 
 
-def checked_weights(source: Source, model: PreTrainedModel) -> Iterator[tuple[str, Any]]:
+def checked_weights(checkpoint: Checkpoint, model: PreTrainedModel) -> Iterator[tuple[str, Any]]:
     """(our name, tensor that is read when it is indexed) of all that the model needs, each one checked first.
 
     Raises:
@@ -195,49 +195,49 @@ def checked_weights(source: Source, model: PreTrainedModel) -> Iterator[tuple[st
     """
     expected = dict(model.named_parameters(remove_duplicate=False)) | dict(model.named_buffers())
     wanted = set(model.state_dict())
-    tied = source.config.tie_word_embeddings
+    tied = checkpoint.config.tie_word_embeddings
     if tied:
         wanted.discard("lm_head.weight")
-    rename = from_published if source.base is not None else str
-    weights = Weights(source.folder)
-    if source.base is not None:
-        rows = base_rows(source.base)
-        _check_shape(source.base, "Yes and No rows", tuple(rows.shape), tuple(expected[ROWS].shape))
+    rename = from_published if checkpoint.base is not None else str
+    weights = Weights(checkpoint.folder)
+    if checkpoint.base is not None:
+        rows = base_rows(checkpoint.base)
+        _check_shape(checkpoint.base, "Yes and No rows", tuple(rows.shape), tuple(expected[ROWS].shape))
         yield ROWS, rows
         wanted.discard(ROWS)
     for name, lazy in weights:
         ours = rename(name)
         if ours is None or (tied and ours == "lm_head.weight"):
             continue
-        check_stored(source.folder, name, lazy)
+        check_stored(checkpoint.folder, name, lazy)
         if ours not in expected:
-            raise TempoError(f"{source.folder}: the tensor {name} has no place in this model")
-        _check_shape(source.folder, name, tuple(lazy.get_shape()), tuple(expected[ours].shape))
+            raise TempoError(f"{checkpoint.folder}: the tensor {name} has no place in this model")
+        _check_shape(checkpoint.folder, name, tuple(lazy.get_shape()), tuple(expected[ours].shape))
         yield ours, lazy
         wanted.discard(ours)
     if wanted:
         first = min(wanted)
         others = f" and {len(wanted) - 1} more" if len(wanted) > 1 else ""
-        raise TempoError(f"{source.folder}: the tensor {first}{others} is missing from the checkpoint")
+        raise TempoError(f"{checkpoint.folder}: the tensor {first}{others} is missing from the checkpoint")
 
 
-def load_prompts(source: Source) -> Prompts:
+def load_prompts(checkpoint: Checkpoint) -> Prompts:
     """The wording and both tokenizers of a checkpoint.
 
     Raises:
         TempoError: a tokenizer is missing or damaged, or belongs to another model.
     """
-    decoder = TextEncoder.from_folder(source.folder)
-    folder = source.compressor_tokenizer
-    compressor = decoder if folder == source.folder else TextEncoder.from_folder(folder)
-    sizes = (source.config.vocab_size, source.config.compressor().text_config.vocab_size)
+    decoder = TextEncoder.from_folder(checkpoint.folder)
+    folder = checkpoint.compressor_tokenizer
+    compressor = decoder if folder == checkpoint.folder else TextEncoder.from_folder(folder)
+    sizes = (checkpoint.config.vocab_size, checkpoint.config.compressor().text_config.vocab_size)
     for encoder, rows in zip((decoder, compressor), sizes, strict=True):
         if encoder.largest_id >= rows:
             raise TempoError(
                 f"{encoder.path}: has tokens up to {encoder.largest_id}, beyond config.json's vocab_size of "
                 f"{rows}; give the tokenizer that belongs to the model"
             )
-    return Prompts(source.config.make_wording(), compressor=compressor, decoder=decoder)
+    return Prompts(checkpoint.config.make_wording(), compressor=compressor, decoder=decoder)
 
 
 def base_rows(base: Path) -> torch.Tensor:
@@ -262,10 +262,10 @@ def empty_model(model_class: type[Model], config: TempoQwenConfig, *, attention:
         return model_class(config)
 
 
-def _empty_model(model_class: type[Model], source: Source, attention: str) -> Model:
+def _empty_model(model_class: type[Model], checkpoint: Checkpoint, attention: str) -> Model:
     try:
-        with _named(source.folder / "config.json"):
-            return empty_model(model_class, source.config, attention=attention)
+        with _named(checkpoint.folder / "config.json"):
+            return empty_model(model_class, checkpoint.config, attention=attention)
     except TempoError as error:
         if isinstance(error.__cause__, ImportError):
             raise TempoError(f"attention={attention}: {error.__cause__}".splitlines()[0]) from error
@@ -298,10 +298,10 @@ def check_stored(folder: Path, name: str, lazy: Any) -> None:
         )
 
 
-def _generation_config(source: Source) -> GenerationConfig:
-    file = source.folder / "generation_config.json"
+def _generation_config(checkpoint: Checkpoint) -> GenerationConfig:
+    file = checkpoint.folder / "generation_config.json"
     if not (file.is_symlink() or file.exists()):
-        return GenerationConfig.from_model_config(source.config)
+        return GenerationConfig.from_model_config(checkpoint.config)
     values = read_json(file, "")
     for name, ids in values.items():
         for one in ids if isinstance(ids, list) else [ids]:

@@ -18,9 +18,9 @@ from .checkpoint_files import Weights
 from .configuration import TempoQwenConfig
 from .loading import (
     ATTENTIONS,
+    Checkpoint,
     Model,
-    Source,
-    find_source,
+    find_checkpoint,
     load_model,
 )
 
@@ -56,9 +56,9 @@ def from_pretrained(model_class: type[Model], path: str | Path, *arguments: Any,
     device = _device(given.pop("device_map", None))
     dtype, older = given.pop("dtype", None), given.pop("torch_dtype", None)
     _refuse_others(path, given)
-    source = find_source(path, base=base, config=config, **hub)
-    chosen = _dtype(older if dtype is None else dtype, source)
-    return load_model(model_class, source, device=device, dtype=chosen, attention=attention)
+    checkpoint = find_checkpoint(path, base=base, config=config, **hub)
+    chosen = _dtype(older if dtype is None else dtype, checkpoint)
+    return load_model(model_class, checkpoint, device=device, dtype=chosen, attention=attention)
 
 
 def _refuse_others(path: str | Path, options: dict[str, Any]) -> None:
@@ -94,10 +94,10 @@ def _device(device_map: Any) -> torch.device:
         ) from error
 
 
-def _dtype(dtype: Any, source: Source) -> torch.dtype:
+def _dtype(dtype: Any, checkpoint: Checkpoint) -> torch.dtype:
     """The dtype to load in, of whatever transformers takes for one."""
     if dtype in (None, "auto"):
-        dtype = source.config.dtype or _stored(source)
+        dtype = checkpoint.config.dtype or _stored(checkpoint)
     if isinstance(dtype, str):
         dtype = DTYPES.get(dtype, dtype)
     if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point or dtype.itemsize < 2:
@@ -105,7 +105,7 @@ def _dtype(dtype: Any, source: Source) -> torch.dtype:
     return dtype
 
 
-def _stored(source: Source) -> torch.dtype:
+def _stored(checkpoint: Checkpoint) -> torch.dtype:
     """The dtype of a checkpoint's first tensor."""
-    _, lazy = next(iter(Weights(source.folder)))
+    _, lazy = next(iter(Weights(checkpoint.folder)))
     return lazy[:1].dtype

@@ -1,18 +1,14 @@
 """Everything that touches the inside of Hugging Face's Qwen3-VL.
 
-The vision tower and the language model are theirs, module by module; only the way through them is written
-here, because it has to do what their `forward` does not: attend within all frames of a batch in one call,
-stop at the end of a question-free prefix, and go on from there.
+The vision tower and the language model are theirs, module by module. Only the way through them is written
+here, because it does what their `forward` does not: it attends within all frame pairs of a batch in one call,
+stops at the end of a question-free prefix, and goes on from there. Another backbone needs these functions.
 
-Legend: S segments, F = S·t frame pairs, N patches of a pair, P = t·N patches of a segment, C values of a
-patch, V = P/merge² visual tokens of a segment, L tokens, D width, H heads, E width of a head, K layers, Q
-tokens of a question, M memory tokens.
+Shapes: see :mod:`tempo.modeling`.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -24,6 +20,7 @@ from tempo.processing.image_processor import Grid
 from tempo.processing.prompts import Spans
 
 from .attention import GROUPED
+from .kv_cache import KVCache
 
 VISION_THETA = 10000.0  # of the rotary positions in the vision towers of all Qwen-VL models
 
@@ -116,89 +113,15 @@ def prefix_positions(length: int, spans: Spans, grid: Grid, merge: int) -> tuple
     return torch.cat(parts, dim=1), at + length - done
 
 
-class Space:
-    """Memory for one tensor after another: fresh pages cost more than what is copied into them."""
-
-    def __init__(self) -> None:
-        self._flat: torch.Tensor | None = None
-
-    def take(self, shape: tuple[int, ...], *, dtype: torch.dtype, device: torch.device) -> torch.Tensor:
-        """An uninitialised tensor. The one that was taken before must not be used any more."""
-        size = math.prod(shape)
-        if self._flat is None or len(self._flat) < size or self._flat.dtype != dtype:
-            self._flat = None  # let go before more is asked for
-            self._flat = torch.empty(size, dtype=dtype, device=device)
-        return self._flat[:size].view(shape)
-
-
-class KeyValues:
-    """Keys and values of S sequences of equal length: one tensor [S, K, 2, H, room, E], filled from the left.
-
-    It stands in for a transformers cache: their attention layers call `update` and nothing else. A segment
-    lies in one piece, so that segments can be gathered, moved and mapped from a file one by one.
-    """
-
-    def __init__(self, data: torch.Tensor, length: int) -> None:
-        self.data = data
-        self.length = length
-
-    @classmethod
-    def empty(cls, language: nn.Module, segments: int, room: int, *, like: torch.Tensor) -> KeyValues:
-        """Space for `room` tokens of each segment, in the dtype and on the device of `like`."""
-        config: Any = language.config
-        shape = (segments, config.num_hidden_layers, 2, config.num_key_value_heads, room, config.head_dim)
-        return cls(torch.empty(shape, dtype=like.dtype, device=like.device), 0)
-
-    @classmethod
-    def gather(
-        cls,
-        rows: Iterable[Sequence[torch.Tensor]],
-        *,
-        segments: int,
-        room: int,
-        device: torch.device,
-        space: Space,
-    ) -> KeyValues:
-        """Copy segments from wherever they are kept, and leave space for `room` more tokens behind them.
-
-        Args:
-            rows: for each segment the pieces [K, 2, H, L, E] that follow one another in it, equally long in
-                all of them. They are copied before the next ones are asked for.
-            segments: how many there are.
-            space: where to copy to; what was gathered there before is overwritten.
-        """
-        data, length = torch.empty(0), 0
-        for index, pieces in enumerate(rows):
-            if index == 0:
-                layers, two, heads, _, width = pieces[0].shape
-                length = sum(piece.shape[3] for piece in pieces)
-                shape = (segments, layers, two, heads, length + room, width)
-                data = space.take(shape, dtype=pieces[0].dtype, device=device)
-            at = 0
-            for piece in pieces:
-                data[index, :, :, :, at : at + piece.shape[3]] = piece
-                at += piece.shape[3]
-        return cls(data, length)
-
-    def update(
-        self, key: torch.Tensor, value: torch.Tensor, layer: int, *_: Any, **__: Any
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Put a layer's new keys and values [S, H, L, E] behind its old ones; all of them, as views."""
-        end = self.length + key.shape[2]
-        self.data[:, layer, 0, :, self.length : end] = key
-        self.data[:, layer, 1, :, self.length : end] = value
-        return self.data[:, layer, 0, :, :end], self.data[:, layer, 1, :, :end]
-
-
 def run_language(
     language: nn.Module,
     x_SLD: torch.Tensor,
     positions: torch.Tensor,
     *,
-    past: KeyValues | None = None,
+    cache: KVCache | None = None,
     deepstack: list[torch.Tensor] | None = None,
     visual_index: torch.Tensor | None = None,
-    seen_LL: torch.Tensor | None = None,
+    attends_LL: torch.Tensor | None = None,
     last_only: bool = False,
 ) -> torch.Tensor:
     """The language model over embeddings, causally → its last hidden states [S, L, D], normalised.
@@ -206,61 +129,61 @@ def run_language(
     Args:
         positions: rotary positions [3, L], the same for all segments, or [3, S, L]; for a decoder, which
             reads in one direction alone, [1, L].
-        past: what the tokens come after; theirs are added to it.
+        cache: keys and values of what the tokens come after; theirs are added to it.
         deepstack: [S, V, D] for each of the first layers, added behind it at `visual_index` [V].
-        seen_LL: bool; which tokens (columns) each token (row) attends to, where that is not all before it.
+        attends_LL: bool; which tokens (columns) each token (row) attends to, where that is not all before it.
         last_only: the last token's alone [S, 1, D]. What the top layer makes of the others nobody sees, so
-            it does no more for them than to add their keys and values to `past`.
+            it does no more for them than to add their keys and values to `cache`.
     """
     model: Any = language
     if positions.ndim == 2 and len(positions) == 3:
         positions = positions[:, None]
     rope = model.rotary_emb(x_SLD, positions.to(x_SLD.device))
-    mask = _mask(model.config._attn_implementation, x_SLD, past.length if past else 0, seen_LL)
+    mask = _mask(model.config._attn_implementation, x_SLD, cache.length if cache else 0, attends_LL)
     others = last_only and x_SLD.shape[1] > 1
     for index, layer in enumerate(model.layers):
-        if others and past is not None and layer is model.layers[-1]:
-            x_SLD, rope = _keep_all_but_last(layer, x_SLD, rope, past)
+        if others and cache is not None and layer is model.layers[-1]:
+            x_SLD, rope = _cache_all_but_last(layer, x_SLD, rope, cache)
             mask = None  # one token, which attends to all before it
             deepstack = None  # for tokens that are left out
         out = layer(
-            x_SLD, position_embeddings=rope, attention_mask=mask, position_ids=None, past_key_values=past
+            x_SLD, position_embeddings=rope, attention_mask=mask, position_ids=None, past_key_values=cache
         )
         x_SLD = out[0] if isinstance(out, tuple) else out
         if deepstack is not None and visual_index is not None and index < len(deepstack):
             x_SLD = x_SLD.index_add(1, visual_index, deepstack[index].to(x_SLD.dtype))
-    if past is not None:
-        past.length += x_SLD.shape[1]
+    if cache is not None:
+        cache.length += x_SLD.shape[1]
     return model.norm(x_SLD)
 
 
-def _keep_all_but_last(
-    layer: Any, x_SLD: torch.Tensor, rope: tuple[torch.Tensor, torch.Tensor], past: KeyValues
+def _cache_all_but_last(
+    layer: Any, x_SLD: torch.Tensor, rope: tuple[torch.Tensor, torch.Tensor], cache: KVCache
 ) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]:
-    """Add all tokens but the last to `past` in one layer → that one [S, 1, D], and its rotation."""
+    """Add all tokens but the last to `cache` in one layer → that one [S, 1, D], and its rotation."""
     attention = layer.self_attn
     normed_SLD = layer.input_layernorm(x_SLD[:, :-1])
     heads = (*normed_SLD.shape[:2], -1, attention.head_dim)
-    key_SHLE = attention.k_norm(attention.k_proj(normed_SLD).view(heads)).transpose(1, 2)
-    value_SHLE = attention.v_proj(normed_SLD).view(heads).transpose(1, 2)
+    key_SGLE = attention.k_norm(attention.k_proj(normed_SLD).view(heads)).transpose(1, 2)
+    value_SGLE = attention.v_proj(normed_SLD).view(heads).transpose(1, 2)
     cos, sin = rope
-    _, key_SHLE = apply_rotary_pos_emb(key_SHLE[:, :0], key_SHLE, cos[:, :-1], sin[:, :-1])
-    past.update(key_SHLE, value_SHLE, attention.layer_idx)
-    past.length += normed_SLD.shape[1]
+    _, key_SGLE = apply_rotary_pos_emb(key_SGLE[:, :0], key_SGLE, cos[:, :-1], sin[:, :-1])
+    cache.update(key_SGLE, value_SGLE, attention.layer_idx)
+    cache.length += normed_SLD.shape[1]
     return x_SLD[:, -1:], (cos[:, -1:], sin[:, -1:])
 
 
 def _mask(
-    attention: str, x_SLD: torch.Tensor, past: int, seen_LL: torch.Tensor | None
+    attention: str, x_SLD: torch.Tensor, past: int, attends_LL: torch.Tensor | None
 ) -> torch.Tensor | None:
     """None where the attention kernel is causal by itself; that of sdpa is so only without a past."""
     length = x_SLD.shape[1]
-    if seen_LL is None:
+    if attends_LL is None:
         if "flash" in attention or (attention in ("sdpa", GROUPED) and (past == 0 or length == 1)):
             return None
-        seen_LL = torch.ones(length, past + length, dtype=torch.bool, device=x_SLD.device).tril(past)
+        attends_LL = torch.ones(length, past + length, dtype=torch.bool, device=x_SLD.device).tril(past)
     assert "flash" not in attention, "flash attention knows no mask but the causal one"
     if attention == "eager":
         floor = torch.finfo(x_SLD.dtype).min
-        return torch.zeros_like(seen_LL, dtype=x_SLD.dtype).masked_fill(~seen_LL, floor)[None, None]
-    return seen_LL[None, None]
+        return torch.zeros_like(attends_LL, dtype=x_SLD.dtype).masked_fill(~attends_LL, floor)[None, None]
+    return attends_LL[None, None]

@@ -24,10 +24,10 @@ from .key_mapping import from_published, to_published
 from .loading import (
     COMPRESSOR_TOKENIZER,
     ROWS,
-    Source,
+    Checkpoint,
     base_rows,
     check_stored,
-    find_source,
+    find_checkpoint,
 )
 from .tempo_qwen import TempoQwenForCausalLM
 
@@ -96,17 +96,17 @@ def convert(
     """
     if layout not in ("tempo", "published"):
         raise UsageError(f"layout={layout!r}: it can be 'tempo' or 'published'")
-    source = find_source(path, base=base)
-    pickled = Weights(source.folder, pickled=True).pickled
-    if (source.base is None) == (layout == "tempo") and not pickled:
+    checkpoint = find_checkpoint(path, base=base)
+    pickled = Weights(checkpoint.folder, pickled=True).pickled
+    if (checkpoint.base is None) == (layout == "tempo") and not pickled:
         raise TempoError(f"{path}: already in the {layout} layout")
     with new_folder(destination) as folder:
         if layout == "tempo":
-            _to_tempo(source, folder)
-        elif source.base is None:
-            _to_published(source, folder)
+            _to_tempo(checkpoint, folder)
+        elif checkpoint.base is None:
+            _to_published(checkpoint, folder)
         else:
-            _again(source, folder)
+            _again(checkpoint, folder)
 
 
 @contextlib.contextmanager
@@ -129,38 +129,38 @@ def new_folder(path: str | Path) -> Iterator[Path]:
         raise
 
 
-def _again(source: Source, folder: Path) -> None:
+def _again(checkpoint: Checkpoint, folder: Path) -> None:
     """The same layout, with the weights in safetensors files."""
-    _write_json(folder / "config.json", read_config(source.folder))
-    _copy_files(source.folder, source.folder, folder)
-    write_weights(folder, _renamed(source.folder, str))
+    _write_json(folder / "config.json", read_config(checkpoint.folder))
+    _copy_files(checkpoint.folder, checkpoint.folder, folder)
+    write_weights(folder, _renamed(checkpoint.folder, str))
 
 
-def _to_tempo(source: Source, folder: Path) -> None:
-    if source.base is None:
-        return _again(source, folder)
-    values = read_config(source.folder) | {"compressor_config": source.config.compressor_config}
+def _to_tempo(checkpoint: Checkpoint, folder: Path) -> None:
+    if checkpoint.base is None:
+        return _again(checkpoint, folder)
+    values = read_config(checkpoint.folder) | {"compressor_config": checkpoint.config.compressor_config}
     _write_json(folder / "config.json", values)
-    _copy_files(source.folder, source.base, folder)
-    rows = base_rows(source.base)
-    write_weights(folder, itertools.chain(_renamed(source.folder, from_published), [(ROWS, rows)]))
+    _copy_files(checkpoint.folder, checkpoint.base, folder)
+    rows = base_rows(checkpoint.base)
+    write_weights(folder, itertools.chain(_renamed(checkpoint.folder, from_published), [(ROWS, rows)]))
 
 
-def _to_published(source: Source, folder: Path) -> None:
-    values = read_config(source.folder)
+def _to_published(checkpoint: Checkpoint, folder: Path) -> None:
+    values = read_config(checkpoint.folder)
     compressor = values.pop("compressor_config")
     names = values.get("mm_vision_tower_aux_list")
     if not names:
         names = values["mm_vision_tower_aux_list"] = ["base"]
-    values["mm_hidden_size"] = source.config.compressor().text_config.hidden_size
+    values["mm_hidden_size"] = checkpoint.config.compressor().text_config.hidden_size
     _write_json(folder / "config.json", values)
-    _copy_files(source.folder, source.folder, folder)
-    write_weights(folder, _renamed(source.folder, to_published))
+    _copy_files(checkpoint.folder, checkpoint.folder, folder)
+    write_weights(folder, _renamed(checkpoint.folder, to_published))
     if str(names[0]).count("/") != 1 and not (folder.resolve().parent / Path(names[0]).name).is_dir():
-        _write_base(source, folder / Path(names[0]).name, compressor)
+        _write_base(checkpoint, folder / Path(names[0]).name, compressor)
 
 
-def _write_base(source: Source, folder: Path, compressor: dict[str, Any]) -> None:
+def _write_base(checkpoint: Checkpoint, folder: Path, compressor: dict[str, Any]) -> None:
     """What is read of a base: its configuration, tokenizer and processor files, and its Yes and No output
     rows.
 
@@ -168,14 +168,14 @@ def _write_base(source: Source, folder: Path, compressor: dict[str, Any]) -> Non
     """
     folder.mkdir()
     _write_json(folder / "config.json", compressor | {"tie_word_embeddings": True})
-    _copy_files(source.compressor_tokenizer, source.compressor_tokenizer, folder)
+    _copy_files(checkpoint.compressor_tokenizer, checkpoint.compressor_tokenizer, folder)
     for name in _PROCESSOR_FILES:
-        _copy(source.folder / name, folder)
-    encoder = TextEncoder.from_folder(source.compressor_tokenizer)
-    rows: Any = Weights(source.folder).find(ROWS)
+        _copy(checkpoint.folder / name, folder)
+    encoder = TextEncoder.from_folder(checkpoint.compressor_tokenizer)
+    rows: Any = Weights(checkpoint.folder).find(ROWS)
 
     def tensors() -> Iterator[tuple[str, Any]]:
-        for name, lazy in Weights(source.folder):
+        for name, lazy in Weights(checkpoint.folder):
             if not name.startswith("compressor.vlm."):
                 continue
             ours = "model." + name.removeprefix("compressor.vlm.")

@@ -1,7 +1,6 @@
 """The whole model: compressor, projector and decoder.
 
-Legend: S segments, k kept memory tokens, D the compressor's width, N tokens of the storyline, H the decoder's
-width.
+Shapes: see :mod:`tempo.modeling`.
 """
 
 from __future__ import annotations
@@ -14,13 +13,13 @@ from transformers import Qwen3ForCausalLM
 
 from .compressor import Compressor
 from .configuration import TempoQwenConfig
-from .loading import Source, load_model
+from .loading import Checkpoint, load_model
 from .pretrained import from_pretrained
 from .projector import build_projector
 
 
 class TempoQwenForCausalLM(Qwen3ForCausalLM):
-    """`model` and `lm_head` are the decoder (Qwen3), `compressor` watches, `projector` joins the two."""
+    """`model` and `lm_head` are the decoder (Qwen3); `compressor` and `projector` make what it reads."""
 
     config_class = TempoQwenConfig
     config: TempoQwenConfig
@@ -36,27 +35,28 @@ class TempoQwenForCausalLM(Qwen3ForCausalLM):
             config.mm_projector_type, compressor.text_config.hidden_size, config.hidden_size
         )
 
-    def storyline(
+    def decoder_inputs(
         self,
         before_ids: Sequence[int],
-        moments: Sequence[tuple[Sequence[int], torch.Tensor]],
+        segments: Sequence[tuple[Sequence[int], torch.Tensor]],
         after_ids: Sequence[int],
     ) -> torch.Tensor:
-        """What the decoder reads [N, H]: the prompt, and for every moment its timestamp and its kept tokens.
+        """The storyline [L, U]: the prompt around every segment's timestamp and kept memory tokens, in order.
 
         Args:
-            moments: timestamp ids and memory tokens [k, D] of each segment.
+            before_ids, after_ids: the prompt before and behind the video.
+            segments: timestamp ids and memory tokens [k, D] of each.
         """
         embed = self.model.embed_tokens
-        ids = [*before_ids, *(i for stamp, _ in moments for i in stamp), *after_ids]
-        text_NH = embed(torch.tensor(ids, device=embed.weight.device))
-        memory_kH = self.projector(torch.cat([memory for _, memory in moments])).to(text_NH.dtype)
+        ids = [*before_ids, *(i for stamp, _ in segments for i in stamp), *after_ids]
+        text_LU = embed(torch.tensor(ids, device=embed.weight.device))
+        memory_kU = self.projector(torch.cat([memory_kD for _, memory_kD in segments])).to(text_LU.dtype)
         # Split at once: backwards, every slice of its own would be filled up to the whole with zeros.
-        lengths = [len(before_ids), *(len(stamp) for stamp, _ in moments), len(after_ids)]
-        before_NH, *stamps, after_NH = text_NH.split(lengths)
-        kept = memory_kH.split([len(memory) for _, memory in moments])
-        told = (part for moment in zip(stamps, kept, strict=True) for part in moment)
-        return torch.cat([before_NH, *told, after_NH])
+        lengths = [len(before_ids), *(len(stamp) for stamp, _ in segments), len(after_ids)]
+        before_LU, *stamps, after_LU = text_LU.split(lengths)
+        kept = memory_kU.split([len(memory_kD) for _, memory_kD in segments])
+        storyline = (part for segment in zip(stamps, kept, strict=True) for part in segment)
+        return torch.cat([before_LU, *storyline, after_LU])
 
     @classmethod
     def from_pretrained(cls, path: Any, *args: Any, **kwargs: Any) -> TempoQwenForCausalLM:
@@ -66,11 +66,11 @@ class TempoQwenForCausalLM(Qwen3ForCausalLM):
     @classmethod
     def load(
         cls,
-        source: Source,
+        checkpoint: Checkpoint,
         *,
         device: str | torch.device = "cpu",
         dtype: torch.dtype = torch.float32,
         attention: str = "sdpa",
     ) -> TempoQwenForCausalLM:
         """Read the weights of a checkpoint; see :func:`tempo.modeling.loading.load_model`."""
-        return load_model(cls, source, device=device, dtype=dtype, attention=attention)
+        return load_model(cls, checkpoint, device=device, dtype=dtype, attention=attention)

@@ -24,7 +24,7 @@ from .prompts import Prompts, SegmentPrompt
 
 
 @dataclass(frozen=True)
-class Moment:
+class SegmentSpan:
     """When a segment plays, in seconds. `timestamp` is what the decoder reads before its memory tokens."""
 
     index: int
@@ -34,10 +34,10 @@ class Moment:
 
 
 @dataclass(frozen=True)
-class Batch:
+class SegmentBatch:
     """Segments of equal layout, ready for the compressor."""
 
-    moments: tuple[Moment, ...]
+    segments: tuple[SegmentSpan, ...]
     frames: int
     pixels_SPC: torch.Tensor
     grid: Grid
@@ -52,11 +52,11 @@ def batches(
     prompts: Prompts,
     geometry: Geometry,
     segment_frames: int,
-    together: int,
-) -> Iterator[Batch]:
-    """The segments of a video in order, at most `together` in a batch."""
+    batch_size: int,
+) -> Iterator[SegmentBatch]:
+    """The segments of a video in order, at most `batch_size` in a batch."""
 
-    def produce(stop: threading.Event) -> Iterator[Batch]:
+    def produce(stop: threading.Event) -> Iterator[SegmentBatch]:
         size = geometry.stream_size(video.width, video.height, kind=video.kind)
         frames = video.stream(sampling, chunk=segment_frames, size=size)
         waiting: list[tuple[Segment, SegmentPrompt]] = []
@@ -67,7 +67,7 @@ def batches(
             if waiting:
                 first, first_prompt = waiting[0]
                 equal = first.frames.shape == segment.frames.shape and first_prompt.layout == prompt.layout
-                if not equal or len(waiting) == together:
+                if not equal or len(waiting) == batch_size:
                     yield _batch(video, waiting, geometry)
                     waiting = []
             waiting.append((segment, prompt))
@@ -90,11 +90,13 @@ def segment_prompt(
     return prompts.segment(means.tolist(), tokens=h * w // geometry.merge_size**2, kind=video.kind)
 
 
-def _batch(video: Video, waiting: Sequence[tuple[Segment, SegmentPrompt]], geometry: Geometry) -> Batch:
+def _batch(
+    video: Video, waiting: Sequence[tuple[Segment, SegmentPrompt]], geometry: Geometry
+) -> SegmentBatch:
     frames_STHWC = np.stack([segment.frames for segment, _ in waiting])
     pixels_SPC, grid = patches(frames_STHWC, geometry, kind=video.kind)
-    return Batch(
-        moments=tuple(Moment(s.index, s.start, s.end, s.timestamp) for s, _ in waiting),
+    return SegmentBatch(
+        segments=tuple(SegmentSpan(s.index, s.start, s.end, s.timestamp) for s, _ in waiting),
         frames=sum(len(segment.frames) for segment, _ in waiting),
         pixels_SPC=pixels_SPC,
         grid=grid,

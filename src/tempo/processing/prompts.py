@@ -194,7 +194,7 @@ class Prompts:
         """What stands before a segment's memory tokens in the storyline."""
         return self.decoder.text(time_tag(seconds))
 
-    def storyline(
+    def decoder_prompt(
         self, question: str, *, earlier: Sequence[tuple[str, str]] = ()
     ) -> tuple[list[int], list[int]]:
         """The decoder's prompt (before the video, after the video), up to the opening of the answer.

@@ -229,7 +229,7 @@ def one_step(recipe: Recipe, config: TempoQwenConfig, prompts: Prompts, *, depth
             prompts=prompts,
             geometry=reader.geometry,
             segment_frames=small.segment_frames,
-            together=1,
+            batch_size=1,
         )
     ]
     segments = sum(len(part.ids_SL) for part in together)

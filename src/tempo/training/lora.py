@@ -12,7 +12,7 @@ from torch import nn
 
 from tempo.errors import TempoError
 from tempo.modeling import TempoQwenForCausalLM
-from tempo.modeling.loading import find_source
+from tempo.modeling.loading import find_checkpoint
 from tempo.modeling.saving import new_folder, save_model, write_tensors
 
 from .config import Lora
@@ -112,7 +112,7 @@ def write_merged(
     Raises:
         TempoError: a part is missing or damaged, the two do not fit, or the folder cannot be written.
     """
-    source = find_source(path, base=base)
+    source = find_checkpoint(path, base=base)
     model = TempoQwenForCausalLM.load(source)
     apply_adapter(model, adapter)
     stored = source.config.dtype or torch.float32

@@ -21,7 +21,7 @@ from tempo.modeling.loading import (
     base_rows,
     check_stored,
     empty_model,
-    find_source,
+    find_checkpoint,
     load_prompts,
 )
 from tempo.modeling.projector import build_projector
@@ -66,7 +66,7 @@ def plan(part: ModelPart) -> Plan:
         TempoError: one is missing, or is of another kind.
     """
     if part.start is not None:
-        source = find_source(_folder(part.start), base=part.base)
+        source = find_checkpoint(_folder(part.start), base=part.base)
         return Plan(source.config, load_prompts(source), source.folder, source.compressor_tokenizer)
     compressor, decoder = _base_folders(part)
     config = _new_config(part, compressor, decoder)
@@ -84,7 +84,7 @@ def build(part: ModelPart, planned: Plan, *, device: torch.device, seed: int) ->
         TempoError: a tensor is missing or has another shape.
     """
     if part.start is not None:
-        return TempoQwenForCausalLM.load(find_source(_folder(part.start), base=part.base), device=device)
+        return TempoQwenForCausalLM.load(find_checkpoint(_folder(part.start), base=part.base), device=device)
     compressor, decoder = _base_folders(part)
     model = empty_model(TempoQwenForCausalLM, planned.config)
     state: dict[str, torch.Tensor] = {

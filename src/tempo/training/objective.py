@@ -193,7 +193,7 @@ class Learner(nn.Module):
             ]
             # The last token of the answer is not read: nothing is learnt behind it.
             after = [*question.after, *question.answer[:-1]]
-            story_LH = self.model.storyline(question.before, moments, after)
+            story_LH = self.model.decoder_inputs(question.before, moments, after)
             stories.append(story_LH)
             silent = len(story_LH) - len(question.answer)
             labels.append(torch.tensor([-100] * silent + question.answer, device=device))

@@ -28,9 +28,8 @@ def kept_tokens(
     """Memory tokens kept of each segment: with probability `random_share` random, else as answering does."""
     if rng.random() < random_share:
         return random_tokens(len(relevance), rng=rng, budget=budget, k_min=k_min, k_max=k_max)
-    if how == "uniform":
-        return allocation.uniform(len(relevance), budget=budget, k_max=k_max)
-    return allocation.adaptive(relevance, budget=budget, k_min=k_min, k_max=k_max)
+    by_relevance = how == "adaptive"
+    return allocation.allocate(relevance, budget=budget, k_min=k_min, k_max=k_max, by_relevance=by_relevance)
 
 
 def random_tokens(count: int, *, rng: random.Random, budget: int, k_min: int, k_max: int) -> list[int]:

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 
 from tempo.errors import NoRoomError, TempoError
 from tempo.host_memory import release_freed
-from tempo.inference import allocation
-from tempo.inference.prefix_cache import CacheKind
+from tempo.inference.cache_policy import CacheKind, places
 from tempo.inference.session import Session
 from tempo.video.video import Video
 
@@ -250,10 +249,9 @@ class Visit:
         def progress(done: int, total: int) -> None:
             report(Watching(done, total, _left(done, total - done, time.monotonic() - begun)))
 
-        kinds: list[CacheKind] = [self._cache]
-        if self._cache == "auto":
-            host: list[CacheKind] = [] if self.model.device.type == "cpu" else ["host"]
-            kinds = ["device", *host, "disk"]
+        kinds = places(self._cache, several=True)
+        if len(kinds) > 1:
+            kinds.remove("none")  # a visitor who waits for every answer had better wait for room
         room.place()  # for what can be read, and in our turn: two at once would count one another
         while True:
             for kind in kinds:
@@ -333,11 +331,7 @@ class Visit:
         relevance = self.turns[-1].relevance if self.turns else None
         if relevance is None:
             return None
-        config = self.model.config
-        k_max = config.num_compression_tokens
-        if setting.adaptive:
-            return allocation.adaptive(relevance, budget=setting.budget, k_min=config.min_tokens, k_max=k_max)
-        return allocation.uniform(len(relevance), budget=setting.budget, k_max=k_max)
+        return self.model.allocate(relevance, budget=setting.budget, adaptive=setting.adaptive)
 
     def _write(self, film: Film, turn: Turn, setting: Setting, report: Callable[[Text], None]) -> None:
         stream = film.session.stream_after(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tempo.errors import TempoError
-from tempo.inference.prefix_cache import CacheKind
+from tempo.inference.cache_policy import CacheKind
 
 from .client import Room, Visit
 from .request_queue import Line

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tempo.errors import TempoError
-from tempo.inference.prefix_cache import CacheKind
+from tempo.inference.cache_policy import CacheKind
 from tempo.text_safety import whole_text
 
 from .access import Access

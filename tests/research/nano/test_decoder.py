@@ -200,7 +200,7 @@ def test_a_shared_storyline_is_read_as_each_question_alone(
         moments = list(zip(tags, states.split(counts), strict=True))
         for asked in group:
             branch = wording.asking(asked.text, asked.answer)
-            story = model.storyline(wording.decoder_open, moments, branch.ids)
+            story = model.decoder_inputs(wording.decoder_open, moments, branch.ids)
             logits = model(inputs_embeds=story[None]).logits[0, -len(branch.ids) :]
             labels = torch.tensor(branch.labels)
             learnt = labels != IGNORE

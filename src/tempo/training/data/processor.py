@@ -17,7 +17,7 @@ import torch
 
 from tempo.errors import TempoError
 from tempo.modeling import TempoQwenConfig
-from tempo.processing.batching import Batch, batches
+from tempo.processing.batching import SegmentBatch, batches
 from tempo.processing.image_processor import Geometry, Grid
 from tempo.processing.prompts import Prompts, Spans
 from tempo.video.segments import span_of
@@ -105,10 +105,10 @@ class Reader:
             prompts=self.prompts,
             geometry=self.geometry,
             segment_frames=self.config.segment_frames,
-            together=self.together,
+            batch_size=self.together,
         ):
             parts.append(part_of(batch, self.geometry))
-            for moment in batch.moments:
+            for moment in batch.segments:
                 spans.append((moment.start, moment.end))
                 stamps.append(self.stamp(moment.timestamp, kind=video.kind))
         relevant = relevant_segments(record.evidence, spans, end=video.duration)
@@ -161,7 +161,7 @@ class Reader:
         relevant: tuple[bool, ...] | None = None,
     ) -> Question:
         """One turn, exactly as `Session` puts it, and the answer behind it."""
-        before, after = self.prompts.storyline(question, earlier=earlier)
+        before, after = self.prompts.decoder_prompt(question, earlier=earlier)
         asked = self.prompts.question(question, earlier=[q for q, _ in earlier])
         end = self.prompts.end_of_answer
         return Question(asked, before, after, [*self.prompts.decoder.text(answer), end], relevant)
@@ -234,7 +234,7 @@ def _overlap(span: tuple[float, float], since: float, until: float) -> bool:
     return (start < until and end > since) or start <= since < end
 
 
-def part_of(batch: Batch, geometry: Geometry) -> Part:
+def part_of(batch: SegmentBatch, geometry: Geometry) -> Part:
     """Segments as they wait for the model. The pixels were bytes before they were normalised."""
     bytes_SPC = ((batch.pixels_SPC * geometry.std + geometry.mean) * 255).round().to(torch.uint8)
     return Part(bytes_SPC.numpy(), batch.grid, batch.ids_SL.numpy(), batch.spans)
