@@ -1,14 +1,8 @@
 import pytest
 import torch
 
-from tempo.inference.allocation import (
-    adaptive,
-    merge,
-    positions,
-    select,
-    tokens_needed,
-    uniform,
-)
+from tempo.inference.allocation import adaptive, uniform
+from tempo.inference.token_selection import merge, positions, select, tokens_needed
 
 
 @pytest.mark.cheap

@@ -9,9 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
-
-from .keep_strategies import Keep
 
 
 def allocate(
@@ -58,58 +55,3 @@ def adaptive(relevance: Sequence[float], *, budget: int, k_min: int, k_max: int)
 def uniform(count: int, *, budget: int, k_max: int) -> list[int]:
     """The same number of tokens for each of `count` segments: min(k_max, ⌊budget/S⌋), at least one."""
     return [min(k_max, max(1, budget // count))] * count if count else []
-
-
-def positions(k: int, *, total: int, keep: Keep, segment: int) -> list[int]:
-    """Which of a segment's `total` memory tokens are kept, ascending, for head, tail and random.
-
-    Random is drawn from a generator seeded with the segment's index: the same question gets the same answer.
-    """
-    if keep == "head":
-        return list(range(k))
-    if keep == "tail":
-        return list(range(total - k, total))
-    if keep == "random":
-        generator = torch.Generator().manual_seed(segment)
-        return torch.randperm(total, generator=generator)[:k].sort().values.tolist()
-    raise ValueError(f"keep={keep!r} has no fixed positions")
-
-
-def tokens_needed(k: int, *, total: int, keep: Keep, segment: int) -> int:
-    """How many memory tokens have to be computed, from the first, to keep `k`: they are causal."""
-    if keep == "merge":
-        return k if k == total else total
-    return max(positions(k, total=total, keep=keep, segment=segment), default=-1) + 1
-
-
-def select(memory_MD: torch.Tensor, k: int, *, total: int, keep: Keep, segment: int) -> torch.Tensor:
-    """The `k` kept rows of a segment's memory tokens [M, D], of which the first `tokens_needed` are given."""
-    if keep == "merge":
-        return merge(memory_MD, k)
-    if keep == "head":
-        return memory_MD[:k]
-    index = positions(k, total=total, keep=keep, segment=segment)
-    return memory_MD[torch.tensor(index, dtype=torch.long, device=memory_MD.device)]
-
-
-def merge(memory_MD: torch.Tensor, k: int) -> torch.Tensor:
-    """Merge [M, D] into [k, D] by bipartite soft matching (Token Merging, Bolya et al. 2023).
-
-    Even rows look for their most similar odd row by cosine; the closest pairs become their mean, weighted by
-    how many rows each already stands for. At most half of them go in a round; it repeats until k are left.
-    """
-    rows_ND = memory_MD.float()
-    size_N = torch.ones(len(rows_ND), device=rows_ND.device)
-    while len(rows_ND) > k:
-        even_ED, odd_OD = rows_ND[0::2], rows_ND[1::2]
-        similarity_EO = F.normalize(even_ED, dim=-1) @ F.normalize(odd_OD, dim=-1).T
-        best_E, partner_E = similarity_EO.max(dim=1)
-        gone = best_E.argsort(descending=True, stable=True)[: min(len(rows_ND) - k, len(even_ED))]
-        target = partner_E[gone] * 2 + 1
-        total_ND = rows_ND * size_N[:, None]
-        total_ND = total_ND.index_add(0, target, total_ND[gone * 2])
-        size_N = size_N.index_add(0, target, size_N[gone * 2])
-        kept = torch.ones(len(rows_ND), dtype=torch.bool, device=rows_ND.device)
-        kept[gone * 2] = False
-        rows_ND, size_N = (total_ND / size_N[:, None])[kept], size_N[kept]
-    return rows_ND.to(memory_MD.dtype)

@@ -48,11 +48,11 @@ def generate(
         with torch.inference_mode():
             positions_1L = torch.arange(cache.length, cache.length + x_1LU.shape[1])[None]
             last_11U = run_language(decoder, x_1LU, positions_1L, cache=cache, last_only=True)
-            logits_V = model.lm_head(last_11U)[0, 0].float()
-            likeliest, highest = _likeliest(logits_V)
+            logits_Z = model.lm_head(last_11U)[0, 0].float()
+            likeliest, highest = _likeliest(logits_Z)
             if not math.isfinite(highest):
                 raise NoNumbersError.in_dtype(model.dtype)
-            token = likeliest if temperature < COLDEST else _draw(logits_V, temperature, top_p)
+            token = likeliest if temperature < COLDEST else _draw(logits_Z, temperature, top_p)
         yield token
         if token in stop_ids:
             return
@@ -60,18 +60,18 @@ def generate(
             x_1LU = decoder.embed_tokens(torch.tensor([[token]], device=inputs_embeds_LU.device))
 
 
-def _likeliest(logits_V: torch.Tensor) -> tuple[int, float]:
+def _likeliest(logits_Z: torch.Tensor) -> tuple[int, float]:
     """The likeliest token and its logit, read together. Where there is a NaN, it counts as the largest."""
-    index = logits_V.argmax()
-    token, highest = torch.stack([index.to(logits_V.dtype), logits_V[index]]).tolist()
+    index = logits_Z.argmax()
+    token, highest = torch.stack([index.to(logits_Z.dtype), logits_Z[index]]).tolist()
     return int(token), highest  # float32 holds every id below 2**24
 
 
-def _draw(logits_V: torch.Tensor, temperature: float, top_p: float) -> int:
-    chance_V, order_V = (logits_V / temperature).softmax(-1).sort(descending=True)
-    before_V = chance_V.cumsum(-1) - chance_V
-    chance_V[1:][before_V[1:] >= top_p] = 0  # the likeliest one always stays
-    return int(order_V[torch.multinomial(chance_V, 1)])
+def _draw(logits_Z: torch.Tensor, temperature: float, top_p: float) -> int:
+    chance_Z, order_Z = (logits_Z / temperature).softmax(-1).sort(descending=True)
+    before_Z = chance_Z.cumsum(-1) - chance_Z
+    chance_Z[1:][before_Z[1:] >= top_p] = 0  # the likeliest one always stays
+    return int(order_Z[torch.multinomial(chance_Z, 1)])
 
 
 def pieces(encoder: TextEncoder, ids: Iterable[int]) -> Iterator[tuple[list[int], str]]:

@@ -22,11 +22,11 @@ from tempo.modeling.kv_cache import KVCache, ScratchBuffer
 from tempo.processing.batching import SegmentBatch, SegmentSpan, batches
 from tempo.video.video import Sampling, Video
 
-from .allocation import select, tokens_needed
 from .cache_entry import CacheEntry
 from .keep_strategies import Keep
 from .loaded_model import LoadedModel
 from .results import PhaseTimer
+from .token_selection import select, tokens_needed
 
 Progress = Callable[[int, int], None]
 """Called with (frames watched so far, frames to watch)."""

@@ -1,27 +1,30 @@
 """The models: configuration, compressor, projector, decoder, and their checkpoints.
 
-A tensor's name ends with its shape, one letter a dimension. The letters mean the same in the whole package:
+A tensor's name ends with its shape, one letter a dimension. Each letter means the same in the whole package:
 
-=====  ==================================================================
+=====  ======================================================================================
 ``S``  segments that go through the model together
-``F``  frame pairs of all those segments; a pair is what one patch spans
+``T``  frames of a segment
+``I``  frames of all those segments, one after the other
+``H``  height and ``W`` width of a frame
+``C``  channels of a pixel, or all values of a patch
+``F``  frame pairs of all those segments; a patch spans a pair
 ``N``  patches of a frame pair
 ``P``  patches of a segment
-``C``  values of a patch
-``V``  visual tokens of a segment; of logits, the vocabulary
+``V``  visual tokens of a segment: 2×2 patches each
 ``L``  tokens in a row
 ``Q``  tokens of a question
 ``M``  memory tokens of a segment; ``k`` of them are kept
 ``R``  questions about a segment or a video
-``T``  tokens of a question and its memory tokens; of frames, time
+``J``  tokens joined in a row: a question's and its memory tokens, or those of several heads
+``B``  samples, or rows of a batch
 ``D``  width of the compressor
 ``U``  width of the decoder
-``H``  query heads; of frames, their height
-``G``  key-value heads
+``A``  attention heads that ask; ``G`` those with keys and values, which they share
 ``E``  width of a head
 ``K``  layers
-``B``  samples or rows of a batch
-=====  ==================================================================
+``Z``  vocabulary
+=====  ======================================================================================
 
 Importing this package registers `tempo_qwen` with transformers' Auto classes; :func:`tempo.load` does so by
 itself. transformers has no entry point that would find it without an import.

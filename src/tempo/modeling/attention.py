@@ -21,26 +21,26 @@ GROUPED = "tempo_grouped_sdpa"
 
 def grouped_sdpa(
     module: torch.nn.Module,
-    query_SHQE: torch.Tensor,
+    query_SAQE: torch.Tensor,
     key_SGLE: torch.Tensor,
     value_SGLE: torch.Tensor,
     mask_11QL: torch.Tensor | None,
     scaling: float | None = None,
     **options: Any,
 ) -> tuple[torch.Tensor, None]:
-    """What transformers' `sdpa` computes → [S, Q, H, E]; without a mask several tokens are left to that."""
-    if mask_11QL is None and query_SHQE.shape[2] > 1:
+    """What transformers' `sdpa` computes → [S, Q, A, E]; without a mask several tokens are left to that."""
+    if mask_11QL is None and query_SAQE.shape[2] > 1:
         return sdpa_attention_forward(
-            module, query_SHQE, key_SGLE, value_SGLE, None, scaling=scaling, **options
+            module, query_SAQE, key_SGLE, value_SGLE, None, scaling=scaling, **options
         )
-    segments, heads, tokens, width = query_SHQE.shape
+    segments, heads, tokens, width = query_SAQE.shape
     sharing = heads // key_SGLE.shape[1]
-    rows_SGRE = query_SHQE.reshape(segments, -1, sharing * tokens, width)  # R = sharing · Q
-    mask_11RL = None if mask_11QL is None else mask_11QL.repeat(1, 1, sharing, 1)
-    out_SGRE = F.scaled_dot_product_attention(
-        rows_SGRE, key_SGLE, value_SGLE, attn_mask=mask_11RL, scale=scaling
+    rows_SGJE = query_SAQE.reshape(segments, -1, sharing * tokens, width)  # J = sharing · Q
+    mask_11JL = None if mask_11QL is None else mask_11QL.repeat(1, 1, sharing, 1)
+    out_SGJE = F.scaled_dot_product_attention(
+        rows_SGJE, key_SGLE, value_SGLE, attn_mask=mask_11JL, scale=scaling
     )
-    return out_SGRE.reshape(segments, heads, tokens, width).transpose(1, 2).contiguous(), None
+    return out_SGJE.reshape(segments, heads, tokens, width).transpose(1, 2).contiguous(), None
 
 
 AttentionInterface.register(GROUPED, grouped_sdpa)

@@ -1,4 +1,4 @@
-"""Finding models: a folder, a hub name, a base beside its checkpoint. And reading the files in them."""
+"""Where the files of a checkpoint are (a folder, the hub, a base beside it), and the tensors in them."""
 
 from __future__ import annotations
 

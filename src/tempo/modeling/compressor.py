@@ -120,20 +120,20 @@ class Compressor(nn.Module):
         memory_SRMD = self.compression_tokens.expand(segments, questions, -1, -1).to(prefix_SLD.dtype)
         place_SRM = question_length_SR[..., None] + torch.arange(self.memory_tokens, device=device)
         place_SRMD = place_SRM[..., None].expand_as(memory_SRMD)
-        tail_SRTD = torch.cat([language.embed_tokens(question_ids_SRQ), memory_SRMD], dim=2)
-        tail_SRTD = tail_SRTD.scatter(2, place_SRMD, memory_SRMD)
-        behind = tail_SRTD.shape[2]
+        tail_SRJD = torch.cat([language.embed_tokens(question_ids_SRQ), memory_SRMD], dim=2)
+        tail_SRJD = tail_SRJD.scatter(2, place_SRMD, memory_SRMD)
+        behind = tail_SRJD.shape[2]
         tail_positions = torch.arange(position, position + behind).repeat(questions).expand(3, -1)
         x_SLD = run_language(
             language,
-            torch.cat([prefix_SLD, tail_SRTD.flatten(1, 2)], dim=1),
+            torch.cat([prefix_SLD, tail_SRJD.flatten(1, 2)], dim=1),
             torch.cat([positions, tail_positions], dim=1),
             attends_LL=_branches(length, questions, behind, device) if questions > 1 else None,
             **visual,
         )
-        x_SRTD = x_SLD[:, length:].unflatten(1, (questions, behind))
-        last_SR1D = (question_length_SR - 1)[..., None, None].expand(-1, -1, 1, x_SRTD.shape[-1])
-        return self._relevance(x_SRTD.gather(2, last_SR1D)[:, :, 0]), x_SRTD.gather(2, place_SRMD)
+        x_SRJD = x_SLD[:, length:].unflatten(1, (questions, behind))
+        last_SR1D = (question_length_SR - 1)[..., None, None].expand(-1, -1, 1, x_SRJD.shape[-1])
+        return self._relevance(x_SRJD.gather(2, last_SR1D)[:, :, 0]), x_SRJD.gather(2, place_SRMD)
 
     def _read_on(self, state: PrefillState, x_SLD: torch.Tensor, *, last_only: bool = False) -> torch.Tensor:
         end = state.position + x_SLD.shape[1]

@@ -44,7 +44,7 @@ class TempoQwenConfig(Qwen3Config):
     max_frames: int = 1024
     # The decoder's context in tokens, where it is shorter than max_position_embeddings.
     tokenizer_model_max_length: int | None = None
-    # Fields of preprocess.Geometry and prompts.Wording that differ from the published ones.
+    # Fields of `Geometry` and `Wording` (tempo.processing) that differ from the published ones.
     geometry: dict | None = None
     prompts: dict | None = None
     # What it knows, where that is not videos of every kind: SYNTHETIC, or None.

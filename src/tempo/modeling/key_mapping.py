@@ -1,6 +1,4 @@
-"""The state-dict names of published checkpoints ↔ ours. Every other difference between the layouts is in
-loading.
-"""
+"""State-dict names of published checkpoints ↔ ours; :mod:`.loading` has every other difference."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Loading and saving checkpoints, in the published layout and in our own.
 
-Published: decoder, projector and compressor in one folder, named as in `names`; the compressor's
+Published: decoder, projector and compressor in one folder, named as in :mod:`.key_mapping`; the compressor's
 configuration, its tokenizer and the Yes and No rows come from the base model's folder. Ours: everything in
 one folder, and `compressor_config` in its config.json.
 """

@@ -1,4 +1,4 @@
-"""Building modules whose parameters have shapes and no memory, for weights that are read afterwards."""
+"""Models without memory: parameters on the meta device, for weights that are read afterwards."""
 
 from __future__ import annotations
 

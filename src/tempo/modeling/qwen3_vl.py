@@ -45,11 +45,11 @@ def vision_features(
     for index, block in enumerate(tower.blocks):
         attention = block.attn
         qkv = attention.qkv(block.norm1(x_FND)).unflatten(-1, (3, attention.num_heads, -1))
-        q_FHNE, k_FHNE, v_FHNE = qkv.permute(2, 0, 3, 1, 4)
-        o_FHNE = F.scaled_dot_product_attention(
-            _rotate(q_FHNE, cos_NE, sin_NE), _rotate(k_FHNE, cos_NE, sin_NE), v_FHNE
+        q_FANE, k_FANE, v_FANE = qkv.permute(2, 0, 3, 1, 4)
+        o_FANE = F.scaled_dot_product_attention(
+            _rotate(q_FANE, cos_NE, sin_NE), _rotate(k_FANE, cos_NE, sin_NE), v_FANE
         )
-        x_FND = x_FND + attention.proj(o_FHNE.transpose(1, 2).flatten(2))
+        x_FND = x_FND + attention.proj(o_FANE.transpose(1, 2).flatten(2))
         x_FND = x_FND + block.mlp(block.norm2(x_FND))
         if index in tower.deepstack_visual_indexes:
             merger = tower.deepstack_merger_list[list(tower.deepstack_visual_indexes).index(index)]

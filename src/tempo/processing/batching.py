@@ -1,4 +1,4 @@
-"""A video's frames → batches of segments that go through the compressor together.
+"""From a video's frames to batches of segments that go through the compressor together.
 
 Contiguous segments with equal frames, grid and prompt layout form a batch, so there is no padding and no
 mask. Everything up to the patches happens in threads, ahead of the model.
@@ -13,19 +13,23 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from tempo.processing.image_processor import Grid
-from tempo.processing.prompts import Spans
 from tempo.video.prefetch import in_background
 from tempo.video.segments import Segment, segments_of
 from tempo.video.video import Sampling, Video
 
-from .image_processor import Geometry, patches
-from .prompts import Prompts, SegmentPrompt
+from .image_processor import Geometry, Grid, patches
+from .prompts import Prompts, SegmentPrompt, Spans
 
 
 @dataclass(frozen=True)
 class SegmentSpan:
-    """When a segment plays, in seconds. `timestamp` is what the decoder reads before its memory tokens."""
+    """When a segment plays.
+
+    Attributes:
+        index: its place in the video, from 0.
+        start, end: seconds.
+        timestamp: seconds; what the decoder reads before the segment's memory tokens.
+    """
 
     index: int
     start: float
@@ -35,7 +39,14 @@ class SegmentSpan:
 
 @dataclass(frozen=True)
 class SegmentBatch:
-    """Segments of equal layout, ready for the compressor."""
+    """Segments of equal layout, ready for the compressor.
+
+    Attributes:
+        segments: when each of them plays.
+        frames: of all of them together.
+        pixels_SPC, grid: normalised patches, and how many there are in time, height and width of one segment.
+        ids_SL, spans: the prompts up to the question, and where their visual tokens are.
+    """
 
     segments: tuple[SegmentSpan, ...]
     frames: int

@@ -1,11 +1,11 @@
-"""Frames → patches: resizing, normalising and cutting, in torch and PIL.
+"""From frames to patches: resizing, normalising and cutting, in torch and PIL.
 
 Two ways of resizing, named by the checkpoint's configuration:
 
-- ``published``: what Qwen3-VL's video processing computes, stage by stage, to the number.
+- ``published``: what Qwen3-VL's video processing in transformers computes, stage by stage, to the number.
 - ``direct``: one size, known before decoding, so that frames arrive at it and nothing is resized twice.
 
-Legend: S segments, T frames, C channels, H height, W width, P patches, N patches of one frame pair.
+Shapes: see :mod:`tempo.modeling`.
 """
 
 from __future__ import annotations
@@ -105,19 +105,19 @@ def patches(
         and the grid of one segment (time, height, width) with P = t·h·w.
     """
     segments, count, height, width, _ = frames_STHWC.shape
-    frames_FHWC = frames_STHWC.reshape(-1, height, width, 3)
+    frames_IHWC = frames_STHWC.reshape(-1, height, width, 3)
     if geometry.resize == "direct":
         target = geometry.size_for(width, height, kind=kind)
         assert (width, height) == target, (
             f"frames of {width}×{height} were asked for at {target[0]}×{target[1]}"
         )
-        frames_FCHW = torch.as_tensor(frames_FHWC).permute(0, 3, 1, 2)
+        frames_ICHW = torch.as_tensor(frames_IHWC).permute(0, 3, 1, 2)
     elif kind == "image":
-        frames_FCHW = _resize_image(np.asarray(frames_FHWC), geometry)
+        frames_ICHW = _resize_image(np.asarray(frames_IHWC), geometry)
     else:
-        frames_FCHW = _resize_video(np.asarray(frames_FHWC), geometry)
-    height, width = frames_FCHW.shape[2:]
-    pixels_STCHW = frames_FCHW.reshape(segments, count, 3, height, width).float()
+        frames_ICHW = _resize_video(np.asarray(frames_IHWC), geometry)
+    height, width = frames_ICHW.shape[2:]
+    pixels_STCHW = frames_ICHW.reshape(segments, count, 3, height, width).float()
     pixels_STCHW = (pixels_STCHW / 255 - geometry.mean) / geometry.std
     if pad := -count % geometry.frames_per_patch:
         pixels_STCHW = torch.cat([pixels_STCHW, pixels_STCHW[:, -1:].expand(-1, pad, -1, -1, -1)], dim=1)
@@ -136,24 +136,24 @@ def _cut(pixels_STCHW: torch.Tensor, geometry: Geometry) -> tuple[torch.Tensor, 
     return blocks.reshape(segments, t * h * w, channels * time * patch * patch), (t, h, w)
 
 
-def _resize_video(frames_FHWC: np.ndarray, geometry: Geometry) -> torch.Tensor:
-    """The published three stages → uint8-valued [F, C, H, W]. Each stage rounds, so none can be left out."""
-    height, width = frames_FHWC.shape[1:3]
+def _resize_video(frames_IHWC: np.ndarray, geometry: Geometry) -> torch.Tensor:
+    """The published three stages → uint8-valued [I, C, H, W]. Each stage rounds, so none can be left out."""
+    height, width = frames_IHWC.shape[1:3]
     first = _capped_size(width, height)
     second = _frame_size(*first, factor=2 * geometry.factor)
     if second != (width, height):
         with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as threads:  # PIL resizes without the GIL
-            frames_FHWC = np.stack(
-                list(threads.map(partial(_resize_frame, sizes=(first, second)), frames_FHWC))
+            frames_IHWC = np.stack(
+                list(threads.map(partial(_resize_frame, sizes=(first, second)), frames_IHWC))
             )
-    frames_FCHW = torch.from_numpy(frames_FHWC).permute(0, 3, 1, 2)
+    frames_ICHW = torch.from_numpy(frames_IHWC).permute(0, 3, 1, 2)
     new_width, new_height = smart_resize(*second, geometry.factor, geometry.min_pixels, geometry.max_pixels)
     if (new_width, new_height) != second:
-        frames_FCHW = F.interpolate(
-            frames_FCHW.float(), (new_height, new_width), mode="bicubic", antialias=True, align_corners=False
+        frames_ICHW = F.interpolate(
+            frames_ICHW.float(), (new_height, new_width), mode="bicubic", antialias=True, align_corners=False
         )
-        frames_FCHW = frames_FCHW.clamp_(0, 255).round_()
-    return frames_FCHW
+        frames_ICHW = frames_ICHW.clamp_(0, 255).round_()
+    return frames_ICHW
 
 
 def _resize_frame(frame_HWC: np.ndarray, sizes: Sequence[tuple[int, int]]) -> np.ndarray:
@@ -164,15 +164,15 @@ def _resize_frame(frame_HWC: np.ndarray, sizes: Sequence[tuple[int, int]]) -> np
     return np.asarray(picture)
 
 
-def _resize_image(frames_FHWC: np.ndarray, geometry: Geometry) -> torch.Tensor:
+def _resize_image(frames_IHWC: np.ndarray, geometry: Geometry) -> torch.Tensor:
     """A still image is resized once, by the integer kernel, which rounds differently from the float one."""
-    frames_FCHW = torch.from_numpy(frames_FHWC).permute(0, 3, 1, 2)
-    height, width = frames_FHWC.shape[1:3]
+    frames_ICHW = torch.from_numpy(frames_IHWC).permute(0, 3, 1, 2)
+    height, width = frames_IHWC.shape[1:3]
     new_width, new_height = geometry.size_for(width, height, kind="image")
     if (new_width, new_height) == (width, height):
-        return frames_FCHW
+        return frames_ICHW
     return F.interpolate(
-        frames_FCHW, (new_height, new_width), mode="bicubic", antialias=True, align_corners=False
+        frames_ICHW, (new_height, new_width), mode="bicubic", antialias=True, align_corners=False
     )
 
 

@@ -1,4 +1,4 @@
-"""The wording and its token ids.
+"""What the two models read around the video, as token ids.
 
 What the two models read is put together from token ids, never from one string with markers in it, so nothing
 that a user types can become a special token, a placeholder or a chat turn. Ordinary text gets exactly the ids
