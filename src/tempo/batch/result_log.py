@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from tempo.errors import TempoError
+from tempo.storage.atomic_files import replacing
 from tempo.storage.file_lock import lock
 from tempo.storage.json_lines import json_line
 
@@ -62,18 +62,12 @@ class Results:
         kept = [record for record in self.records if "error" not in record]
         if len(kept) == len(self.records):
             return
-        descriptor, name = tempfile.mkstemp(prefix=f".{self.path.name}-", dir=self.path.parent)
         try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.writelines(map(json_line, kept))
-                file.flush()
-                os.fsync(descriptor)
-            os.chmod(name, os.fstat(self._file).st_mode & 0o777)
-            os.replace(name, self.path)
+            with replacing(self.path) as temporary:
+                temporary.write_bytes(b"".join(map(json_line, kept)))
+                temporary.chmod(os.fstat(self._file).st_mode & 0o777)
         except OSError as error:
             raise self._unwritable(error) from error
-        finally:
-            Path(name).unlink(missing_ok=True)
         self.close()
         self._file = self._open()
         self.records = kept

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tempo.errors import TempoError
+from tempo.storage.atomic_files import write_atomically
 from tempo.version import __version__
 
 if TYPE_CHECKING:
@@ -29,10 +30,8 @@ def write(folder: Path, values: dict[str, Any]) -> None:
     Raises:
         TempoError: it cannot be written.
     """
-    part = folder / (NAME + ".part")
     try:
-        part.write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        os.replace(part, folder / NAME)
+        write_atomically(folder / NAME, json.dumps(values, indent=1, ensure_ascii=False) + "\n")
     except OSError as error:
         raise TempoError(f"{folder / NAME}: cannot be written ({error.strerror or error})") from error
 

@@ -23,6 +23,7 @@ import torch
 from tempo.errors import NoRoomError, UsageError
 from tempo.modeling.compressor import PrefillState
 from tempo.processing.batching import SegmentSpan
+from tempo.storage.atomic_files import sync_folder
 from tempo.storage.file_lock import lock
 from tempo.video.frames import Damage
 
@@ -109,13 +110,13 @@ class DiskCacheWriter:
             with (self.folder / META).open("wb", buffering=0) as meta:
                 _write(meta, memoryview(description(self.key, self._dtype, damage, self._chunks)))
                 os.fsync(meta.fileno())
-            _sync_folder(self.folder)
+            sync_folder(self.folder)
             # Open from now on: renaming or removing the folder does not matter any more.
             entries, _ = open_entry(self.folder, self.key)
         try:
             if self.is_complete:
                 self.folder.rename(self.cache.root / self.key)
-                _sync_folder(self.cache.root)
+                sync_folder(self.cache.root)
         except OSError:  # another process was first, with the same content
             self.abandon()
         if not self.is_complete:
@@ -265,16 +266,6 @@ def _write(file: io.FileIO, data: memoryview) -> None:
     """All of it, or an OSError."""
     while data:
         data = data[file.write(data) or 0 :]
-
-
-def _sync_folder(folder: Path) -> None:
-    """Have the names in a folder survive a power loss, where the system knows such a thing."""
-    with contextlib.suppress(OSError):
-        opened = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(opened)
-        finally:
-            os.close(opened)
 
 
 def _remove(folder: Path) -> None:

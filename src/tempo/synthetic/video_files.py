@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -15,6 +14,7 @@ import av
 import numpy as np
 
 from tempo.errors import TempoError, UsageError
+from tempo.storage.atomic_files import replacing, write_atomically
 from tempo.video.provenance import GENERATED
 
 from .expressions import Question
@@ -70,9 +70,8 @@ def write_video(
     """Render `script` and encode it as H.264 in `path`, which appears only when it is whole."""
     width, height = spec.size
     total = round(spec.seconds * spec.fps)
-    part = path.with_name(path.name + ".part")
     try:
-        with av.open(str(part), "w", format="mp4") as container:
+        with replacing(path) as part, av.open(str(part), "w", format="mp4") as container:
             container.metadata.update(GENERATED)
             stream = container.add_stream(
                 "libx264", rate=spec.fps, options={"preset": "veryfast", "crf": "21"}
@@ -89,11 +88,8 @@ def write_video(
                 if progress:
                     progress(start + len(times), total)
             container.mux(stream.encode())
-        os.replace(part, path)
     except OSError as error:
         raise TempoError(f"{path}: cannot be written ({error.strerror or error})") from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def make_questions(
@@ -147,4 +143,4 @@ def make_file(
             for q in make_questions(rng, script, count=questions, held_out=spec.held_out, kinds=kinds)
         ],
     }
-    path.with_suffix(".json").write_text(json.dumps(truth, indent=1) + "\n", encoding="utf-8")
+    write_atomically(path.with_suffix(".json"), json.dumps(truth, indent=1) + "\n")
