@@ -1,11 +1,9 @@
-"""Cutting pieces out of videos: packets are copied where the format allows, else frames are encoded anew."""
+"""Cuts clips out of videos: copies packets where the format allows it, otherwise encodes the frames anew."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -18,6 +16,7 @@ import av.video.reformatter
 import numpy as np
 
 from tempo.errors import TempoError
+from tempo.storage.atomic_files import replacing
 from tempo.video.decoding.container import VideoFile
 from tempo.video.decoding.demuxer import is_last
 from tempo.video.decoding.transparency import alpha_mode
@@ -26,7 +25,7 @@ from .provenance import GENERATED
 from .video import Sampling, Video
 
 # Containers whose packets carry times to rely on: (format to write, ending) by what libav calls them.
-COPIED = {
+COPIED_FORMATS = {
     "mov,mp4,m4a,3gp,3g2,mj2": ("mp4", ".mp4"),
     "matroska,webm": ("matroska", ".mkv"),
     "mpegts": ("mpegts", ".ts"),
@@ -37,7 +36,7 @@ TICKS = 90_000  # a second, of what is encoded anew
 FASTEST = 60.0  # frames a second of what is encoded anew, at most
 USUAL_RATE = 25.0  # where the source does not tell its own
 BT709 = 1  # matrix, primaries and transfer of what is encoded anew, in ITU-T H.273
-BACK = (0, 2, 10, 60)  # seconds before a moment from which its keyframe is looked for, one after the other
+BACK = (0, 2, 10, 60)  # seconds before a time from which to look for its keyframe, one after the other
 SOUND_LATE = 2.0  # seconds by which sound may lie behind the pictures in a file
 
 
@@ -48,9 +47,9 @@ class Clip:
     Attributes:
         path: the file.
         start, end: what it shows, in seconds of the video. A copied clip begins with the last keyframe at or
-            before what was asked for, because only there decoding can begin.
-        copied: whether it holds the very packets of the video, sound included; else it was encoded anew,
-            without sound.
+            before the requested start, because decoding can only begin there.
+        copied: whether it holds the packets of the video, with sound; otherwise it was encoded anew, without
+            sound.
     """
 
     path: Path
@@ -78,7 +77,7 @@ def cut(video: Video, start: float, end: float, folder: Path) -> Clip:
             pass  # what cannot be copied can still be encoded
     path = folder / f"{name}.mp4"
     try:
-        with _part_of(path) as part:
+        with replacing(path) as part:
             _encode(video, start, end, part)
     except (av.error.FFmpegError, OSError) as error:
         raise TempoError(f"{path}: cannot be written ({error.strerror or error})") from error
@@ -86,15 +85,15 @@ def cut(video: Video, start: float, end: float, folder: Path) -> Clip:
 
 
 def _copy(file: VideoFile, ending: str, start: float, end: float, folder: Path, name: str) -> Clip | None:
-    """Copy the packets; None where the container is none that allows it, or what comes out cannot be read."""
+    """Copy the packets; None if the container does not allow it, or the result cannot be read."""
     if not file.keeps_time:
         return None
     with file.open() as source:
-        if source.format.name not in COPIED:
+        if source.format.name not in COPIED_FORMATS:
             return None
-        file_format, suffix = BY_ENDING.get(ending, COPIED[source.format.name])
+        file_format, suffix = BY_ENDING.get(ending, COPIED_FORMATS[source.format.name])
         path = folder / f"{name}{suffix}"
-        with _part_of(path) as part:
+        with replacing(path) as part:
             with av.open(str(part), "w", format=file_format) as target:
                 if file.generated:
                     target.metadata.update(GENERATED)
@@ -109,7 +108,7 @@ def _copy(file: VideoFile, ending: str, start: float, end: float, folder: Path, 
 def _copy_packets(file: VideoFile, source: Any, target: Any, start: float, end: float) -> float | None:
     """Copy pictures and sound between two times; return when the first picture appears, None: there is none.
 
-    A picture after the end is copied too where an earlier one, which follows it in the file, leans on it.
+    A picture after the end is copied too if an earlier one, which follows it in the file, refers to it.
     """
     pictures: Any = file.stream_of(source)
     sound = source.streams.best("audio")
@@ -153,7 +152,7 @@ def _copy_packets(file: VideoFile, source: Any, target: Any, start: float, end: 
         decoded = file.seconds(packet.dts)
         if decoded >= end + SOUND_LATE:
             break
-        if packet.pts < offset:  # leans on a picture before the keyframe
+        if packet.pts < offset:  # refers to a picture before the keyframe
             continue
         if at >= end:
             if decoded < end:
@@ -166,9 +165,9 @@ def _copy_packets(file: VideoFile, source: Any, target: Any, start: float, end: 
 
 
 def _seek_keyframe(file: VideoFile, source: Any, pictures: Any, start: float) -> int | None:
-    """Go to or before the last keyframe that appears by START and return its time in ticks, if there is one.
+    """Seek to the last keyframe that appears by START, or before it; return its time in ticks, if any.
 
-    Some containers seek by guessing and land too late; then it is tried from further back.
+    Some containers seek by guessing and land too late; then the seek is repeated from further back.
     """
     limit = file.limits(np.array([start]))[0]
     for back in BACK:
@@ -217,18 +216,6 @@ def _encode(video: Video, start: float, end: float, part: Path) -> None:
                 frame.pts, frame.time_base = last, Fraction(1, TICKS)
                 container.mux(stream.encode(frame))
         container.mux(stream.encode())
-
-
-@contextmanager
-def _part_of(path: Path) -> Iterator[Path]:
-    """A place to write to that becomes PATH at the end of the block, if that ends well."""
-    part = path.with_name(f".{path.name}.part")
-    try:
-        yield part
-        if part.exists():
-            os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _stem(path: str | None) -> str:

@@ -1,7 +1,7 @@
-"""Frames with their times, and what every source of frames has to offer.
+"""Batches of frames with their times, damage reports, and the protocol of every source of frames.
 
-A *source* is a file, a folder of images, an animated or still image, or an array. Whatever it is, it says how
-long and how large it is and picks frames at given moments; :class:`.video.Video` does everything else.
+A source is a video file, a folder of images, an animated or still image, or an array. It knows its duration
+and size and returns the frames at given times; :class:`.video.Video` does everything else.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 
-TOUCHING = 2e-3  # seconds; spans as close as this are one (clocks round)
+TOUCHING = 2e-3  # seconds; lost spans no further apart are joined, because clocks round
 
 Size = tuple[int, int]
-"""(width, height) in pixels of the upright picture."""
+"""(width, height) in pixels of the upright picture, as in Pillow."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class FrameBatch:
-    """Frames that follow one another, with the time at which each one is on screen.
+    """Consecutive frames with their presentation times.
 
     Attributes:
         frames: uint8 [T, H, W, 3], RGB, C-contiguous.
-        times: float64 [T], seconds from the start of the video, never falling.
+        times: float64 [T], seconds from the start of the video, in ascending order.
     """
 
     frames: np.ndarray
@@ -53,11 +53,11 @@ class FrameBatch:
         return f"FrameBatch(frames=uint8{list(self.frames.shape)}, times={span})"
 
 
-class Picked(NamedTuple):
-    """One frame as a source hands it over."""
+class SampledFrame(NamedTuple):
+    """The frame on screen at one of the sampled times."""
 
-    moment: int  # index into the moments that were asked for
-    frame: np.ndarray  # uint8 [H, W, 3]; may be the same object as the one before
+    sample_index: int  # into the times that were asked for
+    frame: np.ndarray  # uint8 [H, W, 3] RGB; may be the same array as the one before
     time: float  # presentation time in seconds
 
 
@@ -69,13 +69,12 @@ NOT_FOUND = "no picture was found"
 
 @dataclass(frozen=True)
 class Damage:
-    """What could not be shown while frames were being picked. False when nothing was lost.
+    """What could not be decoded while a video was watched. False when nothing was lost.
 
     Attributes:
-        seconds: how much of the video's time was lost (stretches that were skipped over because no sampled
-            moment lies in them are not looked at).
-        moments: how many sampled moments were lost with it.
-        spans: (start, end) in seconds of every lost stretch, ascending.
+        seconds: how much of the video was lost. Parts without a sample are not decoded and not checked.
+        moments: how many samples were lost with it.
+        spans: (start, end) in seconds of every lost part, ascending.
         reasons: why, for every span.
     """
 
@@ -89,20 +88,20 @@ class Damage:
 
     @classmethod
     def of_values(cls, values: Mapping[str, Any]) -> Damage:
-        """Take back what :func:`dataclasses.asdict` gave, also by way of JSON."""
+        """The inverse of :func:`dataclasses.asdict`, also after a round trip through JSON."""
         spans = tuple((float(start), float(end)) for start, end in values["spans"])
         reasons = tuple(str(reason) for reason in values["reasons"])
         return cls(float(values["seconds"]), int(values["moments"]), spans, reasons)
 
 
 class Losses:
-    """Collects lost spans while they are found, in any order."""
+    """Collects the lost spans of a video while it is decoded, in any order."""
 
     def __init__(self) -> None:
         self._spans: list[tuple[float, float, str]] = []
 
     def add(self, start: float, end: float, reason: str) -> None:
-        """Note that nothing between `start` and `end` (seconds) can be shown, and why."""
+        """Record that the video is lost from `start` to `end` (seconds), and why."""
         if self._spans:
             before = self._spans[-1]
             if before[2] == reason and -TOUCHING < start - before[1] < TOUCHING:
@@ -110,13 +109,13 @@ class Losses:
         self._spans.append((start, end, reason))
 
     def explain(self, reason: str, *, after: float) -> None:
-        """Give one reason for all that is lost after a time (seconds), whatever was found for it."""
+        """Replace the reason of every loss that ends after a time (seconds)."""
         self._spans = [(start, end, reason if end > after else why) for start, end, why in self._spans]
 
     def cover(self, times: Iterable[float], *, length: float) -> None:
-        """Make sure that every one of the lost moments `times` (seconds) lies in a lost span.
+        """Make sure that every one of the lost samples at `times` (seconds) lies in a lost span.
 
-        A moment that lies in none stands for `length` seconds.
+        A sample that lies in none adds one of `length` seconds.
         """
         spans = [(start, end) for start, end, _ in self._spans]
         for time in times:
@@ -124,7 +123,7 @@ class Losses:
                 self.add(time, time + length, NOT_FOUND)
 
     def damage(self, *, moments: int) -> Damage:
-        """What it all comes to; `moments`: how many sampled moments have no frame."""
+        """The sum of all losses; `moments`: how many samples have no frame."""
         spans: list[tuple[float, float, list[str]]] = []
         for start, end, reason in sorted(self._spans):
             if spans and start < spans[-1][1] + TOUCHING:
@@ -140,8 +139,8 @@ class Losses:
         )
 
 
-class Source(Protocol):
-    """Where frames come from."""
+class FrameSource(Protocol):
+    """Anything that has frames: a video file, a folder of images, an image, an array."""
 
     kind: Literal["video", "image"]
     size: Size
@@ -150,22 +149,24 @@ class Source(Protocol):
     frame_rate: float | None  # frames per second on average
     frame_count: int | None  # None: not known, nor to be estimated
     resample: Literal["any", "thin", "never"]
-    """Whether a moment may be asked for at any rate ("any"), at no more than the frame rate ("thin"), or
-    every frame is watched as it is whatever rate is asked for ("never")."""
+    """What a requested frame rate does: "any" samples at it, "thin" samples at most at its own rate, "never"
+    takes every frame as it is."""
 
     def fingerprint(self) -> str:
         """Hexadecimal hash of the content."""
         ...
 
-    def pick(
+    def frames_at(
         self,
         times: np.ndarray,
         *,
         size: Size | None,
         stop: threading.Event,
         losses: Losses,
-    ) -> Iterator[Picked]:
-        """The frame on screen at each of `times` (float64, ascending seconds): the last one that appears at
-        or before it, the first frame if there is none. Moments that cannot be decoded are left out, and the
-        undecodable spans added to `losses`. Ends early once `stop` is set."""
+    ) -> Iterator[SampledFrame]:
+        """Yield the frame on screen at each of `times` (float64, ascending seconds).
+
+        That is the last frame that appears at or before the time, or the first frame if there is none.
+        Samples that cannot be decoded are left out and recorded in `losses`. Ends early once `stop` is set.
+        """
         ...

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
 
-class Box(NamedTuple):
+class IsoBox(NamedTuple):
     """A box by its kind (four bytes), and where its content begins and is said to end in the file."""
 
     kind: bytes
@@ -15,7 +15,7 @@ class Box(NamedTuple):
     end: int
 
 
-def boxes(file: BinaryIO, begin: int = 0, end: int | None = None) -> Iterator[Box]:
+def boxes(file: BinaryIO, begin: int = 0, end: int | None = None) -> Iterator[IsoBox]:
     """The boxes that follow one another between two offsets, by default in the whole file."""
     if end is None:
         end = file.seek(0, os.SEEK_END)
@@ -28,16 +28,16 @@ def boxes(file: BinaryIO, begin: int = 0, end: int | None = None) -> Iterator[Bo
         behind = begin + length if length else end
         if behind < content:
             return
-        yield Box(head[4:8], content, behind)
+        yield IsoBox(head[4:8], content, behind)
         begin = behind
 
 
-def within(file: BinaryIO, box: Box, kind: bytes) -> Iterator[Box]:
+def within(file: BinaryIO, box: IsoBox, kind: bytes) -> Iterator[IsoBox]:
     """The boxes of one kind in another box."""
     return (inner for inner in boxes(file, box.begin, box.end) if inner.kind == kind)
 
 
-def number(file: BinaryIO, box: Box, offset: int) -> int:
+def number(file: BinaryIO, box: IsoBox, offset: int) -> int:
     """The 32 bits at `offset` in a box's content, 0 where the file has ended."""
     file.seek(box.begin + offset)
     return int.from_bytes(file.read(4), "big")

@@ -1,4 +1,4 @@
-"""Which moments of a video are watched. Pure arithmetic."""
+"""Chooses the times at which a video is sampled. Pure arithmetic."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from tempo.number_checks import (
 
 @dataclass(frozen=True, eq=False)
 class Sampling:
-    """The moments to watch.
+    """The times at which a video is sampled.
 
     Attributes:
-        times: float64 [T], nominal seconds, ascending. The frame on screen at that moment is taken.
-        fps: frames per second that this comes to; a segment of n frames lasts n / fps seconds.
+        times: float64 [T], seconds, ascending. At each of them the frame on screen is taken.
+        fps: the resulting frames per second; a segment of n frames lasts n / fps seconds.
     """
 
     times: np.ndarray
@@ -55,10 +55,10 @@ def at_rate(
     max_frames: int,
     min_frames: int,
 ) -> Sampling:
-    """`fps` moments a second from `start` until `end`, at least `min_frames` and at most `max_frames`.
+    """`fps` samples a second from `start` until `end`, at least `min_frames` and at most `max_frames`.
 
-    Beyond either limit the moments are spread evenly from the first frame to the last, as published. A video
-    of fewer than `min_frames` frames has each of them watched once.
+    Beyond either limit the samples are spread evenly from the first frame to the last, as in the
+    paper (arXiv 2604.08120). A video of fewer than `min_frames` frames has each of them sampled once.
 
     Args:
         start: presentation time of the first frame, seconds.
@@ -77,7 +77,7 @@ def at_rate(
 
 
 def spread(*, start: float, last: float, count: int, length: float, fps: float) -> Sampling:
-    """`count` moments evenly from `start` to `last`; a single one stands for `length` seconds."""
+    """`count` samples evenly from `start` to `last`; a single one stands for `length` seconds."""
     times = np.linspace(start, last, count, dtype=np.float64)
     if count > 1 and last > start:
         return Sampling(times, (count - 1) / (last - start))

@@ -1,4 +1,4 @@
-"""Frames → segments: the few seconds that are read at a time, with their timestamps."""
+"""Cuts a stream of frames into segments, the few seconds that the compressor reads at a time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .frames import FrameBatch
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Segment:
-    """A few frames that are read together.
+    """Consecutive frames that the compressor reads together.
 
     Attributes:
         index: position in the video, from 0.
@@ -22,7 +22,7 @@ class Segment:
         end: start of what follows, seconds: a full window after `start`; for a short last segment one frame's
             time after its last frame.
         timestamp: what the decoder reads: the first frame's time plus half a *full* window, also for a short
-            last segment, as published.
+            last segment, as in the published code.
     """
 
     index: int
@@ -48,8 +48,7 @@ def span_of(times: np.ndarray, *, segment_frames: int, fps: float) -> tuple[floa
 def segments_of(batches: Iterable[FrameBatch], *, segment_frames: int = 8, fps: float) -> Iterator[Segment]:
     """Cut a stream of frames into segments of `segment_frames`, without overlap; the last one may be shorter.
 
-    Holds one segment's frames at most beside the batch it is cutting; segments that lie within one batch are
-    views of it.
+    Holds at most one segment's frames beside the current batch; segments within one batch are views of it.
 
     Args:
         batches: frames in order; the sizes of the batches do not matter.
@@ -74,11 +73,11 @@ def segments_of(batches: Iterable[FrameBatch], *, segment_frames: int = 8, fps: 
     for batch in batches:
         taken = 0
         while taken < len(batch):
-            room = segment_frames - sum(len(piece) for piece in pending)
-            cut = slice(taken, taken + room)
+            missing = segment_frames - sum(len(piece) for piece in pending)
+            cut = slice(taken, taken + missing)
             pending.append(FrameBatch(batch.frames[cut], batch.times[cut]))
             taken += len(pending[-1])
-            if len(pending[-1]) == room:
+            if len(pending[-1]) == missing:
                 yield close()
                 pending.clear()
                 index += 1

@@ -1,4 +1,4 @@
-"""Videos: files, folders of images, images and arrays become frames with their real times."""
+"""`Video`: opens files, addresses, folders of images, images and arrays, and streams their frames."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ from .decoding import FileSource
 from .frames import (
     Damage,
     FrameBatch,
+    FrameSource,
     Losses,
-    Picked,
+    SampledFrame,
     Size,
-    Source,
 )
 from .images import mjpeg
 from .prefetch import in_background
@@ -50,24 +50,24 @@ AHEAD_BYTES, AHEAD_FRAMES = 32 << 20, 128  # decoded frames that may wait for th
 
 
 class Video:
-    """Something to watch: what it is, and its frames as a stream.
+    """A video or an image: its metadata, and its frames as a stream of batches.
 
     Attributes:
-        path: where it comes from; None for an array.
+        path: the file, folder or address that it was opened from; None for an array.
         kind: "video", or "image" for a single still picture (one frame at time 0, duration 0).
         duration: seconds from time 0, which is what a player shows as 0, to the end of the last frame.
         width, height: of the upright picture in pixels.
         frame_rate: frames per second on average, None where that says nothing.
-        frame_count: frames that there are, estimated where the file does not say; None: not known.
-        generated: whether tempo generated it, as the file says. Arrays and images cannot say; set it where
+        frame_count: number of frames, estimated where the file does not say; None: not known.
+        generated: whether tempo generated it, by the file's metadata. Arrays and images have none: set it if
             you know.
         remarks: what was done about times in the file that cannot be taken as they are, a line each.
         damage: what the latest `stream` could not decode; complete once that has ended.
     """
 
-    def __init__(self, source: Source, *, path: str | None) -> None:
+    def __init__(self, source: FrameSource, *, path: str | None) -> None:
         self._source = source
-        self._remote: RemoteFile | None = None  # what is fetched, which lasts as long as this
+        self._remote: RemoteFile | None = None  # kept open for as long as this video
         self.path = path
         self.kind: Literal["video", "image"] = source.kind
         self.duration = float(source.end)
@@ -88,14 +88,14 @@ class Video:
     ) -> Video:
         """Open a video file, an animated or still image, a folder of images, or an http(s) address.
 
-        Of MP4, MOV, MKV and WebM files behind an address, parts are fetched when they are watched, if the
-        server allows that. Everything else is downloaded to a temporary file first, of at most
+        MP4, MOV, MKV and WebM files behind an address are fetched in parts while they are watched, if the
+        server supports ranges. Everything else is downloaded to a temporary file first, of at most
         `$TEMPO_MAX_DOWNLOAD_GB` (10) gigabytes.
 
         Args:
             path: file, folder or URL.
             frame_rate: images per second of a folder (default 1). Files carry their own times.
-            progress: called with (bytes downloaded, bytes to download or None) while that lasts.
+            progress: called with (bytes downloaded, bytes to download or None) during a download.
 
         Raises:
             TempoError: it is missing, empty, damaged from end to end, or holds no pictures; or its address
@@ -141,30 +141,30 @@ class Video:
     def from_frames(cls, frames: np.ndarray, *, fps: float) -> Video:
         """Take frames that are already sampled: uint8 [T, H, W, 3] RGB, frame i shown at i / fps seconds.
 
-        They are watched as they are; a rate asked for later does not sample them again, only a limit on their
-        number does. Raises UsageError for another type or shape.
+        They are used as they are: `sample` ignores its rate, and only `max_frames` thins them. Raises
+        UsageError for another type or shape.
         """
         _check_positive("fps", fps)
         return cls(FrameArray(frames, fps=float(fps)), path=None)
 
     @property
     def interrupted(self) -> str | None:
-        """Why the latest `stream` could not fetch all of it; None: it could, or did not have to."""
+        """Why the latest `stream` could not fetch all of the video; None: it did, or did not have to."""
         failure = self._remote.failure if self._remote is not None else None
         return str(failure) if failure is not None else None
 
     @property
     def file(self) -> VideoFile | None:
-        """The video file that it is read from; None: it is none."""
+        """The video file behind this video; None: it is an image, a folder or an array."""
         return self._source.file if isinstance(self._source, FileSource) else None
 
     @cached_property
     def fingerprint(self) -> str:
-        """Hash of the content, for cache keys. Of large files, blocks spread over the length are hashed."""
+        """Hash of the content, for cache keys; of large files, of blocks spread over the length."""
         return self._source.fingerprint()
 
     def sample(self, *, fps: float = 2.0, max_frames: int = 1024, min_frames: int = 4) -> Sampling:
-        """Choose the moments to watch: `fps` a second, within the limits.
+        """Choose the times to sample: `fps` a second, within the limits.
 
         Above `max_frames`, or below `min_frames`, they are spread evenly from the first frame to the last.
         Images in a folder are taken once each at most; the frames of an array are all taken.
@@ -198,8 +198,8 @@ class Video:
         """Decode the frames of `sampling` in order, `chunk` at a time (the last batch may be smaller).
 
         Decoding runs in a thread, a bounded number of frames ahead. Closing the iterator ends it. Every frame
-        is the last one that appears at or before its nominal moment and carries its own presentation time; a
-        frame that is still on screen at a later moment is repeated with that moment as its time.
+        is the last one that appears at or before its sampled time and carries its own presentation time; a
+        frame that is still on screen at the next sample is repeated with that sample's time.
 
         Args:
             sampling: what `sample` returned, or any ascending times.
@@ -221,8 +221,8 @@ class Video:
         depth = max(2, min(AHEAD_FRAMES, AHEAD_BYTES // (width * height * 3)))
         losses = Losses()
         self.damage = Damage()
-        picked = in_background(
-            lambda stop: self._source.pick(sampling.times, size=size, stop=stop, losses=losses),
+        frames = in_background(
+            lambda stop: self._source.frames_at(sampling.times, size=size, stop=stop, losses=losses),
             depth=depth,
             name="tempo-decode",
         )
@@ -231,13 +231,13 @@ class Video:
         previous = -math.inf
         batch: _Batch | None = None
         try:
-            for pick in picked:
-                missed += range(expected, pick.moment)
-                expected = pick.moment + 1
+            for sampled in frames:
+                missed += range(expected, sampled.sample_index)
+                expected = sampled.sample_index + 1
                 if batch is None:
-                    batch = _Batch(min(chunk, len(sampling) - pick.moment), (width, height))
-                previous = _time_of(pick, previous, sampling.times)
-                batch.add(pick.frame, previous)
+                    batch = _Batch(min(chunk, len(sampling) - sampled.sample_index), (width, height))
+                previous = _time_of(sampled, previous, sampling.times)
+                batch.add(sampled.frame, previous)
                 if batch.full:
                     yield batch.close()
                     batch = None
@@ -245,7 +245,7 @@ class Video:
             if batch is not None:
                 yield batch.close()
         finally:
-            picked.close()  # type: ignore[attr-defined]
+            frames.close()  # type: ignore[attr-defined]
             losses.cover((float(sampling.times[index]) for index in missed), length=1.0 / sampling.fps)
             self.damage = losses.damage(moments=len(missed))
         if len(missed) == len(sampling):
@@ -258,9 +258,9 @@ class Video:
 class _Batch:
     """A batch that is being filled."""
 
-    def __init__(self, room: int, size: Size) -> None:
-        self._frames = np.empty((room, size[1], size[0], 3), np.uint8)
-        self._times = np.empty(room)
+    def __init__(self, capacity: int, size: Size) -> None:
+        self._frames = np.empty((capacity, size[1], size[0], 3), np.uint8)
+        self._times = np.empty(capacity)
         self._filled = 0
 
     def add(self, frame: np.ndarray, time: float) -> None:
@@ -275,12 +275,12 @@ class _Batch:
         return FrameBatch(self._frames[: self._filled], self._times[: self._filled])
 
 
-def _time_of(pick: Picked, previous: float, nominal: np.ndarray) -> float:
-    """A frame's own time, or the moment itself for a frame that was taken before and is still on screen."""
-    return pick.time if pick.time > previous else max(previous, float(nominal[pick.moment]))
+def _time_of(sampled: SampledFrame, previous: float, times: np.ndarray) -> float:
+    """A frame's own time, or the sampled time for a frame that was taken before and is still on screen."""
+    return sampled.time if sampled.time > previous else max(previous, float(times[sampled.sample_index]))
 
 
-def _of_file(path: str) -> Source:
+def _of_file(path: str) -> FrameSource:
     if is_image(path):
         return AnimatedImage(path)
     # By a name like picture.jpg, FFmpeg would take a stream of pictures for one.

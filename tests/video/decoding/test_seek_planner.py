@@ -46,14 +46,14 @@ def groups(rng: random.Random, count: int, *, open_gop: bool, stretch: int = 1) 
 
 
 def follow(
-    video: list[Coded], limits: list[int], *, jumps: bool = True
+    video: list[Coded], limits: list[int], *, seeks: bool = True
 ) -> tuple[dict[int, int], list[Coded]]:
-    """Run the planner over the video. Returns which pts every moment shows, and the packets sent to decode.
+    """Run the planner over the video. Returns which pts every sample shows, and the packets sent to decode.
 
     Checks that every frame that is shown can be decoded from what was sent since the decoder last started
     anew.
     """
-    planner: Planner[Coded] = Planner(limits, jumps=jumps)
+    planner: Planner[Coded] = Planner(limits, seeks=seeks)
     shows: dict[int, int] = {}
     sent: list[Coded] = []
     decodable: set[int] = set()
@@ -67,9 +67,9 @@ def follow(
                 sent.append(step.packet)
                 if all(refers in decodable for refers in step.packet.refers):
                     decodable.add(step.pts)
-            if step.moment is not None:
+            if step.sample is not None:
                 assert step.pts in decodable
-                shows[step.moment] = step.pts
+                shows[step.sample] = step.pts
 
     for packet in video:
         if not planner.busy:
@@ -79,19 +79,19 @@ def follow(
     else:
         planner.end(keep=len(limits))
         do(list(planner.steps()))
-    # Moments that show the frame of the moment before are not always mentioned one by one.
+    # Samples that show the frame of the sample before are not always mentioned one by one.
     return shows, sent
 
 
 @pytest.mark.parametrize("open_gop", [False, True])
-@pytest.mark.parametrize("jumps", [False, True])
-def test_every_moment_shows_the_last_frame_that_has_appeared(open_gop: bool, jumps: bool) -> None:
+@pytest.mark.parametrize("seeks", [False, True])
+def test_every_moment_shows_the_last_frame_that_has_appeared(open_gop: bool, seeks: bool) -> None:
     rng = random.Random(7)
     for _ in range(200):
         video = groups(rng, rng.randint(1, 12), open_gop=open_gop, stretch=rng.choice([1, 3]))
         shown = sorted(packet.pts for packet in video)
         limits = sorted(rng.randint(0, shown[-1] + 9) for _ in range(rng.randint(1, 30)))
-        shows, sent = follow(video, limits, jumps=jumps)
+        shows, sent = follow(video, limits, seeks=seeks)
         assert shows == {m: max(pts for pts in shown if pts <= limit) for m, limit in enumerate(limits)}
         assert len({packet.pts for packet in sent}) == len(sent), "nothing is decoded twice"
 

@@ -44,7 +44,7 @@ def make(tmp_path: Path, name: str) -> Path:
 
 def pick(path: Path, moments: np.ndarray, losses: Losses | None = None) -> list[tuple[int, int, float]]:
     """(moment, index spelled in the picture, time) of everything that is picked."""
-    picked = FileSource(str(path)).pick(
+    picked = FileSource(str(path)).frames_at(
         moments, size=None, stop=threading.Event(), losses=losses if losses is not None else Losses()
     )
     return [(moment, clips.index_of(frame), time) for moment, frame, time in picked]
@@ -89,7 +89,7 @@ def test_what_nobody_looks_at_is_not_decoded(tmp_path: Path) -> None:
 
 def test_stopping_early(tmp_path: Path) -> None:
     stop = threading.Event()
-    picked = FileSource(str(make(tmp_path, "closed.mp4"))).pick(
+    picked = FileSource(str(make(tmp_path, "closed.mp4"))).frames_at(
         np.arange(0, 6, 0.04), size=None, stop=stop, losses=Losses()
     )
     for _ in range(3):

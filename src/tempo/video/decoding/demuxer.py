@@ -1,4 +1,4 @@
-"""The packets of one video stream in the order of decoding, on a time line that can be relied on."""
+"""Reads the packets of one video stream in decoding order and repairs their times."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ import av.video.stream
 
 from .continuous_clock import ContinuousClock
 
-FRAMING = 4096  # bytes between packets that are no more than the container's own
+FRAMING = 4096  # bytes between packets that may be the container's own
 LONGEST_PACKET = 60.0  # seconds; what lasts longer is subtitles, or an overflow of the container's arithmetic
 LONGEST_DELAY = 120.0  # seconds that a picture can wait in a decoder, or
 MOST_DELAYED = 32  # pictures' time, where each is shown for long; beyond both its time is damaged
 FAILED_READS = 100  # in a row, after which the rest of a damaged file is given up
 
 Timing = Literal["presentation", "continuous", "edited", "order"]
-"""What the times of a container are good for.
+"""How reliable the times of a container are, and what is done about them.
 
-presentation: every packet carries the time at which its picture is shown.
-continuous: it does, on a clock that may restart; packets come out with the jumps taken out.
-edited: it does, but steps back where another part of the media begins; packets come out without the steps.
-order: pictures are shown in the order in which the decoder puts them out, one at each of the packets'
-decoding times; packets come out with their own number in place of the presentation time.
+presentation: every packet carries its presentation time.
+continuous: it does, on a clock that may restart; the jumps are removed.
+edited: it does, but times step back where another part of the media begins; the steps are removed.
+order: there are decoding times alone. Pictures are shown in the order in which the decoder outputs them, one
+at each of these times; packets get their own number in place of the presentation time.
 """
 
 
 class DamageError(Exception):
-    """Something could not be decoded while it was taken for granted that everything can."""
+    """Something could not be read or decoded, and the caller is not error-tolerant."""
 
 
 def is_last(packet: av.packet.Packet) -> bool:
     """Whether this is one of the empty packets with which PyAV ends, one for each stream.
 
-    Nothing may be read behind the first: PyAV fails on streams that have appeared in mid-file.
+    Do not read beyond the first: PyAV fails on streams that appeared in mid-file.
     """
     return not packet.size and packet.pts is None and packet.dts is None
 
@@ -44,11 +44,11 @@ class Demuxer:
     """Reads the packets of one stream.
 
     Attributes:
-        leapt: whether something in front of the latest packet could not be read: the container reported an
-            error or marks the packet as damaged, or passed over bytes that belong to no packet.
+        resynced: whether something in front of the latest packet could not be read: the container reported an
+            error, marked the packet as damaged, or skipped bytes that belong to no packet.
         failed: whether the container has reported an error so far.
-        clock: what takes jumps out of the times.
-        end: when everything that was looked at ends, seconds on the file's clock.
+        clock: what removes jumps from the times.
+        end: when everything that was read ends, seconds on the file's clock.
         through: position in the file up to which packets have been read since the last seek, None if unknown.
     """
 
@@ -59,21 +59,21 @@ class Demuxer:
         *,
         timing: Timing,
         counts_bytes: bool,
-        forgiving: bool,
+        error_tolerant: bool,
         to_the_end_of_all: bool = False,
     ) -> None:
         """
         Args:
-            counts_bytes: bytes that belong to no packet are damage.
-            forgiving: read on after errors.
-            to_the_end_of_all: say when all streams end. Else only those are looked at that are needed.
+            counts_bytes: bytes that belong to no packet count as damage.
+            error_tolerant: read on after errors.
+            to_the_end_of_all: read every stream, to know when all of them end.
         """
         self._container, self._stream = container, stream
-        self.timing, self._counts_bytes, self._forgiving = timing, counts_bytes, forgiving
+        self.timing, self._counts_bytes, self._error_tolerant = timing, counts_bytes, error_tolerant
         # Every byte has to be accounted for, and all streams share one clock that may jump.
-        self._looks_at_all = counts_bytes or timing != "presentation" or to_the_end_of_all
+        self._reads_all_streams = counts_bytes or timing != "presentation" or to_the_end_of_all
         self.clock = ContinuousClock()
-        self.failed = self.leapt = False
+        self.failed = self.resynced = False
         self.end = 0.0
         self._number = 0
         self._newest: int | None = None  # decoding time in the file of the latest packet
@@ -82,14 +82,14 @@ class Demuxer:
         self.restart()
 
     def restart(self) -> None:
-        """Go on behind a seek or an error."""
-        self._packets = self._container.demux(*(() if self._looks_at_all else (self._stream,)))
+        """Go on after a seek or an error."""
+        self._packets = self._container.demux(*(() if self._reads_all_streams else (self._stream,)))
         self.through: int | None = None  # position in the file up to which packets have been read
-        self.leapt = False
+        self.resynced = False
 
     def read(self) -> av.packet.Packet | None:
-        """The next packet, None at the end. Raises DamageError unless forgiving."""
-        self.leapt = False
+        """The next packet, None at the end. Raises DamageError unless it is error-tolerant."""
+        self.resynced = False
         failures = 0
         while failures < FAILED_READS:
             try:
@@ -98,15 +98,15 @@ class Demuxer:
                 return None
             except av.error.FFmpegError as error:
                 self.failed = True
-                if not self._forgiving:
+                if not self._error_tolerant:
                     raise DamageError from error
                 failures += 1
                 self.restart()
-                self.leapt = True
+                self.resynced = True
                 continue
             if packet.size:
                 self._account_for(packet)
-                if self._looks_at_all:
+                if self._reads_all_streams:
                     self._place(packet)
                 if packet.stream_index == self._stream.index:
                     return packet
@@ -116,10 +116,10 @@ class Demuxer:
 
     def _account_for(self, packet: av.packet.Packet) -> None:
         if packet.is_corrupt and packet.stream_index == self._stream.index:
-            self.leapt = True
+            self.resynced = True
         if packet.pos is not None and packet.pos >= 0:
             passed_over = self.through is not None and packet.pos > self.through + FRAMING
-            self.leapt = self.leapt or (self._counts_bytes and passed_over)
+            self.resynced = self.resynced or (self._counts_bytes and passed_over)
             self.through = max(packet.pos + packet.size, self.through or 0)
 
     def _place(self, packet: av.packet.Packet) -> None:

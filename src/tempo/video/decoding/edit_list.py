@@ -6,7 +6,7 @@ import struct
 from typing import BinaryIO
 
 from tempo.video.iso_boxes import (
-    Box,
+    IsoBox,
     boxes,
     number,
     within,
@@ -32,7 +32,7 @@ def has_several_edits(file: BinaryIO) -> bool:
         return False
 
 
-def _parts(file: BinaryIO, edit_list: Box) -> int:
+def _parts(file: BinaryIO, edit_list: IsoBox) -> int:
     """How many of the edits show something."""
     version, count = number(file, edit_list, 0) >> 24, number(file, edit_list, 4)
     entry = struct.Struct(">QqI" if version == 1 else ">IiI")

@@ -1,4 +1,4 @@
-"""When the last picture of a file goes, decided between what its headers, its packets and its bytes say."""
+"""Decides when a video ends, from what its headers, its packets and its bytes say."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from .extent import Extent
 
 CONTAINER_TICK = Fraction(1, av.time_base)  # seconds, of a container's own times
 CUT_OFF = 1.0  # seconds without frames at the end, at least, that can be missing
-STAYING = 2.0  # seconds that the last picture stays on screen without anything but the header saying so
+STAYING = 2.0  # seconds that the last picture may stay on screen if only the header says so
 UNREAD_BYTES = 64  # behind the last packet of a Flash file, above which something could not be read
 
 
 @dataclass(frozen=True)
 class Ending:
-    """When the pictures end, and whether all of them are there.
+    """When the pictures of a video end, and whether all of them are there.
 
     Attributes:
-        end: when the last picture goes, or would go if nothing were missing, in seconds.
-        last: when the last picture that can be read appears, in seconds; None where that is not known.
-        incomplete: whether what is promised may be missing.
+        end: when the last picture ends, or would end if nothing were missing, in seconds.
+        last: when the last readable picture appears, in seconds; None where that is not known.
+        incomplete: whether pictures that the headers promise may be missing.
     """
 
     end: float
@@ -38,7 +38,7 @@ class Ending:
 
         Args:
             last: when it appeared, seconds; None where there was none.
-            end: when it goes, as far as is known, seconds.
+            end: when it ends, as far as is known, seconds.
             interval: seconds between frames on average. Up to a second or three frames, the last frame may
                 just stay on screen for longer.
         """
@@ -48,7 +48,7 @@ class Ending:
 
 
 def of_packets(
-    seen: Extent,
+    extent: Extent,
     *,
     tick: Fraction,
     origin: Fraction,
@@ -56,11 +56,11 @@ def of_packets(
     own: Fraction | None,
     unread: float,
 ) -> Ending:
-    """The ending where packets could be read to the end: they count for more than what the header says.
+    """The end of a file whose packets could be read to the end: they are more reliable than its header.
 
     Args:
-        seen: what they say.
-        tick, origin: seconds of a tick of the stream's clock, and what is shown as 0 on it.
+        extent: when pictures are shown, by the packets.
+        tick, origin: seconds of a tick of the stream's clock, and the second of it that a player shows as 0.
         start: when the first picture appears, seconds.
         own: the end of the video stream by its header, in seconds of the file's clock.
         unread: the size of the file divided by the bytes that could be read.
@@ -69,58 +69,58 @@ def of_packets(
     def seconds(ticks: int) -> float:
         return float(ticks * tick - origin)
 
-    end, last = seconds(seen.end), seconds(seen.last)
-    of_all = seen.end_of_all - float(origin)
+    end, last = seconds(extent.end), seconds(extent.last)
+    end_of_all = extent.end_of_all - float(origin)
     if unread > 1:
         return Ending(end * unread, last, incomplete=True)
-    if seen.pictures == 1 and last <= start:
-        return Ending(max(end, of_all), last, incomplete=False)  # a picture to a piece of music
+    if extent.pictures == 1 and last <= start:
+        return Ending(max(end, end_of_all), last, incomplete=False)  # a picture to a piece of music
     if own is not None:
         # The last picture may stay for longer than its packet knows, but not for as long as a header can lie:
         # as long as there is sound, or as any other picture stayed.
-        stays = max(of_all - end, seen.longest * float(tick), STAYING)
-        declared = float(own - origin)
-        if end < declared <= end + stays:
-            end = declared
+        stays = max(end_of_all - end, extent.longest * float(tick), STAYING)
+        by_header = float(own - origin)
+        if end < by_header <= end + stays:
+            end = by_header
     return Ending(end, last, incomplete=False)
 
 
 def of_headers(
-    seen: Extent | None,
+    extent: Extent | None,
     structure: Completeness,
     *,
     tick: Fraction,
     origin: Fraction,
-    told: Fraction | None,
+    declared: Fraction | None,
     size: int,
 ) -> Ending:
-    """The ending where the file is damaged or cut short: what its header promises and is not there is lost.
+    """The end of a damaged or truncated file, by its header: what that promises and is missing is lost.
 
     Args:
-        told: the end by the header, in seconds of the file's clock.
+        declared: the end by the header, in seconds of the file's clock.
         size: bytes of the file.
     """
     ends = [0.0]
-    if told is not None:
-        end = float(told - origin)
+    if declared is not None:
+        end = float(declared - origin)
         # Fragments each tell their own length: from where they cannot be read, the bytes have to do.
         if structure.cut_short and structure.readable:
             end *= size / structure.readable
         ends.append(end)
-    if seen is not None:
-        ends.append(float(seen.end * tick - origin))
+    if extent is not None:
+        ends.append(float(extent.end * tick - origin))
     return Ending(max(ends), None, incomplete=True)
 
 
-def unread_ratio(container: av.container.InputContainer, seen: Extent) -> float:
+def unread_ratio(container: av.container.InputContainer, extent: Extent) -> float:
     """The size of a Flash file divided by what could be read of it; 1 where that is about all, or unknown.
 
-    Its demuxer ends in silence where a second file was appended.
+    FFmpeg's demuxer ends without an error where a second file was appended.
     """
-    if container.format.name != "flv" or not seen.through:
+    if container.format.name != "flv" or not extent.through:
         return 1.0
     size = container.size
-    return size / seen.through if size > seen.through + UNREAD_BYTES else 1.0
+    return size / extent.through if size > extent.through + UNREAD_BYTES else 1.0
 
 
 def own_end(stream: av.video.stream.VideoStream) -> Fraction | None:

@@ -1,4 +1,4 @@
-"""How long a video really is: what its packets say, which counts for more than its header."""
+"""How long a video is by its packets, which are more reliable than its header."""
 
 from __future__ import annotations
 
@@ -12,25 +12,26 @@ import numpy as np
 from .continuous_clock import ClockJump
 from .demuxer import DamageError, Demuxer
 
-AT_THE_END = 1 << 40  # ticks; a time that is behind the end of every file
+AT_THE_END = 1 << 40  # ticks; a time beyond the end of every file
 
 
 @dataclass(frozen=True)
 class Extent:
-    """What the packets at the end of a file, or all of them, say.
+    """When the pictures of a file are shown, read from its packets: all of them, or those at its end.
 
-    Times are ticks of the video stream's clock.
+    Times are in ticks of the video stream's clock.
 
     Attributes:
-        pictures: how many were seen.
+        pictures: how many were read.
         first, last: when the first and the last of them appear.
         end: when the last one goes, as far as its packet knows.
         longest: the longest time between two pictures.
         end_of_all: when everything ends, sound included, in seconds of the file's clock.
         through: the position in the file at which the last packet ends; None where that is not known.
         failed: whether the container reported an error while it was read.
-        slots: int64 [pictures], when pictures are shown that come in the order of decoding, ascending.
-        jumps: of the clock, taken out.
+        display_times: int64 [pictures], ascending: when pictures are shown whose packets carry decoding times
+            alone; else None.
+        clock_jumps: those that were removed from the clock.
     """
 
     pictures: int
@@ -41,17 +42,17 @@ class Extent:
     end_of_all: float
     through: int | None
     failed: bool
-    slots: np.ndarray | None
-    jumps: tuple[ClockJump, ...]
+    display_times: np.ndarray | None
+    clock_jumps: tuple[ClockJump, ...]
 
 
-def of_tail(
+def measure_tail(
     container: av.container.InputContainer,
     stream: av.video.stream.VideoStream,
     *,
     ticks_per_frame: int,
 ) -> Extent | None:
-    """Read from the last keyframe on, which a seek finds; None where no picture is shown after it.
+    """Read from the last keyframe to the end; None where no picture is shown there.
 
     Raises DamageError where the container cannot be read there.
     """
@@ -60,7 +61,7 @@ def of_tail(
         stream,
         timing="presentation",
         counts_bytes=False,
-        forgiving=False,
+        error_tolerant=False,
         to_the_end_of_all=True,
     )
     try:
@@ -68,15 +69,11 @@ def of_tail(
     except (av.error.FFmpegError, OverflowError) as error:
         raise DamageError from error
     demuxer.restart()
-    return _measure(demuxer, ticks_per_frame)
+    return measure(demuxer, ticks_per_frame=ticks_per_frame)
 
 
-def of_all(demuxer: Demuxer, *, ticks_per_frame: int) -> Extent | None:
-    """Read the whole file without decoding it; None where there is not one picture in it."""
-    return _measure(demuxer, ticks_per_frame)
-
-
-def _measure(demuxer: Demuxer, ticks_per_frame: int) -> Extent | None:
+def measure(demuxer: Demuxer, *, ticks_per_frame: int) -> Extent | None:
+    """Read all packets from here to the end without decoding; None where there is not one picture."""
     order = demuxer.timing == "order"
     times: list[int] = []
     end: int | None = None
@@ -96,20 +93,20 @@ def _measure(demuxer: Demuxer, ticks_per_frame: int) -> Extent | None:
         return None
     if order and len(times) < pictures:
         # A stream without a container has no times at all.
-        slots = np.arange(pictures, dtype=np.int64) * ticks_per_frame
+        times_shown = np.arange(pictures, dtype=np.int64) * ticks_per_frame
     elif not times:
         return None
     else:
-        slots = np.sort(np.asarray(times, dtype=np.int64))
+        times_shown = np.sort(np.asarray(times, dtype=np.int64))
     return Extent(
         pictures=pictures,
-        first=int(slots[0]),
-        last=int(slots[-1]),
-        end=int(slots[-1]) + ticks_per_frame if end is None else end,
-        longest=int(np.diff(slots).max(initial=0)),
+        first=int(times_shown[0]),
+        last=int(times_shown[-1]),
+        end=int(times_shown[-1]) + ticks_per_frame if end is None else end,
+        longest=int(np.diff(times_shown).max(initial=0)),
         end_of_all=demuxer.end,
         through=demuxer.through,
         failed=demuxer.failed,
-        slots=slots if order else None,
-        jumps=tuple(demuxer.clock.jumps),
+        display_times=times_shown if order else None,
+        clock_jumps=tuple(demuxer.clock.jumps),
     )

@@ -1,15 +1,13 @@
-"""Which packets of a video have to be decoded to show the frames of given moments. Pure logic, no decoder in
-it.
+"""Decides which packets of a video to decode, given the times that are sampled. Pure logic without a decoder.
 
-Packets come in the order of decoding, frames are shown in the order of their presentation times (pts). A
-packet's decoding time (dts) is never later than any pts that is still to come, so once a packet with a dts
-beyond a moment has been seen, every frame that could be on screen at that moment is known. With a look ahead
-that far
+Packets arrive in decoding order; frames are shown in the order of their presentation times (pts). A packet's
+decoding time (dts) is never later than any pts still to come, so once a packet with a dts beyond a sample has
+been read, every frame that could be on screen at that sample is known. Looking ahead that far tells, before
+anything is decoded,
 
-- the frame of a moment is known before anything is decoded for it,
-- everything in front of the last keyframe at or before the moment need not be decoded at all,
-- other frames up to it are needed only as far as later frames refer to them: the decoder may leave out the
-rest.
+- which frame a sample shows,
+- that everything in front of the last keyframe at or before the sample can be skipped,
+- that the other frames up to it matter only as references: the decoder may leave out the rest.
 """
 
 from __future__ import annotations
@@ -22,8 +20,8 @@ from typing import Generic, NamedTuple, TypeVar
 
 T = TypeVar("T")
 
-MOST_PACKETS, MOST_BYTES = 512, 32 << 20  # looked ahead in the hope of a keyframe that makes them needless
-WORTH_A_JUMP = 8  # packets: to decode fewer costs less than to empty the decoder and start it anew
+MOST_PACKETS, MOST_BYTES = 512, 32 << 20  # to look ahead for a keyframe that makes them needless, at most
+WORTH_A_SEEK = 8  # packets: decoding fewer costs less than flushing the decoder and starting it again
 
 
 class UnplannableError(Exception):
@@ -31,12 +29,12 @@ class UnplannableError(Exception):
 
 
 class Step(NamedTuple, Generic[T]):
-    """One thing to do: decode a packet (`packet` given), or (None) show once more a frame that was sent."""
+    """One thing to do: decode `packet`, or, where it is None, show a frame again that was sent before."""
 
     packet: T | None
     pts: int
-    moment: int | None  # the first moment that shows this frame; None: not shown, needed for others at most
-    fresh: bool  # does not follow the packet that was sent before it: the decoder has to start anew
+    sample: int | None  # index of the first sample that shows this frame; None: it is a reference at most
+    fresh: bool  # does not follow the packet sent before it: flush the decoder first
 
 
 @dataclass(slots=True)
@@ -48,38 +46,39 @@ class _Waiting(Generic[T]):
 
 
 class Planner(Generic[T]):
-    """Takes packets in, gives steps out.
+    """Takes packets in decoding order and yields the steps that show every sample's frame.
 
     Args:
-        limits: for every moment the greatest pts that has been reached by then, ascending.
-        first: the moment to begin with.
-        jumps: whether decoding may begin at any keyframe; else nothing is left out from the first packet on.
+        limits: for every sample the greatest pts that may be on screen at its time, ascending.
+        first: index of the sample to begin with.
+        seeks: whether decoding may begin at any keyframe; otherwise nothing is left out from the first packet
+            on.
     """
 
-    def __init__(self, limits: Sequence[int], *, first: int = 0, jumps: bool = True) -> None:
+    def __init__(self, limits: Sequence[int], *, first: int = 0, seeks: bool = True) -> None:
         self._limits = limits
-        self._jumps = jumps
-        self.moment = first  # whose frame has not been sent to the decoder yet
+        self._seeks = seeks
+        self.sample = first  # the first one whose frame has not been sent to the decoder yet
         self.newest: int | None = None  # dts up to which packets have been seen
         self._ended = False
         self._ahead: deque[_Waiting[T]] = deque()
         self._bytes = 0
-        self._known: list[int] = []  # pts of shown frames, ascending, from the last one sent for a moment on
-        self._sent: dict[int, int] = {}  # pts → first moment, of frames that were sent to be shown
-        self._settled: tuple[int, int] | None = None  # target and limit of the last moment that was settled
+        self._known: list[int] = []  # pts of shown frames, ascending, from the last one sent for a sample on
+        self._sent: dict[int, int] = {}  # pts → first sample, of frames that were sent to be shown
+        self._settled: tuple[int, int] | None = None  # target and limit of the last sample that was settled
         self._fresh = False
 
     @property
     def busy(self) -> bool:
-        """Whether there are moments left."""
-        return self.moment < len(self._limits)
+        """Whether there are samples left."""
+        return self.sample < len(self._limits)
 
     def seen_through(self, limit: int) -> bool:
         """Whether every frame with a pts up to `limit` is known."""
         return self._ended or (self.newest is not None and self.newest > limit)
 
     def add(self, packet: T, *, pts: int | None, dts: int | None, key: bool, shown: bool, size: int) -> None:
-        """The next packet in the order of decoding. `shown`: it is meant to be seen (edit lists hide some).
+        """Take the next packet in decoding order. `shown`: its frame is displayed (edit lists hide some).
 
         Raises UnplannableError.
         """
@@ -90,10 +89,10 @@ class Planner(Generic[T]):
             self.newest = dts if self.newest is None else max(self.newest, dts)
         if (
             key
-            and self._jumps
+            and self._seeks
             and self.busy
-            and pts <= self._limits[self.moment]
-            and len(self._ahead) >= WORTH_A_JUMP
+            and pts <= self._limits[self.sample]
+            and len(self._ahead) >= WORTH_A_SEEK
         ):
             self._drop()
         if shown:
@@ -107,12 +106,12 @@ class Planner(Generic[T]):
         self._bytes += size
 
     def end(self, *, keep: int) -> None:
-        """There are no more packets. Only the first `keep` moments are still to be shown."""
+        """End the packets; only the first `keep` samples are still to be shown."""
         self._ended = True
         self._limits = self._limits[:keep]
 
     def restart(self) -> None:
-        """The packets that follow are from another place of the file, beginning with a keyframe."""
+        """Go on with packets from another place of the file, the first of which is a keyframe."""
         self._drop()
         self.newest = None
 
@@ -123,7 +122,7 @@ class Planner(Generic[T]):
         self._fresh = True
 
     def steps(self) -> Iterator[Step[T]]:
-        """Everything that can be decided with what is known."""
+        """Yield every step that follows from the packets so far."""
         while True:
             yield from self._settle()
             if not self.busy or not self._ahead:
@@ -131,45 +130,45 @@ class Planner(Generic[T]):
             overfull = len(self._ahead) > MOST_PACKETS or self._bytes > MOST_BYTES
             if overfull and self.newest is None:
                 raise UnplannableError("no decoding times")
-            if not overfull and not self.seen_through(self._limits[self.moment]):
+            if not overfull and not self.seen_through(self._limits[self.sample]):
                 return  # a keyframe may still come that makes what waits needless
             head = self._ahead[0]
-            shows, moment = self._verdict(head)
+            shows, sample = self._verdict(head)
             if not shows:
                 return
             self._ahead.popleft()
             self._bytes -= head.size
-            if moment is not None:
-                self._sent[head.pts] = moment
-            yield Step(head.packet, head.pts, moment, self._fresh)
+            if sample is not None:
+                self._sent[head.pts] = sample
+            yield Step(head.packet, head.pts, sample, self._fresh)
             self._fresh = False
 
     def _settle(self) -> Iterator[Step[T]]:
-        """Pass over the moments whose frame is known and has been sent."""
-        while self.busy and self.seen_through(limit := self._limits[self.moment]):
+        """Pass over the samples whose frame is known and has been sent."""
+        while self.busy and self.seen_through(limit := self._limits[self.sample]):
             place = bisect_right(self._known, limit) - 1
             if place < 0:
                 if self._ended:
-                    self.moment += 1  # nothing was left in the file for it
+                    self.sample += 1  # nothing was left in the file for it
                     continue
-                raise UnplannableError("no frame at or before a moment")
+                raise UnplannableError("no frame at or before a sample")
             target = self._known[place]
             if target not in self._sent:
                 return
-            if self._sent[target] != self.moment:
-                yield Step(None, target, self.moment, False)
+            if self._sent[target] != self.sample:
+                yield Step(None, target, self.sample, False)
             self._settled = (target, limit)
-            self.moment += 1
+            self.sample += 1
             del self._known[:place]
-            self._sent = {pts: moment for pts, moment in self._sent.items() if pts >= target}
+            self._sent = {pts: sample for pts, sample in self._sent.items() if pts >= target}
 
     def _verdict(self, head: _Waiting[T]) -> tuple[bool, int | None]:
-        """(whether it can be told yet, the first moment that shows this frame)."""
-        moment = bisect_left(self._limits, head.pts)
-        if not head.shown or moment < self.moment or moment == len(self._limits):
+        """(whether it can be told yet, the first sample that shows this frame)."""
+        sample = bisect_left(self._limits, head.pts)
+        if not head.shown or sample < self.sample or sample == len(self._limits):
             return True, None
-        limit = self._limits[moment]
+        limit = self._limits[sample]
         following = bisect_right(self._known, head.pts)
         if following < len(self._known) and self._known[following] <= limit:
             return True, None
-        return self.seen_through(limit), moment
+        return self.seen_through(limit), sample

@@ -1,4 +1,4 @@
-"""Plain picking: every frame is decoded."""
+"""The sequential decoder: decodes every frame and takes those on screen at the sampled times."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from tempo.video.frames import (
     UNDECODABLE,
     UNREADABLE,
     Losses,
-    Picked,
+    SampledFrame,
 )
 
 from .container import VideoFile
 from .conversion import Converter
 from .demuxer import DamageError
 from .display_order import DisplayOrder
-from .displayed_frame import Shown
-from .packet_reader import Reader
+from .displayed_frame import DisplayedFrame
+from .packet_reader import PacketReader
 
 
-class Plain:
-    """Decode every frame and take those that are on screen at the moments.
+class SequentialDecoder:
+    """Decodes every frame and takes those that are on screen at the samples.
 
-    Not careful: errors raise. Careful: one thread, and what cannot be decoded is done without.
+    Errors raise, unless it is error-tolerant: then it uses one thread and leaves out what cannot be decoded.
     """
 
     def __init__(
@@ -42,15 +42,15 @@ class Plain:
         losses: Losses,
         *,
         first: int,
-        careful: bool,
+        error_tolerant: bool,
     ) -> None:
         self._file, self._times, self._stop, self._losses = file, times, stop, losses
-        self._moment, self._careful = first, careful
-        self._gap: str | None = None  # why something was lost since the last good frame
-        self._order = DisplayOrder() if file.slots is not None else None
-        self._convert, self._shown = convert, Shown(convert)
+        self._sample, self._error_tolerant = first, error_tolerant
+        self._gap_reason: str | None = None  # why something was lost since the last good frame
+        self._order = DisplayOrder() if file.display_times is not None else None
+        self._convert, self._shown = convert, DisplayedFrame(convert)
 
-    def __iter__(self) -> Iterator[Picked]:
+    def __iter__(self) -> Iterator[SampledFrame]:
         current: VideoFrame | None = None
         appeared = -math.inf
         for frame in self._frames():
@@ -59,32 +59,32 @@ class Plain:
                 continue  # the clock went back: what has passed is not shown again
             if current is not None:
                 yield from self._show(current, appeared, until=time)
-            if self._moment == len(self._times):
+            if self._sample == len(self._times):
                 return
             self._convert.see(frame)
-            current, appeared, self._gap = frame, time, None
+            current, appeared, self._gap_reason = frame, time, None
         if current is not None and not self._stop.is_set():
             if self._file.is_cut_off(appeared, appeared + self._file.interval):
-                self._gap = self._gap or CUT_SHORT
+                self._gap_reason = self._gap_reason or CUT_SHORT
             yield from self._show(current, appeared, until=math.inf)
 
-    def _show(self, frame: VideoFrame, appeared: float, *, until: float) -> Iterator[Picked]:
-        """Show `frame` at the moments that are left before `until`.
+    def _show(self, frame: VideoFrame, appeared: float, *, until: float) -> Iterator[SampledFrame]:
+        """Show `frame` at the samples that are left before `until`.
 
-        When frames were lost since it appeared, it stands for no more than its own time or one moment.
+        If frames were lost since it appeared, it is shown during its own time or at one sample, not beyond.
         """
         own = appeared + self._file.interval
-        gap = self._gap if min(until, self._file.end) > own + 0.5 * self._file.interval else None
+        gap = self._gap_reason if min(until, self._file.end) > own + 0.5 * self._file.interval else None
         if gap:
             self._losses.add(own, min(until, self._file.end), gap)
         fresh = True
-        while self._moment < len(self._times) and self._times[self._moment] + self._file.slack < until:
-            if fresh or not gap or self._times[self._moment] < own:
+        while self._sample < len(self._times) and self._times[self._sample] + self._file.slack < until:
+            if fresh or not gap or self._times[self._sample] < own:
                 if fresh:
                     self._shown.set(frame, appeared)
                     fresh = False
-                yield self._shown.at(self._moment)
-            self._moment += 1
+                yield self._shown.at(self._sample)
+            self._sample += 1
 
     def _time_of(self, frame: VideoFrame, appeared: float) -> float:
         if self._order is not None:
@@ -99,29 +99,29 @@ class Plain:
             stream = self._file.stream_of(container)
             context = self._convert.decoder(stream)
             context.thread_type = "AUTO"
-            if self._careful:
+            if self._error_tolerant:
                 context.thread_count = 1
-            reader = Reader(self._file, container, stream, forgiving=self._careful)
+            reader = PacketReader(self._file, container, stream, error_tolerant=self._error_tolerant)
             packet: Packet | None
-            resumed: set[int | None] = set()  # pts of packets behind something that the container passed over
+            resumed: set[int | None] = set()  # pts of the packets behind a resync
             while not self._stop.is_set():
                 packet = reader.read()
-                if reader.leapt and packet is not None:
+                if reader.resynced and packet is not None:
                     resumed.add(packet.pts)
                 try:
                     frames = context.decode(packet)
                 except av.error.FFmpegError as error:
-                    if not self._careful:
+                    if not self._error_tolerant:
                         raise DamageError from error
-                    frames, self._gap = [], UNDECODABLE
+                    frames, self._gap_reason = [], UNDECODABLE
                 for frame in frames:
                     if frame.pts in resumed:
-                        self._gap = UNREADABLE
+                        self._gap_reason = UNREADABLE
                     if not frame.is_corrupt:
                         yield frame
-                    elif not self._careful:
+                    elif not self._error_tolerant:
                         raise DamageError
                     else:
-                        self._gap = UNDECODABLE
+                        self._gap_reason = UNDECODABLE
                 if packet is None:
                     return

@@ -1,9 +1,9 @@
-"""Video files as a source of frames.
+"""Video files as a source of frames: chooses between two decoders that give the same frames.
 
-There are two ways to the same frames. *Planned* picking looks ahead over the packets, which costs next to
-nothing beside decoding them, and leaves out what no wanted frame needs (see :mod:`.seek_planner`).
-It relies on the container's times and on one shown frame a packet, so it is kept to formats where these hold.
-*Plain* picking decodes every frame and looks at the times that come out.
+The *selective* decoder looks ahead over the packets, which costs next to nothing beside decoding them, and
+leaves out what no sampled frame needs (see :mod:`.seek_planner`). It relies on the container's times and on
+one displayed frame a packet, so it is used for formats where these hold. The *sequential* decoder decodes
+every frame and goes by the times that come out.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ import numpy as np
 
 from tempo.errors import TempoError
 from tempo.storage import hashing
-from tempo.video.frames import Losses, Picked, Size
+from tempo.video.frames import Losses, SampledFrame, Size
 from tempo.video.remote import RemoteFile
 
 from .container import VideoFile
 from .conversion import Converter
 from .demuxer import DamageError
-from .packet_reader import JumpError
+from .packet_reader import SeekError
 from .seek_planner import UnplannableError
-from .selective import Planned
-from .sequential import Plain
+from .selective import SelectiveDecoder
+from .sequential import SequentialDecoder
 
 
 class FileSource:
-    """The frames of a video file; see :class:`tempo.video.frames.Source`."""
+    """The frames of a video file; see :class:`tempo.video.frames.FrameSource`."""
 
     kind: Literal["video", "image"] = "video"
     resample: Literal["any", "thin", "never"] = "any"
@@ -37,8 +37,7 @@ class FileSource:
     def __init__(
         self, path: str, *, remote: RemoteFile | None = None, file_format: str | None = None
     ) -> None:
-        """Raises TempoError when this is not a video, not one frame of it can be decoded, or what that takes
-        cannot be fetched."""
+        """Raises TempoError when this is not a video, or not one frame of it can be decoded or fetched."""
         try:
             self.file = VideoFile(path, remote=remote, file_format=file_format)
         except TempoError:
@@ -58,25 +57,25 @@ class FileSource:
             return self.file.remote.fingerprint()
         return hashing.of_file(self.file.path)
 
-    def pick(
+    def frames_at(
         self, times: np.ndarray, *, size: Size | None, stop: threading.Event, losses: Losses
-    ) -> Iterator[Picked]:
-        found = pick(self.file, times, size=size, stop=stop, losses=losses)
+    ) -> Iterator[SampledFrame]:
+        frames = decode(self.file, times, size=size, stop=stop, losses=losses)
         remote = self.file.remote
-        return found if remote is None else _as_far_as_fetched(found, remote, self.file, times, losses)
+        return frames if remote is None else _until_disconnected(frames, remote, self.file, times, losses)
 
 
-def _as_far_as_fetched(
-    found: Iterator[Picked], remote: RemoteFile, file: VideoFile, times: np.ndarray, losses: Losses
-) -> Iterator[Picked]:
-    """What is found until the connection breaks; the rest is lost.
+def _until_disconnected(
+    frames: Iterator[SampledFrame], remote: RemoteFile, file: VideoFile, times: np.ndarray, losses: Losses
+) -> Iterator[SampledFrame]:
+    """Yield the frames until the connection breaks, and count the rest as lost.
 
-    Raises FetchError where nothing came, or something else than before.
+    Raises FetchError where no frame came, or the file has changed on the server.
     """
     remote.try_again()
-    last: Picked | None = None
+    last: SampledFrame | None = None
     try:
-        for last in found:
+        for last in frames:
             yield last
     except TempoError:
         if remote.failure is None:
@@ -86,36 +85,40 @@ def _as_far_as_fetched(
     if remote.failure.changed or last is None:
         raise remote.failure
     fresh_until = last.time + 2 * file.interval  # behind that, what is shown has only stayed on screen
-    if last.moment < len(times) - 1 or times[last.moment] > fresh_until:
+    if last.sample_index < len(times) - 1 or times[last.sample_index] > fresh_until:
         losses.add(last.time + file.interval, file.end, remote.failure.reason)
     losses.explain(remote.failure.reason, after=last.time)  # and not that the file is cut short
 
 
-def pick(
+def decode(
     file: VideoFile, times: np.ndarray, *, size: Size | None, stop: threading.Event, losses: Losses
-) -> Iterator[Picked]:
-    """The frame on screen at each of `times`; see :meth:`tempo.video.frames.Source.pick`.
+) -> Iterator[SampledFrame]:
+    """The frame on screen at each of `times`; see :meth:`tempo.video.frames.FrameSource.frames_at`.
 
-    Begins in the quickest way and falls back to more careful ones from where it had got to.
+    Begins with the quickest decoder and falls back to more robust ones, each from where the last one stopped.
     """
     convert = Converter(size or file.size, file.appearance)
-    done = 0  # moments that have been dealt with
-    jumps, careful, planned = True, False, file.plannable
+    done = 0  # samples that have been dealt with
+    seeks, error_tolerant, selective = True, False, file.plannable
     while True:
-        way: Iterable[Picked]
-        if planned:
-            way = Planned(file, times, convert, stop, losses, first=done, jumps=jumps, careful=careful)
+        decoder: Iterable[SampledFrame]
+        if selective:
+            decoder = SelectiveDecoder(
+                file, times, convert, stop, losses, first=done, seeks=seeks, error_tolerant=error_tolerant
+            )
         else:
-            way = Plain(file, times, convert, stop, losses, first=done, careful=careful)
+            decoder = SequentialDecoder(
+                file, times, convert, stop, losses, first=done, error_tolerant=error_tolerant
+            )
         try:
-            for picked in way:
-                done = picked.moment + 1
-                yield picked
+            for frame in decoder:
+                done = frame.sample_index + 1
+                yield frame
             return
         except UnplannableError:
-            planned = False
-        except JumpError:
-            # Without jumps a frame can only be missing where the plan was wrong.
-            jumps, planned = False, jumps
+            selective = False
+        except SeekError:
+            # Without seeks, a frame can only be missing because the plan was wrong.
+            seeks, selective = False, seeks
         except DamageError:
-            careful = True
+            error_tolerant = True

@@ -19,7 +19,7 @@ from PIL.ImageFile import ImageFile
 
 from tempo.video.frames import Size
 from tempo.video.iso_boxes import (
-    Box,
+    IsoBox,
     boxes,
     number,
     within,
@@ -181,7 +181,7 @@ def _avif(file: BinaryIO) -> Iterator[float]:
                     return
 
 
-def _samples(file: BinaryIO, media: Box) -> Iterator[float]:
+def _samples(file: BinaryIO, media: IsoBox) -> Iterator[float]:
     """The seconds of every sample of a track."""
     ticks = 0  # a second
     for box in within(file, media, b"mdhd"):

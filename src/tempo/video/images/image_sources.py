@@ -17,7 +17,7 @@ from tempo.storage import hashing
 from tempo.video.frames import (
     UNDECODABLE,
     Losses,
-    Picked,
+    SampledFrame,
     Size,
 )
 from tempo.video.pixel_limit import check_pixels
@@ -66,9 +66,9 @@ class AnimatedImage:
     def fingerprint(self) -> str:
         return hashing.of_file(self._path)
 
-    def pick(
+    def frames_at(
         self, times: np.ndarray, *, size: Size | None, stop: threading.Event, losses: Losses
-    ) -> Iterator[Picked]:
+    ) -> Iterator[SampledFrame]:
         wanted = shown_at(self._starts, times)
         ends = np.append(self._starts[1:], self.end)
         with open_image(self._path) as image:
@@ -93,7 +93,7 @@ class AnimatedImage:
                     losses.add(float(self._starts[number]), float(ends[number]), UNDECODABLE)
                 at = number
                 if frame is not None:
-                    yield Picked(moment, frame, float(self._starts[number]))
+                    yield SampledFrame(moment, frame, float(self._starts[number]))
 
     def _shown(self, canvas: Image.Image, size: Size | None) -> np.ndarray:
         picture = to_rgb(canvas)
@@ -167,9 +167,9 @@ class ImageFolder:
     def fingerprint(self) -> str:
         return hashing.of_files(self._files, self._rate)
 
-    def pick(
+    def frames_at(
         self, times: np.ndarray, *, size: Size | None, stop: threading.Event, losses: Losses
-    ) -> Iterator[Picked]:
+    ) -> Iterator[SampledFrame]:
         def decode(number: int) -> np.ndarray | None:
             try:
                 return self._fitted(self._read(self._files[number]), size or self.size)
@@ -228,9 +228,9 @@ class FrameArray:
     def fingerprint(self) -> str:
         return hashing.of_array(self._frames, self._fps)
 
-    def pick(
+    def frames_at(
         self, times: np.ndarray, *, size: Size | None, stop: threading.Event, losses: Losses
-    ) -> Iterator[Picked]:
+    ) -> Iterator[SampledFrame]:
         def take(number: int) -> np.ndarray | None:
             if size is None or size == self.size:
                 return self._frames[number]
@@ -245,7 +245,7 @@ def _pick_by_number(
     rate: float,
     times: np.ndarray,
     stop: threading.Event,
-) -> Iterator[Picked]:
+) -> Iterator[SampledFrame]:
     """Pick from `count` frames of which number i appears at i / rate; None from `read` leaves it out."""
     starts = np.arange(count, dtype=np.float64) / rate
     last, frame = -1, None
@@ -255,4 +255,4 @@ def _pick_by_number(
         if number != last:
             last, frame = int(number), read(int(number))
         if frame is not None:
-            yield Picked(moment, frame, float(starts[number]))
+            yield SampledFrame(moment, frame, float(starts[number]))
