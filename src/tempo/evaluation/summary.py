@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tempo.stats import wilson
+
 from .benchmarks import Benchmark, Published
 from .run_results import (
     Own,
@@ -24,7 +26,6 @@ DURATIONS = (
     ("20–60 min", 3600.0),
     ("over 1 h", math.inf),
 )
-Z = 1.96
 
 
 @dataclass(frozen=True)
@@ -42,11 +43,8 @@ class Share:
     @property
     def margin(self) -> float:
         """Half the width of the 95 % interval (Wilson), in per cent."""
-        n = self.total
-        if not n:
-            return math.nan
-        p = self.right / n
-        return 100 * Z / (1 + Z * Z / n) * math.sqrt(p * (1 - p) / n + Z * Z / (4 * n * n))
+        low, high = wilson(self.right, self.total)
+        return 100 * (high - low) / 2
 
 
 @dataclass(frozen=True, kw_only=True)
