@@ -56,7 +56,7 @@ class Cached:
 
 
 @dataclass(frozen=True)
-class RemoteFile:
+class HubFile:
     """A file of a repository. `etag` names its content, of the largest ones by SHA-256; of small ones: ""."""
 
     name: str
@@ -131,7 +131,7 @@ def licence_of(name: str) -> str:
     return f"{name}{now} {known}; its terms are at {constants.ENDPOINT}/{info.id}."
 
 
-def files_of(name: str) -> list[RemoteFile]:
+def files_of(name: str) -> list[HubFile]:
     """The files that make a model, as the hub lists them now.
 
     Raises:
@@ -141,7 +141,7 @@ def files_of(name: str) -> list[RemoteFile]:
 
     from huggingface_hub import get_hf_file_metadata, hf_hub_url
 
-    def ask(api: Any) -> list[RemoteFile]:
+    def ask(api: Any) -> list[HubFile]:
         info = api.model_info(name, files_metadata=True)
         found = []
         for entry in info.siblings or ():
@@ -151,7 +151,7 @@ def files_of(name: str) -> list[RemoteFile]:
                 if size is None or size >= LARGE:
                     meta = get_hf_file_metadata(url)
                     size, etag = meta.size or 0, meta.etag or ""
-                found.append(RemoteFile(entry.rfilename, size, etag, url))
+                found.append(HubFile(entry.rfilename, size, etag, url))
         return found
 
     files = _asked(name, ask)
@@ -160,7 +160,7 @@ def files_of(name: str) -> list[RemoteFile]:
     return files
 
 
-def missing_bytes(name: str, files: list[RemoteFile]) -> int:
+def missing_bytes(name: str, files: list[HubFile]) -> int:
     """How much of FILES has yet to be fetched."""
     blobs = _home(name) / "blobs"
     here = cached(name)
@@ -175,7 +175,7 @@ def missing_bytes(name: str, files: list[RemoteFile]) -> int:
     return missing
 
 
-def fetch(name: str, files: list[RemoteFile]) -> Path:
+def fetch(name: str, files: list[HubFile]) -> Path:
     """Bring a model into the cache and return its folder. What is there already is not fetched again.
 
     Raises:
@@ -203,7 +203,7 @@ def fetch(name: str, files: list[RemoteFile]) -> Path:
     return Path(_asked(name, lambda _: snapshot_download(name, allow_patterns=list(WANTED)), fetching=True))
 
 
-def _fetch_large(name: str, file: RemoteFile, destination: Path) -> None:
+def _fetch_large(name: str, file: HubFile, destination: Path) -> None:
     """Fetch one file into its part, from where that ends, and move it into place once it is right."""
     from huggingface_hub.file_download import http_get
     from huggingface_hub.utils import build_hf_headers
@@ -270,7 +270,7 @@ def _home(name: str) -> Path:
     return cache_folder() / ("models--" + name.replace("/", "--"))
 
 
-def _part(name: str, file: RemoteFile) -> Path:
+def _part(name: str, file: HubFile) -> Path:
     return _home(name) / "blobs" / f"{file.etag}.part"
 
 
