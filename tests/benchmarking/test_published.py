@@ -4,10 +4,10 @@ import torch
 
 from tempo.benchmarking import published
 from tempo.benchmarking.published import (
+    blank_segments,
     build,
-    first,
+    first_answer,
     follow_up,
-    segment,
 )
 
 
@@ -30,11 +30,11 @@ def test_a_follow_up_goes_on_where_the_first_answer_had_read(monkeypatch):
     }
     small = {"text_config": text, "vision_config": vision, "tie_word_embeddings": True}
     monkeypatch.setattr(published, "DIMENSIONS", small)
-    compressor, one = build(torch.float32), segment()
+    compressor, one = build(torch.float32), blank_segments()
     written = []
     compress = compressor.compress
     monkeypatch.setattr(compressor, "compress", lambda *given: written.append(compress(*given)))
-    kept, watched = first(compressor, one)
+    kept, watched = first_answer(compressor, one)
     assert watched > 0
     length = kept.cache.length
     assert length == one.ids_SL.shape[1]

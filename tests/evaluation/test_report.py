@@ -19,7 +19,7 @@ from tempo.evaluation.report import (
 from tempo.evaluation.run_results import read_run
 from tempo.evaluation.settings import Settings
 from tempo.evaluation.summary import Share, summarise
-from tempo.reporting.charts import Bar, Series, bars
+from tempo.reporting.charts import BarValue, Series, bar_chart
 from tempo.reporting.plot.svg import to_svg
 from tempo.reporting.report_files import to_json
 
@@ -134,10 +134,10 @@ def test_a_folder_that_is_no_run(tmp_path):
 
 def test_a_bar_is_as_high_as_its_value():
     series = [
-        Series("a", [Bar(25.0), Bar(math.nan)], "#111111"),
-        Series("b", [Bar(100.0), Bar(50.0)], "#222222"),
+        Series("a", [BarValue(25.0), BarValue(math.nan)], "#111111"),
+        Series("b", [BarValue(100.0), BarValue(50.0)], "#222222"),
     ]
-    root = ElementTree.fromstring(to_svg(bars("t", ["x", "y"], series)))
+    root = ElementTree.fromstring(to_svg(bar_chart("t", ["x", "y"], series)))
     heights = {}
     for box in root.iter("{http://www.w3.org/2000/svg}rect"):
         hint = box.find("{http://www.w3.org/2000/svg}title")

@@ -18,7 +18,7 @@ from tempo.inference.results import (
 )
 from tempo.inference.serialization import record
 from tempo.reporting.plot import plot
-from tempo.reporting.plot.drawing import Box, Picture
+from tempo.reporting.plot.figure import Picture, Rectangle
 from tempo.reporting.plot.layout import STRONG
 from tempo.ui import html_panels
 from tempo.ui.turns import Setting, Turn
@@ -72,11 +72,11 @@ def test_text_json_page_and_plot_have_the_same_moments(film, tiny):
     assert spans(moments(found.segments).plain) == written
     assert [(moment["start"], moment["end"]) for moment in record(found)["moments"]] == expected
     assert chips(found, tiny)[1] == written
-    drawing = plot(found, film)
-    pictured = {spans(shape.hint)[0] for shape in drawing.shapes if isinstance(shape, Picture)}
+    figure = plot(found, film)
+    pictured = {spans(shape.hint)[0] for shape in figure.shapes if isinstance(shape, Picture)}
     peaks = {(clock(found.segments[i].start), clock(found.segments[i].end)) for i in (1, 4, 6, 8, 12)}
     assert pictured == peaks
-    columns = [shape for shape in drawing.shapes if isinstance(shape, Box) and shape.fill]
+    columns = [shape for shape in figure.shapes if isinstance(shape, Rectangle) and shape.fill]
     marked = [box.fill == STRONG for box in columns[-2 * len(RELEVANCE) : -len(RELEVANCE)]]
     bar = chart(found.segments, columns=len(RELEVANCE))
     shown = [i for span in bar.spans if "cyan" in str(span.style) for i in range(span.start, span.end)]
@@ -94,10 +94,10 @@ def test_below_the_floor_nothing_is_offered_anywhere(film, tiny):
     page, listed = chips(found, tiny)
     assert listed == []
     assert "nothing stands out (best 0.20)" in page
-    drawing = plot(found, film)
-    assert drawing.title.endswith("nothing stands out (best 0.20)")
-    assert not [shape for shape in drawing.shapes if isinstance(shape, Picture)]
-    assert not [shape for shape in drawing.shapes if isinstance(shape, Box) and shape.fill == STRONG]
+    figure = plot(found, film)
+    assert figure.title.endswith("nothing stands out (best 0.20)")
+    assert not [shape for shape in figure.shapes if isinstance(shape, Picture)]
+    assert not [shape for shape in figure.shapes if isinstance(shape, Rectangle) and shape.fill == STRONG]
 
 
 def test_the_floor_cuts_within_half_of_the_best(tiny):

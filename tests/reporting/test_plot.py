@@ -22,10 +22,10 @@ from tempo.reporting.plot import (
     to_png,
     to_svg,
 )
-from tempo.reporting.plot.drawing import (
-    Box,
+from tempo.reporting.plot.figure import (
     Label,
     Picture,
+    Rectangle,
     text_width,
     wrap,
 )
@@ -57,9 +57,9 @@ def pieces(relevance, tokens=None, seconds=4.0):
     ]
 
 
-def columns(drawing):
+def columns(figure):
     """The columns of both charts, from left to right."""
-    seen = [shape for shape in drawing.shapes if isinstance(shape, Box) and shape.fill]
+    seen = [shape for shape in figure.shapes if isinstance(shape, Rectangle) and shape.fill]
     half = len(seen) // 2
     return seen[:half], seen[half:]
 
@@ -77,28 +77,28 @@ def test_columns_are_as_high_as_their_values_and_stand_at_their_time():
 @pytest.mark.parametrize("count", [1, 2, 7, 128, 1100])
 def test_nothing_leaves_the_picture(count):
     shown = [Thumbnail(i, 4.0 * i, np.zeros((90, 160, 3), np.uint8)) for i in range(min(count, 6))]
-    drawing = draw(
+    figure = draw(
         pieces([0.5] * count), question="why? " * 200, answer="x" * 900, caption="c" * 300, pictures=shown
     )
-    for shape in drawing.shapes:
-        if isinstance(shape, Box | Picture):
+    for shape in figure.shapes:
+        if isinstance(shape, Rectangle | Picture):
             assert shape.x >= -0.01
-            assert shape.x + shape.width <= drawing.width + 0.01
+            assert shape.x + shape.width <= figure.width + 0.01
             assert shape.y >= -0.01
-            assert shape.y + shape.height <= drawing.height + 0.01
+            assert shape.y + shape.height <= figure.height + 0.01
         if isinstance(shape, Label):
-            assert 0 < shape.y < drawing.height
+            assert 0 < shape.y < figure.height
             assert shape.x + (text_width(shape.text, shape.size) if shape.anchor == "start" else 0) <= 960
-    assert to_png(drawing).startswith(b"\x89PNG")
+    assert to_png(figure).startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize("shown", [0, 2])
 @pytest.mark.parametrize("answer", ["", "to the right"])
 def test_no_text_covers_another(shown, answer):
     pictures = [Thumbnail(i, 4.0 * i, np.zeros((90, 160, 3), np.uint8)) for i in range(shown)]
-    drawing = draw(pieces([0.1, 0.9, 0.4]), question="what?", answer=answer, caption="c", pictures=pictures)
+    figure = draw(pieces([0.1, 0.9, 0.4]), question="what?", answer=answer, caption="c", pictures=pictures)
     boxes = []
-    for label in (shape for shape in drawing.shapes if isinstance(shape, Label) and shape.text):
+    for label in (shape for shape in figure.shapes if isinstance(shape, Label) and shape.text):
         wide = text_width(label.text, label.size)
         left = label.x - {"start": 0, "middle": wide / 2, "end": wide}[label.anchor]
         boxes.append((left, left + wide, label.y - 0.8 * label.size, label.y))
@@ -113,7 +113,9 @@ def test_a_still_image_has_one_column_over_the_whole_width():
 
 
 def test_hints_say_when_and_how_much():
-    hints = [shape.hint for shape in draw(pieces([0.25, 0.75], [1, 16])).shapes if isinstance(shape, Box)]
+    hints = [
+        shape.hint for shape in draw(pieces([0.25, 0.75], [1, 16])).shapes if isinstance(shape, Rectangle)
+    ]
     assert [hint for hint in hints if hint] == [
         "00:00–00:04 · relevance 0.25 · 1 token",
         "00:04–00:08 · relevance 0.75 · 16 tokens",
@@ -153,13 +155,13 @@ def test_html_is_complete_in_itself():
 def test_png_shows_the_columns_and_the_pictures():
     green = np.zeros((90, 160, 3), np.uint8)
     green[..., 1] = 200
-    drawing = draw(pieces([0.1, 0.9]), pictures=[Thumbnail(1, 6.0, green)])
-    image = Image.open(io.BytesIO(to_png(drawing)))
-    assert image.size == (2 * drawing.width, 2 * drawing.height)
-    strong = next(shape for shape in drawing.shapes if isinstance(shape, Box) and shape.fill == STRONG)
+    figure = draw(pieces([0.1, 0.9]), pictures=[Thumbnail(1, 6.0, green)])
+    image = Image.open(io.BytesIO(to_png(figure)))
+    assert image.size == (2 * figure.width, 2 * figure.height)
+    strong = next(shape for shape in figure.shapes if isinstance(shape, Rectangle) and shape.fill == STRONG)
     middle = (round(2 * (strong.x + strong.width / 2)), round(2 * (strong.y + strong.height / 2)))
     assert "#{:02x}{:02x}{:02x}".format(*image.getpixel(middle)) == STRONG
-    picture = next(shape for shape in drawing.shapes if isinstance(shape, Picture))
+    picture = next(shape for shape in figure.shapes if isinstance(shape, Picture))
     middle = (round(2 * (picture.x + picture.width / 2)), round(2 * (picture.y + picture.height / 2)))
     assert image.getpixel(middle) == (0, 200, 0)
 

@@ -1,5 +1,5 @@
-"""The whole cost of an answer: seconds, memory, operations and tokens, beside three other ways to get one.
+"""What an answer costs: latency, memory, FLOPs and tokens, against three baselines.
 
-`ways` answers a question in each way and times it, `operations` counts, `measure` goes through one video,
-`tables` says what came out and which bars are met.
+`variants` answers one question in each way and times it, `flops` counts, `measure` goes through one video,
+and `comparison` makes tables and figures of the results and says which targets are met.
 """

@@ -1,7 +1,7 @@
-"""Floating-point operations, counted by torch while the model's own code runs.
+"""Counts the FLOPs of one question by phase, with torch's counter while the model's own code runs.
 
-A multiplication with its addition is two. Segments of equal layout cost alike, so one is counted and
-multiplied; the decoder is counted on as many tokens as it read.
+A multiplication with its addition counts as two. Segments of equal layout cost the same, so one is counted
+and multiplied; the decoder is counted on as many tokens as it read.
 """
 
 from __future__ import annotations
@@ -30,37 +30,51 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Operations:
-    """Floating-point operations of one question, by phase.
+class Flops:
+    """The floating-point operations (FLOPs) of one question, by phase.
 
     Attributes:
-        vision, language: the two parts of watching, for the whole video.
-        route, distil: the question's words, and the memory tokens that are kept.
+        vision, language: prefilling the compressor with the whole video: its vision tower, its language
+            model.
+        score: the compressor over the tokens of the question.
+        compress: the compressor over the memory tokens that are kept.
         prefill: the decoder over the storyline.
-        one_pass: the compressor over everything, with every memory token, as it is without a kept cache.
+        one_pass: the compressor over everything, with every memory token, as it is without a cache.
     """
 
     vision: int
     language: int
-    route: int
-    distil: int
+    score: int
+    compress: int
     prefill: int
     one_pass: int
 
     @property
     def watch(self) -> int:
+        """Prefilling the compressor with the whole video."""
         return self.vision + self.language
 
     @property
     def follow_up(self) -> int:
-        """Of the compressor, where the video is kept."""
-        return self.route + self.distil
+        """Of the compressor, if the video is cached."""
+        return self.score + self.compress
+
+    def to_json(self) -> dict[str, int]:
+        """As `tempo bench --json` has them: by the names of an answer's timings."""
+        return {
+            "vision": self.vision,
+            "language": self.language,
+            "route": self.score,
+            "distil": self.compress,
+            "prefill": self.prefill,
+            "one_pass": self.one_pass,
+        }
 
 
-def count(
+def count_flops(
     engine: Tempo, video: Video, sampling: Sampling, question: str, kept: Sequence[int], prompt_tokens: int
-) -> Operations:
-    """Count a question on a video.
+) -> Flops:
+    """Count the FLOPs of a question about a video.
 
     Args:
         kept: how many memory tokens each segment keeps.
@@ -68,7 +82,7 @@ def count(
     """
     device, config = engine.device, engine.config
     batch = _one_segment(engine, video, sampling)
-    segment = count_segment(
+    segment = count_segment_flops(
         engine.model.compressor,
         batch.pixels_SPC.to(device, engine.dtype),
         batch.grid,
@@ -80,29 +94,29 @@ def count(
     with torch.inference_mode():
         inputs_embeds_LU = torch.zeros(prompt_tokens, config.hidden_size, device=device, dtype=engine.dtype)
         first = generate(engine.model, inputs_embeds_LU, max_new_tokens=1, stop_ids=())
-        prefill = _counted(lambda: next(first))
-    return Operations(
+        prefill = _flops_of(lambda: next(first))
+    return Flops(
         vision=segment.vision * len(kept),
         language=segment.language * len(kept),
-        route=segment.route * len(kept),
-        distil=sum(segment.distil[number] for number in kept),
+        score=segment.score * len(kept),
+        compress=sum(segment.compress[number] for number in kept),
         prefill=prefill,
         one_pass=segment.one_pass * len(kept),
     )
 
 
 @dataclass(frozen=True, kw_only=True)
-class SegmentOperations:
-    """The same for one segment; `distil` by the number of memory tokens."""
+class SegmentFlops:
+    """The FLOPs of the compressor for one segment; `compress` by the number of memory tokens."""
 
     vision: int
     language: int
-    route: int
-    distil: dict[int, int]
+    score: int
+    compress: dict[int, int]
     one_pass: int
 
 
-def count_segment(
+def count_segment_flops(
     compressor: Compressor,
     pixels_1PC: torch.Tensor,
     grid: Grid,
@@ -110,23 +124,23 @@ def count_segment(
     spans: Spans,
     question_ids: Sequence[int],
     kept: Iterable[int],
-) -> SegmentOperations:
-    """Count one segment. On the meta device nothing is computed, and the count is the same."""
+) -> SegmentFlops:
+    """Count the FLOPs of one segment. On the meta device nothing is computed, and the count is the same."""
     reserve = len(question_ids) + compressor.memory_tokens
     with torch.inference_mode():
-        vision = _counted(lambda: vision_features(compressor.vlm.visual, pixels_1PC, grid))
-        watched = _counted(lambda: compressor.prefill(pixels_1PC, grid, ids_1L, spans, reserve=reserve))
+        vision = _flops_of(lambda: vision_features(compressor.vlm.visual, pixels_1PC, grid))
+        watched = _flops_of(lambda: compressor.prefill(pixels_1PC, grid, ids_1L, spans, reserve=reserve))
         state = compressor.prefill(pixels_1PC, grid, ids_1L, spans, reserve=reserve)
-        route = _counted(lambda: compressor.score(state, question_ids))
+        score = _flops_of(lambda: compressor.score(state, question_ids))
         length, position = state.cache.length, state.position
-        distil = {}
+        compress = {}
         for number in sorted(set(kept)):
             state.cache, state.position = KVCache(state.cache.data, length), position
-            distil[number] = _counted(partial(compressor.compress, state, number))
+            compress[number] = _flops_of(partial(compressor.compress, state, number))
         ids_1RQ = torch.tensor(question_ids, device=ids_1L.device).expand(1, 1, -1)
-        whole = _counted(lambda: compressor(pixels_1PC, grid, ids_1L, spans, ids_1RQ))
-    return SegmentOperations(
-        vision=vision, language=watched - vision, route=route, distil=distil, one_pass=whole
+        whole = _flops_of(lambda: compressor(pixels_1PC, grid, ids_1L, spans, ids_1RQ))
+    return SegmentFlops(
+        vision=vision, language=watched - vision, score=score, compress=compress, one_pass=whole
     )
 
 
@@ -147,8 +161,8 @@ def _one_segment(engine: Tempo, video: Video, sampling: Sampling) -> SegmentBatc
         found.close()  # type: ignore[attr-defined]
 
 
-def _counted(action: Callable[[], object]) -> int:
-    # The plain kernel of attention is made of products that the counter knows on every device.
+def _flops_of(action: Callable[[], object]) -> int:
+    # The math kernel of attention consists of matrix products, which the counter knows on every device.
     with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
         action()
     return counter.get_total_flops()

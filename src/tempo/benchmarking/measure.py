@@ -1,4 +1,4 @@
-"""Go through one video: what the first answer, the next ones, and every other way cost."""
+"""Measures what answers about one video cost: the first, the follow-ups, and those of the baselines."""
 
 from __future__ import annotations
 
@@ -10,21 +10,23 @@ from typing import TYPE_CHECKING, Any
 from tempo.errors import TempoError
 from tempo.inference.cache_policy import CacheKind
 from tempo.inference.prefix_cache import DiskCache
+from tempo.video.sampling import Sampling
 from tempo.video.video import Video
 
-from .flops import Operations, count
+from .flops import Flops, count_flops
 from .variants import (
     Cost,
     ask,
-    costing,
-    decoding,
+    decode_every_frame,
+    decoding_speed,
+    measure_cost,
     no_compression,
     one_pass,
-    pace,
 )
 
 if TYPE_CHECKING:
     from tempo.inference.engine import Tempo
+    from tempo.inference.session import Session
 
 QUESTIONS = (
     "What happens at the beginning?",
@@ -39,15 +41,17 @@ QUESTIONS = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
-    """What to measure.
+class BenchmarkPlan:
+    """What to measure on a video.
 
     Attributes:
-        questions: how many are asked of a kept video.
-        budgets: memory tokens to try on it.
-        cache: where the video is kept.
-        baselines: whether the other ways are measured too.
-        asked: what is asked first, and in turn; None: questions of our own.
+        questions: how many follow-ups to ask about the cached video.
+        budgets: further budgets to try on it, in memory tokens.
+        budget: of every other answer; None: the model's own.
+        fps, max_frames, max_new_tokens: as in `tempo ask`.
+        cache: where the video is cached.
+        baselines: whether to measure the baselines too.
+        asked: the questions, asked in turn.
     """
 
     questions: int = 16
@@ -61,24 +65,27 @@ class Plan:
     asked: tuple[str, ...] = QUESTIONS
 
     def question(self, number: int) -> str:
-        """The question with a number; after a round they differ in it alone."""
+        """Question `number`; after a round through `asked` the number makes it a new one."""
         words = self.asked[number % len(self.asked)]
         again = number // len(self.asked)
         return f"{words} ({again + 1})" if again else words
 
 
 @dataclass
-class Measured:
-    """What one video cost.
+class Measurement:
+    """What answers about one video cost.
 
     Attributes:
-        decoding: every frame of the file decoded, and nothing done with it.
-        cold, warm: the first answer with nothing kept: the first in this process, and once more.
-        watching: seconds to watch and keep, and the memory that took; `kept` is where.
-        follow_ups: the questions of a kept video, one after the other, the first of them included.
-        ways: the others. not_measured: those that are left out, and why.
+        video: its metadata, with the number of segments, the model and the budget.
+        decoding: decoding every frame of the file, and nothing else.
+        cold, warm: a first answer with nothing cached: the first one in this process, and one more.
+        watching: watching the video into the cache; `kept` is which cache.
+        follow_ups: the questions about the cached video, one after the other, the first of them included.
+        flops: of one question, by phase.
+        decoder_ttft, decode_tokens_per_second: of the decoder on a storyline of that length.
+        baselines: what the same answer costs otherwise.
+        not_measured: what could not be measured, and why.
         by_budget: a follow-up with each budget.
-        prefill, pace: seconds for the storyline, and tokens a second after it.
     """
 
     video: dict[str, Any]
@@ -88,62 +95,76 @@ class Measured:
     watching: Cost
     kept: str
     follow_ups: list[Cost]
-    operations: Operations
-    prefill: float
-    pace: float
-    ways: list[Cost] = field(default_factory=list)
+    flops: Flops
+    decoder_ttft: float
+    decode_tokens_per_second: float
+    baselines: list[Cost] = field(default_factory=list)
     not_measured: dict[str, str] = field(default_factory=dict)
     by_budget: dict[int, Cost] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        """The values of `tempo bench --json` for this video."""
+        return {
+            "video": self.video,
+            "decoding": self.decoding.to_json(),
+            "cold": self.cold.to_json(),
+            "warm": self.warm.to_json(),
+            "watching": self.watching.to_json(),
+            "kept": self.kept,
+            "follow_ups": [cost.to_json() for cost in self.follow_ups],
+            "operations": self.flops.to_json(),
+            "prefill": self.decoder_ttft,
+            "pace": self.decode_tokens_per_second,
+            "ways": [cost.to_json() for cost in self.baselines],
+            "not_measured": self.not_measured,
+            "by_budget": {budget: cost.to_json() for budget, cost in self.by_budget.items()},
+        }
 
 
 def measure(
-    engine: Tempo, path: str, plan: Plan, *, say: Callable[[str], None] = lambda what: None
-) -> Measured:
+    engine: Tempo, path: str, plan: BenchmarkPlan, *, say: Callable[[str], None] = lambda what: None
+) -> Measurement:
     """Measure one video from end to end.
 
     Args:
-        say: told what is being measured.
+        say: called with what is measured next.
 
     Raises:
         TempoError: the video cannot be read, or the budget is below one token a segment.
     """
     before = engine.disk
     with tempfile.TemporaryDirectory(prefix="tempo-bench-") as folder:
-        engine.disk = DiskCache(folder)  # what an earlier command has kept would cost nothing
+        engine.disk = DiskCache(folder)  # entries of an earlier command would make watching free
         try:
             return _measure(engine, path, plan, say)
         finally:
             engine.disk = before
 
 
-def _measure(engine: Tempo, path: str, plan: Plan, say: Callable[[str], None]) -> Measured:
+def _measure(engine: Tempo, path: str, plan: BenchmarkPlan, say: Callable[[str], None]) -> Measurement:
     question = plan.question(0)
-    sampling_options = {"fps": plan.fps, "max_frames": plan.max_frames}
     options = {"budget": plan.budget, "max_new_tokens": plan.max_new_tokens}
     budget = engine.config.visual_token_budget if plan.budget is None else plan.budget
 
-    def first(way: str) -> Cost:
-        session = engine.watch(Video.open(path), cache="none", **sampling_options)  # type: ignore[arg-type]
-        return ask(way, session, question, **options)[0]
+    def watch(cache: CacheKind) -> Session:
+        return engine.watch(Video.open(path), cache=cache, fps=plan.fps, max_frames=plan.max_frames)
 
     say("the first answer")
-    cold, warm = first("first, cold"), first("first")
+    cold, _ = ask("first, cold", watch("none"), question, **options)
+    warm, _ = ask("first", watch("none"), question, **options)
     video = Video.open(path)
     say("decoding every frame")
-    decoded = decoding(video, engine)
+    decoded = decode_every_frame(video, engine)
     say("watching to keep")
-    with costing("watch and keep", engine.device) as watching:
-        session = engine.watch(Video.open(path), cache=plan.cache, **sampling_options)  # type: ignore[arg-type]
+    with measure_cost("watch and keep", engine.device) as watching:
+        session = watch(plan.cache)
         watching.seconds.update(session.timings)
     say("follow-ups")
     asked = [ask("follow-up", session, plan.question(n), **options) for n in range(plan.questions)]
     answer = asked[0][1]
     kept = [segment.tokens for segment in answer.segments]
-    to_first, tokens_a_second = pace(engine, answer.usage.prompt_tokens)
-    found = Measured(
+    decoder_ttft, tokens_per_second = decoding_speed(engine, answer.usage.prompt_tokens)
+    found = Measurement(
         video={**asdict(answer.video), "segments": len(kept), "model": engine.name, "budget": budget},
         decoding=decoded,
         cold=cold,
@@ -151,9 +172,9 @@ def _measure(engine: Tempo, path: str, plan: Plan, say: Callable[[str], None]) -
         watching=watching,
         kept=plan.cache,
         follow_ups=[cost for cost, _ in asked],
-        operations=count(engine, video, session.sampling, question, kept, answer.usage.prompt_tokens),
-        prefill=to_first,
-        pace=tokens_a_second,
+        flops=count_flops(engine, video, session.sampling, question, kept, answer.usage.prompt_tokens),
+        decoder_ttft=decoder_ttft,
+        decode_tokens_per_second=tokens_per_second,
     )
     for tokens in plan.budgets:
         say(f"a budget of {tokens}")
@@ -162,39 +183,38 @@ def _measure(engine: Tempo, path: str, plan: Plan, say: Callable[[str], None]) -
         except TempoError as error:
             found.not_measured[f"budget {tokens}"] = str(error)
     if plan.baselines:
-        say("the other ways")
-        found.ways.append(ask("uniform", session, question, **options, adaptive=False)[0])
+        say("the baselines")
+        found.baselines.append(ask("uniform", session, question, **options, adaptive=False)[0])
         sampling = session.sampling
-        del session  # what is kept must not be in the way of those that keep everything
-        _try(
-            found,
-            "one pass",
-            lambda: one_pass(
-                engine,
-                Video.open(path),
-                sampling,
-                question,
-                budget=budget,
-                max_new_tokens=plan.max_new_tokens,
-            ),
-        )
-        _try(
-            found,
-            "no compression",
-            lambda: no_compression(
-                engine, Video.open(path), sampling, question, max_new_tokens=plan.max_new_tokens
-            ),
-        )
+        del session  # the cached video must not take memory from those that keep everything
+        _measure_baselines(found, engine, path, sampling, question, budget, plan.max_new_tokens)
     return found
 
 
-def _try(found: Measured, way: str, answer: Callable[[], Cost]) -> None:
-    """Add a way, or why it cannot be gone."""
-    try:
-        found.ways.append(answer())
-    except TempoError as error:
-        found.not_measured[way] = str(error)
-    except (MemoryError, RuntimeError) as error:
-        if not isinstance(error, MemoryError) and "memory" not in str(error).lower():
-            raise
-        found.not_measured[way] = "out of memory"
+def _measure_baselines(
+    found: Measurement,
+    engine: Tempo,
+    path: str,
+    sampling: Sampling,
+    question: str,
+    budget: int,
+    max_new_tokens: int,
+) -> None:
+    """Measure the baselines that compute everything anew, or note why they cannot be measured."""
+    baselines: dict[str, Callable[[], Cost]] = {
+        "one pass": lambda: one_pass(
+            engine, Video.open(path), sampling, question, budget=budget, max_new_tokens=max_new_tokens
+        ),
+        "no compression": lambda: no_compression(
+            engine, Video.open(path), sampling, question, max_new_tokens=max_new_tokens
+        ),
+    }
+    for name, answer in baselines.items():
+        try:
+            found.baselines.append(answer())
+        except TempoError as error:
+            found.not_measured[name] = str(error)
+        except (MemoryError, RuntimeError) as error:
+            if not isinstance(error, MemoryError) and "memory" not in str(error).lower():
+                raise
+            found.not_measured[name] = "out of memory"

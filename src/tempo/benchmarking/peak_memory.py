@@ -1,4 +1,4 @@
-"""How much memory something takes beyond what was in use before it."""
+"""Measures the peak memory of a block of code, beyond what was in use before it."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _STATUS = Path("/proc/self/status")
 _RESET_PEAK = "5"
 
 
-class Peak:
-    """Around a block: `bytes` is the most that it used at once beyond what was there when it began.
+class PeakMemory:
+    """A context manager that measures the peak memory of its block, beyond what was in use when it began.
 
-    On the host that is resident memory; Linux can reset its peak. Elsewhere the peak of the whole life of
-    the process is all there is, so that only a block that goes beyond everything before it is seen. On a GPU
-    it is what tensors take there, beside the host's.
+    On the host that is resident memory, whose peak Linux can reset. Elsewhere only the peak of the whole life
+    of the process is known, so that a block counts only as far as it goes beyond everything before. On a GPU
+    it is the memory of tensors, in addition to the host's.
 
     Attributes:
         bytes: on the host. gpu_bytes: on the GPU, 0 without one.
@@ -30,7 +30,7 @@ class Peak:
         self._device = device
         self.bytes = self.gpu_bytes = 0
 
-    def __enter__(self) -> Peak:
+    def __enter__(self) -> PeakMemory:
         _give_back()
         self._rest = _resident()
         if _can_reset():
@@ -49,7 +49,7 @@ class Peak:
 
 
 def _give_back() -> None:
-    """Return what is freed to the system: else it would count as in use before, and hide a peak."""
+    """Return freed memory to the system: otherwise it would count as in use before, and hide a peak."""
     gc.collect()
     release_freed()
 

@@ -1,11 +1,11 @@
-"""What a follow-up saves at the published dimensions, on the compressor alone.
+"""Measures what a follow-up saves at the published dimensions, on the compressor alone.
 
-Run as `python -m tempo.benchmarking.published`. Weights are random, because only the cost is of interest; in
-bfloat16 they take 4 GB. Segments are those of a film in 16:9, eight frames at 512×288, with a prompt and a
-question as long as the published ones. A first answer watches, routes and distils all memory tokens, a batch
-of segments after the other. A follow-up reads the question and the tokens that it keeps behind what was kept.
-Seconds are those of the processor, all cores together, because other work on the machine disturbs them least;
-of a GPU those of the clock.
+Run it as `python -m tempo.benchmarking.published`. Weights are random, because only the cost is of interest;
+in bfloat16 they take 4 GB. Segments are those of a 16:9 video, eight frames at 512×288, with a prompt and a
+question as long as the published ones. A first answer prefills, scores and compresses to all memory tokens,
+one batch of segments after the other. A follow-up scores the question and compresses to the tokens that it
+keeps, on the cached prefill. Times are CPU seconds of all cores together, because other work on the machine
+disturbs them least; on a GPU they are wall-clock seconds.
 
 On a GPU, 1024 frames are `--device cuda --segments 128 --together 16`, with `--peak` its TFLOP/s in bfloat16.
 """
@@ -27,7 +27,7 @@ from tempo.modeling.meta_init import parameters_on_meta
 from tempo.processing.image_processor import Grid
 from tempo.processing.prompts import Spans
 
-from .flops import count_segment
+from .flops import count_segment_flops
 
 CPU = torch.device("cpu")
 MEMORY_TOKENS = 128
@@ -67,19 +67,21 @@ DIMENSIONS = {
 
 
 @dataclass(frozen=True)
-class Segment:
-    """The input of segments, as :meth:`Compressor.watch` takes it."""
+class SegmentInputs:
+    """The inputs of segments, as :meth:`Compressor.prefill` takes them."""
 
     pixels_SPC: torch.Tensor
     ids_SL: torch.Tensor
     spans: Spans
 
 
-def segment(device: torch.device = CPU, dtype: torch.dtype = torch.float32, count: int = 1) -> Segment:
-    """Blank frames behind a prompt of the usual length: 90 tokens of words and 576 visual ones."""
+def blank_segments(
+    device: torch.device = CPU, dtype: torch.dtype = torch.float32, count: int = 1
+) -> SegmentInputs:
+    """Segments of blank frames with a prompt of the usual length: 90 text tokens and 576 visual tokens."""
     starts = [PROMPT + pair * (VISUAL + TAG) for pair in range(GRID[0])]
     t, h, w = GRID
-    return Segment(
+    return SegmentInputs(
         torch.zeros(count, t * h * w, 3 * 2 * 16 * 16, device=device, dtype=dtype),
         torch.zeros(count, starts[-1] + VISUAL + 16, dtype=torch.long, device=device),
         tuple((start, start + VISUAL) for start in starts),
@@ -103,7 +105,7 @@ def _dimensions() -> Compressor:
 
 
 def seconds(device: torch.device) -> float:
-    """Seconds of the processor so far; of the clock once a GPU has done what it was given."""
+    """CPU seconds so far; on a GPU, wall-clock seconds after it has finished its work."""
     if device.type != "cuda":
         return time.process_time()
     torch.cuda.synchronize(device)
@@ -111,8 +113,8 @@ def seconds(device: torch.device) -> float:
 
 
 @torch.inference_mode()
-def first(compressor: Compressor, one: Segment) -> tuple[PrefillState, float]:
-    """Segments with nothing kept → what is read up to the question, and the seconds that watching took."""
+def first_answer(compressor: Compressor, one: SegmentInputs) -> tuple[PrefillState, float]:
+    """Answer with nothing cached; return the state up to the question and the seconds of the prefill."""
     reserve = QUESTION + MEMORY_TOKENS
     begun = seconds(one.ids_SL.device)
     state = compressor.prefill(one.pixels_SPC, GRID, one.ids_SL, one.spans, reserve=reserve)
@@ -124,26 +126,28 @@ def first(compressor: Compressor, one: Segment) -> tuple[PrefillState, float]:
 
 
 @torch.inference_mode()
-def follow_up(compressor: Compressor, kept: list[torch.Tensor], position: int, tokens: int) -> None:
-    """A question about kept segments [K, 2, G, L, E], of each of which so many memory tokens are kept."""
-    buffer, words, device = ScratchBuffer(), [0] * QUESTION, kept[0].device
+def follow_up(compressor: Compressor, cached: list[torch.Tensor], position: int, tokens: int) -> None:
+    """Answer about cached segments [K, 2, G, L, E], with `tokens` memory tokens of each."""
+    buffer, words, device = ScratchBuffer(), [0] * QUESTION, cached[0].device
     cache = KVCache.gather(
-        [[row] for row in kept], segments=len(kept), reserve=QUESTION, device=device, buffer=buffer
+        [[row] for row in cached], segments=len(cached), reserve=QUESTION, device=device, buffer=buffer
     )
     compressor.score(PrefillState(cache, position), words)
     behind = cache.data[:, :, :, :, -QUESTION:].clone()
-    rows = [[row, own] for row, own in zip(kept, behind, strict=True)]
-    cache = KVCache.gather(rows, segments=len(kept), reserve=tokens, device=device, buffer=buffer)
+    rows = [[row, own] for row, own in zip(cached, behind, strict=True)]
+    cache = KVCache.gather(rows, segments=len(cached), reserve=tokens, device=device, buffer=buffer)
     compressor.compress(PrefillState(cache, position + QUESTION), tokens)
 
 
-def operations_of_watching() -> int:
-    """Floating-point operations of watching one segment, counted and not computed."""
+def prefill_flops() -> int:
+    """FLOPs of prefilling one segment, counted on the meta device without computing anything."""
     meta = torch.device("meta")
     with meta:
         compressor = _dimensions().requires_grad_(False)
-    one = segment(meta)
-    counted = count_segment(compressor, one.pixels_SPC, GRID, one.ids_SL, one.spans, [0] * QUESTION, [1])
+    one = blank_segments(meta)
+    counted = count_segment_flops(
+        compressor, one.pixels_SPC, GRID, one.ids_SL, one.spans, [0] * QUESTION, [1]
+    )
     return counted.vision + counted.language
 
 
@@ -167,17 +171,17 @@ def main() -> None:
     dtype, device, batches = getattr(torch, args.dtype), args.device, -(-args.segments // args.together)
     segments = batches * args.together
     compressor = build(dtype, device)
-    one = segment(device, dtype, args.together)
-    first(compressor, one)  # the first time pays for pages and kernels that later ones find
+    one = blank_segments(device, dtype, args.together)
+    first_answer(compressor, one)  # the first time pays for pages and kernels that later ones find
     begun = seconds(device)
-    found = [first(compressor, one) for _ in range(batches)]
+    found = [first_answer(compressor, one) for _ in range(batches)]
     whole = (seconds(device) - begun) / segments
     watched = sum(took for _, took in found) / segments
     length, position = found[0][0].cache.length, found[0][0].position
     kept = [row[:, :, :, :length].clone() for state, _ in found for row in state.cache.data]
     size = cache_bytes(Qwen3VLConfig(**DIMENSIONS), length, dtype)
     print(f"{segments} segments of {length} tokens in {args.dtype}, {size / 1e6:.0f} MB kept of each")
-    rate = operations_of_watching() / watched / 1e12
+    rate = prefill_flops() / watched / 1e12
     share = "" if args.peak is None else f", {rate / args.peak:.0%} of the peak"
     print(f"first: {whole:.3g} s a segment; watching: {watched:.3g} s, {rate:.3g} TFLOP/s{share}")
     for tokens in args.kept:

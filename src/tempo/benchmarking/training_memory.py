@@ -1,11 +1,11 @@
-"""Measure what one training step of the embedded model takes, by the length of the video.
+"""Measures the peak memory of one training step of the embedded model, by the length of the video.
 
     python -m tempo.benchmarking.training_memory --segments 8
     python -m tempo.benchmarking.training_memory --segments 128
     python -m tempo.benchmarking.training_memory --segments 128 --keep-activations
 
-One JSON object: the most memory that the process has used, in all and above what it used before the step. One
-process for each measurement, because a process gives nothing back.
+It prints one JSON object: the peak memory of the process, in all and beyond what it used before the step.
+Each measurement needs a process of its own, because a process returns nothing to the system.
 """
 
 from __future__ import annotations

@@ -1,19 +1,19 @@
-"""Ways to answer a question about a video, each timed and with its peak of memory.
+"""Variants of answering a question about a video, each with its time and its peak memory.
 
-*First* and *follow-up* are tempo's own. The others are there to be compared with, in the same process and
-with the same weights:
+*First* and *follow-up* are tempo's own. The others are baselines, measured in the same process and with the
+same weights:
 
-* *one pass*: everything is computed anew, every memory token of it, all segments in one batch. That is how
-  the published code works.
+* *one pass*: everything is computed anew, with every memory token, all segments in one batch. That is how the
+  published code (the repository of arXiv 2604.08120) works.
 * *uniform*: every segment keeps the same number of memory tokens.
 * *no compression*: every visual token goes to the decoder. Only its cost is of interest: these decoders were
-  never taught to read such a thing, and what they read here is blank.
+  never trained to read such tokens, and read zeros here.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -22,35 +22,36 @@ import torch
 
 from tempo.errors import TempoError
 from tempo.inference.generation import generate
-from tempo.inference.results import PHASES, Answer, PhaseTimer
+from tempo.inference.results import Answer, PhaseTimer
 from tempo.inference.session import Session
 from tempo.modeling.qwen3_vl import vision_features
 from tempo.processing.batching import SegmentBatch, batches
 from tempo.video.sampling import Sampling
 from tempo.video.video import Video
 
-from .peak_memory import Peak
+from .peak_memory import PeakMemory
 
 if TYPE_CHECKING:
     from tempo.inference.engine import Tempo
 
-ALL_TOGETHER = 1 << 30
+ONE_BATCH = 1 << 30  # segments: more than any video has
 
 
 @dataclass
 class Cost:
-    """What one answer took.
+    """What one answer cost.
 
     Attributes:
-        seconds: by phase (decode, watch, route, distil, answer) and in all.
-        first_token: seconds until the first word, or until the end of an answer without words.
+        variant: how the question was answered.
+        seconds: by phase (decode, watch, route, distil, answer), and their `total`.
+        time_to_first_token: seconds; the whole of an answer without tokens.
         peak_bytes, gpu_peak_bytes: memory beyond what was in use before.
         visual_tokens, prompt_tokens: what the decoder read.
     """
 
-    way: str
+    variant: str
     seconds: dict[str, float] = field(default_factory=dict)
-    first_token: float = 0.0
+    time_to_first_token: float = 0.0
     peak_bytes: int = 0
     gpu_peak_bytes: int = 0
     visual_tokens: int = 0
@@ -59,14 +60,28 @@ class Cost:
 
     @property
     def total(self) -> float:
+        """Seconds in all."""
         return self.seconds["total"]
+
+    def to_json(self) -> dict[str, Any]:
+        """As `tempo bench --json` has it."""
+        return {
+            "way": self.variant,
+            "seconds": self.seconds,
+            "first_token": self.time_to_first_token,
+            "peak_bytes": self.peak_bytes,
+            "gpu_peak_bytes": self.gpu_peak_bytes,
+            "visual_tokens": self.visual_tokens,
+            "prompt_tokens": self.prompt_tokens,
+            "text": self.text,
+        }
 
 
 @contextmanager
-def costing(way: str, device: torch.device) -> Iterator[Cost]:
-    """Take the peak of memory and the time of the block; what the block knows better it writes itself."""
-    cost = Cost(way)
-    with Peak(device) as peak:
+def measure_cost(variant: str, device: torch.device) -> Iterator[Cost]:
+    """Measure the peak memory and the time of a block; the block may set better values itself."""
+    cost = Cost(variant)
+    with PeakMemory(device) as peak:
         begun = time.perf_counter()
         yield cost
         if device.type == "cuda":
@@ -75,16 +90,16 @@ def costing(way: str, device: torch.device) -> Iterator[Cost]:
     cost.peak_bytes, cost.gpu_peak_bytes = peak.bytes, peak.gpu_bytes
 
 
-def ask(way: str, session: Session, question: str, **options: Any) -> tuple[Cost, Answer]:
-    """Ask a session, and take what it costs. Of a kept video that is a follow-up."""
-    with costing(way, session.engine.device) as cost:
+def ask(variant: str, session: Session, question: str, **options: Any) -> tuple[Cost, Answer]:
+    """Ask a session a question and measure its cost; if the video is cached, that of a follow-up."""
+    with measure_cost(variant, session.engine.device) as cost:
         begun = time.perf_counter()
         stream = session.stream(question, **options)
         for _ in stream:
-            cost.first_token = cost.first_token or time.perf_counter() - begun
+            cost.time_to_first_token = cost.time_to_first_token or time.perf_counter() - begun
         answer = stream.answer
     cost.seconds = {**answer.usage.timings, "total": cost.total}
-    cost.first_token = cost.first_token or cost.total
+    cost.time_to_first_token = cost.time_to_first_token or cost.total
     cost.visual_tokens = answer.usage.visual_tokens
     cost.prompt_tokens = answer.usage.prompt_tokens
     cost.text = answer.text
@@ -94,13 +109,13 @@ def ask(way: str, session: Session, question: str, **options: Any) -> tuple[Cost
 def one_pass(
     engine: Tempo, video: Video, sampling: Sampling, question: str, *, budget: int, max_new_tokens: int
 ) -> Cost:
-    """Everything at once, and nothing kept."""
+    """Compute everything at once and cache nothing, as the published code does."""
     compressor, device = engine.model.compressor, engine.device
-    with costing("one pass", device) as cost:
+    with measure_cost("one pass", device) as cost:
         timer = PhaseTimer(device)
         question_ids = engine.prompts.question(question)
         with timer.phase("decode"):
-            everything = list(_batches(engine, video, sampling, batch_size=ALL_TOGETHER))
+            everything = list(_batches(engine, video, sampling, batch_size=ONE_BATCH))
         relevance: list[float] = []
         memory: list[torch.Tensor] = []
         spans = [span for batch in everything for span in batch.segments]
@@ -124,7 +139,7 @@ def one_pass(
                 for span, tokens, k in zip(spans, memory, kept, strict=True)
             ]
             inputs_embeds_LU = engine.model.decoder_inputs(before_ids, parts, after_ids)
-            cost.text, cost.first_token = _written(engine, inputs_embeds_LU, max_new_tokens, timer)
+            cost.text, cost.time_to_first_token = _generate(engine, inputs_embeds_LU, max_new_tokens, timer)
         cost.seconds = timer.timings()
     cost.visual_tokens, cost.prompt_tokens = sum(kept), len(inputs_embeds_LU)
     return cost
@@ -133,10 +148,10 @@ def one_pass(
 def no_compression(
     engine: Tempo, video: Video, sampling: Sampling, question: str, *, max_new_tokens: int
 ) -> Cost:
-    """Decode, see, and let the decoder read all that was seen.
+    """Give every visual token to the decoder.
 
     Raises:
-        TempoError: that does not fit into its context.
+        TempoError: they do not fit into its context.
     """
     compressor, device, config = engine.model.compressor, engine.device, engine.config
     before_ids, after_ids = engine.prompts.decoder_prompt(question)
@@ -146,7 +161,7 @@ def no_compression(
     length = len(before_ids) + tokens + len(after_ids)
     if length + max_new_tokens > config.context:
         raise TempoError(f"{tokens} visual tokens do not fit into the decoder's context of {config.context}")
-    with costing("no compression", device) as cost:
+    with measure_cost("no compression", device) as cost:
         timer = PhaseTimer(device)
         coming = _batches(engine, video, sampling, batch_size=engine.segments_per_batch(video, reserve=0))
         while True:
@@ -159,17 +174,17 @@ def no_compression(
                 vision_features(compressor.vlm.visual, pixels_SPC, batch.grid)
         with timer.phase("answer"), torch.inference_mode():
             inputs_embeds_LU = torch.zeros(length, config.hidden_size, device=device, dtype=engine.dtype)
-            _, cost.first_token = _written(engine, inputs_embeds_LU, max_new_tokens, timer)
+            _, cost.time_to_first_token = _generate(engine, inputs_embeds_LU, max_new_tokens, timer)
         cost.seconds = timer.timings()
     cost.visual_tokens, cost.prompt_tokens = tokens, length
     return cost
 
 
-def decoding(video: Video, engine: Tempo) -> Cost:
-    """Decoding every frame of the file, and nothing else: PyAV with its threads."""
+def decode_every_frame(video: Video, engine: Tempo) -> Cost:
+    """Decode every frame of the file with PyAV's threads, and do nothing else."""
     import av
 
-    with costing("every frame decoded", engine.device) as cost, av.open(str(video.path)) as container:
+    with measure_cost("every frame decoded", engine.device) as cost, av.open(str(video.path)) as container:
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"
         for _ in container.decode(stream):
@@ -178,8 +193,8 @@ def decoding(video: Video, engine: Tempo) -> Cost:
     return cost
 
 
-def pace(engine: Tempo, prompt_tokens: int, *, tokens: int = 17) -> tuple[float, float]:
-    """(seconds to the first token, tokens a second after it) behind a storyline of so many tokens."""
+def decoding_speed(engine: Tempo, prompt_tokens: int, *, tokens: int = 17) -> tuple[float, float]:
+    """The decoder's (time to first token in seconds, tokens per second after it) on a blank prompt."""
     inputs_embeds_LU = torch.zeros(
         prompt_tokens, engine.config.hidden_size, device=engine.device, dtype=engine.dtype
     )
@@ -190,11 +205,6 @@ def pace(engine: Tempo, prompt_tokens: int, *, tokens: int = 17) -> tuple[float,
             for _ in generate(engine.model, inputs_embeds_LU, max_new_tokens=tokens, stop_ids=())
         ]
     return times[0], (len(times) - 1) / max(times[-1] - times[0], 1e-9)
-
-
-def phases(cost: Cost) -> Sequence[tuple[str, float]]:
-    """The phases of a cost in their order; those that it has not are left out."""
-    return [(name, cost.seconds[name]) for name in PHASES if cost.seconds.get(name)]
 
 
 def _batches(engine: Tempo, video: Video, sampling: Sampling, *, batch_size: int) -> Iterator[SegmentBatch]:
@@ -208,10 +218,10 @@ def _batches(engine: Tempo, video: Video, sampling: Sampling, *, batch_size: int
     )
 
 
-def _written(
+def _generate(
     engine: Tempo, inputs_embeds_LU: torch.Tensor, max_new_tokens: int, timer: PhaseTimer
 ) -> tuple[str, float]:
-    """The answer to a storyline, and when its first token was there."""
+    """The answer to a storyline, and the time to its first token by the timer."""
     ids: list[int] = []
     first = 0.0
     for token in generate(

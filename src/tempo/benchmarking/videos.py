@@ -1,10 +1,8 @@
-"""Films to measure on: drawn ones, and any film made as long as is asked for by repeating it."""
+"""Videos to measure on: synthetic ones, and any video repeated until it has a given length."""
 
 from __future__ import annotations
 
-import contextlib
 import math
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,24 +12,25 @@ import av.error
 
 from tempo.errors import TempoError
 from tempo.storage import hashing
+from tempo.storage.atomic_files import replacing
 from tempo.synthetic.video_files import FileSpec, make_file
 from tempo.video.video import Video
 
 FRAME_RATE = 24
-DRAWN_MINUTES = 2.0  # at most; drawing takes longer than everything that is measured
+RENDERED_MINUTES = 2.0  # at most; rendering takes longer than everything that is measured
 
 
-def drawn(
+def rendered(
     folder: Path, minutes: float, height: int, *, progress: Callable[[int, int], None] | None = None
 ) -> Path:
-    """A film of the drawn world in `folder`, made where it is not there yet.
+    """A synthetic video in `folder`, rendered unless it is there already.
 
-    What is longer than DRAWN_MINUTES repeats a film that is shorter: decoding and watching cost the same.
+    If it is longer than RENDERED_MINUTES, a shorter one is repeated: decoding and watching cost the same.
 
     Raises:
         TempoError: it cannot be written.
     """
-    times = math.ceil(minutes / DRAWN_MINUTES)
+    times = math.ceil(minutes / RENDERED_MINUTES)
     own = minutes / times
     path = folder / f"{own:g}min-{height}p.mp4"
     if not path.is_file():
@@ -41,7 +40,7 @@ def drawn(
 
 
 def as_long_as(path: str, folder: Path, minutes: float) -> Path:
-    """A film repeated as often as comes nearest to `minutes`, in `folder`; itself where that is once.
+    """A video repeated as often as comes nearest to `minutes`, in `folder`; the video itself if that is once.
 
     Raises:
         TempoError: it cannot be read or written.
@@ -50,9 +49,9 @@ def as_long_as(path: str, folder: Path, minutes: float) -> Path:
 
 
 def repeated(path: Path, folder: Path, times: int) -> Path:
-    """The pictures of a film `times` in a row, copied packet by packet: nothing is decoded or encoded.
+    """A file with the pictures of a video `times` in a row, copied packet by packet without decoding.
 
-    Its name says of what content it is, so that another film of the same name gets one of its own.
+    Its name contains a hash of the video, so that another video of the same name gets a file of its own.
 
     Raises:
         TempoError: it cannot be read or written.
@@ -66,9 +65,8 @@ def repeated(path: Path, folder: Path, times: int) -> Path:
     target = folder / f"{path.stem}-{content}-x{times}.mp4"
     if target.is_file():
         return target
-    part = target.with_name(f".{target.name}.part")
     try:
-        with av.open(str(part), "w", format="mp4") as written:
+        with replacing(target) as part, av.open(str(part), "w", format="mp4") as written:
             copy: Any = None
             offset = 0
             for _ in range(times):
@@ -76,12 +74,8 @@ def repeated(path: Path, folder: Path, times: int) -> Path:
                     stream = source.streams.video[0]
                     copy = written.add_stream_from_template(stream) if copy is None else copy
                     offset = _append(source, stream, written, copy, offset)
-        os.replace(part, target)
     except (OSError, av.error.FFmpegError) as error:
         raise TempoError(f"{path}: cannot be repeated into {folder} ({error})") from error
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
     return target
 
 

@@ -32,11 +32,11 @@ from .options import (
 )
 
 if TYPE_CHECKING:
-    from tempo.benchmarking.measure import Plan
+    from tempo.benchmarking.measure import BenchmarkPlan
 
 STEM = "performance"
-FILMS = Path("runs", "bench")
-DRAWN_MINUTES = (1.0, 10.0)
+VIDEOS = Path("runs", "bench")
+RENDERED_MINUTES = (1.0, 10.0)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -101,7 +101,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Measure, print, write."""
     import tempo
-    from tempo.benchmarking.comparison import drawings, tables
+    from tempo.benchmarking.comparison import figures, tables
     from tempo.benchmarking.measure import measure
     from tempo.console import say
     from tempo.reporting.html_page import to_page
@@ -111,7 +111,7 @@ def run(args: argparse.Namespace) -> None:
     plan = _plan(args)
     model = tempo.load(args.model, **given(args, "base", "device", "dtype", "attention"))
     measured = []
-    for path in _films(args):
+    for path in _videos(args):
         say(path)
         measured.append(measure(model, path, plan, say=say))
     title, before = "Performance", _conditions(args, model)
@@ -119,40 +119,40 @@ def run(args: argparse.Namespace) -> None:
     values = to_json({"conditions": before, "videos": [one.to_json() for one in measured]})
     print(json.dumps(json.loads(values)) if args.json else text)
     if args.out is not None:
-        page = to_page(title, drawings(measured), tables(measured))
+        page = to_page(title, figures(measured), tables(measured))
         files = {f"{STEM}.md": text, f"{STEM}.html": page, f"{STEM}.json": values}
         for written in write_files(args.out, files):
             say(f"wrote {written}")
 
 
-def _plan(args: argparse.Namespace) -> Plan:
-    from tempo.benchmarking.measure import Plan
+def _plan(args: argparse.Namespace) -> BenchmarkPlan:
+    from tempo.benchmarking.measure import BenchmarkPlan
 
     values = given(args, "questions", "budget", "fps", "max_frames", "max_new_tokens", "cache", "baselines")
     if args.budgets is not None:
         values["budgets"] = tuple(args.budgets)
     if args.asked is not None:
         values["asked"] = tuple(args.asked)
-    return Plan(**values)
+    return BenchmarkPlan(**values)
 
 
-def _films(args: argparse.Namespace) -> list[str]:
-    """What is measured on; films that are drawn or repeated are made once, in FILMS."""
-    from tempo.benchmarking.videos import as_long_as, drawn
+def _videos(args: argparse.Namespace) -> list[str]:
+    """What is measured on; films that are drawn or repeated are made once, in VIDEOS."""
+    from tempo.benchmarking.videos import as_long_as, rendered
     from tempo.console import counting
 
     if args.videos and args.minutes is None:
         return args.videos
     try:
-        FILMS.mkdir(parents=True, exist_ok=True)
+        VIDEOS.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise TempoError(f"{FILMS}: cannot be made ({error.strerror})") from error
+        raise TempoError(f"{VIDEOS}: cannot be made ({error.strerror})") from error
     if args.videos:
-        return [str(as_long_as(path, FILMS, minutes)) for path in args.videos for minutes in args.minutes]
+        return [str(as_long_as(path, VIDEOS, minutes)) for path in args.videos for minutes in args.minutes]
     paths = []
-    for minutes in args.minutes or DRAWN_MINUTES:
+    for minutes in args.minutes or RENDERED_MINUTES:
         with counting(f"drawing {minutes:g} minutes", "frames") as progress:
-            paths.append(str(drawn(FILMS, minutes, args.height, progress=progress)))
+            paths.append(str(rendered(VIDEOS, minutes, args.height, progress=progress)))
     return paths
 
 

@@ -8,18 +8,18 @@ from collections.abc import Sequence
 from tempo.reporting.charts import (
     COLOURS,
     PUBLISHED,
-    Bar,
+    BarValue,
     Series,
-    bars,
+    bar_chart,
 )
-from tempo.reporting.plot.drawing import Drawing
+from tempo.reporting.plot.figure import Figure
 
 from .report_tables import summaries_of
 from .run_results import Run
 from .summary import Share, Summary
 
 
-def drawings(runs: Sequence[Run]) -> list[Drawing]:
+def figures(runs: Sequence[Run]) -> list[Figure]:
     """The plots: scores, tokens a frame, and each benchmark by length of the video and by its own groups."""
     by_task = {
         task: summaries
@@ -30,8 +30,8 @@ def drawings(runs: Sequence[Run]) -> list[Drawing]:
         return []
     titles = [next(one.title for one in summaries if one is not None) for summaries in by_task.values()]
     found = [
-        bars("Right answers, per cent", titles, _scores(runs, by_task)),
-        bars("Memory tokens a frame", titles, _tokens(runs, by_task), unit="tokens"),
+        bar_chart("Right answers, per cent", titles, _scores(runs, by_task)),
+        bar_chart("Memory tokens a frame", titles, _tokens(runs, by_task), unit="tokens"),
     ]
     for title, summaries in zip(titles, by_task.values(), strict=True):
         found += _parts(runs, f"{title}: accuracy against duration", [_durations(one) for one in summaries])
@@ -44,7 +44,7 @@ def _scores(runs: Sequence[Run], by_task: dict[str, list[Summary | None]]) -> li
         Series(
             run.name,
             [
-                Bar(math.nan) if one is None else Bar(one.score, one.shares.margin)
+                BarValue(math.nan) if one is None else BarValue(one.score, one.shares.margin)
                 for one in (summaries[number] for summaries in by_task.values())
             ],
             COLOURS[number % len(COLOURS)],
@@ -55,7 +55,7 @@ def _scores(runs: Sequence[Run], by_task: dict[str, list[Summary | None]]) -> li
         theirs = [_published(summaries, runs, budget) for summaries in by_task.values()]
         if any(theirs):
             name = f"published, {budget} tokens"
-            series.append(Series(name, [Bar(one[0] if one else math.nan) for one in theirs], PUBLISHED))
+            series.append(Series(name, [BarValue(one[0] if one else math.nan) for one in theirs], PUBLISHED))
     return series
 
 
@@ -64,7 +64,7 @@ def _tokens(runs: Sequence[Run], by_task: dict[str, list[Summary | None]]) -> li
         Series(
             run.name,
             [
-                Bar(math.nan if one is None else one.per_frame)
+                BarValue(math.nan if one is None else one.per_frame)
                 for one in (summaries[number] for summaries in by_task.values())
             ],
             COLOURS[number % len(COLOURS)],
@@ -75,7 +75,9 @@ def _tokens(runs: Sequence[Run], by_task: dict[str, list[Summary | None]]) -> li
         theirs = [_published(summaries, runs, budget) for summaries in by_task.values()]
         if any(one and one[1] is not None for one in theirs):
             values = [math.nan if one is None or one[1] is None else one[1] for one in theirs]
-            series.append(Series(f"published, {budget} tokens", [Bar(value) for value in values], PUBLISHED))
+            series.append(
+                Series(f"published, {budget} tokens", [BarValue(value) for value in values], PUBLISHED)
+            )
     return series
 
 
@@ -89,24 +91,24 @@ def _published(
     return None
 
 
-def _parts(runs: Sequence[Run], title: str, parts: Sequence[dict[str, Share]]) -> list[Drawing]:
+def _parts(runs: Sequence[Run], title: str, parts: Sequence[dict[str, Share]]) -> list[Figure]:
     names = list(dict.fromkeys(name for part in parts for name in part))
     if not names:
         return []
     series = [
         Series(
             run.name,
-            [_bar(run.name, name, part[name]) if name in part else Bar(math.nan) for name in names],
+            [_bar(run.name, name, part[name]) if name in part else BarValue(math.nan) for name in names],
             COLOURS[number % len(COLOURS)],
         )
         for number, (run, part) in enumerate(zip(runs, parts, strict=True))
     ]
-    return [bars(title, names, series)]
+    return [bar_chart(title, names, series)]
 
 
-def _bar(run: str, name: str, share: Share) -> Bar:
+def _bar(run: str, name: str, share: Share) -> BarValue:
     hint = f"{run}, {name}: {share.score:.1f} ({share.right} of {share.total})"
-    return Bar(share.score, share.margin, hint)
+    return BarValue(share.score, share.margin, hint)
 
 
 def _durations(one: Summary | None) -> dict[str, Share]:

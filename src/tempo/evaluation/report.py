@@ -11,7 +11,7 @@ from tempo.reporting.html_page import to_page
 from tempo.reporting.report_files import to_json, write_files
 from tempo.reporting.tables import to_markdown
 
-from .plots import drawings
+from .plots import figures
 from .report_tables import summaries_of, tables
 from .run_results import Run
 from .summary import Share, Summary
@@ -27,7 +27,7 @@ def markdown(runs: Sequence[Run]) -> str:
 
 def page(runs: Sequence[Run]) -> str:
     """The report as HTML."""
-    return to_page(TITLE, drawings(runs), tables(runs))
+    return to_page(TITLE, figures(runs), tables(runs))
 
 
 def data(runs: Sequence[Run]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The plots of a report, as drawings of shapes: grouped bars with their intervals."""
+"""The plots of a report, as figures of shapes: grouped bars with their intervals."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tempo.reporting.plot.drawing import (
-    Box,
-    Drawing,
+from tempo.reporting.plot.figure import (
+    Figure,
     Label,
-    Line,
+    LineSegment,
+    Rectangle,
     Shape,
     text_width,
 )
@@ -27,7 +27,7 @@ WHISKER = 4  # pixels to each side
 
 
 @dataclass(frozen=True)
-class Bar:
+class BarValue:
     """A value in 0 … `top` of a chart, and how far it may be off. Not a number: there is none."""
 
     value: float
@@ -40,11 +40,11 @@ class Series:
     """Bars of one colour, one for each group of the chart."""
 
     name: str
-    bars: list[Bar]
+    bars: list[BarValue]
     colour: str
 
 
-def bars(title: str, groups: Sequence[str], series: Sequence[Series], *, unit: str = "%") -> Drawing:
+def bar_chart(title: str, groups: Sequence[str], series: Sequence[Series], *, unit: str = "%") -> Figure:
     """A chart of grouped bars: a group for each of `groups`, in it a bar of every series."""
     values = [bar.value for one in series for bar in one.bars if not math.isnan(bar.value)]
     top = 100.0 if unit == "%" else _above(max(values, default=1.0))
@@ -61,23 +61,23 @@ def bars(title: str, groups: Sequence[str], series: Sequence[Series], *, unit: s
             shapes += _bar(one.bars[place], one, x, wide, top, unit)
         shapes += _group_name(group, centre, room)
     shapes += legend[0]
-    return Drawing(WIDTH, height, title, tuple(shapes))
+    return Figure(WIDTH, height, title, tuple(shapes))
 
 
-def _bar(bar: Bar, series: Series, x: float, wide: float, top: float, unit: str) -> list[Shape]:
+def _bar(bar: BarValue, series: Series, x: float, wide: float, top: float, unit: str) -> list[Shape]:
     if math.isnan(bar.value):
         return []
     height = PLOT_HEIGHT * min(bar.value, top) / top
     base = TOP + PLOT_HEIGHT
     hint = bar.hint or f"{series.name}: {_text(bar.value, unit)}"
-    shapes: list[Shape] = [Box(x + 1, base - height, wide - 2, max(height, 0.5), series.colour, hint)]
+    shapes: list[Shape] = [Rectangle(x + 1, base - height, wide - 2, max(height, 0.5), series.colour, hint)]
     label = base - height - 4
     if not math.isnan(bar.margin):
         high = base - PLOT_HEIGHT * min(bar.value + bar.margin, top) / top
         low = base - PLOT_HEIGHT * max(bar.value - bar.margin, 0) / top
         middle = x + wide / 2
-        shapes.append(Line(middle, high, middle, low, INK))
-        shapes += [Line(middle - WHISKER, y, middle + WHISKER, y, INK) for y in (high, low)]
+        shapes.append(LineSegment(middle, high, middle, low, INK))
+        shapes += [LineSegment(middle - WHISKER, y, middle + WHISKER, y, INK) for y in (high, low)]
         label = high - 4
     shapes.append(Label(x + wide / 2, max(label, TOP - 4), _text(bar.value, unit), 10, INK, "middle"))
     return shapes
@@ -88,7 +88,7 @@ def _scale(top: float, unit: str) -> list[Shape]:
     for step in range(5):
         value = top * step / 4
         y = TOP + PLOT_HEIGHT * (1 - step / 4)
-        shapes.append(Line(LEFT, y, WIDTH - RIGHT, y, INK if step == 0 else GRID))
+        shapes.append(LineSegment(LEFT, y, WIDTH - RIGHT, y, INK if step == 0 else GRID))
         shapes.append(Label(LEFT - 6, y + 4, _text(value, unit), 11, FAINT, "end"))
     return shapes
 
@@ -115,7 +115,7 @@ def _legend(series: Sequence[Series]) -> tuple[list[Shape], int]:
         wide = 16 + text_width(one.name, 11) + 18
         if x + wide > WIDTH - RIGHT and x > LEFT:
             x, y, rows = float(LEFT), y + LEGEND_ROW, rows + 1
-        shapes += [Box(x, y - 9, 10, 10, one.colour), Label(x + 15, y, one.name, 11, INK)]
+        shapes += [Rectangle(x, y - 9, 10, 10, one.colour), Label(x + 15, y, one.name, 11, INK)]
         x += wide
     return shapes, rows * LEGEND_ROW
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from tempo.reporting.plot.drawing import Drawing
+from tempo.reporting.plot.figure import Figure
 from tempo.reporting.plot.svg import to_svg
 
 from .tables import Table, to_html
@@ -37,10 +37,10 @@ p {{ color: #57606a; max-width: 44rem; }}
 """
 
 
-def to_page(title: str, drawings: Sequence[Drawing], tables: Sequence[Table]) -> str:
+def to_page(title: str, figures: Sequence[Figure], tables: Sequence[Table]) -> str:
     """The whole page."""
     return _PAGE.format(
         title=escape(title),
-        plots="\n".join(map(to_svg, drawings)),
+        plots="\n".join(map(to_svg, figures)),
         tables="\n".join(map(to_html, tables)),
     )

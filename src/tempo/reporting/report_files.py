@@ -1,15 +1,15 @@
-"""A report's files, each whole or not there."""
+"""Writes the files of a report, each of them atomically."""
 
 from __future__ import annotations
 
 import json
 import math
-import os
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any
 
 from tempo.errors import TempoError
+from tempo.storage.atomic_files import write_atomically
 
 
 def write_files(folder: Path, texts: dict[str, str]) -> list[Path]:
@@ -22,9 +22,7 @@ def write_files(folder: Path, texts: dict[str, str]) -> list[Path]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in texts.items():
-            part = folder / f"{name}.part"
-            part.write_text(text, encoding="utf-8")
-            os.replace(part, folder / name)
+            write_atomically(folder / name, text)
             paths.append(folder / name)
     except OSError as error:
         raise TempoError(f"{folder}: the report cannot be written ({error.strerror or error})") from error
@@ -32,7 +30,7 @@ def write_files(folder: Path, texts: dict[str, str]) -> list[Path]:
 
 
 def to_json(value: Any) -> str:
-    """JSON of plain values and dataclasses; what is not a number is null."""
+    """JSON of plain values and dataclasses; NaN and infinity become null."""
     return json.dumps(_plain(value), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 

@@ -1,11 +1,11 @@
 """Pictures of an allocation: relevance and tokens over time, with frames of the strongest moments.
 
-:func:`plot` draws an answer and :func:`save` writes the drawing as PNG, SVG or HTML. A drawing is a list of
-shapes with coordinates (:mod:`.drawing`), arranged once (:mod:`.layout`) and written out by one
+:func:`plot` draws an answer and :func:`save` writes the figure as PNG, SVG or HTML. A figure is a list of
+shapes with coordinates (:mod:`.figure`), arranged once (:mod:`.layout`) and written out by one
 small module a format. Nothing is needed but Pillow, and nothing in a file points outside it.
 """
 
-from .drawing import Drawing
+from .figure import Figure
 from .html import to_html
 from .image_output import FORMATS, check_path, save
 from .layout import draw, plot
@@ -15,7 +15,7 @@ from .thumbnails import Thumbnail, thumbnails
 
 __all__ = [
     "FORMATS",
-    "Drawing",
+    "Figure",
     "Thumbnail",
     "check_path",
     "draw",

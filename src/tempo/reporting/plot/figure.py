@@ -1,4 +1,4 @@
-"""What a drawing consists of. Lengths are in pixels from the upper left corner, colours are ``#rrggbb``."""
+"""What a figure consists of. Lengths are in pixels from the upper left corner, colours are ``#rrggbb``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NARROW, WIDE = 0.56, 1.0  # mean width of a character, as a share of the text's 
 
 
 @dataclass(frozen=True)
-class Box:
+class Rectangle:
     """A filled rectangle. Without `fill` it is not seen, but `hint` is shown where the pointer is over it."""
 
     x: float
@@ -26,7 +26,7 @@ class Box:
 
 
 @dataclass(frozen=True)
-class Line:
+class LineSegment:
     """A straight line."""
 
     x1: float
@@ -52,7 +52,7 @@ class Label:
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """A picture, uint8 [H, W, 3] in RGB, stretched over a rectangle; `hint` as in :class:`Box`."""
+    """A picture, uint8 [H, W, 3] in RGB, stretched over a rectangle; `hint` as in :class:`Rectangle`."""
 
     x: float
     y: float
@@ -62,11 +62,11 @@ class Picture:
     hint: str = ""
 
 
-Shape = Box | Line | Label | Picture
+Shape = Rectangle | LineSegment | Label | Picture
 
 
 @dataclass(frozen=True)
-class Drawing:
+class Figure:
     """Shapes on a white ground, the later ones in front. `title` says in words what is seen."""
 
     width: int

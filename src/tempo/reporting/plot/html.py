@@ -1,10 +1,10 @@
-"""A drawing as a page of its own: the same picture, and a line that says what the pointer is over."""
+"""A figure as a page of its own: the same picture, and a line that says what the pointer is over."""
 
 from __future__ import annotations
 
 from xml.sax.saxutils import escape
 
-from .drawing import Drawing
+from .figure import Figure
 from .svg import to_svg
 
 # Everything is in the page: no script, style, font or picture is fetched.
@@ -42,6 +42,6 @@ for (const segment of document.querySelectorAll(".segment")) {{
 """
 
 
-def to_html(drawing: Drawing) -> str:
-    """Return DRAWING as an HTML page."""
-    return PAGE.format(title=escape(drawing.title), width=drawing.width, svg=to_svg(drawing))
+def to_html(figure: Figure) -> str:
+    """Return FIGURE as an HTML page."""
+    return PAGE.format(title=escape(figure.title), width=figure.width, svg=to_svg(figure))

@@ -1,25 +1,25 @@
-"""A drawing in a file."""
+"""Writes a figure to an image file in the format of its name."""
 
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from tempo.errors import TempoError, UsageError, reason_of
+from tempo.storage.atomic_files import write_atomically
 from tempo.text_safety import whole_text
 
-from .drawing import Drawing
+from .figure import Figure
 from .html import to_html
 from .png import to_png
 from .svg import to_svg
 
-FORMATS: dict[str, Callable[[Drawing], str | bytes]] = {".png": to_png, ".svg": to_svg, ".html": to_html}
+FORMATS: dict[str, Callable[[Figure], str | bytes]] = {".png": to_png, ".svg": to_svg, ".html": to_html}
 
 
 def check_path(path: str | Path) -> Path:
-    """Return PATH if a drawing can be written there.
+    """Return PATH if a figure can be written there.
 
     Raises:
         UsageError: its ending is none of a format that can be drawn.
@@ -44,31 +44,17 @@ def check_path(path: str | Path) -> Path:
     return path
 
 
-def save(drawing: Drawing, path: str | Path) -> None:
-    """Write DRAWING in the format that PATH ends in; the file appears when it is whole.
+def save(figure: Figure, path: str | Path) -> None:
+    """Write FIGURE in the format that PATH ends in; the file appears when it is whole.
 
     Raises:
         UsageError, TempoError: as :func:`check_path`, or it cannot be written.
     """
     path = check_path(path)
-    data = FORMATS[path.suffix.lower()](drawing)
+    data = FORMATS[path.suffix.lower()](figure)
     if isinstance(data, str):
         data = whole_text(data).encode()
-    part = None
     try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".tempo-", delete=False) as file:
-            part = Path(file.name)
-            file.write(data)
-        part.chmod(0o666 & ~_umask())
-        part.replace(path)
+        write_atomically(path, data)
     except OSError as error:
         raise TempoError(f"{path}: cannot be written ({reason_of(error)})") from error
-    finally:
-        if part is not None:
-            part.unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask

@@ -16,12 +16,12 @@ from tempo.inference.moments import (
 from tempo.inference.results import Answer
 from tempo.video.video import Video
 
-from .drawing import (
-    Box,
-    Drawing,
+from .figure import (
+    Figure,
     Label,
-    Line,
+    LineSegment,
     Picture,
+    Rectangle,
     Shape,
     wrap,
 )
@@ -38,7 +38,7 @@ STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400)  
 TICKS = 9  # on the axis of time, at most
 
 
-def plot(answer: Answer, video: Video, *, question: str = "", count: int = COUNT) -> Drawing:
+def plot(answer: Answer, video: Video, *, question: str = "", count: int = COUNT) -> Figure:
     """Draw an answer with its allocation and frames of its COUNT strongest moments.
 
     The frames are decoded anew from VIDEO; where it cannot be read any more, they are left out.
@@ -65,7 +65,7 @@ def draw(
     pictures: Sequence[Thumbnail] = (),
     floor: float = 0.0,
     count: int = COUNT,
-) -> Drawing:
+) -> Figure:
     """Draw relevance and tokens over time.
 
     Args:
@@ -105,7 +105,7 @@ def draw(
     y += TOKENS_HEIGHT
     shapes += _times(across, y)
     shapes += [
-        Box(x, top, width, y - top, None, hint=hint(segment))
+        Rectangle(x, top, width, y - top, None, hint=hint(segment))
         for segment, (x, width) in zip(segments, map(across.span, segments), strict=True)
     ]
     y += 40
@@ -114,7 +114,7 @@ def draw(
         shapes.append(Label(24, y + 6, line, 12, SOFT))
         y += 14
     title = f"Relevance and tokens over {clock(segments[-1].end)}; {_strongest(segments, strong)}"
-    return Drawing(WIDTH, math.ceil(y + 10), title, tuple(shapes))
+    return Figure(WIDTH, math.ceil(y + 10), title, tuple(shapes))
 
 
 def _strongest(segments: Sequence[Routed], strong: set[int]) -> str:
@@ -171,7 +171,7 @@ def _chart(
         y = base - height * share
         value = most * share
         written = f"{value:.1f}" if most <= 1 else f"{value:.0f}" if value == int(value) else ""
-        shapes.append(Line(LEFT, y, RIGHT, y, RULE))
+        shapes.append(LineSegment(LEFT, y, RIGHT, y, RULE))
         shapes.append(Label(LEFT - 8, y + 4, written, 11, SOFT, "end"))
     shapes.append(Label(LEFT - 8, base + 4, "0", 11, SOFT, "end"))
     for index, (segment, value) in enumerate(zip(segments, values, strict=True)):
@@ -179,8 +179,8 @@ def _chart(
         # Columns stand a little apart as long as they are wide enough to be told apart.
         apart = 1.0 if width >= 4 else 0.0
         tall = height * value / most
-        shapes.append(Box(x, base - tall, width - apart, tall, marked if index in strong else plain))
-    shapes.append(Line(LEFT, base, RIGHT, base, SOFT))
+        shapes.append(Rectangle(x, base - tall, width - apart, tall, marked if index in strong else plain))
+    shapes.append(LineSegment(LEFT, base, RIGHT, base, SOFT))
     return shapes
 
 
@@ -188,7 +188,7 @@ def _times(across: _Axis, y: float) -> list[Shape]:
     shapes: list[Shape] = []
     for seconds in across.ticks():
         x = across.x(seconds)
-        shapes.append(Line(x, y, x, y + 5, SOFT))
+        shapes.append(LineSegment(x, y, x, y + 5, SOFT))
         shapes.append(Label(x, y + 20, clock(seconds), 11, SOFT, "middle"))
     return shapes
 
@@ -207,9 +207,9 @@ def _pictures(
     shapes: list[Shape] = []
     for picture, x, width, centre in zip(pictures, beside(centres, widths), widths, centres, strict=True):
         y = top + HEIGHT - height
-        shapes.append(Line(x + width / 2, top + HEIGHT, centre, top + HEIGHT + 32, STRONG))
+        shapes.append(LineSegment(x + width / 2, top + HEIGHT, centre, top + HEIGHT + 32, STRONG))
         shapes.append(Picture(x, y, width, height, picture.pixels, hint(segments[picture.index])))
-        shapes.append(Box(x, y + height - 16, 46 if picture.time >= 3600 else 36, 16, INK))
+        shapes.append(Rectangle(x, y + height - 16, 46 if picture.time >= 3600 else 36, 16, INK))
         shapes.append(Label(x + 4, y + height - 4, clock(picture.time), 11, "#ffffff"))
     return shapes
 

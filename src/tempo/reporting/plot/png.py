@@ -1,4 +1,4 @@
-"""A drawing as PNG, drawn by Pillow."""
+"""A figure as PNG, drawn by Pillow."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from functools import cache
 
 from PIL import Image, ImageDraw, ImageFont
 
-from .drawing import (
-    Box,
-    Drawing,
+from .figure import (
+    Figure,
     Label,
-    Line,
+    LineSegment,
     Picture,
+    Rectangle,
 )
 
-SCALE = 2  # pixels of the file for one of the drawing
+SCALE = 2  # pixels of the file for one of the figure
 # Pillow's own font has these and no accents. For other texts, the first font that the system has.
 PLAIN_SIGNS = frozenset("–—…·“”‘’")
 WIDE_FONTS = (
@@ -28,18 +28,18 @@ WIDE_FONTS = (
 ANCHORS = {"start": "ls", "middle": "ms", "end": "rs"}
 
 
-def to_png(drawing: Drawing) -> bytes:
-    """Return DRAWING as a PNG file, twice its size in pixels."""
-    image = Image.new("RGB", (drawing.width * SCALE, drawing.height * SCALE), "#ffffff")
+def to_png(figure: Figure) -> bytes:
+    """Return FIGURE as a PNG file, twice its size in pixels."""
+    image = Image.new("RGB", (figure.width * SCALE, figure.height * SCALE), "#ffffff")
     pen = ImageDraw.Draw(image)
-    for shape in drawing.shapes:
+    for shape in figure.shapes:
         match shape:
-            case Box(x, y, width, height, fill) if fill and width > 0 and height > 0:
+            case Rectangle(x, y, width, height, fill) if fill and width > 0 and height > 0:
                 left, top = round(x * SCALE), round(y * SCALE)
                 right, bottom = round((x + width) * SCALE), round((y + height) * SCALE)
                 # Pillow draws the last pixel too.
                 pen.rectangle((left, top, max(left, right - 1), max(top, bottom - 1)), fill)
-            case Line(x1, y1, x2, y2, colour, width):
+            case LineSegment(x1, y1, x2, y2, colour, width):
                 ends = [round(value * SCALE) for value in (x1, y1, x2, y2)]
                 pen.line(ends, colour, max(1, round(width * SCALE)))
             case Label(x, y, text, size, colour, anchor, bold):

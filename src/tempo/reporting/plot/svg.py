@@ -1,4 +1,4 @@
-"""A drawing as SVG: text stays text, pictures are inside, nothing is fetched."""
+"""A figure as SVG: text stays text, pictures are inside, nothing is fetched."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from xml.sax.saxutils import escape, quoteattr
 
 from PIL import Image
 
-from .drawing import (
-    Box,
-    Drawing,
+from .figure import (
+    Figure,
     Label,
-    Line,
+    LineSegment,
     Picture,
+    Rectangle,
     Shape,
 )
 
 FONTS = "Helvetica, Arial, 'DejaVu Sans', 'Noto Sans', sans-serif"
 
 
-def to_svg(drawing: Drawing) -> str:
-    """Return DRAWING as an SVG document."""
+def to_svg(figure: Figure) -> str:
+    """Return FIGURE as an SVG document."""
     lines = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {drawing.width} {drawing.height}"'
-        f' width="{drawing.width}" height="{drawing.height}" role="img" font-family="{FONTS}">',
-        f"<title>{escape(drawing.title)}</title>",
-        f'<rect width="{drawing.width}" height="{drawing.height}" fill="#ffffff"/>',
-        *map(_element, drawing.shapes),
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {figure.width} {figure.height}"'
+        f' width="{figure.width}" height="{figure.height}" role="img" font-family="{FONTS}">',
+        f"<title>{escape(figure.title)}</title>",
+        f'<rect width="{figure.width}" height="{figure.height}" fill="#ffffff"/>',
+        *map(_element, figure.shapes),
         "</svg>",
     ]
     return "\n".join(lines) + "\n"
@@ -35,10 +35,10 @@ def to_svg(drawing: Drawing) -> str:
 
 def _element(shape: Shape) -> str:
     match shape:
-        case Box(x, y, width, height, fill, hint):
+        case Rectangle(x, y, width, height, fill, hint):
             look = f'fill="{fill}"' if fill else 'class="segment" fill="transparent"'
             return _closed(f"<rect {_box(x, y, width, height)} {look}", "rect", hint)
-        case Line(x1, y1, x2, y2, colour, width):
+        case LineSegment(x1, y1, x2, y2, colour, width):
             ends = f'x1="{_number(x1)}" y1="{_number(y1)}" x2="{_number(x2)}" y2="{_number(y2)}"'
             return f'<line {ends} stroke="{colour}" stroke-width="{_number(width)}"/>'
         case Label(x, y, text, size, colour, anchor, bold):

@@ -11,8 +11,8 @@ from tempo.errors import TempoError
 from tempo.inference.moments import COUNT, Routed, strongest
 from tempo.video.video import Sampling, Video
 
-HEIGHT = 108  # pixels in the drawing
-SHARPNESS = 2  # pixels of the picture for one of the drawing
+HEIGHT = 108  # pixels in the figure
+SHARPNESS = 2  # pixels of the picture for one of the figure
 WIDEST = 2.4  # times as wide as high, at most
 
 
