@@ -20,7 +20,7 @@ from tempo.console import ACCENT, FAINT, Output, counting
 from tempo.formatting import clock, printable, size
 from tempo.inference.results import Answer
 from tempo.inference.session import Session
-from tempo.synthetic.answer_scoring import is_right
+from tempo.synthetic.answer_scoring import is_correct
 from tempo.synthetic.video_files import FileSpec, make_file
 
 OUT = Path(__file__).parent / "out"
@@ -107,7 +107,7 @@ def show(answer: Answer, question: dict[str, Any], session: Session) -> None:
     """Question, answer, whether it is right, the moments that it rests on, and what it took."""
     line(Text(printable(question["text"]), style="italic"))
     window = session.engine.config.segment_frames / session.sampling.fps
-    if is_right(question, answer.text, window=window):
+    if is_correct(question, answer.text, window=window):
         verdict = Text("  ✓ as drawn", style="green")
     else:
         verdict = Text(f"  ✗ drawn was: {question['answer']}", style="red")

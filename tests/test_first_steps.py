@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tempo.inference.engine import EMBEDDED
-from tempo.synthetic.answer_scoring import is_right
+from tempo.synthetic.answer_scoring import is_correct
 from tempo.synthetic.video_files import FileSpec, make_file
 
 ROOT = Path(__file__).parents[1]
@@ -49,7 +49,7 @@ def test_most_questions_are_answered_right_from_the_command_line(film):
         found = json.loads(done.stdout)
         assert found["model"] == "tempo-nano"
         assert found["finished"]
-        right += is_right(question, found["answer"], window=4.0)
+        right += is_correct(question, found["answer"], window=4.0)
     assert right >= 3
 
 

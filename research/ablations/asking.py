@@ -26,7 +26,7 @@ from tempo.inference.pipeline import CompressedSegment, compress_cached, prefill
 from tempo.inference.prefix_cache import MemoryCacheWriter
 from tempo.inference.results import PhaseTimer
 from tempo.inference.token_selection import select
-from tempo.synthetic.answer_scoring import evidence_rank, is_right
+from tempo.synthetic.answer_scoring import evidence_rank, is_correct
 from tempo.video.video import Sampling, Video
 
 from .variants import (
@@ -189,7 +189,7 @@ def answer_film(
                 "answers": {
                     way.name: {
                         "text": one.text,
-                        "right": is_right(question, one.text, window=window),
+                        "right": is_correct(question, one.text, window=window),
                         "tokens": one.tokens,
                         "cap": one.cap,
                     }

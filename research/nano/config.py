@@ -10,8 +10,8 @@ import numpy as np
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast, Qwen3VLConfig
 
-from tempo.synthetic.captions import describe
-from tempo.synthetic.questions import ask
+from tempo.synthetic.captions import caption
+from tempo.synthetic.questions import make_question
 from tempo.synthetic.script import make_script
 from tempo.synthetic.templates import HELD_OUT, KINDS
 
@@ -62,10 +62,10 @@ def _corpus(samples: int) -> Iterator[str]:
     for _ in range(samples):
         script = make_script(rng, duration=rng.choice((12, 60, 600)))
         start = rng.uniform(0, script.duration - 4)
-        yield describe(script, start + _TIMES)
+        yield caption(script, start + _TIMES)
         yield f"<{start:.1f} seconds>"
         for kind in KINDS:
-            question = ask(rng, script, kind=kind, choice=rng.random() < 0.5)
+            question = make_question(rng, script, kind=kind, choice=rng.random() < 0.5)
             if question:
                 yield question.text
                 yield question.answer

@@ -22,7 +22,7 @@ from research.nano.datasets.clips import (
 )
 from research.nano.stages.decoder import read
 from tempo.modeling import TempoQwenForCausalLM
-from tempo.synthetic.questions import ask
+from tempo.synthetic.questions import make_question
 
 from .checkpoints import load_trained, restore
 from .config import MEMORY_TOKENS, SYSTEM_PROMPT
@@ -51,13 +51,13 @@ def share_right(
     right: list[float] = []
     while len(right) < stories:
         script, times, window = timeline(rng, segments=segments, aspect=16 / 9, alike=alike)
-        question = ask(rng, script, kind=kind)
+        question = make_question(rng, script, kind=kind)
         asked = phrase(rng, script, question, times, window, 0.0) if question else None
         if asked is None:
             continue
         counts = [MEMORY_TOKENS if shown else 1 for shown in asked.shown]
         tables = [
-            torch.from_numpy(facts(script, asked.looks, moment, count))
+            torch.from_numpy(facts(script, asked.expressions, moment, count))
             for moment, count in zip(times, counts, strict=True)
         ]
         stamps = [f"{float(moment[0]) + window / 2:.1f}" for moment in times]

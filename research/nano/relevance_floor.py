@@ -28,10 +28,10 @@ from tempo.inference.engine import Tempo
 from tempo.inference.session import Session
 from tempo.stats import wilson
 from tempo.synthetic.expressions import (
-    Look,
+    ReferringExpression,
     absent,
-    drawn,
-    look_of,
+    choose_expression,
+    expression_of,
     near,
 )
 from tempo.synthetic.script import Script, make_script
@@ -95,17 +95,17 @@ def _best(session: Session, text: str) -> float:
     return max(segment.relevance for segment in session.route(text))
 
 
-def _wanted(rng: random.Random, script: Script, count: int) -> Iterator[tuple[Look, bool]]:
+def _wanted(rng: random.Random, script: Script, count: int) -> Iterator[tuple[ReferringExpression, bool]]:
     """Looks that something has and, as many, that nothing has."""
-    seen = list(dict.fromkeys(look_of(thing) for _, thing in script.appearances))
+    seen = list(dict.fromkeys(expression_of(thing) for _, thing in script.appearances))
     others = absent(script, seen)
     alike = [look for look in others if near(look, seen)]
     for index, look in enumerate(rng.sample(seen, min(count, len(seen)))):
         yield look, True
-        yield drawn(rng, alike if alike and index % 2 else others), False
+        yield choose_expression(rng, alike if alike and index % 2 else others), False
 
 
-def _phrased(rng: random.Random, look: Look, *, held_out: bool) -> dict[str, str]:
+def _phrased(rng: random.Random, look: ReferringExpression, *, held_out: bool) -> dict[str, str]:
     a = look.say(rng, "a")
     return {
         "phrase": a,

@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tempo.synthetic.captions import first_seen, seen_action
-from tempo.synthetic.expressions import Look
+from tempo.synthetic.expressions import ReferringExpression
 from tempo.synthetic.script import Scene, Script, Thing
 from tempo.synthetic.vocabulary import (
     ACTIONS,
@@ -131,7 +131,7 @@ def _visible(script: Script, times: np.ndarray) -> list[tuple[int, float, Scene,
     return found
 
 
-def facts(script: Script, looks: Sequence[Look], times: np.ndarray, tokens: int) -> np.ndarray:
+def facts(script: Script, looks: Sequence[ReferringExpression], times: np.ndarray, tokens: int) -> np.ndarray:
     """What `tokens` memory tokens of a segment with frames at `times` (seconds) tell about `looks`: int64
     [tokens, F]."""
     table = np.zeros((tokens, len(FACTS)), np.int64)

@@ -16,7 +16,7 @@ from tempo.evaluation.layouts import read_release
 from tempo.evaluation.local_tasks import read_releases, write_tasks
 from tempo.evaluation.miniature import Film, write_releases
 from tempo.evaluation.tasks import VIDEO, video_of
-from tempo.synthetic.expressions import Question
+from tempo.synthetic.expressions import SyntheticQuestion
 
 COLOURS = ("red", "green", "blue", "white")
 
@@ -26,7 +26,7 @@ def film(folder, number):
     path = folder / f"film{number}.mp4"
     path.write_bytes(b"film")
     questions = [
-        Question("colour", f"What colour is thing {n}?\nA. red", "BC"[n], (), (), options=COLOURS)
+        SyntheticQuestion("colour", f"What colour is thing {n}?\nA. red", "BC"[n], (), (), options=COLOURS)
         for n in (0, 1)
     ]
     return Film(path.stem, path, 10.0, questions)

@@ -8,24 +8,24 @@ from itertools import pairwise
 import pytest
 from brute_force import matching, mentions
 
-from tempo.synthetic.answer_scoring import is_right
-from tempo.synthetic.expressions import Question
-from tempo.synthetic.follow_ups import ask_twice
-from tempo.synthetic.questions import ask
+from tempo.synthetic.answer_scoring import is_correct
+from tempo.synthetic.expressions import SyntheticQuestion
+from tempo.synthetic.follow_ups import random_follow_ups
+from tempo.synthetic.questions import make_question
 from tempo.synthetic.script import Script, make_script
 from tempo.synthetic.templates import (
     FOLLOW_UPS,
+    GLOBAL_KINDS,
     KINDS,
-    WHOLE_KINDS,
     WIDE_KINDS,
 )
 from tempo.synthetic.video_files import kinds_of, make_questions
 
 
-def asked(kind: str, duration: float, *, choice: bool = False) -> list[tuple[Script, Question]]:
+def asked(kind: str, duration: float, *, choice: bool = False) -> list[tuple[Script, SyntheticQuestion]]:
     rng = random.Random(f"{kind}{duration}")
     scripts = [make_script(rng, duration=duration) for _ in range(25)]
-    found = [(script, ask(rng, script, kind=kind, choice=choice)) for script in scripts]
+    found = [(script, make_question(rng, script, kind=kind, choice=choice)) for script in scripts]
     return [(script, question) for script, question in found if question is not None]
 
 
@@ -68,26 +68,26 @@ def test_summaries_tell_every_scene_in_order() -> None:
     assert asked("summary", 600) == []
 
 
-@pytest.mark.parametrize("kind", [*KINDS, *WHOLE_KINDS, *WIDE_KINDS])
+@pytest.mark.parametrize("kind", [*KINDS, *GLOBAL_KINDS, *WIDE_KINDS])
 def test_the_truth_itself_is_right_and_no_other(kind: str) -> None:
     rng = random.Random(kind)
     scripts = (make_script(rng, duration=20, wide=True) for _ in range(60))
-    found = [question for script in scripts if (question := ask(rng, script, kind=kind))]
+    found = [question for script in scripts if (question := make_question(rng, script, kind=kind))]
     assert len(found) > 5
     for question in map(asdict, found):
         for said in (question["answer"], question["answer"].upper(), question["answer"].rstrip(".") + "."):
-            assert is_right(question, said, window=4)
-        assert not is_right(question, "something else.", window=4)
+            assert is_correct(question, said, window=4)
+        assert not is_correct(question, "something else.", window=4)
 
 
 def test_a_summary_is_right_only_as_a_whole() -> None:
     truth = {"kind": "summary", "answer": "0.0 seconds: red star. 6.5 seconds: blue ring.", "options": []}
-    assert is_right(truth, "2.0 seconds: red star. 8.0 seconds: blue ring.", window=4)
-    assert not is_right(truth, "2.0 seconds: red star.", window=4)
-    assert not is_right(truth, "2.0 seconds: red star. 8.0 seconds: blue star.", window=4)
-    assert not is_right(truth, "2.0 seconds: red star. 11.0 seconds: blue ring.", window=4)
-    assert not is_right(truth, "a red star and a blue ring", window=4)
-    assert not is_right(truth, "", window=4)
+    assert is_correct(truth, "2.0 seconds: red star. 8.0 seconds: blue ring.", window=4)
+    assert not is_correct(truth, "2.0 seconds: red star.", window=4)
+    assert not is_correct(truth, "2.0 seconds: red star. 8.0 seconds: blue star.", window=4)
+    assert not is_correct(truth, "2.0 seconds: red star. 11.0 seconds: blue ring.", window=4)
+    assert not is_correct(truth, "a red star and a blue ring", window=4)
+    assert not is_correct(truth, "", window=4)
 
 
 def test_follow_ups_ask_about_what_was_asked_about() -> None:
@@ -95,7 +95,7 @@ def test_follow_ups_ask_about_what_was_asked_about() -> None:
     again = checked = 0
     for _ in range(60):
         script = make_script(rng, duration=60)
-        for question in ask_twice(rng, script):
+        for question in random_follow_ups(rng, script):
             ((first, answer),) = question.earlier
             assert mentions(question.text) == []  # it does not say what
             (index, thing), *others = matching(script, mentions(first)[0])
@@ -121,7 +121,7 @@ def test_files_ask_all_kinds_where_they_are_to() -> None:
     rng = random.Random(9)
     script = make_script(rng, duration=25)
     found = make_questions(rng, script, count=36, held_out=True, kinds=kinds_of(wide=False, everything=True))
-    assert {question.kind for question in found} >= set(WHOLE_KINDS)
+    assert {question.kind for question in found} >= set(GLOBAL_KINDS)
     assert any(question.earlier for question in found)
     plain = make_questions(rng, script, count=36, held_out=True)
-    assert not any(question.earlier or question.kind in WHOLE_KINDS for question in plain)
+    assert not any(question.earlier or question.kind in GLOBAL_KINDS for question in plain)

@@ -6,7 +6,7 @@ import random
 import pytest
 from brute_force import answer, matching, mentions
 
-from tempo.synthetic.questions import ask
+from tempo.synthetic.questions import make_question
 from tempo.synthetic.script import make_script
 from tempo.synthetic.templates import KINDS, WIDE_KINDS
 from tempo.synthetic.video_files import make_questions
@@ -22,7 +22,7 @@ def test_every_question_has_exactly_the_answer_that_is_given(kind: str, wide: bo
     asked = 0
     for _ in range(40):
         script = make_script(rng, duration=duration, wide=wide)
-        question = ask(rng, script, kind=kind, held_out=rng.random() < 0.5)
+        question = make_question(rng, script, kind=kind, held_out=rng.random() < 0.5)
         if question is None:
             continue
         asked += 1
@@ -57,7 +57,7 @@ def test_multiple_choice_offers_the_answer_once_and_under_its_letter() -> None:
     seen = set()
     for _ in range(200):
         script = make_script(rng, duration=60)
-        question = ask(rng, script, kind=rng.choice(KINDS), choice=True)
+        question = make_question(rng, script, kind=rng.choice(KINDS), choice=True)
         if question is None:
             continue
         lines = question.text.split("\n")
@@ -72,7 +72,7 @@ def test_multiple_choice_offers_the_answer_once_and_under_its_letter() -> None:
 def test_directions_that_are_asked_for_are_ones() -> None:
     rng = random.Random(2)
     for _ in range(50):
-        question = ask(rng, make_script(rng, duration=30), kind="direction")
+        question = make_question(rng, make_script(rng, duration=30), kind="direction")
         assert question is None or question.answer in DIRECTIONS
 
 
@@ -94,4 +94,4 @@ def test_long_videos_have_things_that_are_unique() -> None:
     rng = random.Random(6)
     script = make_script(rng, duration=3600)
     for kind in ("colour", "shape", "when", "first", "after"):
-        assert any(ask(rng, script, kind=kind) for _ in range(4))  # what comes after is not always one thing
+        assert any(make_question(rng, script, kind=kind) for _ in range(4))

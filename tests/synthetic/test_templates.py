@@ -7,10 +7,10 @@ import pytest
 from tempo.synthetic.templates import (
     FOLLOW_UPS,
     FOLLOW_UPS_HELD_OUT,
+    GLOBAL_HELD_OUT,
+    GLOBAL_TEMPLATES,
     HELD_OUT,
     TEMPLATES,
-    WHOLE_HELD_OUT,
-    WHOLE_TEMPLATES,
     WIDE_HELD_OUT,
     WIDE_TEMPLATES,
 )
@@ -25,7 +25,7 @@ def plainly(text: str) -> str:
     ("trained", "held_out"),
     [
         (TEMPLATES, HELD_OUT),
-        (WHOLE_TEMPLATES, WHOLE_HELD_OUT),
+        (GLOBAL_TEMPLATES, GLOBAL_HELD_OUT),
         (WIDE_TEMPLATES, WIDE_HELD_OUT),
         (FOLLOW_UPS, FOLLOW_UPS_HELD_OUT),
     ],

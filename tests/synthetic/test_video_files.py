@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tempo.errors import UsageError
-from tempo.synthetic.answer_scoring import evidence_rank, is_right
+from tempo.synthetic.answer_scoring import evidence_rank, is_correct
 from tempo.synthetic.video_files import FileSpec, make_file
 from tempo.synthetic.vocabulary import COLOURS
 
@@ -58,13 +58,13 @@ def test_sizes_that_make_no_sense_are_refused() -> None:
 
 def test_scoring_is_strict() -> None:
     colour = {"kind": "colour", "answer": "red", "options": []}
-    assert is_right(colour, "Red.", window=4)
-    assert not is_right(colour, "red or blue", window=4)
-    assert not is_right(colour, "", window=4)
+    assert is_correct(colour, "Red.", window=4)
+    assert not is_correct(colour, "red or blue", window=4)
+    assert not is_correct(colour, "", window=4)
     when = {"kind": "when", "answer": "61.0 seconds", "seconds": 61.0, "options": []}
-    assert is_right(when, "58.0 seconds", window=4)
-    assert not is_right(when, "56.0 seconds", window=4)
-    assert not is_right(when, "no idea", window=4)
+    assert is_correct(when, "58.0 seconds", window=4)
+    assert not is_correct(when, "56.0 seconds", window=4)
+    assert not is_correct(when, "no idea", window=4)
 
 
 def test_evidence_rank_is_the_place_of_the_right_segment() -> None:

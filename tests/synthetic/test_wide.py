@@ -7,7 +7,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from tempo.synthetic.pictures import PICTURES
-from tempo.synthetic.questions import ask
+from tempo.synthetic.questions import make_question
 from tempo.synthetic.render import render
 from tempo.synthetic.script import (
     Background,
@@ -151,7 +151,7 @@ def test_choices_offer_four_different_answers_of_one_sort() -> None:
     rng = random.Random(3)
     for kind in ("text", "action", "beside", "never"):
         for _ in range(20):
-            question = ask(rng, make_script(rng, duration=60, wide=True), kind=kind, choice=True)
+            question = make_question(rng, make_script(rng, duration=60, wide=True), kind=kind, choice=True)
             if question is None:
                 continue
             assert len(set(question.options)) == 4
@@ -162,4 +162,4 @@ def test_choices_offer_four_different_answers_of_one_sort() -> None:
                 start = right.rsplit(" ", 2 if right.split()[-2] in ("moves", "stands") else 1)[0]
                 assert all(option.startswith(start) for option in question.options)
             if kind == "never":
-                assert [look.name for look in question.looks] == list(question.options)
+                assert [look.name for look in question.expressions] == list(question.options)

@@ -9,8 +9,8 @@ from research.nano.config import SYSTEM_PROMPT, build_tokenizer
 from research.nano.packing import Wording
 from tempo.processing.prompts import Prompts, TextEncoder
 from tempo.processing.prompts import Wording as EngineWording
-from tempo.synthetic.follow_ups import ask_twice
-from tempo.synthetic.questions import ask
+from tempo.synthetic.follow_ups import random_follow_ups
+from tempo.synthetic.questions import make_question
 from tempo.synthetic.script import make_script
 from tempo.synthetic.templates import KINDS
 
@@ -36,22 +36,22 @@ def test_questions_read_alike(pair: tuple[Wording, Prompts]) -> None:
     rng = random.Random(0)
     for number in range(160):
         kind, held_out = KINDS[number % len(KINDS)], number % 3 == 0
-        question = ask(
+        question = make_question(
             rng, make_script(rng, duration=60), kind=kind, held_out=held_out, choice=number % 2 == 0
         )
         if question is None:
             continue
         assert training.routed(question.text) == engine.question(question.text)
-        before, after = engine.storyline(question.text)
+        before, after = engine.decoder_prompt(question.text)
         assert training.decoder_open == before
         branch = training.asking(question.text, "red")
         assert branch.ids == [*after, *training.plain("red")]
     for number in range(20):
-        for question in ask_twice(rng, make_script(rng, duration=60), held_out=number % 2 == 0):
+        for question in random_follow_ups(rng, make_script(rng, duration=60), held_out=number % 2 == 0):
             assert training.routed(question.text, question.earlier) == engine.question(
                 question.text, earlier=[asked for asked, _ in question.earlier]
             )
-            _, after = engine.storyline(question.text, earlier=question.earlier)
+            _, after = engine.decoder_prompt(question.text, earlier=question.earlier)
             branch = training.asking(question.text, "red", question.earlier)
             assert branch.ids == [*after, *training.plain("red")]
     assert training.plain("<14.0 seconds>") == engine.timestamp(14.0)

@@ -18,19 +18,19 @@ from research.nano.packing import (
     Wording,
     pack,
 )
-from tempo.synthetic.captions import describe
-from tempo.synthetic.expressions import Look, Question
-from tempo.synthetic.follow_ups import ask_twice
+from tempo.synthetic.captions import caption
+from tempo.synthetic.expressions import ReferringExpression, SyntheticQuestion
+from tempo.synthetic.follow_ups import random_follow_ups
 from tempo.synthetic.global_questions import summary
 from tempo.synthetic.questions import (
     LETTERS,
     as_choice,
-    ask,
+    make_question,
     related,
 )
 from tempo.synthetic.render import render
 from tempo.synthetic.script import Script, make_script, shift
-from tempo.synthetic.templates import KINDS, WHOLE_KINDS, WIDE_KINDS
+from tempo.synthetic.templates import GLOBAL_KINDS, KINDS, WIDE_KINDS
 from tempo.synthetic.vocabulary import COLOURS
 
 from .segments import relevant, sampling_of, within
@@ -40,7 +40,7 @@ LONG = 16  # segments: a storyline of so many and more costs more than the quest
 # How often each of KINDS is asked: colour, shape, direction, exists, count, when, first, after. Other kinds
 # about the same thing come with it, but colour and shape only where the question does not give them away.
 KIND_WEIGHTS = (1, 2.5, 0.7, 0.7, 0.5, 2, 3, 4)
-# How often of all groups: of WHOLE_KINDS (times, never, summary), and of questions that follow another.
+# How often of all groups: of GLOBAL_KINDS (times, never, summary), and of questions that follow another.
 WHOLE_SHARES = (0.12, 0.18, 0.15)
 FOLLOWING_SHARE = 0.15
 WIDE_SHARE = 0.4  # of the other groups about a wide script: of WIDE_KINDS, as often as these weights say
@@ -58,13 +58,13 @@ ITSELF, ITSELF_WIDE = 3, 9
 @dataclass(frozen=True)
 class Asked:
     """A question about a clip, as it is trained: its kind, text and answer, the segments that show what
-    it names, the looks by which it names it, and the turns of the conversation before it."""
+    it names, the expressions by which it names it, and the turns of the conversation before it."""
 
     kind: str
     text: str
     answer: str
     shown: tuple[bool, ...]
-    looks: tuple[Look, ...] = ()
+    expressions: tuple[ReferringExpression, ...] = ()
     earlier: tuple[tuple[str, str], ...] = ()
 
 
@@ -113,7 +113,7 @@ def kept(rng: random.Random, shown: bool) -> int:
 def phrase(
     rng: random.Random,
     script: Script,
-    question: Question,
+    question: SyntheticQuestion,
     times: list[np.ndarray],
     window: float,
     choice: float,
@@ -121,9 +121,9 @@ def phrase(
     """`question` as it is trained, a share of `choice` as multiple choice; None where no segment shows what
     it names."""
     shown = tuple(relevant(script, question, t) for t in times)
-    if question.looks and question.answer != "no" and not any(shown):
+    if question.expressions and question.answer != "no" and not any(shown):
         return None
-    chosen: Question | None = question
+    chosen: SyntheticQuestion | None = question
     # The storyline carries the times of segments, so that is the precision that can be asked for.
     middles = [float(t[0]) + window / 2 for t in times]
     if question.options:
@@ -146,7 +146,7 @@ def phrase(
     if chosen is None:
         return None
     kind = "follow-up" if chosen.earlier else chosen.kind
-    return Asked(kind, chosen.text, chosen.answer, shown, chosen.looks, chosen.earlier)
+    return Asked(kind, chosen.text, chosen.answer, shown, chosen.expressions, chosen.earlier)
 
 
 def group_of(
@@ -162,14 +162,14 @@ def group_of(
     """Up to `questions` questions that name the same thing, or the same two: they share memory tokens.
 
     `weights` say how often the first of them is of each of KINDS."""
-    whole = rng.choices((*WHOLE_KINDS, None), (*WHOLE_SHARES, 1 - sum(WHOLE_SHARES)))[0]
+    whole = rng.choices((*GLOBAL_KINDS, None), (*WHOLE_SHARES, 1 - sum(WHOLE_SHARES)))[0]
     if whole is None and rng.random() < FOLLOWING_SHARE:
-        pool = ask_twice(rng, script)
+        pool = random_follow_ups(rng, script)
     else:
         kind = whole or rng.choices(KINDS, weights)[0]
         if whole is None and script.wide and rng.random() < WIDE_SHARE:
             kind = rng.choices(WIDE_KINDS, WIDE_WEIGHTS)[0]
-        question = ask(rng, script, kind=kind)
+        question = make_question(rng, script, kind=kind)
         pool = [question] if question else []
         if question and questions > 1 and whole is None:
             times_itself = ITSELF_WIDE if kind in WIDE_KINDS else ITSELF
@@ -227,7 +227,7 @@ def plan_clip(
     script, times, window = timeline(rng, segments=segments, aspect=aspect, wide=wide, alike=ALIKE_SHARE)
     groups: list[list[Asked]] = []
     if describing:
-        text = describe(script, np.concatenate(times))
+        text = caption(script, np.concatenate(times))
         groups.append([Asked("describe", DESCRIBE_PROMPT, text, (True,) * len(times))])
     for _ in range(questions * 3):
         if len(groups) >= questions:

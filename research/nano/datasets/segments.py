@@ -19,11 +19,11 @@ from research.nano.packing import (
     pack,
 )
 from research.nano.patch_labels import ASPECTS, CELL, cell_labels
-from tempo.synthetic.captions import describe, seen_action
-from tempo.synthetic.expressions import Question
-from tempo.synthetic.follow_ups import ask_twice
+from tempo.synthetic.captions import caption, seen_action
+from tempo.synthetic.expressions import SyntheticQuestion
+from tempo.synthetic.follow_ups import random_follow_ups
 from tempo.synthetic.pictures import PICTURES
-from tempo.synthetic.questions import ask
+from tempo.synthetic.questions import make_question
 from tempo.synthetic.render import render
 from tempo.synthetic.script import (
     LONGEST_QUICK,
@@ -35,7 +35,7 @@ from tempo.synthetic.script import (
     pace_of,
     shift,
 )
-from tempo.synthetic.templates import KINDS, WHOLE_KINDS, WIDE_KINDS
+from tempo.synthetic.templates import GLOBAL_KINDS, KINDS, WIDE_KINDS
 from tempo.synthetic.vocabulary import (
     COLOURS,
     DIRECTIONS,
@@ -74,20 +74,20 @@ def segment_times(rng: random.Random, duration: float, fps: float) -> np.ndarray
     return rng.uniform(0, max(duration - length, 0.0)) + np.arange(8) / fps
 
 
-def relevant(script: Script, question: Question, times: np.ndarray) -> bool:
+def relevant(script: Script, question: SyntheticQuestion, times: np.ndarray) -> bool:
     """Whether what `question` names can be seen in frames at `times`. Naming nothing it is about all, but for
     a summary, which is about where more is seen than the one thing of which a single memory token tells: were
     all moments alike to it, chance would say which of them keep tokens, since relevance is stretched to the
     whole of its range (`allocation.adaptive`)."""
     summary = question.kind == "summary"
-    if not (summary or question.looks):
+    if not (summary or question.expressions):
         return True
     shown = (
         thing
         for scene in script.scenes
         if scene.start <= times[-1] and times[0] < scene.end
         for thing in scene.things
-        if (summary or any(look.fits(thing) for look in question.looks))
+        if (summary or any(look.fits(thing) for look in question.expressions))
         and any(thing.seen(time) for time in times)
     )
     needed = 2 if summary else 1
@@ -119,20 +119,20 @@ def disguise(rng: random.Random, script: Script) -> Script:
     return replace(script, scenes=scenes)
 
 
-def _question(rng: random.Random, script: Script, *, choice: float) -> Question | None:
+def _question(rng: random.Random, script: Script, *, choice: float) -> SyntheticQuestion | None:
     for _ in range(4):
         kind = rng.choice(KINDS)
         if script.wide and rng.random() < 0.25:
             kind = rng.choice(WIDE_KINDS)
-        question = ask(rng, script, kind=kind, choice=rng.random() < choice)
+        question = make_question(rng, script, kind=kind, choice=rng.random() < choice)
         if question:
             return question
     return None
 
 
-def _whole_question(rng: random.Random, script: Script) -> Question | None:
-    kind = rng.choices(WHOLE_KINDS, (1, 3, 1))[0]
-    return ask(rng, script, kind=kind, choice=rng.random() < 0.3)
+def _whole_question(rng: random.Random, script: Script) -> SyntheticQuestion | None:
+    kind = rng.choices(GLOBAL_KINDS, (1, 3, 1))[0]
+    return make_question(rng, script, kind=kind, choice=rng.random() < 0.3)
 
 
 def _elsewhere(rng: random.Random, script: Script, seen: Script) -> Script:
@@ -145,13 +145,13 @@ def _elsewhere(rng: random.Random, script: Script, seen: Script) -> Script:
 
 def routing_questions(
     rng: random.Random, script: Script, times: np.ndarray, count: int
-) -> list[tuple[Question, bool]]:
+) -> list[tuple[SyntheticQuestion, bool]]:
     """Questions with the truth about whether this segment shows what they name, about half of them yes."""
     seen = crop(script, times.tolist())
-    found: list[tuple[Question, bool]] = []
+    found: list[tuple[SyntheticQuestion, bool]] = []
     # Were all of them about what is seen here, that a question follows another would be reason to say yes.
     source = _elsewhere(rng, script, seen) if rng.random() < 0.5 else seen
-    following = ask_twice(rng, source) if source.scenes and rng.random() < 0.5 else []
+    following = random_follow_ups(rng, source) if source.scenes and rng.random() < 0.5 else []
     found += [(question, relevant(script, question, times)) for question in following[:1]]
     for index in range(len(found), count):
         if rng.random() < WHOLE_SHARE:  # a segment seldom shows the three things that have to be there
@@ -164,7 +164,9 @@ def routing_questions(
     return found
 
 
-def direct_questions(rng: random.Random, script: Script, times: np.ndarray, count: int) -> list[Question]:
+def direct_questions(
+    rng: random.Random, script: Script, times: np.ndarray, count: int
+) -> list[SyntheticQuestion]:
     """Questions about this segment alone that its frames answer."""
     seen = crop(script, times.tolist())
     found = []
@@ -180,11 +182,11 @@ def direct_questions(rng: random.Random, script: Script, times: np.ndarray, coun
     return found
 
 
-def _acts_visibly(seen: Script, question: Question, times: np.ndarray) -> bool:
+def _acts_visibly(seen: Script, question: SyntheticQuestion, times: np.ndarray) -> bool:
     return all(
         seen_action(seen.scenes[index], thing, times) == thing.action
         for index, thing in seen.appearances
-        if question.looks[0].fits(thing)
+        if question.expressions[0].fits(thing)
     )
 
 
@@ -248,7 +250,7 @@ class SegmentBatches(Dataset[SegmentBatch]):
             frames.append(render(script, times, size))
             cells.append(cell_labels(script, times, size))
             row = Row(self.wording.prefix(((times[::2] + times[1::2]) / 2).tolist(), tokens))
-            row.branches.append(self.wording.asking(DESCRIBE_PROMPT, describe(script, times)))
+            row.branches.append(self.wording.asking(DESCRIBE_PROMPT, caption(script, times)))
             for question, truth in routing_questions(rng, script, times, self.routings):
                 row.branches.append(self.wording.routing(question.text, truth, question.earlier))
             for question in direct_questions(rng, script, times, self.questions):

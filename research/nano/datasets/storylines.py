@@ -30,9 +30,9 @@ from research.nano.targets import (
     facts,
     name_told,
 )
-from tempo.synthetic.captions import describe
-from tempo.synthetic.expressions import Question
-from tempo.synthetic.questions import LETTERS, ask, related
+from tempo.synthetic.captions import caption
+from tempo.synthetic.expressions import SyntheticQuestion
+from tempo.synthetic.questions import LETTERS, make_question, related
 from tempo.synthetic.script import Script, make_script
 from tempo.synthetic.templates import KINDS, WIDE_KINDS
 
@@ -130,7 +130,7 @@ def _of_one_kind(
     rng: random.Random, script: Script, times: list[np.ndarray], window: float, kind: str, count: int
 ) -> list[Asked]:
     """Open questions of one kind about one thing, in different words."""
-    question = ask(rng, script, kind=kind)
+    question = make_question(rng, script, kind=kind)
     if question is None:
         return []
     others = (other for _ in range(count - 1) for other in related(rng, script, question))
@@ -139,7 +139,7 @@ def _of_one_kind(
     return [asked for asked in found if asked]
 
 
-def drill(rng: random.Random, wording: Wording, question: Question) -> tuple[Branch, Asked]:
+def drill(rng: random.Random, wording: Wording, question: SyntheticQuestion) -> tuple[Branch, Asked]:
     """A multiple choice question without its question: which letter stands for one of the options, or, right
     behind every option, for each of them.
 
@@ -169,7 +169,7 @@ def drills(rng: random.Random, wording: Wording, *, questions: int, wide: float 
     while len(found) < questions:
         script = make_script(rng, duration=30, wide=rng.random() < wide)
         kinds = (*KINDS, *WIDE_KINDS) if script.wide else KINDS
-        question = ask(rng, script, kind=rng.choice(kinds), choice=True)
+        question = make_question(rng, script, kind=rng.choice(kinds), choice=True)
         if question:
             found.append(drill(rng, wording, question))
     row = Row(list(wording.decoder_open), [branch for branch, _ in found])
@@ -206,11 +206,11 @@ def story(
         return None
     counts = [MEMORY_TOKENS if whole else kept(rng, shown) for shown in group[0].shown]
     tables = [
-        torch.from_numpy(facts(script, group[0].looks, moment, MEMORY_TOKENS)[:count])
+        torch.from_numpy(facts(script, group[0].expressions, moment, MEMORY_TOKENS)[:count])
         for moment, count in zip(times, counts, strict=True)
     ]
     if whole:
-        group.append(Asked("describe", DESCRIBE_PROMPT, describe(script, np.concatenate(times)), everywhere))
+        group.append(Asked("describe", DESCRIBE_PROMPT, caption(script, np.concatenate(times)), everywhere))
     return story_row(wording, stamps, counts, group), torch.cat(tables), group
 
 

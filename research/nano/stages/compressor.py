@@ -57,7 +57,7 @@ from research.nano.targets import FACTS, Code, facts
 from tempo.modeling import TempoQwenForCausalLM
 from tempo.modeling.qwen3_vl import vision_features
 from tempo.processing.image_processor import patches
-from tempo.synthetic.questions import ask
+from tempo.synthetic.questions import make_question
 from tempo.synthetic.render import render
 from tempo.synthetic.script import Script
 from tempo.training.data.loader import ahead
@@ -102,7 +102,7 @@ class SegmentFactsBatches(Dataset[SegmentFacts]):
                 count = kept(rng, shown)
                 branch = self.wording.routing(question.text, shown, question.earlier)
                 row.branches.append(replace(branch, memory=count))
-                tables.append(facts(script, question.looks, times, count))
+                tables.append(facts(script, question.expressions, times, count))
             text, shown = self._listing(rng, script, times)
             row.branches.append(replace(self.wording.routing(text, shown), memory=MEMORY_TOKENS))
             tables.append(facts(script, (), times, MEMORY_TOKENS))
@@ -117,7 +117,7 @@ class SegmentFactsBatches(Dataset[SegmentFacts]):
     def _listing(rng: random.Random, script: Script, times: np.ndarray) -> tuple[str, bool]:
         """A question about all that is seen, and whether it is relevant here: a summary, now and then a
         description."""
-        question = ask(rng, script, kind="summary") if rng.random() > DESCRIBED else None
+        question = make_question(rng, script, kind="summary") if rng.random() > DESCRIBED else None
         if question is None:
             return DESCRIBE_PROMPT, True
         return question.text, relevant(script, question, times)

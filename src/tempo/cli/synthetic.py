@@ -121,10 +121,10 @@ def _make(args: argparse.Namespace) -> None:
 def _bench(args: argparse.Namespace) -> None:
     import tempo
     from tempo.console import counting
-    from tempo.synthetic.evaluate import bench
+    from tempo.synthetic.evaluate import run_benchmark
 
     model = tempo.load(args.model, **given(args, "base", "device", "dtype", "attention"))
     options = given(args, "budget", "adaptive", "keep", "max_new_tokens", "temperature")
     with counting("asking", "files") as progress:
-        result = bench(model, args.folders, options=options, progress=progress)
+        result = run_benchmark(model, args.folders, options=options, progress=progress)
     print(json.dumps(result.to_json(), indent=1) if args.json else result.table())

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tempo.synthetic.expressions import Question
-from tempo.synthetic.questions import ask
+from tempo.synthetic.expressions import SyntheticQuestion
+from tempo.synthetic.questions import make_question
 from tempo.synthetic.script import Script, make_script
 from tempo.synthetic.video_files import ASPECTS, FileSpec, write_video
 
@@ -38,7 +38,7 @@ class Film:
     name: str
     path: Path
     seconds: float
-    questions: list[Question]
+    questions: list[SyntheticQuestion]
 
 
 def draw_films(
@@ -149,13 +149,13 @@ def write_longvideobench(root: Path, films: list[Film]) -> None:
     (root / "lvb_val.json").write_text(json.dumps(rows), "utf-8")
 
 
-def _questions(rng: random.Random, script: Script, count: int) -> list[Question]:
+def _questions(rng: random.Random, script: Script, count: int) -> list[SyntheticQuestion]:
     """`count` different questions with four options; fewer where the film allows no more."""
-    found: list[Question] = []
+    found: list[SyntheticQuestion] = []
     for attempt in range(count * 20):
         if len(found) == count:
             break
-        question = ask(rng, script, kind=KINDS[attempt % len(KINDS)], choice=True)
+        question = make_question(rng, script, kind=KINDS[attempt % len(KINDS)], choice=True)
         if question is None or len(question.options) != len(LETTERS):
             continue
         if all(_asked(question) != _asked(other) for other in found):
@@ -163,11 +163,11 @@ def _questions(rng: random.Random, script: Script, count: int) -> list[Question]
     return found
 
 
-def _asked(question: Question) -> str:
+def _asked(question: SyntheticQuestion) -> str:
     return question.text.splitlines()[0]
 
 
-def _options(question: Question) -> list[tuple[str, str]]:
+def _options(question: SyntheticQuestion) -> list[tuple[str, str]]:
     return list(zip(LETTERS, question.options, strict=True))
 
 

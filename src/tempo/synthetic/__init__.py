@@ -1,0 +1,1 @@
+"""Synthetic videos with ground truth: scripts, their rendering, questions with answers, and scoring."""

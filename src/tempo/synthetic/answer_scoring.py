@@ -1,5 +1,4 @@
-"""Whether an answer about a generated video is right. Strict: nothing is guessed from an answer that says
-too much."""
+"""Scores answers about synthetic videos against their ground truth, strictly."""
 
 from __future__ import annotations
 
@@ -7,12 +6,12 @@ import re
 from typing import Any
 
 
-def is_right(question: dict[str, Any], answer: str, *, window: float) -> bool:
+def is_correct(question: dict[str, Any], answer: str, *, window: float) -> bool:
     """Compare `answer` with the truth of `question`, an entry of a ground-truth file.
 
-    Letters and words have to be equal but for case and a closing full stop. A moment ("when", unless multiple
-    choice) is right within `window` seconds, the length of one segment, of the truth; a summary is if all of
-    its moments and what it says of them are.
+    Letters and words have to be equal but for case and a final full stop; an answer that says more is wrong.
+    A time ("when", unless multiple choice) is right within `window` seconds, the length of one segment. A
+    summary is right if all of its times and what it says about them are.
     """
     said = answer.strip().rstrip(".").lower()
     if question["kind"] == "when" and not question["options"]:
@@ -27,7 +26,7 @@ def is_right(question: dict[str, Any], answer: str, *, window: float) -> bool:
 
 
 def _moments(summary: str) -> list[tuple[float, str]]:
-    """Seconds and words of every part of a summary; a part of another form is no moment of any."""
+    """Seconds and words of every part of a summary; infinity for a part of another form."""
     found = [re.fullmatch(r"(\d+\.\d+) seconds: (.+)", part) for part in summary.split(". ")]
     return [(float(one[1]), one[2]) if one else (float("inf"), "") for one in found]
 
@@ -40,10 +39,10 @@ def shows(question: dict[str, Any], start: float, end: float) -> bool:
 def evidence_rank(
     question: dict[str, Any], spans: list[tuple[float, float]], relevance: list[float]
 ) -> float:
-    """The best place, as a share of all segments (0 is the very top), of a segment that shows what is asked
-    for.
+    """The best rank by relevance of a segment that shows what is asked for, as a share of all segments.
 
-    Segments that show it for less than half a second do not count. 1.0 where no segment shows it.
+    0 is the top; 1.0 where no segment shows it. Segments that show it for less than half a second do not
+    count.
     """
     order = sorted(range(len(spans)), key=lambda i: -relevance[i])
     for place, index in enumerate(order):

@@ -1,4 +1,4 @@
-"""Backdrops of the generated scenes: flat, gradient, noise and photographic."""
+"""Renders the backgrounds of synthetic scenes: flat, gradient, noise, photographs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _photos(held_out: bool) -> list[Image.Image]:
 
 
 def _muted(rng: np.random.Generator) -> np.ndarray:
-    """A colour that no thing has: dark or greyish."""
+    """A dark or greyish colour, which no thing has."""
     grey = rng.uniform(15, 125)
     return np.clip(grey + rng.uniform(-28, 28, 3), 0, 255).astype(np.float32)
 
@@ -96,15 +96,15 @@ def moving_backdrop(
         return lambda share: base
     # A window that slides over a larger photograph.
     still = Background("photo", background.seed)
-    room = (size[0] // 4, size[1] // 4)
-    whole = backdrop(still, (size[0] + room[0], size[1] + room[1]), held_out=held_out).astype(np.uint8)
+    margin = (size[0] // 4, size[1] // 4)
+    photo = backdrop(still, (size[0] + margin[0], size[1] + margin[1]), held_out=held_out).astype(np.uint8)
     angle = np.random.default_rng((background.seed, 1)).uniform(0, 2 * np.pi)
 
     def at(share: float) -> np.ndarray:
         left, top = (
             round(space * (0.5 + (share - 0.5) * turn))
-            for space, turn in zip(room, (np.cos(angle), np.sin(angle)), strict=True)
+            for space, turn in zip(margin, (np.cos(angle), np.sin(angle)), strict=True)
         )
-        return whole[top : top + size[1], left : left + size[0]]
+        return photo[top : top + size[1], left : left + size[0]]
 
     return at

@@ -1,6 +1,6 @@
-"""Dense descriptions of a few seconds: everything that can be seen in them, in a fixed order.
+"""Dense captions of a few seconds of a script: everything that can be seen in them, in a fixed order.
 
-Learning to write these is what gets a small model off the ground; see the training log.
+The first pre-training stages of the embedded model learn to write them; see research/LOG.md.
 """
 
 from __future__ import annotations
@@ -12,8 +12,7 @@ from .vocabulary import CHANGES, DIRECTIONS
 
 
 def seen_action(scene: Scene, thing: Thing, times: np.ndarray) -> str | None:
-    """What `thing` can be seen to do at `times` (seconds); None where it is not seen, "" where too little is
-    seen."""
+    """What `thing` visibly does at `times` (seconds); None: it is not seen; "": too little is seen."""
     inside = times[(times >= scene.start) & (times < scene.end)]
     visible = np.array([thing.seen(float(time)) for time in inside], bool)
     if not visible.any():
@@ -32,8 +31,8 @@ def first_seen(scene: Scene, thing: Thing, times: np.ndarray) -> float:
     return next(float(time) for time in times if scene.start <= time < scene.end and thing.seen(float(time)))
 
 
-def describe(script: Script, times: np.ndarray) -> str:
-    """What can be seen at `times`: things of one scene from left to right, scenes in order, one line."""
+def caption(script: Script, times: np.ndarray) -> str:
+    """A one-line caption of the frames at `times` (seconds): scene by scene, things from left to right."""
     parts = []
     for scene in script.scenes:
         seen = []

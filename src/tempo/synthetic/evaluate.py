@@ -1,5 +1,5 @@
-"""Measure a model on generated files: right answers by kind of question, and whether the router finds the
-moment."""
+"""Evaluates a model on synthetic videos: accuracy by kind of question, and whether the router finds the
+evidence."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from tempo.errors import TempoError
 from tempo.inference.engine import Tempo
 from tempo.stats import wilson
 
-from .answer_scoring import evidence_rank, is_right
+from .answer_scoring import evidence_rank, is_correct
 
 
 @dataclass
 class Score:
-    """Right answers of all answers."""
+    """The number of right answers out of all answers."""
 
     right: int = 0
     total: int = 0
@@ -37,20 +37,20 @@ class Score:
 
 
 @dataclass
-class BenchResult:
-    """What a bench found.
+class BenchmarkResult:
+    """All answers of a model about a set of synthetic videos.
 
     Attributes:
-        answers: each with its `kind`, its `form`, the `seconds` of its film, whether it is `right`, and the
-            `rank` of its moment by relevance (None: it has none, or there are too few segments to rank).
-        seconds: that all of it took.
+        answers: each with its `kind`, its `form`, the `seconds` of its video, whether it is `right`, and the
+            `rank` of its evidence by relevance (None: it has none, or there are too few segments to rank).
+        seconds: wall-clock time of the whole benchmark.
     """
 
     answers: list[dict[str, Any]] = field(default_factory=list)
     seconds: float = 0.0
 
     def table(self) -> str:
-        """Markdown: a row for each kind of question, a column for each length of film, and one for all."""
+        """A Markdown table with a row for each kind of question and a column for each length of video."""
         lengths = sorted({answer["seconds"] for answer in self.answers})
         columns = {_length(one): [a for a in self.answers if a["seconds"] == one] for one in lengths}
         if len(columns) > 1:
@@ -105,7 +105,7 @@ def _scores(answers: list[dict[str, Any]], by: str) -> dict[Any, Score]:
 
 
 def _top_tenth(answers: Iterable[dict[str, Any]]) -> Score:
-    """Questions whose moment ranks in the top tenth of relevance."""
+    """Questions whose evidence ranks in the top tenth of relevance."""
     score = Score()
     for answer in answers:
         if answer["rank"] is not None:
@@ -139,19 +139,19 @@ def ground_truths(folder: Path) -> list[Path]:
     return found
 
 
-def bench(
+def run_benchmark(
     model: Tempo,
     folders: Sequence[Path],
     *,
     options: dict[str, Any] | None = None,
     progress: Callable[[int, int], None] | None = None,
-) -> BenchResult:
+) -> BenchmarkResult:
     """Ask `model` every question of every file in `folders`, each file watched once.
 
     Args:
         options: passed to `session.ask`: budget, adaptive, keep …
     """
-    result = BenchResult()
+    result = BenchmarkResult()
     truths = [path for folder in folders for path in ground_truths(folder)]
     started = time.perf_counter()
     for number, path in enumerate(truths):
@@ -177,7 +177,7 @@ def bench(
                     "question": question["text"],
                     "answer": answer.text,
                     "truth": question["answer"],
-                    "right": is_right(question, answer.text, window=window),
+                    "right": is_correct(question, answer.text, window=window),
                     "rank": rank,
                     "visual_tokens": answer.usage.visual_tokens,
                 }

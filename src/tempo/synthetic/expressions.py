@@ -1,10 +1,11 @@
-"""What questions name, and what they are."""
+"""Referring expressions, such as "the large red star", and the questions that use them."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from .pictures import PICTURES
 from .script import Script, Thing
@@ -13,8 +14,8 @@ from .wording import noun_phrase
 
 
 @dataclass(frozen=True)
-class Look:
-    """What a question says about a thing; None is not said."""
+class ReferringExpression:
+    """The attributes by which a question refers to a thing; those that are None are not mentioned."""
 
     shape: str | None = None
     colour: str | None = None
@@ -40,53 +41,72 @@ class Look:
         return f"{self.colour or ''} {self.shape}".strip()
 
 
-def look_of(thing: Thing) -> Look:
-    """Its shape and colour."""
-    return Look(shape=thing.shape, colour=thing.colour or None)
+def expression_of(thing: Thing) -> ReferringExpression:
+    """The expression that names shape and colour."""
+    return ReferringExpression(shape=thing.shape, colour=thing.colour or None)
 
 
 @dataclass(frozen=True)
-class Question:
+class SyntheticQuestion:
     """A question with one right answer.
 
     Attributes:
-        looks: of the things that it names; none where it is about everything.
-        evidence: the times (seconds) during which what it names is on screen.
-        seconds: the moment asked for, where it asks for one.
-        earlier: the questions that it follows in a conversation, and their answers.
+        expressions: what it refers to; empty for global questions.
+        evidence: (start, end) in seconds of every span in which that is on screen.
+        seconds: the time asked for, if it asks for one.
+        options: of a multiple-choice question.
+        earlier: (question, answer) pairs of the conversation before it.
     """
 
     kind: str
     text: str
     answer: str
-    looks: tuple[Look, ...]
+    expressions: tuple[ReferringExpression, ...]
     evidence: tuple[tuple[float, float], ...]
     seconds: float | None = None
     options: tuple[str, ...] = ()
     earlier: tuple[tuple[str, str], ...] = ()
 
+    def to_json(self) -> dict[str, Any]:
+        """As ground-truth files have it."""
+        return {
+            "kind": self.kind,
+            "text": self.text,
+            "answer": self.answer,
+            "looks": [asdict(expression) for expression in self.expressions],
+            "evidence": self.evidence,
+            "seconds": self.seconds,
+            "options": self.options,
+            "earlier": self.earlier,
+        }
 
-def evidence_of(script: Script, looks: tuple[Look, ...]) -> tuple[tuple[float, float], ...]:
-    return tuple((t.start, t.end) for _, t in script.appearances if any(look.fits(t) for look in looks))
+
+def evidence_of(
+    script: Script, expressions: tuple[ReferringExpression, ...]
+) -> tuple[tuple[float, float], ...]:
+    """(start, end) in seconds of every thing that one of `expressions` fits."""
+    things = [thing for _, thing in script.appearances if any(one.fits(thing) for one in expressions)]
+    return tuple((thing.start, thing.end) for thing in things)
 
 
-def absent(script: Script, seen: list[Look]) -> list[Look]:
-    """Looks that nothing in `script` has."""
-    plain = [Look(shape=s, colour=c) for s in SHAPES for c in COLOURS]
+def absent(script: Script, seen: list[ReferringExpression]) -> list[ReferringExpression]:
+    """Expressions that fit nothing in `script`."""
+    plain = [ReferringExpression(shape=s, colour=c) for s in SHAPES for c in COLOURS]
     if script.wide:
-        plain += [Look(shape=SIGN, colour=c) for c in COLOURS] + [Look(shape=name) for name in PICTURES]
-    return [look for look in plain if look not in seen]
+        plain += [ReferringExpression(shape=SIGN, colour=c) for c in COLOURS]
+        plain += [ReferringExpression(shape=name) for name in PICTURES]
+    return [expression for expression in plain if expression not in seen]
 
 
-def near(one: Look, others: Sequence[Look]) -> bool:
-    """Whether it shares its shape or its colour with one of them, so that reading one word is not enough."""
+def near(one: ReferringExpression, others: Sequence[ReferringExpression]) -> bool:
+    """Whether it shares its shape or its colour with one of `others`, so that one word is not enough."""
     return any(one.shape == other.shape or (one.colour and one.colour == other.colour) for other in others)
 
 
-def drawn(rng: random.Random, looks: list[Look]) -> Look:
-    """One of `looks`, as often a picture as not: there are many more of them than of anything else."""
-    pictures = [look for look in looks if not look.colour]
+def choose_expression(rng: random.Random, expressions: list[ReferringExpression]) -> ReferringExpression:
+    """A random one of `expressions`, half of the time a picture: there are far more of these."""
+    pictures = [expression for expression in expressions if not expression.colour]
     if not pictures:
-        return rng.choice(looks)
-    others = [look for look in looks if look.colour]
+        return rng.choice(expressions)
+    others = [expression for expression in expressions if expression.colour]
     return rng.choice(pictures if not others or rng.random() < 0.5 else others)

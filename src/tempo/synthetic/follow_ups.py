@@ -1,12 +1,12 @@
-"""Questions that follow another in a conversation and do not say again what they are about."""
+"""Follow-up questions, which do not repeat what they are about: "What colour is it?"."""
 
 from __future__ import annotations
 
 import random
 from dataclasses import replace
 
-from .expressions import Question, evidence_of
-from .questions import ask, related
+from .expressions import SyntheticQuestion, evidence_of
+from .questions import make_question, related
 from .script import Script
 from .templates import FOLLOW_UPS, FOLLOW_UPS_HELD_OUT
 
@@ -15,11 +15,11 @@ _BEGINNINGS = ("colour", "shape", "direction", "exists", "count", "when", "after
 
 
 def follow_ups(
-    rng: random.Random, script: Script, first: Question, *, held_out: bool = False
-) -> list[Question]:
-    """All that can follow `first`: about the same thing, or about what comes after what came after it.
+    rng: random.Random, script: Script, first: SyntheticQuestion, *, held_out: bool = False
+) -> list[SyntheticQuestion]:
+    """All follow-ups to `first`: about the same thing, or about what comes after what came after it.
 
-    Their evidence is that of `first`: a router is told the questions of a conversation, not its answers.
+    Their evidence is that of `first`: the router reads the questions of a conversation, not its answers.
     """
     wordings = FOLLOW_UPS_HELD_OUT if held_out else FOLLOW_UPS
     earlier = ((first.text, first.answer),)
@@ -29,23 +29,30 @@ def follow_ups(
         if other.kind != first.kind
     ]
     if first.kind == "after":
-        scene = next(index for index, thing in script.appearances if first.looks[0].fits(thing))
+        scene = next(index for index, thing in script.appearances if first.expressions[0].fits(thing))
         later = script.scenes[scene + 2 : scene + 3]
         if later and len(later[0].things) == 1:
             text = rng.choice(wordings["again"])
             answer = later[0].things[0].name
             found += [
-                Question(
-                    "after", text, answer, first.looks, evidence_of(script, first.looks), earlier=earlier
+                SyntheticQuestion(
+                    "after",
+                    text,
+                    answer,
+                    first.expressions,
+                    evidence_of(script, first.expressions),
+                    earlier=earlier,
                 )
             ]
     return found
 
 
-def ask_twice(rng: random.Random, script: Script, *, held_out: bool = False) -> list[Question]:
-    """What can follow one question about `script`, which is drawn too; none where it allows none."""
+def random_follow_ups(
+    rng: random.Random, script: Script, *, held_out: bool = False
+) -> list[SyntheticQuestion]:
+    """All follow-ups to one random question about `script`; empty if it allows none."""
     for _ in range(6):
-        first = ask(rng, script, kind=rng.choice(_BEGINNINGS), held_out=held_out)
+        first = make_question(rng, script, kind=rng.choice(_BEGINNINGS), held_out=held_out)
         found = follow_ups(rng, script, first, held_out=held_out) if first and first.answer != "no" else []
         if found:
             return found

@@ -1,5 +1,4 @@
-"""The pictures of everyday things, and words and numbers on signs: what the world shows that is not a plain
-shape.
+"""Pictures of everyday things and signs with words and numbers, for `--wide` synthetic videos.
 
 The pictures are Microsoft's Fluent Emoji (MIT), packed into one sheet:
 

@@ -1,5 +1,4 @@
-"""Questions about a script, with their answers and the moments that the answers rest on: ground truth by
-construction."""
+"""Makes questions about a script, with their answers and evidence: ground truth by construction."""
 
 from __future__ import annotations
 
@@ -9,12 +8,12 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from .expressions import (
-    Look,
-    Question,
+    ReferringExpression,
+    SyntheticQuestion,
     absent,
-    drawn,
+    choose_expression,
     evidence_of,
-    look_of,
+    expression_of,
     near,
 )
 from .global_questions import (
@@ -25,7 +24,7 @@ from .global_questions import (
 )
 from .pictures import PICTURES
 from .script import Script, Thing
-from .templates import KINDS, WHOLE_KINDS, WIDE_KINDS
+from .templates import GLOBAL_KINDS, KINDS, WIDE_KINDS
 from .vocabulary import (
     CHANGES,
     COLOURS,
@@ -39,24 +38,24 @@ from .wording import CHOICE_ENDINGS, CHOICE_ENDINGS_HELD_OUT, word
 LETTERS = "ABCD"
 
 
-Maker = Callable[[random.Random, Script, bool], "Question | None"]
+QuestionMaker = Callable[[random.Random, Script, bool], "SyntheticQuestion | None"]
 
 
-def _sighting(script: Script, look: Look) -> list[tuple[int, Thing]]:
-    return [(scene, thing) for scene, thing in script.appearances if look.fits(thing)]
+def _sighting(script: Script, expression: ReferringExpression) -> list[tuple[int, Thing]]:
+    return [(scene, thing) for scene, thing in script.appearances if expression.fits(thing)]
 
 
-def _single(rng: random.Random, script: Script, hidden: str) -> tuple[int, Thing, Look] | None:
-    """A thing and a look that fits only it and does not give away its `hidden` attribute.
+def _single(rng: random.Random, script: Script, hidden: str) -> tuple[int, Thing, ReferringExpression] | None:
+    """A thing and an expression that fits only it and does not give away its `hidden` attribute.
 
     Things that shape and colour alone tell apart come first; of the others a dozen are tried with more
     attributes.
     """
 
-    def base(thing: Thing) -> Look:
+    def base(thing: Thing) -> ReferringExpression:
         if thing.text and hidden not in ("text", "shape"):
-            return Look(shape=thing.shape, text=thing.text)
-        return Look(
+            return ReferringExpression(shape=thing.shape, text=thing.text)
+        return ReferringExpression(
             shape=None if hidden == "shape" else thing.shape,
             colour=None if hidden == "colour" else thing.colour or None,
         )
@@ -68,10 +67,13 @@ def _single(rng: random.Random, script: Script, hidden: str) -> tuple[int, Thing
         scene, thing = rng.choice(plain)
         return scene, thing, base(thing)
     for scene, thing in rng.sample(appearances, min(len(appearances), 12)):
-        looks = [replace(base(thing), size=thing.size)]
+        expressions = [replace(base(thing), size=thing.size)]
         if thing.moves and hidden != "action":
-            looks += [replace(base(thing), action=thing.action), replace(looks[0], action=thing.action)]
-        fitting = [look for look in looks if len(_sighting(script, look)) == 1]
+            expressions += [
+                replace(base(thing), action=thing.action),
+                replace(expressions[0], action=thing.action),
+            ]
+        fitting = [expression for expression in expressions if len(_sighting(script, expression)) == 1]
         if fitting:
             return scene, thing, rng.choice(fitting)
     if plain:
@@ -81,9 +83,15 @@ def _single(rng: random.Random, script: Script, hidden: str) -> tuple[int, Thing
 
 
 def _about(
-    rng: random.Random, script: Script, kind: str, scene: int, thing: Thing, look: Look, held_out: bool
-) -> Question | None:
-    """A question of `kind` about the one thing that `look` fits, or None where its answer is not plain."""
+    rng: random.Random,
+    script: Script,
+    kind: str,
+    scene: int,
+    thing: Thing,
+    expression: ReferringExpression,
+    held_out: bool,
+) -> SyntheticQuestion | None:
+    """A question of `kind` about the one thing that `expression` fits; None: it has no clear answer."""
     seconds = None
     if kind == "colour":
         answer = thing.colour
@@ -114,8 +122,8 @@ def _about(
         answer = script.scenes[scene + 1].things[0].name
     if not answer:
         return None
-    text = word(rng, kind, held_out=held_out, np=look.say(rng))
-    return Question(kind, text, answer, (look,), evidence_of(script, (look,)), seconds)
+    text = word(rng, kind, held_out=held_out, np=expression.say(rng))
+    return SyntheticQuestion(kind, text, answer, (expression,), evidence_of(script, (expression,)), seconds)
 
 
 _DOING = {direction: f"moves {direction}" for direction in DIRECTIONS} | {"still": "stands still"}
@@ -135,8 +143,8 @@ _HIDDEN = {
 _TRIES = {kind: 1 if kind in ("count", "when") else 12 if kind == "text" else 6 for kind in _HIDDEN}
 
 
-def _one_thing(kind: str) -> Maker:
-    def make(rng: random.Random, script: Script, held_out: bool) -> Question | None:
+def _one_thing(kind: str) -> QuestionMaker:
+    def make(rng: random.Random, script: Script, held_out: bool) -> SyntheticQuestion | None:
         for _ in range(_TRIES[kind]):
             found = _single(rng, script, _HIDDEN[kind])
             question = _about(rng, script, kind, *found, held_out) if found else None
@@ -147,61 +155,61 @@ def _one_thing(kind: str) -> Maker:
     return make
 
 
-def related(rng: random.Random, script: Script, question: Question) -> list[Question]:
-    """Questions of all kinds about the very thing that `question` is about, in words of their own; none where
-    it names two things, or none."""
-    if len(question.looks) != 1:
+def related(rng: random.Random, script: Script, question: SyntheticQuestion) -> list[SyntheticQuestion]:
+    """Questions of all kinds about the one thing that `question` refers to; empty unless it is one."""
+    if len(question.expressions) != 1:
         return []
-    look = question.looks[0]
-    sightings = _sighting(script, look)
+    expression = question.expressions[0]
+    sightings = _sighting(script, expression)
     if len(sightings) != 1:
         return []
     scene, thing = sightings[0]
     hidden = {
-        "colour": look.colour,
-        "shape": look.shape,
-        "direction": look.action,
-        "action": look.action,
-        "text": look.text,
+        "colour": expression.colour,
+        "shape": expression.shape,
+        "direction": expression.action,
+        "action": expression.action,
+        "text": expression.text,
     }
     kinds = [kind for kind in _HIDDEN if hidden.get(kind) is None and (script.wide or kind in KINDS)]
-    found = [_about(rng, script, kind, scene, thing, look, False) for kind in kinds]
+    found = [_about(rng, script, kind, scene, thing, expression, False) for kind in kinds]
     return [other for other in found if other]
 
 
-def _exists(rng: random.Random, script: Script, held_out: bool) -> Question | None:
+def _exists(rng: random.Random, script: Script, held_out: bool) -> SyntheticQuestion | None:
     seen = sorted(
-        {look_of(t) for _, t in script.appearances}, key=lambda look: (look.shape, look.colour or "")
+        {expression_of(t) for _, t in script.appearances}, key=lambda one: (one.shape, one.colour or "")
     )
     if rng.random() < 0.5:
         found = _single(rng, script, "") if rng.random() < 0.7 else None
-        look = look_of(found[1]) if found else rng.choice(seen)
+        expression = expression_of(found[1]) if found else rng.choice(seen)
         answer = "yes"
     else:
         others = absent(script, seen)
         if not others:
             return None
-        alike = [look for look in others if near(look, seen)]
-        look = drawn(rng, alike if alike and rng.random() < (0.5 if script.wide else 0.8) else others)
+        alike = [expression for expression in others if near(expression, seen)]
+        use_alike = alike and rng.random() < (0.5 if script.wide else 0.8)
+        expression = choose_expression(rng, alike if use_alike else others)
         answer = "no"
-    text = word(rng, "exists", held_out=held_out, a=look.say(rng, "a"))
-    return Question("exists", text, answer, (look,), evidence_of(script, (look,)))
+    text = word(rng, "exists", held_out=held_out, a=expression.say(rng, "a"))
+    return SyntheticQuestion("exists", text, answer, (expression,), evidence_of(script, (expression,)))
 
 
-def _first(rng: random.Random, script: Script, held_out: bool) -> Question | None:
+def _first(rng: random.Random, script: Script, held_out: bool) -> SyntheticQuestion | None:
     uses = Counter(thing.name for _, thing in script.appearances)
     unique = [(scene, thing) for scene, thing in script.appearances if uses[thing.name] == 1]
     if len({scene for scene, _ in unique}) < 2:
         return None
     one = rng.choice(unique)
     two = rng.choice([other for other in unique if other[0] != one[0]])
-    looks = tuple(look_of(thing) for _, thing in (one, two))
-    text = word(rng, "first", held_out=held_out, a=looks[0].say(rng), b=looks[1].say(rng))
+    expressions = tuple(expression_of(thing) for _, thing in (one, two))
+    text = word(rng, "first", held_out=held_out, a=expressions[0].say(rng), b=expressions[1].say(rng))
     earlier = one[1] if one[0] < two[0] else two[1]
-    return Question("first", text, earlier.name, looks, evidence_of(script, looks))
+    return SyntheticQuestion("first", text, earlier.name, expressions, evidence_of(script, expressions))
 
 
-_MAKERS: dict[str, Maker] = {
+_MAKERS: dict[str, QuestionMaker] = {
     "colour": _one_thing("colour"),
     "shape": _one_thing("shape"),
     "direction": _one_thing("direction"),
@@ -215,17 +223,17 @@ _MAKERS: dict[str, Maker] = {
     "summary": summarise,
     **{kind: _one_thing(kind) for kind in WIDE_KINDS},
 }
-assert tuple(_MAKERS) == (*KINDS, *WHOLE_KINDS, *WIDE_KINDS)
+assert tuple(_MAKERS) == (*KINDS, *GLOBAL_KINDS, *WIDE_KINDS)
 
 
-def _wrong(rng: random.Random, script: Script, question: Question) -> list[str]:
-    """Other answers of the same type, for multiple choice."""
+def _wrong(rng: random.Random, script: Script, question: SyntheticQuestion) -> list[str]:
+    """Wrong answers of the same type, for multiple choice."""
     if question.kind == "exists":
         return ["no" if question.answer == "yes" else "yes"]
     if question.kind == "first":
-        return [look.name for look in question.looks if look.name != question.answer]
+        return [expression.name for expression in question.expressions if expression.name != question.answer]
     if question.kind == "never":
-        return [look.name for look in question.looks[1:]]
+        return [expression.name for expression in question.expressions[1:]]
     if question.kind == "summary":
         return []
     if question.kind == "action":
@@ -263,8 +271,8 @@ def _wrong(rng: random.Random, script: Script, question: Question) -> list[str]:
 
 
 def as_choice(
-    rng: random.Random, script: Script, question: Question, *, held_out: bool = False
-) -> Question | None:
+    rng: random.Random, script: Script, question: SyntheticQuestion, *, held_out: bool = False
+) -> SyntheticQuestion | None:
     """The same question as multiple choice; its answer becomes the letter. None where no options can be
     made."""
     wrong = _wrong(rng, script, question)
@@ -279,15 +287,16 @@ def as_choice(
         ending,
     ]
     letter = LETTERS[options.index(question.answer)]
-    looks = question.looks
+    expressions = question.expressions
     if question.kind == "never":
-        looks = tuple(sorted(looks, key=lambda look: options.index(look.name)))
-    return replace(question, text="\n".join(lines), answer=letter, options=tuple(options), looks=looks)
+        expressions = tuple(sorted(expressions, key=lambda one: options.index(one.name)))
+    text = "\n".join(lines)
+    return replace(question, text=text, answer=letter, options=tuple(options), expressions=expressions)
 
 
-def ask(
+def make_question(
     rng: random.Random, script: Script, *, kind: str, held_out: bool = False, choice: bool = False
-) -> Question | None:
+) -> SyntheticQuestion | None:
     """A question of `kind` about `script`, or None where the script allows none that has exactly one
     answer."""
     question = _MAKERS[kind](rng, script, held_out)

@@ -1,4 +1,4 @@
-"""Scripts → frames, drawn with antialiasing at any size."""
+"""Renders scripts to frames, with antialiasing at any size."""
 
 from __future__ import annotations
 

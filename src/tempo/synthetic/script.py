@@ -1,4 +1,4 @@
-"""Scripts: what is to be seen in a generated video, scene by scene, before anything is drawn."""
+"""Scripts: what a synthetic video shows, scene by scene. Rendering and questions both follow from them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ SMALLEST = 0.4  # of its radius, that a thing grows from or shrinks to
 
 @dataclass(frozen=True)
 class Thing:
-    """One thing during one scene. Lengths are in units of the frame's shorter edge, times in seconds of the
+    """One thing in one scene. Lengths are in units of the frame's shorter edge, times in seconds of the
     video.
 
     Attributes:
@@ -53,8 +53,8 @@ class Thing:
     action: str
     radius: float
     path: tuple[float, float, float, float]  # centre at the scene's start (x, y) and at its end (x, y)
-    start: float  # when it is first to be seen
-    end: float  # when it is last to be seen
+    start: float  # when it is first visible
+    end: float  # when it stops being visible
     text: str = ""
     tilt: float = 0.0
     covered: float = 0.0
@@ -112,8 +112,8 @@ class Scene:
 
 @dataclass(frozen=True)
 class Script:
-    """A whole video: its length in seconds, its shape (width over height) and its scenes in order; and
-    whether it is of the wide world."""
+    """A whole video: its duration in seconds, its aspect ratio (width ÷ height), its scenes in order, and
+    whether it is wide: with pictures, signs and things that change."""
 
     duration: float
     aspect: float
@@ -133,8 +133,11 @@ class Script:
 
 @dataclass(frozen=True)
 class Cast:
-    """Which looks may be drawn. Long videos keep some shapes and colours rare, so that questions have one
-    answer. A wide one has pictures, signs and changes too."""
+    """The shapes and colours that a script may use.
+
+    Long videos keep some of them rare, so that questions have one answer. A wide one has pictures, signs and
+    changes too.
+    """
 
     shapes: tuple[str, ...] = SHAPES
     colours: tuple[str, ...] = tuple(COLOURS)
@@ -166,7 +169,7 @@ def _apart(a: tuple[float, ...], b: tuple[float, ...], distance: float) -> bool:
 
 @dataclass(frozen=True)
 class _Draft:
-    """What is drawn by lot of a thing before it gets a place."""
+    """The random attributes of a thing before it gets a place."""
 
     shape: str
     colour: str
@@ -193,7 +196,7 @@ def _plain_draft(
 
 
 def _draft(rng: random.Random, cast: Cast, size: str | None) -> _Draft:
-    """A thing of the wide world: half of them pictures, one in seven a sign."""
+    """A thing of a wide script: half of them are pictures, one in seven is a sign."""
     luck = rng.random()
     if luck < 0.15:
         text = rng.choice(rng.choice((WORDS, NUMBERS)))
@@ -225,7 +228,7 @@ def make_scene(
     backgrounds: tuple[str, ...] = BACKGROUNDS,
     pace: float = 1.0,
 ) -> Scene:
-    """Draw one scene of up to `count` things (one to three where it is None) that do not cover each other.
+    """Make a random scene of up to `count` things (None: one to three) that do not cover each other.
 
     `first` fixes the (shape, colour) of the first thing. No look is used twice in a scene.
     """
@@ -279,14 +282,16 @@ def make_script(
     needles: int | None = None,
     wide: bool = False,
 ) -> Script:
-    """Draw a video of `duration` seconds whose scenes last SCENE_SECONDS times `pace` (`pace_of` where None).
+    """Make a random script of `duration` seconds whose scenes last SCENE_SECONDS times `pace`.
 
     Up to a dozen scenes anything goes. Longer videos keep three shapes and three colours rare: they appear
-    only in
-    `needles` scenes (about one in ten where it is None), each with a look of its own, so that a question
-    about one
-    of them has one answer however long the video is. With `wide` there are pictures, signs and things that
-    change, and some backdrops move.
+    only in `needles` scenes, each with a look of its own, so that a question about one of them has one answer
+    however long the video is.
+
+    Args:
+        pace: see `pace_of`, which is the default.
+        needles: number of scenes with something rare; about one in ten by default.
+        wide: whether there are pictures, signs, things that change, and moving backgrounds.
     """
     pace = pace or pace_of(duration)
     shortest, longest = (seconds * pace for seconds in SCENE_SECONDS)

@@ -1,9 +1,7 @@
-"""The outlines of the world's shapes as signed distances, so that they can be drawn at any size without
-aliasing.
+"""Signed distance functions of the shapes, which render at any size without aliasing.
 
 Every function takes coordinates in units of the shape's radius (x to the right, y down) and returns an
-approximate
-signed distance in the same units: negative inside, positive outside.
+approximate signed distance in the same units: negative inside, positive outside.
 """
 
 from __future__ import annotations

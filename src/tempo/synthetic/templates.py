@@ -1,8 +1,6 @@
-"""Questions with gaps, by kind. Held-out ones are never trained on; they test that words, not templates, are
-read.
+"""Templates of questions by kind. The held-out ones are never trained on: they test that a model reads words.
 
-In a template `{np}` stands for a noun phrase with its article ("the red star"), `{a}` and `{b}` for two of
-them.
+In a template `{np}` stands for a noun phrase with its article ("the red star"), `{a}` and `{b}` for two.
 """
 
 from __future__ import annotations
@@ -183,7 +181,7 @@ HELD_OUT: dict[str, tuple[str, ...]] = {
 KINDS = tuple(TEMPLATES)
 
 # Questions about the whole of a video.
-WHOLE_TEMPLATES: dict[str, tuple[str, ...]] = {
+GLOBAL_TEMPLATES: dict[str, tuple[str, ...]] = {
     "times": (
         "How many times does {a} appear?",
         "How often does {a} appear?",
@@ -228,12 +226,12 @@ WHOLE_TEMPLATES: dict[str, tuple[str, ...]] = {
         "I would like a summary.",
     ),
 }
-WHOLE_HELD_OUT: dict[str, tuple[str, ...]] = {
+GLOBAL_HELD_OUT: dict[str, tuple[str, ...]] = {
     "times": ("How many times can you see {a}?", "In how many scenes does {a} appear?"),
     "never": ("Which of these can you never see?", "Which of these is not in the video?"),
     "summary": ("Give me a summary of the video.", "What can you see, in order, with times?"),
 }
-WHOLE_KINDS = tuple(WHOLE_TEMPLATES)
+GLOBAL_KINDS = tuple(GLOBAL_TEMPLATES)
 
 # Questions about what the wide world adds.
 WIDE_TEMPLATES: dict[str, tuple[str, ...]] = {

@@ -1,4 +1,4 @@
-"""Generated videos as files: H.264 beside a JSON file that says what is in them and what can be asked."""
+"""Writes synthetic videos as H.264 files, each beside a JSON file with its ground truth and questions."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from tempo.errors import TempoError, UsageError
 from tempo.storage.atomic_files import replacing, write_atomically
 from tempo.video.provenance import GENERATED
 
-from .expressions import Question
-from .follow_ups import ask_twice
-from .questions import ask
+from .expressions import SyntheticQuestion
+from .follow_ups import random_follow_ups
+from .questions import make_question
 from .render import render
 from .script import Script, make_script
-from .templates import KINDS, WHOLE_KINDS, WIDE_KINDS
+from .templates import GLOBAL_KINDS, KINDS, WIDE_KINDS
 
 FOLLOW_UP = "follow-up"
 ASPECTS: dict[str, float] = {"16:9": 16 / 9, "4:3": 4 / 3, "9:16": 9 / 16}
 
 
 def kinds_of(*, wide: bool, everything: bool) -> tuple[str, ...]:
-    """The kinds of questions about a film of the wide world or the plain one, with or without those about
-    the whole of it and those that follow another."""
-    return (*KINDS, *(WIDE_KINDS if wide else ()), *((*WHOLE_KINDS, FOLLOW_UP) if everything else ()))
+    """The kinds of questions about a video that is wide or not, with or without global questions and
+    follow-ups."""
+    return (*KINDS, *(WIDE_KINDS if wide else ()), *((*GLOBAL_KINDS, FOLLOW_UP) if everything else ()))
 
 
 @dataclass(frozen=True, kw_only=True)
 class FileSpec:
-    """What a generated file is like. `height` is that of the shorter edge, as in "720p"."""
+    """The options of a synthetic video file. `height` is that of the shorter edge, as in "720p"."""
 
     seconds: float
     height: int = 360
@@ -67,7 +67,7 @@ class FileSpec:
 def write_video(
     script: Script, path: Path, spec: FileSpec, *, progress: Callable[[int, int], None] | None = None
 ) -> None:
-    """Render `script` and encode it as H.264 in `path`, which appears only when it is whole."""
+    """Render `script` and encode it as H.264 in `path`, which is written atomically."""
     width, height = spec.size
     total = round(spec.seconds * spec.fps)
     try:
@@ -94,19 +94,19 @@ def write_video(
 
 def make_questions(
     rng: random.Random, script: Script, *, count: int, held_out: bool, kinds: Sequence[str] = KINDS
-) -> list[Question]:
+) -> list[SyntheticQuestion]:
     """`count` questions about `script`, kinds in turn, about one in three as multiple choice."""
-    found: list[Question] = []
+    found: list[SyntheticQuestion] = []
     for attempt in range(count * 6):
         if len(found) == count:
             break
         kind = kinds[attempt % len(kinds)]
-        question: Question | None
+        question: SyntheticQuestion | None
         if kind == FOLLOW_UP:
-            following = ask_twice(rng, script, held_out=held_out)
-            question = rng.choice(following) if following else None
+            follow_ups = random_follow_ups(rng, script, held_out=held_out)
+            question = rng.choice(follow_ups) if follow_ups else None
         else:
-            question = ask(rng, script, kind=kind, held_out=held_out, choice=rng.random() < 0.34)
+            question = make_question(rng, script, kind=kind, held_out=held_out, choice=rng.random() < 0.34)
         said = {(*other.earlier, other.text) for other in found}
         if question and (*question.earlier, question.text) not in said:
             found.append(question)
@@ -139,7 +139,7 @@ def make_file(
         "frame_height": spec.size[1],
         "scenes": [asdict(scene) for scene in script.scenes],
         "questions": [
-            asdict(q)
+            q.to_json()
             for q in make_questions(rng, script, count=questions, held_out=spec.held_out, kinds=kinds)
         ],
     }

@@ -1,4 +1,4 @@
-"""What the generated world is made of: its things, what they look like and what they do."""
+"""The vocabulary of synthetic videos: shapes, colours, sizes, actions, and the words on signs."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ DIRECTIONS: dict[str, tuple[int, int]] = {"left": (-1, 0), "right": (1, 0), "up"
 # What a thing does during its scene; the four directions stand for "moves …".
 ACTIONS = (*DIRECTIONS, "still", "appears", "disappears")
 
-# The wide world has more to see: pictures of everyday things (`pictures`), which have no one colour, signs,
-# and things that change where they are.
+# Wide videos also show pictures of everyday things (`pictures`), which have no one colour, signs, and things
+# that change in place.
 PICTURE_SIZES: dict[str, tuple[float, float]] = {"large": (0.25, 0.33), "small": (0.17, 0.21)}
 SIGN = "sign"
 SIGN_RADIUS = (0.36, 0.45)  # half its width

@@ -1,20 +1,20 @@
-"""How questions are worded: a template, a noun phrase in its gap, an opening before it."""
+"""Words questions: fills a template with a noun phrase and puts an opening before it."""
 
 from __future__ import annotations
 
 import random
 
 from .templates import (
+    GLOBAL_HELD_OUT,
+    GLOBAL_TEMPLATES,
     HELD_OUT,
     TEMPLATES,
-    WHOLE_HELD_OUT,
-    WHOLE_TEMPLATES,
     WIDE_HELD_OUT,
     WIDE_TEMPLATES,
 )
 
-_ALL_TEMPLATES = TEMPLATES | WHOLE_TEMPLATES | WIDE_TEMPLATES
-_ALL_HELD_OUT = HELD_OUT | WHOLE_HELD_OUT | WIDE_HELD_OUT
+_ALL_TEMPLATES = TEMPLATES | GLOBAL_TEMPLATES | WIDE_TEMPLATES
+_ALL_HELD_OUT = HELD_OUT | GLOBAL_HELD_OUT | WIDE_HELD_OUT
 
 OPENINGS = (
     *("",) * 9,

@@ -11,7 +11,7 @@ from research.ablations.run import run
 from research.ablations.tables import tables
 from research.ablations.variants import every_way
 from tempo.errors import TempoError
-from tempo.synthetic.answer_scoring import is_right
+from tempo.synthetic.answer_scoring import is_correct
 
 WAYS = every_way(16)
 
@@ -117,7 +117,7 @@ def test_the_command_writes_tables_and_every_answer(films, tmp_path, capsys):
         assert one["question"] == question["text"]
         assert set(one["answers"]) == {way.name for way in WAYS}
         for answer in one["answers"].values():
-            assert answer["right"] == is_right(question, answer["text"], window=4.0)
+            assert answer["right"] == is_correct(question, answer["text"], window=4.0)
             assert answer["tokens"] <= answer["cap"]
     values = json.loads((out / "claims.json").read_text())
     assert len(values["tables"]) == 8

@@ -19,14 +19,14 @@ from research.nano.datasets.segments import relevant, routing_questions, scene_s
 from research.nano.packing import Wording
 from research.nano.stages.compressor import SegmentFactsBatches
 from tempo.inference.engine import EMBEDDED
-from tempo.synthetic.expressions import Question
+from tempo.synthetic.expressions import SyntheticQuestion
 from tempo.synthetic.script import (
     Background,
     Scene,
     Script,
     Thing,
 )
-from tempo.synthetic.templates import KINDS, WHOLE_KINDS, WIDE_KINDS
+from tempo.synthetic.templates import GLOBAL_KINDS, KINDS, WIDE_KINDS
 
 
 def test_no_kind_is_so_rare_that_it_cannot_be_learnt() -> None:
@@ -38,7 +38,7 @@ def test_no_kind_is_so_rare_that_it_cannot_be_learnt() -> None:
         script, times, window = timeline(rng, segments=8, aspect=16 / 9, wide=1.0)
         group = group_of(rng, script, times, window, questions=6, choice=0.5)
         asked.update(question.kind for question in group)
-    assert asked.keys() == {*KINDS, *WHOLE_KINDS, *WIDE_KINDS, "follow-up"}
+    assert asked.keys() == {*KINDS, *GLOBAL_KINDS, *WIDE_KINDS, "follow-up"}
     assert min(asked.values()) >= 0.01 * asked.total()
     assert min(asked[kind] for kind in WIDE_KINDS) >= 0.05 * asked.total()
 
@@ -96,7 +96,7 @@ def test_a_summary_is_about_where_more_is_seen_than_one_token_tells_of() -> None
         Scene(0, 9.2, Background("flat", 1), (thing("star", "red", 0, 9.2), thing("heart", "pink", 0, 3))),
         Scene(9.2, 20, Background("flat", 2), (thing("ring", "blue", 9.2, 20),)),
     )
-    question = Question("summary", "What happens?", "", (), ())
+    question = SyntheticQuestion("summary", "What happens?", "", (), ())
     segments = [start + np.arange(8) / 2 for start in (0, 4, 8, 12, 16)]
     script = Script(20, 16 / 9, scenes)
     assert [relevant(script, question, times) for times in segments] == [True, False, True, False, False]

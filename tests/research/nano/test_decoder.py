@@ -30,7 +30,7 @@ from research.nano.targets import (
 )
 from tempo.inference.engine import EMBEDDED
 from tempo.modeling import TempoQwenForCausalLM
-from tempo.synthetic.expressions import Look
+from tempo.synthetic.expressions import ReferringExpression
 from tempo.synthetic.script import (
     Background,
     Scene,
@@ -93,7 +93,7 @@ def _told(row: np.ndarray) -> dict[str, str | int]:
 
 
 def test_the_first_token_tells_of_what_is_asked_about(script: Script) -> None:
-    table = facts(script, [Look(shape="star")], np.arange(4, 8, 0.5), tokens=6)
+    table = facts(script, [ReferringExpression(shape="star")], np.arange(4, 8, 0.5), tokens=6)
     assert _told(table[0]) == {
         "match": 1,
         "number": 2,
@@ -111,7 +111,7 @@ def test_the_first_token_tells_of_what_is_asked_about(script: Script) -> None:
 
 
 def test_of_two_looks_it_tells_which_is_here(script: Script) -> None:
-    looks = [Look(shape="heart"), Look(shape="ring", colour="blue")]
+    looks = [ReferringExpression(shape="heart"), ReferringExpression(shape="ring", colour="blue")]
     first, both, last = (
         _told(facts(script, looks, np.arange(start, start + 4, 0.5), tokens=1)[0]) for start in (0, 3, 6)
     )
@@ -121,7 +121,12 @@ def test_of_two_looks_it_tells_which_is_here(script: Script) -> None:
 
 
 def test_of_four_looks_it_tells_which_are_here(script: Script) -> None:
-    looks = [Look(shape="apple"), Look(shape="star"), Look(shape="ring"), Look(shape="heart")]
+    looks = [
+        ReferringExpression(shape="apple"),
+        ReferringExpression(shape="star"),
+        ReferringExpression(shape="ring"),
+        ReferringExpression(shape="heart"),
+    ]
     first, both, last = (
         _told(facts(script, looks, np.arange(start, start + 4, 0.5), tokens=1)[0]) for start in (0, 3, 6)
     )
@@ -135,7 +140,7 @@ def test_pictures_and_signs_are_told_by_name() -> None:
     sign = Thing("sign", "red", "large", "left", 0.4, (1.2, 0.5, 1.0, 0.5), 5, 10, text="42")
     scenes = (Scene(0, 5, Background("flat", 1), (apple,)), Scene(5, 10, Background("flat", 2), (sign,)))
     wide = Script(10, 16 / 9, scenes, wide=True)
-    table = facts(wide, [Look(shape="apple")], np.arange(3, 7, 0.5), tokens=4)
+    table = facts(wide, [ReferringExpression(shape="apple")], np.arange(3, 7, 0.5), tokens=4)
     assert _told(table[0]) == {
         "match": 1,
         "number": 1,
@@ -158,7 +163,7 @@ def test_pictures_and_signs_are_told_by_name() -> None:
 
 
 def test_where_nothing_matches_it_tells_of_the_first_thing(script: Script) -> None:
-    told = _told(facts(script, [Look(colour="white")], np.arange(0, 4, 0.5), tokens=1)[0])
+    told = _told(facts(script, [ReferringExpression(colour="white")], np.arange(0, 4, 0.5), tokens=1)[0])
     assert "match" not in told
     assert (told["colour"], told["shape"]) == ("blue", "ring")  # the leftmost
 
