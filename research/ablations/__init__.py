@@ -1,1 +1,1 @@
-"""What the design claims, measured with one model on the same questions: see `ways` for what is compared."""
+"""Ablations: what each part of the method contributes, measured with one model on the same questions."""

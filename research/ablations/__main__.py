@@ -1,7 +1,8 @@
-"""Compare ways to spend the tokens, on the same questions and with equal weights.
+"""Compares variants of the method on the same questions and with the same weights: allocation, budgets, which
+memory tokens are kept, the question in the compressor, timestamps.
 
-tempo synthetic make films --count 8 --seconds 600
-python -m research.ablations films --questions 20 --out runs/ablations
+tempo synthetic make videos --count 8 --seconds 600
+python -m research.ablations videos --questions 20 --out runs/ablations
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""A film, watched once, and each of its questions answered in every way.
+"""Answers each question about a video in every variant, watching the video once.
 
-A question is read behind the film once, and all memory tokens are written for it at once: they are causal,
-so whatever a way keeps is among them, and is what `Session.ask` would have computed. What is left for each
-way is to choose, and to let the decoder read.
+A question is scored once, and compressed to all memory tokens at once: they are causal, so whatever a variant
+keeps is among them, and is what `Session.ask` would have computed. Each variant only selects tokens and runs
+the decoder.
 
 Shapes: see :mod:`tempo.modeling`.
 """
@@ -31,7 +31,7 @@ from tempo.video.video import Sampling, Video
 
 from .variants import (
     NEUTRAL,
-    Way,
+    Variant,
     budget_of,
     kept_tokens,
 )
@@ -44,8 +44,8 @@ Earlier = Sequence[tuple[str, str]]
 
 
 @dataclass(frozen=True)
-class Told:
-    """An answer, and how many memory tokens it was read from, of how many allowed."""
+class VariantAnswer:
+    """The answer of one variant, the number of memory tokens behind it, and the most that were allowed."""
 
     text: str
     tokens: int
@@ -53,8 +53,8 @@ class Told:
 
 
 @dataclass(frozen=True)
-class Film:
-    """A film that a model has watched with its own sampling."""
+class WatchedVideo:
+    """A video that a model has watched with its own sampling, cached in memory."""
 
     model: Tempo
     video: Video
@@ -62,7 +62,7 @@ class Film:
     entries: Sequence[CacheEntry]
 
     @classmethod
-    def watch(cls, model: Tempo, path: Path) -> Film:
+    def watch(cls, model: Tempo, path: Path) -> WatchedVideo:
         """Watch a file.
 
         Raises:
@@ -89,89 +89,89 @@ class Film:
 
     @cached_property
     def neutral(self) -> list[CompressedSegment]:
-        """The same for NEUTRAL, which is no question."""
+        """The same for NEUTRAL instead of a question."""
         return self.compress(NEUTRAL)
 
 
 def ask(
-    film: Film, question: str, ways: Sequence[Way], *, seed: str, earlier: Earlier = ()
-) -> tuple[list[CompressedSegment], list[Told]]:
-    """Answer a question in each of `ways`; those that come to the same storyline are answered once.
+    watched: WatchedVideo, question: str, variants: Sequence[Variant], *, seed: str, earlier: Earlier = ()
+) -> tuple[list[CompressedSegment], list[VariantAnswer]]:
+    """Answer a question in each of `variants`; equal storylines are decoded once.
 
     Args:
         earlier: what was asked and answered before in the same conversation.
         seed: what shuffles are drawn from.
 
     Raises:
-        TempoError: the model's context is too short for a way.
+        TempoError: the model's context is too short for a variant.
     """
-    config = film.model.config
+    config = watched.model.config
     k_max = config.num_compression_tokens
-    compressed = film.compress(question, earlier)
+    compressed = watched.compress(question, earlier)
     relevance = [one.relevance for one in compressed]
-    answers: dict[object, str] = {}
-    told = []
-    for way in ways:
-        cap = budget_of(way, len(relevance), k_max=k_max, own=config.visual_token_budget)
-        counts = kept_tokens(way, relevance, budget=cap, k_min=config.min_tokens, k_max=k_max, seed=seed)
-        same = (tuple(counts), way.keep, way.asked, way.timed)
-        if same not in answers:
-            chosen = compressed if way.asked else film.neutral
-            answers[same] = _read(film, question, earlier, chosen, counts, way)
-        told.append(Told(answers[same], sum(counts), cap))
-    return compressed, told
+    texts: dict[object, str] = {}
+    answers = []
+    for variant in variants:
+        cap = budget_of(variant, len(relevance), k_max=k_max, own=config.visual_token_budget)
+        counts = kept_tokens(variant, relevance, budget=cap, k_min=config.min_tokens, k_max=k_max, seed=seed)
+        same = (tuple(counts), variant.keep, variant.asked, variant.timed)
+        if same not in texts:
+            chosen = compressed if variant.asked else watched.neutral
+            texts[same] = _decode(watched, question, earlier, chosen, counts, variant)
+        answers.append(VariantAnswer(texts[same], sum(counts), cap))
+    return compressed, answers
 
 
-def _read(
-    film: Film,
+def _decode(
+    watched: WatchedVideo,
     question: str,
     earlier: Earlier,
     compressed: Sequence[CompressedSegment],
     counts: Sequence[int],
-    way: Way,
+    variant: Variant,
 ) -> str:
-    """What the decoder says about the storyline that a way makes of the memory tokens."""
-    model, total = film.model, film.model.config.num_compression_tokens
+    """The decoder's answer to the storyline that a variant makes of the memory tokens."""
+    model, total = watched.model, watched.model.config.num_compression_tokens
     before_ids, after_ids = model.prompts.decoder_prompt(question, earlier=earlier)
     with torch.inference_mode():
         segments = [
             (
-                model.prompts.timestamp(one.span.timestamp) if way.timed else [],
-                select(one.memory_kD, k, total=total, keep=way.keep, segment=one.span.index),
+                model.prompts.timestamp(one.span.timestamp) if variant.timed else [],
+                select(one.memory_kD, k, total=total, keep=variant.keep, segment=one.span.index),
             )
             for one, k in zip(compressed, counts, strict=True)
         ]
         inputs_embeds_LU = model.model.decoder_inputs(before_ids, segments, after_ids)
     if len(inputs_embeds_LU) + MAX_NEW_TOKENS > model.config.context:
         raise TempoError(
-            f"{film.video.path}: {way.name}: a storyline of {len(inputs_embeds_LU)} tokens and an answer is "
-            f"more than the model's context of {model.config.context}; take shorter films"
+            f"{watched.video.path}: {variant.name}: {len(inputs_embeds_LU)} tokens and an answer "
+            f"are more than the model's context of {model.config.context}; take shorter videos"
         )
     ids = generate(model.model, inputs_embeds_LU, max_new_tokens=MAX_NEW_TOKENS, stop_ids=model.stop_ids)
     return model.prompts.decoder.decode(list(ids))
 
 
-def answer_film(
-    model: Tempo, truth_path: Path, ways: Sequence[Way], *, questions: int | None = None
+def answer_questions(
+    model: Tempo, truth_path: Path, variants: Sequence[Variant], *, questions: int | None = None
 ) -> list[dict[str, Any]]:
-    """A record of every question of a generated film, with its answers by name of way.
+    """Answer the questions of a synthetic video; return a record of each, with its answers by variant.
 
     Args:
-        truth_path: the film's ground truth, beside it.
+        truth_path: the ground truth beside the video.
         questions: only the first so many.
 
     Raises:
-        TempoError: the film cannot be read, or its storylines are too long for the model.
+        TempoError: the video cannot be read, or its storylines are too long for the model.
     """
     truth = json.loads(truth_path.read_text(encoding="utf-8"))
-    film = Film.watch(model, truth_path.with_suffix(".mp4"))
-    window = model.config.segment_frames / film.sampling.fps
+    watched = WatchedVideo.watch(model, truth_path.with_suffix(".mp4"))
+    window = model.config.segment_frames / watched.sampling.fps
     records = []
     for question in truth["questions"][:questions]:
-        compressed, told = ask(
-            film,
+        compressed, answers = ask(
+            watched,
             question["text"],
-            ways,
+            variants,
             seed=f"{truth['seed']}/{question['text']}",
             earlier=[(asked, said) for asked, said in question.get("earlier", ())],
         )
@@ -187,13 +187,13 @@ def answer_film(
                 "segments": len(compressed),
                 "rank": rank if question["evidence"] else None,
                 "answers": {
-                    way.name: {
+                    variant.name: {
                         "text": one.text,
                         "right": is_correct(question, one.text, window=window),
                         "tokens": one.tokens,
                         "cap": one.cap,
                     }
-                    for way, one in zip(ways, told, strict=True)
+                    for variant, one in zip(variants, answers, strict=True)
                 },
             }
         )

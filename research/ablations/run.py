@@ -1,4 +1,4 @@
-"""A whole run: every film of a folder, then its report. A run that was killed goes on where it was."""
+"""Runs the ablations on every video of a folder and writes the report; resumes after an interruption."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from tempo.reporting.report_files import to_json, write_files
 from tempo.reporting.tables import to_markdown
 from tempo.synthetic.evaluate import ground_truths
 
-from .asking import answer_film
+from .asking import answer_questions
 from .records import Answered, Records
 from .tables import tables
-from .variants import NEUTRAL, every_way
+from .variants import NEUTRAL, every_variant
 
 ANSWERS = "answers"
-STEM = "claims"
-TITLE = "Claims"
+STEM = "ablations"
+TITLE = "Ablations"
 METHOD = (
     "Intervals are 95 %: Wilson's for shares; of means and of differences, question by question, from 10,000 "
     "bootstrap samples of the questions. *gained / lost* counts the questions that only the row, or only "
     "what it is compared with, answers right; p is McNemar's, exact and two-sided, and not corrected for the "
-    "number of rows. Questions about one film count as independent, though they share the film."
+    "number of rows. Questions about one video count as independent, though they share the video."
 )
 
 
@@ -39,40 +39,40 @@ def run(
     """Answer what is not answered yet, write the report into `out`, and return it as Markdown.
 
     Args:
-        folder: films that `tempo synthetic make` wrote.
+        folder: videos that `tempo synthetic make` wrote.
         model_hash: tells the model's files from any other's.
-        questions: of each film only the first so many.
+        questions: of each video only the first so many.
         conditions: paragraphs that say where and with what it was measured.
-        progress: called with (films answered, films).
+        progress: called with (videos answered, videos).
 
     Raises:
-        TempoError: no films there, a film that cannot be read, or answers in `out` that another model gave.
+        TempoError: no videos there, a video that cannot be read, or answers in `out` that another model gave.
     """
-    films = ground_truths(folder)
+    videos = ground_truths(folder)
     config = model.config
-    ways = every_way(config.num_compression_tokens)
+    variants = every_variant(config.num_compression_tokens)
     made_with = {
         "model": model_hash,
         "dtype": str(model.dtype).removeprefix("torch."),
         "questions": questions,
         "neutral question": NEUTRAL,
-        "ways": [way.name for way in ways],
+        "ways": [variant.name for variant in variants],
     }
-    answered = Answered(out / ANSWERS, films, made_with)
-    found = {film: answered.read(film) for film in films}
+    answered = Answered(out / ANSWERS, videos, made_with)
+    found = {video: answered.read(video) for video in videos}
     if None in found.values():  # what an earlier, smaller run reported would not be about these answers
         for suffix in ("md", "json"):
             (out / f"{STEM}.{suffix}").unlink(missing_ok=True)
     records: Records = []
-    for number, film in enumerate(films):
-        if (of_film := found[film]) is None:
-            of_film = answer_film(model, film, ways, questions=questions)
-            answered.write(film, of_film)
-        records += of_film
+    for number, video in enumerate(videos):
+        if (of_video := found[video]) is None:
+            of_video = answer_questions(model, video, variants, questions=questions)
+            answered.write(video, of_video)
+        records += of_video
         if progress:
-            progress(number + 1, len(films))
+            progress(number + 1, len(videos))
     made = tables(records, k_max=config.num_compression_tokens, segment_frames=config.segment_frames)
-    before = [*conditions, f"{len(records)} questions about {len(films)} films.", METHOD]
+    before = [*conditions, f"{len(records)} questions about {len(videos)} videos.", METHOD]
     text = to_markdown(TITLE, made, before=before)
     values = {"conditions": conditions, "made_with": made_with, "tables": made}
     write_files(out, {f"{STEM}.md": text, f"{STEM}.json": to_json(values)})

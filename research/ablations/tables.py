@@ -1,4 +1,4 @@
-"""The records of a run → tables: each way beside the one it is compared with, on the same questions."""
+"""Tables of a run: each variant beside the one that it is compared with, on the same questions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .variants import (
     ADAPTIVE,
     PUBLISHED_A_FRAME,
     QUARTER_HEAD,
-    Way,
+    Variant,
     allocations,
     keeps,
     over_budgets,
@@ -51,8 +51,8 @@ def tables(records: Records, *, k_max: int, segment_frames: int) -> list[Table]:
         _compared(
             "The question in the compressor",
             records,
-            [ADAPTIVE, Way(asked=False)],
-            lambda way: "with the question" if way.asked else "without",
+            [ADAPTIVE, Variant(asked=False)],
+            lambda variant: "with the question" if variant.asked else "without",
         ),
         _timestamps(records),
         _budgets(records, k_max=k_max, segment_frames=segment_frames),
@@ -60,9 +60,9 @@ def tables(records: Records, *, k_max: int, segment_frames: int) -> list[Table]:
     ]
 
 
-def right(records: Records, way: Way) -> list[bool]:
-    """Whether each question is answered right in one way, in the order of the records."""
-    return [record["answers"][way.name]["right"] for record in records]
+def right(records: Records, variant: Variant) -> list[bool]:
+    """Whether each question is answered right by one variant, in the order of the records."""
+    return [record["answers"][variant.name]["right"] for record in records]
 
 
 def share_text(rights: Sequence[bool]) -> str:
@@ -92,52 +92,52 @@ def mean_text(values: Sequence[float], digits: int = 0) -> str:
     return f"{sum(values) / len(values):.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
 
 
-def _tokens(records: Records, way: Way, field: str = "tokens") -> list[float]:
-    return [float(record["answers"][way.name][field]) for record in records]
+def _tokens(records: Records, variant: Variant, field: str = "tokens") -> list[float]:
+    return [float(record["answers"][variant.name][field]) for record in records]
 
 
 def _compared(
     title: str,
     records: Records,
-    ways: Sequence[Way],
-    name: Callable[[Way], str],
+    variants: Sequence[Variant],
+    name: Callable[[Variant], str],
     *,
     notes: Sequence[str] = (),
 ) -> Table:
-    """A row for each way, beside the first one."""
-    reference = right(records, ways[0])
+    """A row for each variant, beside the first one."""
+    reference = right(records, variants[0])
     rows = []
-    for way in ways:
-        rights = right(records, way)
-        against = [NONE] * 3 if way is ways[0] else difference_cells(rights, reference)
-        rows.append([name(way), mean_text(_tokens(records, way)), share_text(rights), *against])
-    head = ["way", "tokens a question", "right, %", DIFFERENCE, "gained / lost", "p"]
+    for variant in variants:
+        rights = right(records, variant)
+        against = [NONE] * 3 if variant is variants[0] else difference_cells(rights, reference)
+        rows.append([name(variant), mean_text(_tokens(records, variant)), share_text(rights), *against])
+    head = ["variant", "tokens a question", "right, %", DIFFERENCE, "gained / lost", "p"]
     return Table(title, head, rows, [f"{len(records)} questions.", *notes])
 
 
 def _allocation(title: str, records: Records, share: float | None, *, notes: Sequence[str] = ()) -> Table:
-    caps = [int(cap) for cap in _tokens(records, Way(share=share), "cap")]
-    note = f"The cap is {_range(caps)} tokens a film."
+    caps = [int(cap) for cap in _tokens(records, Variant(share=share), "cap")]
+    note = f"The cap is {_range(caps)} tokens a video."
     return _compared(
-        title, records, allocations(share), lambda way: SPREADS[way.spread], notes=[note, *notes]
+        title, records, allocations(share), lambda variant: SPREADS[variant.spread], notes=[note, *notes]
     )
 
 
 def _found(records: Records) -> str:
-    """How well the router does, which every comparison of allocations rests on."""
+    """How well the router finds the evidence, on which every comparison of allocations depends."""
     tops = [record["rank"] < 0.1 for record in records if record["rank"] is not None]
     found = share_text(tops)
-    return f"The moment asked for is in the top tenth of relevance for {found} % of {len(tops)} questions."
+    return f"The evidence is in the top tenth of relevance for {found} % of {len(tops)} questions."
 
 
-def _keep_name(way: Way) -> str:
-    return way.keep
+def _keep_name(variant: Variant) -> str:
+    return variant.keep
 
 
 def _timestamps(records: Records) -> Table:
-    """Times matter where a time is asked for; the other questions are told apart."""
+    """Timestamps matter for questions about times; the others are listed separately."""
     rows = []
-    reference, without = right(records, ADAPTIVE), right(records, Way(timed=False))
+    reference, without = right(records, ADAPTIVE), right(records, Variant(timed=False))
     parts: dict[str, Callable[[dict[str, Any]], bool]] = {
         "all questions": lambda record: True,
         "when": lambda record: record["kind"] == "when",
@@ -156,15 +156,15 @@ def _timestamps(records: Records) -> Table:
 
 def _budgets(records: Records, *, k_max: int, segment_frames: int) -> Table:
     rows = []
-    uniform_ways = over_budgets("uniform", k_max)
-    for way, uniform in zip(over_budgets("adaptive", k_max), uniform_ways, strict=True):
-        assert way.share is not None
-        rights, others = right(records, way), right(records, uniform)
+    uniform_variants = over_budgets("uniform", k_max)
+    for variant, uniform in zip(over_budgets("adaptive", k_max), uniform_variants, strict=True):
+        assert variant.share is not None
+        rights, others = right(records, variant), right(records, uniform)
         rows.append(
             [
-                f"{way.share:.3g}",
-                f"{way.share * PUBLISHED_A_FRAME:g}",
-                f"{way.share * k_max / segment_frames:.3g}",
+                f"{variant.share:.3g}",
+                f"{variant.share * PUBLISHED_A_FRAME:g}",
+                f"{variant.share * k_max / segment_frames:.3g}",
                 share_text(rights),
                 share_text(others),
                 *difference_cells(rights, others),
@@ -182,7 +182,7 @@ def _budgets(records: Records, *, k_max: int, segment_frames: int) -> Table:
     ]
     note = (
         f"A segment of {segment_frames} frames has {k_max} memory tokens, and published weights have "
-        f"{PUBLISHED_A_FRAME} a frame: budgets are told by their share of all. A segment keeps at least one "
+        f"{PUBLISHED_A_FRAME} a frame: budgets are given as shares of all. A segment keeps at least one "
         "token, so smaller shares cannot be had."
     )
     return Table("Right answers over budgets", head, rows, [f"{len(records)} questions.", note])
@@ -190,12 +190,12 @@ def _budgets(records: Records, *, k_max: int, segment_frames: int) -> Table:
 
 def _used(records: Records, *, k_max: int) -> Table:
     rows = []
-    for way in over_budgets("adaptive", k_max):
-        used, caps = _tokens(records, way), _tokens(records, way, "cap")
+    for variant in over_budgets("adaptive", k_max):
+        used, caps = _tokens(records, variant), _tokens(records, variant, "cap")
         shares = [100 * one / cap for one, cap in zip(used, caps, strict=True)]
         rows.append(
             [
-                f"{way.share:.3g}",
+                f"{variant.share:.3g}",
                 _range([int(cap) for cap in caps]),
                 mean_text(used),
                 _range([int(one) for one in used]),

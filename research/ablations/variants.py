@@ -1,7 +1,7 @@
-"""The ways to answer that are compared: what each segment keeps, and what the decoder reads. Pure functions.
+"""The variants of the method that are compared: what each segment keeps, and what the decoder reads.
 
-Every way reads the same watched film with the same weights. `ADAPTIVE` is the plain way of `Session.ask`;
-each of the others differs from it, or from another one named here, in one thing.
+Every variant reads the same cached video with the same weights. `ADAPTIVE` is what `Session.ask` does by
+default; each of the others differs from it, or from another one named here, in one thing. Pure functions.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tempo.inference.keep_strategies import KEEPS, Keep
 
 Spread = Literal["adaptive", "uniform", "even", "shuffled", "inverted"]
 
-# The published budgets run from 0.25 to 16 tokens a frame, of 16 a frame: shares of all memory tokens.
+# The paper's budgets (arXiv 2604.08120) run from 0.25 to all 16 tokens a frame.
 PUBLISHED_A_FRAME = 16
 BUDGETS_A_FRAME = (0.25, 0.5, 1, 2, 4, 8, 16)
 # The published budget of 4096 for 128 segments.
@@ -27,8 +27,8 @@ NEUTRAL = "Describe the segment."
 
 
 @dataclass(frozen=True, kw_only=True)
-class Way:
-    """One way to answer.
+class Variant:
+    """One variant of answering a question.
 
     Attributes:
         spread: *adaptive* by relevance, *uniform* the same number for each segment under the cap; and with as
@@ -49,7 +49,7 @@ class Way:
 
     @property
     def name(self) -> str:
-        """Tells it from every other way."""
+        """A name that no other variant has."""
         parts: list[str] = [self.spread]
         if self.share is not None:
             parts.append(f"{self.share:g} of all")
@@ -62,10 +62,10 @@ class Way:
         return ", ".join(parts)
 
 
-ADAPTIVE = Way()
+ADAPTIVE = Variant()
 # For comparisons of what is kept: here every segment gives something up, while adaptive allocation leaves the
 # moment that matters all of its tokens.
-QUARTER_HEAD = Way(spread="uniform", share=QUARTER)
+QUARTER_HEAD = Variant(spread="uniform", share=QUARTER)
 
 
 def budget_shares(k_max: int) -> list[float]:
@@ -79,62 +79,62 @@ def tight_share(k_max: int) -> float:
     return 1.25 / k_max
 
 
-def allocations(share: float | None) -> list[Way]:
+def allocations(share: float | None) -> list[Variant]:
     """Adaptive allocation at a cap, and what it is compared with."""
     spreads: tuple[Spread, ...] = ("adaptive", "uniform", "even", "shuffled", "inverted")
-    return [Way(spread=spread, share=share) for spread in spreads]
+    return [Variant(spread=spread, share=share) for spread in spreads]
 
 
-def keeps(like: Way) -> list[Way]:
+def keeps(like: Variant) -> list[Variant]:
     """`like` with each choice of memory tokens, its own first."""
-    return [Way(spread=like.spread, share=like.share, keep=keep) for keep in KEEPS]
+    return [Variant(spread=like.spread, share=like.share, keep=keep) for keep in KEEPS]
 
 
-def over_budgets(spread: Spread, k_max: int) -> list[Way]:
+def over_budgets(spread: Spread, k_max: int) -> list[Variant]:
     """A spread under each budget, tightest first."""
-    return [Way(spread=spread, share=share) for share in budget_shares(k_max)]
+    return [Variant(spread=spread, share=share) for share in budget_shares(k_max)]
 
 
-def every_way(k_max: int) -> list[Way]:
-    """All that is compared of a model with `k_max` memory tokens a segment, each once."""
-    ways = [
+def every_variant(k_max: int) -> list[Variant]:
+    """Every variant for a model with `k_max` memory tokens a segment, each once."""
+    variants = [
         *allocations(None),
         *allocations(tight_share(k_max)),
         *keeps(ADAPTIVE),
         *keeps(QUARTER_HEAD),
-        Way(asked=False),
-        Way(timed=False),
+        Variant(asked=False),
+        Variant(timed=False),
         *over_budgets("adaptive", k_max),
         *over_budgets("uniform", k_max),
     ]
-    return list(dict.fromkeys(ways))
+    return list(dict.fromkeys(variants))
 
 
-def budget_of(way: Way, segments: int, *, k_max: int, own: int) -> int:
-    """The cap in memory tokens for a film of `segments`; at least one for each.
+def budget_of(variant: Variant, segments: int, *, k_max: int, own: int) -> int:
+    """The cap in memory tokens for a video of `segments`; at least one for each.
 
     Args:
         own: the model's own budget.
     """
-    return own if way.share is None else max(segments, int(way.share * segments * k_max + 1e-6))
+    return own if variant.share is None else max(segments, int(variant.share * segments * k_max + 1e-6))
 
 
 def kept_tokens(
-    way: Way, relevance: Sequence[float], *, budget: int, k_min: int, k_max: int, seed: str
+    variant: Variant, relevance: Sequence[float], *, budget: int, k_min: int, k_max: int, seed: str
 ) -> list[int]:
     """How many memory tokens each segment keeps.
 
     Args:
         seed: what a shuffle is drawn from.
     """
-    if way.spread == "uniform":
+    if variant.spread == "uniform":
         return allocation.uniform(len(relevance), budget=budget, k_max=k_max)
     counts = allocation.adaptive(relevance, budget=budget, k_min=k_min, k_max=k_max)
-    if way.spread == "even":
+    if variant.spread == "even":
         return even(sum(counts), len(counts))
-    if way.spread == "shuffled":
+    if variant.spread == "shuffled":
         return random.Random(seed).sample(counts, len(counts))
-    return inverted(counts, relevance) if way.spread == "inverted" else counts
+    return inverted(counts, relevance) if variant.spread == "inverted" else counts
 
 
 def even(tokens: int, segments: int) -> list[int]:

@@ -1,4 +1,4 @@
-"""The memory of this machine and of this process, as each operating system tells it."""
+"""Reads the memory of this machine and of this process, on Linux, macOS and Windows."""
 
 from __future__ import annotations
 

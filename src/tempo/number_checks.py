@@ -1,4 +1,4 @@
-"""Whether a value that came from outside is a number that can be computed with."""
+"""Checks that values from outside are usable numbers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from typing import Any, TypeGuard
 
 SLOWEST, FASTEST = 1e-6, 1000.0
-"""Frames a second that can be asked for: one in eleven days, and more than any film has."""
+"""Frames a second that can be asked for: one in eleven days, and more than any video has."""
 
 
 def is_number(value: Any) -> TypeGuard[int | float]:

@@ -1,4 +1,4 @@
-"""Texts that came from outside and may hold what UTF-8 cannot."""
+"""Makes text from outside encodable as UTF-8."""
 
 
 def whole_text(text: str) -> str:

@@ -1,1 +1,1 @@
-"""Reports: titled tables and bar charts, as Markdown, as one HTML page, and as files."""
+"""Reports: tables and bar charts as Markdown and HTML, and plots of an answer."""

@@ -1,4 +1,4 @@
-"""The plots of a report, as figures of shapes: grouped bars with their intervals."""
+"""Bar charts for reports: grouped bars with confidence intervals."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ WHISKER = 4  # pixels to each side
 
 @dataclass(frozen=True)
 class BarValue:
-    """A value in 0 … `top` of a chart, and how far it may be off. Not a number: there is none."""
+    """A bar: its value, and the half-width of its interval. A value of NaN leaves the bar out."""
 
     value: float
     margin: float = math.nan
@@ -52,14 +52,14 @@ def bar_chart(title: str, groups: Sequence[str], series: Sequence[Series], *, un
     height = TOP + PLOT_HEIGHT + BOTTOM + legend[1]
     shapes: list[Shape] = [Label(LEFT, 22, title, 15, INK, bold=True)]
     shapes += _scale(top, unit)
-    room = (WIDTH - LEFT - RIGHT) / max(1, len(groups))
-    wide = min(46.0, room * 0.8 / max(1, len(series)))
+    group_width = (WIDTH - LEFT - RIGHT) / max(1, len(groups))
+    wide = min(46.0, group_width * 0.8 / max(1, len(series)))
     for place, group in enumerate(groups):
-        centre = LEFT + room * (place + 0.5)
+        centre = LEFT + group_width * (place + 0.5)
         for number, one in enumerate(series):
             x = centre + (number - len(series) / 2) * wide
             shapes += _bar(one.bars[place], one, x, wide, top, unit)
-        shapes += _group_name(group, centre, room)
+        shapes += _group_name(group, centre, group_width)
     shapes += legend[0]
     return Figure(WIDTH, height, title, tuple(shapes))
 
@@ -93,12 +93,12 @@ def _scale(top: float, unit: str) -> list[Shape]:
     return shapes
 
 
-def _group_name(name: str, centre: float, room: float) -> list[Shape]:
+def _group_name(name: str, centre: float, width: float) -> list[Shape]:
     """In up to two lines."""
     words, lines = name.split(), [""]
     for word in words:
         longer = f"{lines[-1]} {word}".strip()
-        if lines[-1] and text_width(longer, 11) > room:
+        if lines[-1] and text_width(longer, 11) > width:
             lines.append(word)
         else:
             lines[-1] = longer

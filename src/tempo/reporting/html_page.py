@@ -1,4 +1,4 @@
-"""A report as one HTML page: plots as SVG, tables below them. Nothing in it is fetched."""
+"""Renders a report as one self-contained HTML page: charts as SVG, tables below them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Titled tables of text, and how they look as Markdown and as HTML."""
+"""Tables of a report, as Markdown and as HTML."""
 
 from __future__ import annotations
 

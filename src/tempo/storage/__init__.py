@@ -1,1 +1,1 @@
-"""Files that are whole or not there, whatever ends the process: locks, atomic writes, hashes."""
+"""Files that survive a crash: atomic writes, locks, append-only logs; content hashes and model folders."""

@@ -1,4 +1,4 @@
-"""Locks on open files that end with the process that holds them, however it ends."""
+"""Locks open files; a lock ends with the process that holds it, even if it is killed."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def lock(file: IO[Any], *, wait: bool) -> bool | None:
     """Lock an open file for as long as it stays open.
 
     Returns:
-        True: it is locked. False: who opened it elsewhere holds the lock, and we do not wait. None: this
-        system, or this file system, has no locks.
+        True: it is locked. False: another holder has the lock, and `wait` is False. None: this system or this
+        file system has no locks.
     """
     if fcntl is None:
         return None

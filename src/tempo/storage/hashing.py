@@ -1,4 +1,4 @@
-"""Hashes of content that are quick on large files."""
+"""Hashes the content of files and arrays, by samples where they are large."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files with one JSON value a line that outlast whatever ends the process, or the power, while they grow."""
+"""Reads and writes JSON Lines files such that a crash or a power failure loses the last line at most."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The files of a model's folder, looked at without torch: which hold its weights, and are they whole?"""
+"""Finds the weights in a model folder and checks that they are complete, without importing torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can be read to its end."""
+"""Rejects devices, which can be read without end."""
 
 import os
 import stat

@@ -18,14 +18,14 @@ def is_correct(question: dict[str, Any], answer: str, *, window: float) -> bool:
         number = re.fullmatch(r"(?:at )?(\d+(?:\.\d+)?)(?: ?s| seconds?)?", said)
         return number is not None and abs(float(number[1]) - question["seconds"]) <= window
     if question["kind"] == "summary":
-        told, true = _moments(said), _moments(str(question["answer"]).rstrip(".").lower())
-        return len(told) == len(true) and all(
-            abs(a - b) <= window and said == meant for (a, said), (b, meant) in zip(told, true, strict=True)
+        given, true = _parts(said), _parts(str(question["answer"]).rstrip(".").lower())
+        return len(given) == len(true) and all(
+            abs(a - b) <= window and said == meant for (a, said), (b, meant) in zip(given, true, strict=True)
         )
     return said == str(question["answer"]).rstrip(".").lower()
 
 
-def _moments(summary: str) -> list[tuple[float, str]]:
+def _parts(summary: str) -> list[tuple[float, str]]:
     """Seconds and words of every part of a summary; infinity for a part of another form."""
     found = [re.fullmatch(r"(\d+\.\d+) seconds: (.+)", part) for part in summary.split(". ")]
     return [(float(one[1]), one[2]) if one else (float("inf"), "") for one in found]

@@ -75,18 +75,18 @@ class BenchmarkResult:
         return "\n".join(rows)
 
     def to_json(self) -> dict[str, Any]:
-        def plain(score: Score) -> dict[str, Any]:
+        def to_dict(score: Score) -> dict[str, Any]:
             return {"right": score.right, "total": score.total, "share": score.share}
 
         def found(by: str) -> dict[Any, Any]:
-            return {name: plain(score) for name, score in _scores(self.answers, by).items()}
+            return {name: to_dict(score) for name, score in _scores(self.answers, by).items()}
 
         return {
-            "overall": plain(_score(self.answers)),
+            "overall": to_dict(_score(self.answers)),
             "by_kind": found("kind"),
             "by_form": found("form"),
             "by_length": {_length(one): score for one, score in found("seconds").items()},
-            "top_tenth": plain(_top_tenth(self.answers)),
+            "top_tenth": to_dict(_top_tenth(self.answers)),
             "seconds": self.seconds,
             "answers": self.answers,
         }

@@ -91,11 +91,11 @@ def evidence_of(
 
 def absent(script: Script, seen: list[ReferringExpression]) -> list[ReferringExpression]:
     """Expressions that fit nothing in `script`."""
-    plain = [ReferringExpression(shape=s, colour=c) for s in SHAPES for c in COLOURS]
+    candidates = [ReferringExpression(shape=s, colour=c) for s in SHAPES for c in COLOURS]
     if script.wide:
-        plain += [ReferringExpression(shape=SIGN, colour=c) for c in COLOURS]
-        plain += [ReferringExpression(shape=name) for name in PICTURES]
-    return [expression for expression in plain if expression not in seen]
+        candidates += [ReferringExpression(shape=SIGN, colour=c) for c in COLOURS]
+        candidates += [ReferringExpression(shape=name) for name in PICTURES]
+    return [expression for expression in candidates if expression not in seen]
 
 
 def near(one: ReferringExpression, others: Sequence[ReferringExpression]) -> bool:

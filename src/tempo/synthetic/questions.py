@@ -62,9 +62,9 @@ def _single(rng: random.Random, script: Script, hidden: str) -> tuple[int, Thing
 
     appearances = script.appearances
     uses = Counter(base(thing) for _, thing in appearances)
-    plain = [(scene, thing) for scene, thing in appearances if uses[base(thing)] == 1]
-    if plain and rng.random() < 0.75:
-        scene, thing = rng.choice(plain)
+    unique = [(scene, thing) for scene, thing in appearances if uses[base(thing)] == 1]
+    if unique and rng.random() < 0.75:
+        scene, thing = rng.choice(unique)
         return scene, thing, base(thing)
     for scene, thing in rng.sample(appearances, min(len(appearances), 12)):
         expressions = [replace(base(thing), size=thing.size)]
@@ -76,8 +76,8 @@ def _single(rng: random.Random, script: Script, hidden: str) -> tuple[int, Thing
         fitting = [expression for expression in expressions if len(_sighting(script, expression)) == 1]
         if fitting:
             return scene, thing, rng.choice(fitting)
-    if plain:
-        scene, thing = rng.choice(plain)
+    if unique:
+        scene, thing = rng.choice(unique)
         return scene, thing, base(thing)
     return None
 

@@ -83,13 +83,13 @@ def _paste(
     reach = int(np.hypot(*radii)) + 2
     left, top = int(centre[0]) - reach, int(centre[1]) - reach
     size = (2 * reach, 2 * reach)
-    drawn = stretched(image, size, radii, angle, middle=(centre[0] - left, centre[1] - top))
+    stamp = stretched(image, size, radii, angle, middle=(centre[0] - left, centre[1] - top))
     if thing.covered:
-        _hide(drawn, thing.covered, (centre[0] - left, centre[1] - top), radii)
+        _hide(stamp, thing.covered, (centre[0] - left, centre[1] - top), radii)
     box = (max(top, 0), min(top + size[1], frame.shape[0]), max(left, 0), min(left + size[0], frame.shape[1]))
     if box[0] >= box[1] or box[2] >= box[3]:
         return
-    part = drawn[box[0] - top : box[1] - top, box[2] - left : box[3] - left]
+    part = stamp[box[0] - top : box[1] - top, box[2] - left : box[3] - left]
     colour, share = part[..., :3], part[..., 3:] / 255
     if not thing.text:
         colour = np.clip(colour * (tint / 255), 0, 255)
@@ -97,15 +97,15 @@ def _paste(
     patch[:] = patch + (colour - patch) * share + 0.5
 
 
-def _hide(drawn: np.ndarray, share: float, middle: tuple[float, float], radii: tuple[float, float]) -> None:
+def _hide(stamp: np.ndarray, share: float, middle: tuple[float, float], radii: tuple[float, float]) -> None:
     """Put a grey post in front of a part of a picture, in place: `share` of its width, from the left, or
-    from the right where negative. All in pixels of `drawn` (float32 [H, W, 4])."""
-    x = np.arange(drawn.shape[1]) + 0.5 - middle[0]
-    y = np.arange(drawn.shape[0]) + 0.5 - middle[1]
+    from the right where negative. All in pixels of `stamp` (float32 [H, W, 4])."""
+    x = np.arange(stamp.shape[1]) + 0.5 - middle[0]
+    y = np.arange(stamp.shape[0]) + 0.5 - middle[1]
     behind = np.sign(share) * x < radii[0] * (2 * abs(share) - 1)
-    drawn[:, behind] = 0  # a turned picture reaches beyond its post
+    stamp[:, behind] = 0  # a turned picture reaches beyond its post
     post = (behind & (np.abs(x) <= radii[0]))[None] & (np.abs(y) <= radii[1])[:, None]
-    drawn[post] = (40, 40, 40, 255)
+    stamp[post] = (40, 40, 40, 255)
 
 
 def tint_of(thing: Thing, background_seed: int) -> np.ndarray:

@@ -203,17 +203,19 @@ def _draft(rng: random.Random, cast: Cast, size: str | None) -> _Draft:
         action = rng.choices((*ACTIONS, "blinks"), (2, 2, 2, 2, 4, 1, 1, 1))[0]
         return _Draft(SIGN, rng.choice(cast.colours), "large", action, rng.uniform(*SIGN_RADIUS), text)
     shape = rng.choice(cast.shapes if luck < 0.45 else PICTURES)
-    drawn = luck >= 0.45
+    is_picture = luck >= 0.45
     action = rng.choices((*ACTIONS, *CHANGES), (2, 2, 2, 2, 2, 1, 1, 1.2, 1.2, 1.2, 1.2))[0]
     if action == "turns" and shape in ("circle", "ring"):
         action = "still"
-    size = size or rng.choices(tuple(SIZES), (3, 1) if drawn else (1, 1))[0]
+    size = size or rng.choices(tuple(SIZES), (3, 1) if is_picture else (1, 1))[0]
     if action in ("grows", "shrinks"):
         size = "large"
-    radius = rng.uniform(*(PICTURE_SIZES if drawn else SIZES)[size])
-    tilt = rng.uniform(-0.5, 0.5) if drawn else 0.0
-    covered = rng.choice((-1, 1)) * rng.uniform(0.2, 0.35) if drawn and rng.random() < 0.15 else 0.0
-    return _Draft(shape, "" if drawn else rng.choice(cast.colours), size, action, radius, "", tilt, covered)
+    radius = rng.uniform(*(PICTURE_SIZES if is_picture else SIZES)[size])
+    tilt = rng.uniform(-0.5, 0.5) if is_picture else 0.0
+    covered = rng.choice((-1, 1)) * rng.uniform(0.2, 0.35) if is_picture and rng.random() < 0.15 else 0.0
+    return _Draft(
+        shape, "" if is_picture else rng.choice(cast.colours), size, action, radius, "", tilt, covered
+    )
 
 
 def make_scene(

@@ -1,1 +1,1 @@
-"""Files, addresses and streams → frames with their real times."""
+"""Opens videos and images from files, folders and addresses, and decodes their frames with real times."""

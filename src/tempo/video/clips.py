@@ -67,7 +67,7 @@ def cut(video: Video, start: float, end: float, folder: Path) -> Clip:
         TempoError: a still image has nothing to cut; the video cannot be read or the file not be written.
     """
     if video.kind == "image":
-        raise TempoError(f"{video.path}: a still image has no moments to cut out")
+        raise TempoError(f"{video.path}: a still image cannot be cut")
     name = f"{_stem(video.path)}_{_clock(start)}_{_clock(end)}"
     if video.file is not None:
         try:

@@ -1,4 +1,4 @@
-"""How many pixels are decoded: a few bytes can promise more than any memory holds."""
+"""Limits the pixels of a picture: a few bytes of a file can promise more than any memory holds."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from .frames import Size
 
 LIMIT_VARIABLE = "TEMPO_IMAGE_MEGAPIXELS"
 DEFAULT_LIMIT = 128.0  # megapixels of one picture
-PICTURES_OF_LIMIT = 32  # an animation may have as many pixels as so many pictures of the limit
+PICTURES_OF_LIMIT = 32  # an animation may have so many times the pixels of one picture
 
 
 def limit_in_pixels() -> float:
-    """How many pixels a picture may have. Raises UsageError when the environment's value is no number."""
+    """The most pixels that a picture may have. Raises UsageError if the environment variable is no number."""
     given = os.environ.get(LIMIT_VARIABLE, str(DEFAULT_LIMIT))
     try:
         megapixels = float(given)
@@ -27,7 +27,7 @@ def limit_in_pixels() -> float:
 
 
 def check_pixels(path: str, size: Size, pictures: int = 1) -> None:
-    """Refuse what is too large before anything of it is decoded. Raises TempoError."""
+    """Raise TempoError for what is too large, before anything of it is decoded."""
     limit = limit_in_pixels()
     width, height = size
     if width * height > limit:

@@ -1,4 +1,4 @@
-"""A generator run in a thread of its own, so that producing overlaps consuming."""
+"""Runs a generator in a background thread, so that producing overlaps consuming."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class _Handover(Generic[T]):
-    """A bounded queue with two ends that can each hang up."""
+    """A bounded queue that either end can close."""
 
     def __init__(self, depth: int) -> None:
         self._items: deque[T] = deque()
@@ -22,7 +22,7 @@ class _Handover(Generic[T]):
         self.stop = threading.Event()
 
     def put(self, item: T) -> bool:
-        """Wait for room and hand `item` over. False: nobody wants any more."""
+        """Wait until there is space and add `item`. False: the consumer has closed the queue."""
         with self._change:
             self._change.wait_for(lambda: len(self._items) < self._depth or self.stop.is_set())
             if self.stop.is_set():
@@ -59,8 +59,8 @@ class _Handover(Generic[T]):
 def in_background(produce: Callable[[threading.Event], Iterator[T]], *, depth: int, name: str) -> Iterator[T]:
     """Yield what `produce(stop)` yields, made ahead of time in a thread, never more than `depth` items ahead.
 
-    An exception of the producer is raised here, after the items that came before it. Closing this generator
-    sets `stop`, which the producer has to look at, and waits for the thread to end.
+    An exception of the producer is raised here, after the items before it. Closing this generator sets
+    `stop`, which the producer has to check, and waits for the thread to end.
     """
     handover: _Handover[T] = _Handover(depth)
 

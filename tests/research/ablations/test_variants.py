@@ -1,4 +1,4 @@
-"""What each way keeps, told from the numbers of the adaptive one."""
+"""What each variant keeps, told from the numbers of the adaptive one."""
 
 import random
 
@@ -6,11 +6,11 @@ import pytest
 
 from research.ablations.variants import (
     ADAPTIVE,
-    Way,
+    Variant,
     budget_of,
     budget_shares,
     even,
-    every_way,
+    every_variant,
     inverted,
     kept_tokens,
     tight_share,
@@ -21,26 +21,26 @@ _RANDOM = random.Random(3)
 RELEVANCE = [_RANDOM.random() ** 6 for _ in range(40)]
 
 
-def counts(way, *, budget=200, seed="a"):
-    return kept_tokens(way, RELEVANCE, budget=budget, k_min=1, k_max=16, seed=seed)
+def counts(variant, *, budget=200, seed="a"):
+    return kept_tokens(variant, RELEVANCE, budget=budget, k_min=1, k_max=16, seed=seed)
 
 
 def test_equal_tokens_means_equal_to_the_last_one():
     spent = sum(counts(ADAPTIVE))
     assert spent < 200
     for spread in ("even", "shuffled", "inverted"):
-        assert sum(counts(Way(spread=spread))) == spent
-    assert counts(Way(spread="uniform")) == [5] * 40
+        assert sum(counts(Variant(spread=spread))) == spent
+    assert counts(Variant(spread="uniform")) == [5] * 40
 
 
 def test_random_and_inverted_routing_only_move_the_numbers():
     plain = counts(ADAPTIVE)
     assert plain == allocation.adaptive(RELEVANCE, budget=200, k_min=1, k_max=16)
     for spread in ("shuffled", "inverted"):
-        moved = counts(Way(spread=spread))
+        moved = counts(Variant(spread=spread))
         assert moved != plain
         assert sorted(moved) == sorted(plain)
-    turned = counts(Way(spread="inverted"))
+    turned = counts(Variant(spread="inverted"))
     by_relevance = sorted(range(40), key=lambda segment: RELEVANCE[segment])
     falling = [turned[segment] for segment in by_relevance]
     assert falling == sorted(falling, reverse=True)
@@ -48,7 +48,7 @@ def test_random_and_inverted_routing_only_move_the_numbers():
 
 
 def test_shuffles_depend_on_the_seed_alone():
-    shuffled = Way(spread="shuffled")
+    shuffled = Variant(spread="shuffled")
     assert counts(shuffled) == counts(shuffled)
     assert counts(shuffled, seed="b") != counts(shuffled)
 
@@ -66,18 +66,18 @@ def test_budgets_are_the_published_shares_down_to_one_token_a_segment():
     # 128 memory tokens a segment, as published: 0.25 to 16 of 16 a frame.
     assert [share * 128 for share in budget_shares(128)] == [2, 4, 8, 16, 32, 64, 128]
     assert [share * 16 for share in budget_shares(16)] == [1, 2, 4, 8, 16]
-    caps = [budget_of(Way(share=share), 128, k_max=16, own=1024) for share in budget_shares(16)]
+    caps = [budget_of(Variant(share=share), 128, k_max=16, own=1024) for share in budget_shares(16)]
     assert caps == [128, 256, 512, 1024, 2048]
     assert budget_of(ADAPTIVE, 128, k_max=16, own=1024) == 1024
-    assert budget_of(Way(share=tight_share(16)), 128, k_max=16, own=1024) == 160
-    assert budget_of(Way(share=0.001), 7, k_max=16, own=1024) == 7
+    assert budget_of(Variant(share=tight_share(16)), 128, k_max=16, own=1024) == 160
+    assert budget_of(Variant(share=0.001), 7, k_max=16, own=1024) == 7
 
 
-def test_every_way_has_a_name_of_its_own():
-    ways = every_way(16)
-    assert ADAPTIVE in ways
-    assert len({way.name for way in ways}) == len(ways)
-    for way in ways:
-        kept = counts(way, budget=budget_of(way, 40, k_max=16, own=1024))
-        assert sum(kept) <= budget_of(way, 40, k_max=16, own=1024)
+def test_every_variant_has_a_name_of_its_own():
+    variants = every_variant(16)
+    assert ADAPTIVE in variants
+    assert len({variant.name for variant in variants}) == len(variants)
+    for variant in variants:
+        kept = counts(variant, budget=budget_of(variant, 40, k_max=16, own=1024))
+        assert sum(kept) <= budget_of(variant, 40, k_max=16, own=1024)
         assert min(kept) >= 1

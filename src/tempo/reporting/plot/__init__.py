@@ -1,8 +1,8 @@
-"""Pictures of an allocation: relevance and tokens over time, with frames of the strongest moments.
+"""Plots an answer: relevance and tokens over time, with frames of the strongest moments.
 
 :func:`plot` draws an answer and :func:`save` writes the figure as PNG, SVG or HTML. A figure is a list of
-shapes with coordinates (:mod:`.figure`), arranged once (:mod:`.layout`) and written out by one
-small module a format. Nothing is needed but Pillow, and nothing in a file points outside it.
+shapes with coordinates (:mod:`.figure`), laid out once (:mod:`.layout`) and written by one small module a
+format. It needs only Pillow, and the files are self-contained.
 """
 
 from .figure import Figure

@@ -1,4 +1,4 @@
-"""What a figure consists of. Lengths are in pixels from the upper left corner, colours are ``#rrggbb``."""
+"""Figures and their shapes. Lengths are pixels from the upper left corner, colours are ``#rrggbb``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NARROW, WIDE = 0.56, 1.0  # mean width of a character, as a share of the text's 
 
 @dataclass(frozen=True)
 class Rectangle:
-    """A filled rectangle. Without `fill` it is not seen, but `hint` is shown where the pointer is over it."""
+    """A filled rectangle; without `fill` it is invisible. `hint` is its tooltip."""
 
     x: float
     y: float
@@ -67,7 +67,7 @@ Shape = Rectangle | LineSegment | Label | Picture
 
 @dataclass(frozen=True)
 class Figure:
-    """Shapes on a white ground, the later ones in front. `title` says in words what is seen."""
+    """Shapes on a white background, later ones in front. `title` is its description in words."""
 
     width: int
     height: int

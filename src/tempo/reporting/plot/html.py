@@ -1,4 +1,4 @@
-"""A figure as a page of its own: the same picture, and a line that says what the pointer is over."""
+"""Writes a figure as an HTML page, with a line that describes the segment under the pointer."""
 
 from __future__ import annotations
 

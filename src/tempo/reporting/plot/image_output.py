@@ -22,8 +22,8 @@ def check_path(path: str | Path) -> Path:
     """Return PATH if a figure can be written there.
 
     Raises:
-        UsageError: its ending is none of a format that can be drawn.
-        TempoError: its folder is not there or cannot be written, it is a folder itself, or no name of a file.
+        UsageError: no format has its ending.
+        TempoError: its folder does not exist or cannot be written, or it cannot be a file.
     """
     path = Path(path)
     if path.suffix.lower() not in FORMATS:

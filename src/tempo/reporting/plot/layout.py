@@ -1,4 +1,4 @@
-"""Where everything in the picture of an allocation stands."""
+"""Lays out the plot of an answer: the charts of relevance and tokens, and the thumbnails above them."""
 
 from __future__ import annotations
 

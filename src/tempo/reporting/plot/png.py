@@ -1,4 +1,4 @@
-"""A figure as PNG, drawn by Pillow."""
+"""Writes a figure as PNG, drawn by Pillow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A figure as SVG: text stays text, pictures are inside, nothing is fetched."""
+"""Writes a figure as self-contained SVG: text stays text, pictures are embedded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Frames of the strongest moments, small."""
+"""Decodes thumbnails of the strongest moments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From video files to frames, through PyAV."""
+"""Decodes video files to frames through PyAV."""
 
 from .source import FileSource
 

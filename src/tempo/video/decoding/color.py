@@ -1,6 +1,6 @@
-"""What a file says about its colours: the matrix and the range of its numbers, its primaries and transfer.
+"""Reads the colour tags of a file: matrix, range, primaries and transfer function.
 
-Numbers are those of ITU-T H.273, which containers, bitstreams and libav share.
+Their values are those of ITU-T H.273, which containers, bitstreams and FFmpeg share.
 """
 
 from __future__ import annotations
@@ -20,28 +20,28 @@ _MATRICES = {_BT709: _BT709, _FCC: _FCC, _SMPTE240: _SMPTE240, _BT2020: _BT2020,
 
 
 class Tags(NamedTuple):
-    """What a stream or a frame says of its colours; `UNSPECIFIED` where it says nothing."""
+    """The colour tags of a stream or a frame; `UNSPECIFIED` where it has none."""
 
     transfer: int = UNSPECIFIED
     primaries: int = UNSPECIFIED
     matrix: int = UNSPECIFIED
 
     @classmethod
-    def of(cls, told: Any) -> Tags:
-        """Of a codec context, or of a frame, which tells its matrix alone before version 17 of PyAV."""
-        transfer = getattr(told, "color_trc", UNSPECIFIED)
-        return cls(transfer, getattr(told, "color_primaries", UNSPECIFIED), told.colorspace)
+    def of(cls, source: Any) -> Tags:
+        """Of a codec context or a frame, which has only its matrix before PyAV 17."""
+        transfer = getattr(source, "color_trc", UNSPECIFIED)
+        return cls(transfer, getattr(source, "color_primaries", UNSPECIFIED), source.colorspace)
 
 
 @lru_cache
-def first_told(*sources: Tags) -> Tags:
-    """Of each tag what the first source says that says anything of it."""
+def first_specified(*sources: Tags) -> Tags:
+    """For each tag, the value of the first source that has it."""
     columns = zip(*sources, strict=True)
     return Tags(*(next((tag for tag in column if tag != UNSPECIFIED), UNSPECIFIED) for column in columns))
 
 
 class Transfer(Enum):
-    """How numbers become light."""
+    """Transfer functions, which map signal values to light."""
 
     SDR = "sRGB"
     PQ = "SMPTE ST 2084"
@@ -49,7 +49,7 @@ class Transfer(Enum):
 
 
 class Gamut(Enum):
-    """What full red, green and blue are."""
+    """Colour gamuts: what full red, green and blue are."""
 
     BT709 = "BT.709"
     BT2020 = "BT.2020"
@@ -57,7 +57,7 @@ class Gamut(Enum):
 
 
 class Colorimetry(NamedTuple):
-    """What the RGB of a picture means. The default is what screens and models take RGB for."""
+    """What the RGB values of a picture mean. The default is what screens and models expect."""
 
     transfer: Transfer = Transfer.SDR
     gamut: Gamut = Gamut.BT709
@@ -68,11 +68,11 @@ _GAMUTS = {9: Gamut.BT2020, 11: Gamut.P3, 12: Gamut.P3}
 
 
 class Coding(NamedTuple):
-    """How to make RGB of a picture's numbers, and what that RGB is.
+    """How to convert a picture to RGB, and what the result means.
 
     Attributes:
-        options: of a reformatter, for the picture's matrix and range.
-        colorimetry, is_standard: of the RGB, and whether that is what screens take RGB for.
+        options: for PyAV's reformatter: the picture's matrix and range.
+        colorimetry, is_standard: of the RGB, and whether it is the default.
     """
 
     options: dict[str, Any]
@@ -82,7 +82,7 @@ class Coding(NamedTuple):
 
 @lru_cache
 def coding_of(pixel_format: str, tags: Tags, color_range: int) -> Coding:
-    """Only what is tagged as HDR is: ten bits alone are none. All primaries but wide ones count as BT.709."""
+    """HDR is what is tagged as such, not ten bits alone. Primaries that are not wide count as BT.709."""
     transfer = _TRANSFERS.get(tags.transfer, Transfer.SDR)
     gamut = _GAMUTS.get(tags.primaries, Gamut.BT709)
     is_wide = transfer != Transfer.SDR or tags.matrix in (_BT2020, _BT2020_CONSTANT)
@@ -96,10 +96,10 @@ def coding_of(pixel_format: str, tags: Tags, color_range: int) -> Coding:
 
 
 def _options_of(pixel_format: str, matrix: int, color_range: int) -> dict[str, Any]:
-    """Options that make a reformatter use a matrix and a range.
+    """Options that make PyAV's reformatter use a matrix and a range.
 
-    Before version 17, PyAV takes everything for BT.601 of limited range unless it is told otherwise; since
-    then it refuses matrices that libswscale does not know.
+    Before version 17, PyAV assumes BT.601 of limited range by default; since then it refuses matrices
+    that libswscale does not know.
     """
     form = av.VideoFormat(pixel_format)
     if form.is_rgb or form.has_palette or len(form.components) < 3:

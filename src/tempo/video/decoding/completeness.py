@@ -1,4 +1,4 @@
-"""Whether a file is all there, from the few bytes of it that hold its structure."""
+"""Detects truncated files, from the few bytes that hold a file's structure."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _LONGEST_TAG = 1 << 24  # bytes of a Flash tag
 
 @dataclass(frozen=True)
 class Completeness:
-    """What the structure of a file says about it.
+    """Whether a file is complete, by its structure.
 
     Attributes:
-        cut_short: bytes are missing at its end, or cannot be told apart from there on.
-        patchy: parts in the middle have lost their headers, and are passed over without a word.
-        readable: bytes from the start for which the structure holds.
+        cut_short: bytes are missing at its end, or have no recognisable structure from there on.
+        patchy: parts in the middle have lost their headers, and demuxers skip them without an error.
+        readable: bytes from the start whose structure is intact; None: not known.
     """
 
     cut_short: bool = False
@@ -28,7 +28,7 @@ class Completeness:
 
 
 def examine(path: str) -> Completeness:
-    """Look at the structure of a local file; see :func:`examine_file`."""
+    """Examine the structure of a local file; see :func:`examine_file`."""
     try:
         with open(path, "rb") as file:
             return examine_file(file)
@@ -37,10 +37,10 @@ def examine(path: str) -> Completeness:
 
 
 def examine_file(file: BinaryIO) -> Completeness:
-    """Look at the structure of an open file.
+    """Examine the structure of an open file.
 
-    MP4 and MOV boxes, RIFF (AVI), Matroska segments and ASF headers tell how long they are; a Flash file ends
-    with the length of its last tag. Nothing is known of other files, and nothing is said of them.
+    MP4 and MOV boxes, RIFF (AVI), Matroska segments and ASF headers contain their length; a Flash file ends
+    with the length of its last tag. Other files count as complete.
     """
     try:
         size = file.seek(0, os.SEEK_END)
@@ -65,7 +65,7 @@ _FIRST_BOXES = frozenset({b"ftyp", b"moov", b"mdat", b"styp", b"free", b"skip", 
 
 
 def _of_boxes(file: BinaryIO, size: int) -> Completeness:
-    """Walk over the boxes at the top. In a fragmented file media data comes behind the box describing it."""
+    """Walk over the top-level boxes. In a fragmented file, media data follows the box that describes it."""
     at, fragmented, described, patchy = 0, False, True, False
     for _ in range(MOST_BOXES):
         if at >= size:
@@ -133,9 +133,12 @@ def _ends_before_asf(file: BinaryIO, size: int) -> bool:
     at = head.find(_ASF_FILE_PROPERTIES)
     if at < 0:
         return False
-    told, flags = struct.unpack_from("<Q", head, at + 40)[0], struct.unpack_from("<I", head, at + 88)[0]
+    size_in_header, flags = (
+        struct.unpack_from("<Q", head, at + 40)[0],
+        struct.unpack_from("<I", head, at + 88)[0],
+    )
     live = flags & 1
-    return not live and told > size
+    return not live and size_in_header > size
 
 
 def _ends_within_a_tag(file: BinaryIO, size: int) -> bool:

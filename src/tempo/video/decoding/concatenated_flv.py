@@ -1,4 +1,4 @@
-"""Flash files that were joined byte by byte, as one file without the headers in between."""
+"""Reads Flash files that were concatenated byte by byte as one file, leaving out the inner headers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _SIGNATURE = b"FLV\x01"
 
 
 def inner_headers(path: str) -> tuple[int, ...]:
-    """The positions at which further recordings begin in a local file; empty where it holds only one."""
+    """The offsets at which further recordings begin in a local file; empty if it holds only one."""
     found: list[int] = []
     try:
         with open(path, "rb") as file:
@@ -34,7 +34,7 @@ def inner_headers(path: str) -> tuple[int, ...]:
 
 
 class JoinedFile:
-    """A file to read and seek in that leaves out the headers at the positions given."""
+    """A file object that leaves out the headers at the given offsets."""
 
     def __init__(self, path: str, headers: tuple[int, ...]) -> None:
         self._file: BinaryIO = open(path, "rb")  # noqa: SIM115

@@ -1,7 +1,7 @@
-"""One continuous time line out of a clock that restarts, jumps or wraps around. Pure arithmetic.
+"""Makes a continuous time line from a clock that restarts, jumps or wraps around. Pure arithmetic.
 
-Transport streams, program streams and Flash files can be joined byte by byte, and recorders restart their
-clocks in mid-stream. A player goes on where it was, and so does this.
+Transport streams, program streams and Flash files can be concatenated byte by byte, and recorders restart
+their clocks in mid-stream. A player goes on from where it was, and so does this.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ RUN_AHEAD_ALONE = 300.0  # the same, where no other stream shows that time has p
 
 
 class ClockJump(NamedTuple):
-    """A jump that was taken out."""
+    """A discontinuity of a file's clock that was removed."""
 
     at: float  # seconds on the continuous line
-    seconds: float  # how far the file's clock jumped there; negative: back
+    seconds: float  # by how much the file's clock jumped; negative: back
 
 
 class ContinuousClock:
-    """Tells for every packet how far its times have to be moved.
+    """Computes for every packet the shift of its times that makes them continuous.
 
     A time fits while it neither falls behind its own stream nor runs ahead of all of them. Where it does not,
     everything from there on is moved to the end of what has been read. Streams are interleaved, so packets
-    from before the jump may still follow: the move before the latest one is kept for them.
+    from before the jump may still follow: the shift before the latest one is kept for them.
 
     Attributes:
-        jumps: what was taken out so far.
+        jumps: those removed so far.
     """
 
     def __init__(self) -> None:

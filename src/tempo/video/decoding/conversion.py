@@ -1,4 +1,4 @@
-"""Decoded frames → upright RGB arrays."""
+"""Converts decoded frames to upright RGB arrays: rotation, pixel aspect, colours, alpha, scaling."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .color import (
     Colorimetry,
     Tags,
     coding_of,
-    first_told,
+    first_specified,
 )
 from .display_shape import fit, pixel_aspect, square
 from .tone_mapping import SIGNAL_FORMAT, ToneMapper
@@ -27,7 +27,7 @@ from .transparency import decoder_of, has_alpha, over_white
 
 
 class Orientation(NamedTuple):
-    """How a stored picture has to be turned to stand upright: first transposed, then flipped."""
+    """How to turn a stored picture upright: first transpose it, then flip it."""
 
     transposed: bool = False
     flip_x: bool = False
@@ -35,10 +35,11 @@ class Orientation(NamedTuple):
 
     @classmethod
     def of(cls, frame: av.video.frame.VideoFrame) -> Orientation:
-        """Read the display matrix: stored (x, y) is shown at (a x + c y, b x + d y). Nearest quarter turn.
+        """From the display matrix, which shows stored (x, y) at (a x + c y, b x + d y). Nearest quarter turn.
 
-        For one frame a video, not for each: looking at side data ties a frame into a reference cycle, which
-        keeps its megabytes until the garbage collector comes by.
+        Call it once a video, not for every frame: reading side data puts a frame into a reference cycle,
+            which
+        keeps its megabytes until the garbage collector runs.
         """
         try:
             matrix: Any = frame.side_data.get("DISPLAYMATRIX")
@@ -70,25 +71,25 @@ class Orientation(NamedTuple):
 
 
 class Appearance(NamedTuple):
-    """How the first picture of a video is shown. The others are fitted into its frame.
+    """How the first frame of a video is displayed. Later frames of other shapes are fitted into it.
 
     Attributes:
-        orientation, rotation: how it is turned, and degrees of that as each picture tells them.
+        orientation, rotation: how it is turned, and the degrees that PyAV reports for each frame.
         aspect: width ÷ height of a stored pixel.
-        told_by_container: whether that comes from the container and holds for the whole file; else it is the
-            pictures' own and may change with them.
+        aspect_from_container: whether the container gives that, for the whole file; otherwise it may change
+            from frame to frame.
         size: (width, height), upright and in square pixels.
     """
 
     orientation: Orientation
     rotation: int
     aspect: Fraction
-    told_by_container: bool
+    aspect_from_container: bool
     size: Size
 
     @classmethod
     def of(cls, stream: av.video.stream.VideoStream, frame: av.video.frame.VideoFrame) -> Appearance:
-        """Read it off the first frame of a stream, just decoded."""
+        """From the first decoded frame of a stream."""
         orientation = Orientation.of(frame)
         own = stream.codec_context.sample_aspect_ratio
         aspect = pixel_aspect(stream.sample_aspect_ratio, own)
@@ -97,9 +98,9 @@ class Appearance(NamedTuple):
 
 
 class Converter:
-    """Decoded frames → upright RGB of one size, scaled by libswscale while it converts the colours.
+    """Converts decoded frames to upright RGB of one size; libswscale scales while it converts the colours.
 
-    A picture of another shape than the first is shown as large as its proportions allow, between black bars.
+    A frame of another shape than the first is fitted between black bars.
     """
 
     def __init__(self, size: Size, appearance: Appearance) -> None:
@@ -110,29 +111,29 @@ class Converter:
         self._shape: Size | None = None  # of the latest picture, and what `_stored_size_of` says of it
         self._stored_size: Size = size
         self._context: av.video.codeccontext.VideoCodecContext | None = None
-        self._follows = True  # the decoder knows what the container says of turns
-        self._told = Tags()  # by the container
+        self._follows = True  # whether the decoder reports rotations of the container
+        self._container_tags = Tags()
         self._reformatter = av.video.reformatter.VideoReformatter()
         self._tone_mapper: ToneMapper | None = None
 
     def decoder(self, stream: av.video.stream.VideoStream) -> av.video.codeccontext.VideoCodecContext:
-        """What has to decode the stream for its frames to be converted here."""
+        """The decoder to use for the stream, whose frames this then converts."""
         self._context = decoder_of(stream)
         self._follows = self._context is stream.codec_context
-        self._told = Tags.of(stream.codec_context)
+        self._container_tags = Tags.of(stream.codec_context)
         return self._context
 
     def see(self, frame: av.video.frame.VideoFrame) -> None:
-        """Look at what a decoded frame says about those that follow; to be called for every one, in order.
+        """Track rotation and pixel aspect; call it with every decoded frame, in order, shown or not.
 
-        Turns and the shape of pixels change where a sequence begins. Some decoders tell a turn with that
-        frame only, and know the shape of pixels some frames too early.
+        They change where a sequence begins. Some decoders report a rotation with that frame only, and the
+        pixel aspect some frames too early.
         """
         if not (frame.key_frame and self._follows):
             return
         if frame.rotation != self._rotation:
             self._orientation, self._rotation = Orientation.of(frame), frame.rotation
-        if self._context is not None and not self._appearance.told_by_container:
+        if self._context is not None and not self._appearance.aspect_from_container:
             self._aspect = pixel_aspect(self._context.sample_aspect_ratio)
         self._shape = None
 
@@ -142,7 +143,7 @@ class Converter:
         coding = coding_of(pixel_format, self._tags_of(frame), frame.color_range)
         options = coding.options
         if options:
-            frame.colorspace = options["src_colorspace"]  # which version 17 of PyAV has to be told here
+            frame.colorspace = options["src_colorspace"]  # PyAV 17 needs it here
         width, height = self._stored_size_of(frame)
         if has_alpha(pixel_format):
             codec = self._context.name if self._context is not None else ""
@@ -162,7 +163,7 @@ class Converter:
     def _tags_of(self, frame: av.video.frame.VideoFrame) -> Tags:
         tags = Tags.of(frame)
         if UNSPECIFIED in tags and self._context is not None:
-            tags = first_told(tags, Tags.of(self._context), self._told)
+            tags = first_specified(tags, Tags.of(self._context), self._container_tags)
         return tags
 
     def _map_tones(self, picture: av.video.frame.VideoFrame, colorimetry: Colorimetry) -> np.ndarray:
@@ -171,7 +172,7 @@ class Converter:
         return self._tone_mapper(picture)
 
     def _stored_size_of(self, frame: av.video.frame.VideoFrame) -> Size:
-        """How large the picture is within the frame, before it is turned upright."""
+        """The size to scale the picture to, before it is turned upright."""
         shape = (frame.width, frame.height)
         if shape != self._shape:
             shown = self._orientation.swap(square(shape, self._aspect))

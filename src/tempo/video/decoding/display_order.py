@@ -1,4 +1,4 @@
-"""The times of pictures that carry none, from the order in which the decoder puts them out."""
+"""Numbers pictures without presentation times in the order in which the decoder outputs them."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from av.video.frame import VideoFrame
 
 
 class DisplayOrder:
-    """Counts the pictures that come out of the decoder: the n-th is shown at the n-th time.
+    """Counts the frames that come out of the decoder: the n-th is shown at the n-th time.
 
-    Packets have been numbered, and a frame carries the number of its packet in place of a presentation time.
-    Pictures in front of a keyframe are not shown after it, so where some were lost, keyframes set it right.
+    The demuxer numbered the packets, and a frame carries the number of its packet in place of a presentation
+    time. No frame in front of a keyframe is shown after it, so where frames were lost, keyframes correct the
+    count.
     """
 
     def __init__(self) -> None:

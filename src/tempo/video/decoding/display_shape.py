@@ -1,4 +1,4 @@
-"""The shape in which a stored picture is shown: square pixels, and a frame of another shape around it."""
+"""Computes display sizes: with square pixels, and of a picture fitted into a frame of another shape."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from fractions import Fraction
 
 from tempo.video.frames import Size
 
-WIDEST_PIXEL = 4  # times as wide as high, or as high as wide: what claims more is a mistake
+WIDEST_PIXEL = 4  # times as wide as high, or as high as wide: more is an error of the file
 FILLED = 0.98  # of the frame's width and height: what is left is rounding, and no bars are put there
 
 
-def pixel_aspect(*told: Fraction | None) -> Fraction:
-    """The first sample aspect ratio (width ÷ height of a pixel) that makes sense; 1 where none does."""
-    for ratio in told:
+def pixel_aspect(*ratios: Fraction | None) -> Fraction:
+    """The first plausible sample aspect ratio (width ÷ height of a pixel); 1 if none is."""
+    for ratio in ratios:
         if ratio is not None and Fraction(1, WIDEST_PIXEL) <= ratio <= WIDEST_PIXEL:
             return ratio
     return Fraction(1)

@@ -1,4 +1,4 @@
-"""How an MP4 or QuickTime file is edited: which parts of its media are shown, one after the other."""
+"""Reads edit lists of MP4 and QuickTime files, which say what parts of the media are shown."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tempo.video.iso_boxes import (
     within,
 )
 
-MOST_EDITS = 1000  # that are looked at
+MOST_EDITS = 1000  # that are read
 
 
 def has_several_edits(file: BinaryIO) -> bool:

@@ -131,8 +131,8 @@ def own_end(stream: av.video.stream.VideoStream) -> Fraction | None:
         return (begin + stream.duration) * stream.time_base
     # Matroska tells how long each track is in words: 00:01:02.345000000.
     words = next((text for key, text in stream.metadata.items() if key.startswith("DURATION")), "")
-    if told := re.fullmatch(r"(\d+):(\d+):(\d+(?:\.\d+)?)", words):
-        length = int(told[1]) * 3600 + int(told[2]) * 60 + Fraction(told[3])
+    if match := re.fullmatch(r"(\d+):(\d+):(\d+(?:\.\d+)?)", words):
+        length = int(match[1]) * 3600 + int(match[2]) * 60 + Fraction(match[3])
         if length > 0:
             return length
     return None

@@ -163,7 +163,7 @@ class Planner(Generic[T]):
             self._sent = {pts: sample for pts, sample in self._sent.items() if pts >= target}
 
     def _verdict(self, head: _Waiting[T]) -> tuple[bool, int | None]:
-        """(whether it can be told yet, the first sample that shows this frame)."""
+        """(whether it is known yet, the first sample that shows this frame)."""
         sample = bisect_left(self._limits, head.pts)
         if not head.shown or sample < self.sample or sample == len(self._limits):
             return True, None

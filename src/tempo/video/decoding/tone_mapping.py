@@ -1,4 +1,4 @@
-"""HDR and wide gamuts → what an ordinary screen shows (sRGB).
+"""Tone-maps HDR and wide-gamut pictures to sRGB.
 
 The light of every pixel is computed as the standards say (SMPTE ST 2084; ITU-R BT.2100 for HLG, on a display
 of 1000 cd/m²), turned to BT.709's primaries and brought into range by one fixed curve. Where FFmpeg's
@@ -71,15 +71,15 @@ def _to_light(signal: np.ndarray, transfer: Transfer) -> np.ndarray:
 def _roll_off(light: np.ndarray) -> np.ndarray:
     """Bring light between the knee and the peak below 1. The largest component decides, so that hues stay."""
     largest = np.maximum(light.max(-1, keepdims=True), 1e-6)
-    room, way = 1 - KNEE, PEAK / WHITE - KNEE
+    output_range, input_range = 1 - KNEE, PEAK / WHITE - KNEE  # above the knee
     above = largest - KNEE
-    rolled = KNEE + above / (1 + above * (way - room) / (room * way))
+    rolled = KNEE + above / (1 + above * (input_range - output_range) / (output_range * input_range))
     result: np.ndarray = light * np.where(above > 0, rolled / largest, 1)
     return result
 
 
 class ToneMapper:
-    """Pictures of one colorimetry → RGB for an ordinary screen. For one thread."""
+    """Converts pictures of one colorimetry to sRGB. For one thread."""
 
     def __init__(self, colorimetry: Colorimetry) -> None:
         self.colorimetry = colorimetry

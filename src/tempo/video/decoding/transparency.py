@@ -1,4 +1,4 @@
-"""Pictures with an alpha channel, shown over white as still images are."""
+"""Composites pictures with an alpha channel over white, as is done with still images."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import av.video.stream
 import numpy as np
 from av.video.codeccontext import VideoCodecContext
 
-# libav's own decoders of VP8 and VP9 pass over the second picture that holds the alpha channel.
-_HEEDING = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
+# FFmpeg's own decoders of VP8 and VP9 ignore the second picture, which holds the alpha channel.
+_ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 _UNUSED = frozenset({"rawvideo"})  # codecs whose fourth component is zero in many files that have no alpha
 
 
 def decoder_of(stream: av.video.stream.VideoStream) -> VideoCodecContext:
     """The stream's own decoder, or one that decodes its alpha channel too."""
-    name = _HEEDING.get(stream.codec_context.name)
+    name = _ALPHA_DECODERS.get(stream.codec_context.name)
     if name not in av.codecs_available or alpha_mode(stream) != "1":
         return stream.codec_context
     decoder: Any = av.CodecContext.create(name, "r")
@@ -27,7 +27,7 @@ def decoder_of(stream: av.video.stream.VideoStream) -> VideoCodecContext:
 
 
 def alpha_mode(stream: av.video.stream.VideoStream) -> str | None:
-    """What Matroska and WebM say of a second picture: "1" where there is one. Remuxing changes the case."""
+    """The alpha_mode tag of Matroska and WebM: "1" for an alpha channel. Remuxing changes its case."""
     return next((value for key, value in stream.metadata.items() if key.lower() == "alpha_mode"), None)
 
 

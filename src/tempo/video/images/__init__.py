@@ -1,1 +1,1 @@
-"""Still and animated images, folders of images and Motion JPEG as videos."""
+"""Sources of frames other than video files: images, animations, folders of images, arrays."""

@@ -1,7 +1,7 @@
-"""When each picture of an animated image appears, from the structure of its file, without decoding a picture.
+"""Reads the delays of animated GIF, WebP and AVIF images from the structure of the file, without decoding.
 
-Pillow tells the delay of a GIF's picture before it is decoded and that of WebP's and AVIF's only afterwards;
-the files say all of them at once. Of PNG see :mod:`tempo.video.images.apng`.
+Pillow reports the delay of a picture in a GIF before it decodes it, and of WebP and AVIF only afterwards; the
+files hold all of them at once. For PNG see :mod:`tempo.video.images.apng`.
 """
 
 from __future__ import annotations

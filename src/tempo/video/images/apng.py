@@ -1,6 +1,6 @@
-"""Animated PNG: its pictures laid over one another as its specification says (https://www.w3.org/TR/png-3/).
+"""Decodes animated PNG, composing its pictures as the specification says (https://www.w3.org/TR/png-3/).
 
-Pillow reads them too, but lays an animation over a default image that is no part of it, mixes half-
+Pillow reads them too, but composes an animation over a default image that is not part of it, blends half-
 transparent pixels with a cleared canvas as if that were black, and disposes of pictures differently from
 version to version.
 """

@@ -1,4 +1,4 @@
-"""HEIF and AVIF files: which of them are still images, and who reads them."""
+"""Recognises HEIF and AVIF files, stills and sequences, and opens HEIF stills with pillow-heif."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _AVIF: dict[bytes, Family] = {b"avif": "AVIF", b"avis": "AVIF sequence"}
 
 
 def family(path: str) -> Family | None:
-    """What a file's brands say that it is; None: something else.
+    """The family of a file by its brands; None: another kind of file.
 
-    Movies of other brands (MP4, QuickTime) are something else, even if they list one of these as well. Raises
-    OSError when the file cannot be read.
+    Movies of other brands (MP4, QuickTime) are None, even if they list one of these as well. Raises OSError
+    if the file cannot be read.
     """
     with open(path, "rb") as file:
         head = file.read(HEAD_BYTES)

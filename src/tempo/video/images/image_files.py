@@ -1,4 +1,4 @@
-"""Image files through Pillow: recognised by their content, opened within limits, decoded to upright RGB."""
+"""Opens image files with Pillow: recognises them by content, limits their size, decodes to upright RGB."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def _formats_of(path: str) -> Iterator[str]:
 
 @contextmanager
 def decoding(path: str) -> Iterator[None]:
-    """Tell whatever Pillow raises in here as a TempoError. On damaged files it may be any exception."""
+    """Turn any exception of the block into a TempoError: on damaged files Pillow raises all kinds."""
     try:
         yield
     except TempoError:

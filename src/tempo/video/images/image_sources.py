@@ -1,4 +1,4 @@
-"""Still images, animated images (GIF, WebP, PNG, AVIF), folders of images and arrays, read with Pillow."""
+"""Sources of frames: still and animated images (GIF, WebP, PNG, AVIF), folders of images, arrays."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class AnimatedImage:
                 pictures = _pictures(self._path, image)
             at = -1
             frame: np.ndarray | None = None
-            for moment, number in enumerate(wanted.tolist()):
+            for sample_index, number in enumerate(wanted.tolist()):
                 try:
                     with decoding(self._path):
                         for passed in range(at + 1, number + 1):
@@ -93,7 +93,7 @@ class AnimatedImage:
                     losses.add(float(self._starts[number]), float(ends[number]), UNDECODABLE)
                 at = number
                 if frame is not None:
-                    yield SampledFrame(moment, frame, float(self._starts[number]))
+                    yield SampledFrame(sample_index, frame, float(self._starts[number]))
 
     def _shown(self, canvas: Image.Image, size: Size | None) -> np.ndarray:
         picture = to_rgb(canvas)
@@ -116,7 +116,7 @@ def shown_at(starts: np.ndarray, times: np.ndarray) -> np.ndarray:
 class ImageFolder:
     """The images in one folder, in natural order of their names, at a steady rate.
 
-    What bears the name of an image and cannot be read as one keeps its place and is lost when it is watched.
+    A file with an image's name that cannot be decoded keeps its place, and its time counts as lost.
     """
 
     kind: Literal["video", "image"] = "video"
@@ -249,10 +249,10 @@ def _pick_by_number(
     """Pick from `count` frames of which number i appears at i / rate; None from `read` leaves it out."""
     starts = np.arange(count, dtype=np.float64) / rate
     last, frame = -1, None
-    for moment, number in enumerate(shown_at(starts, times)):
+    for sample_index, number in enumerate(shown_at(starts, times)):
         if stop.is_set():
             return
         if number != last:
             last, frame = int(number), read(int(number))
         if frame is not None:
-            yield SampledFrame(moment, frame, float(starts[number]))
+            yield SampledFrame(sample_index, frame, float(starts[number]))

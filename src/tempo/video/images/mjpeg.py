@@ -1,4 +1,4 @@
-"""Motion JPEG without a container: the pictures of a camera, one behind the other."""
+"""Recognises Motion JPEG without a container: the pictures of a camera, one after the other."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def is_stream(path: str) -> bool:
     """Whether a file begins with two JPEG pictures of one size with next to nothing between them.
 
     A single photograph is no stream, whatever it has attached: several views (MPO), another picture of its
-    own size, a short film. Raises OSError when the file cannot be read.
+    own size, a short video. Raises OSError when the file cannot be read.
     """
     with open(path, "rb") as file:
         if file.read(len(START)) != START:

@@ -1,4 +1,4 @@
-"""Videos and images behind http(s) addresses: read in ranges where the server has them, else downloaded."""
+"""Reads videos and images from http(s) addresses: by byte ranges if the server has them, else downloaded."""
 
 from .addresses import scheme_of, without_login
 from .content import PLAYLISTS

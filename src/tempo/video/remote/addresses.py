@@ -1,4 +1,4 @@
-"""http(s) addresses as users write them: spaces, umlauts, credentials, capital letters."""
+"""Parses http(s) addresses as users write them: with spaces, umlauts, credentials, capital letters."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ALLOWED = "/:@!$&'()*+,;=~%"  # what stays as it is in a path; RFC 3986, and wha
 
 @dataclass(frozen=True)
 class Address:
-    """Where something is.
+    """A parsed http(s) address.
 
     Attributes:
         url: what is requested: encoded, without credentials and without a fragment.
@@ -45,7 +45,7 @@ def scheme_of(path: str) -> str:
 
 
 def without_login(text: str) -> str:
-    """An address as it may be shown: the user and the password that it names are cut out."""
+    """An address without its user name and password, to be shown."""
     return re.sub(r"(?<=://)[^/?#]*@", "", text, count=1)
 
 

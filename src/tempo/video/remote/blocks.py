@@ -1,4 +1,4 @@
-"""Blocks of a file that have been fetched, in a temporary file that nobody has to remove."""
+"""Caches fetched blocks of a remote file in a temporary file that removes itself."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ HAS_OPEN_FILES = os.path.isdir(OPEN_FILES)
 
 
 class Blocks:
-    """Keeps blocks on disk up to a limit. Not safe between threads.
+    """A cache of blocks on disk, up to a limit. Not thread-safe.
 
     On Linux the file has no name in any folder: it disappears with the process, however that ends.
     Elsewhere it is removed when this object goes or Python ends.
 
     Attributes:
-        room: bytes that may be kept.
+        capacity: bytes that may be cached.
         path: under which this process can open the file for as long as this object lives.
     """
 
-    def __init__(self, room: int) -> None:
+    def __init__(self, capacity: int) -> None:
         """Raises TempoError where no temporary file can be made."""
         try:
             self._file, self.path = _temporary_file()
@@ -36,13 +36,13 @@ class Blocks:
                 f"no temporary file can be made ({error.strerror or error}); set TMPDIR to a folder with room"
             ) from error
         weakref.finalize(self, _remove, self._file, self.path)
-        self.room = room
-        self._have = bytearray()  # for each block, whether it is kept
+        self.capacity = capacity
+        self._have = bytearray()  # for each block, whether it is cached
         self._kept = 0
 
     def put(self, index: int, data: bytes) -> None:
-        """Keep a block, if there is room for it. Raises OSError where it cannot be written."""
-        if self.has(index) or self._kept + len(data) > self.room:
+        """Cache a block, if the capacity allows. Raises OSError if it cannot be written."""
+        if self.has(index) or self._kept + len(data) > self.capacity:
             return
         self._file.seek(index * BLOCK)
         if self._file.write(data) < len(data):
@@ -53,11 +53,11 @@ class Blocks:
         self._kept += len(data)
 
     def has(self, index: int) -> bool:
-        """Whether a block is kept."""
+        """Whether a block is cached."""
         return index < len(self._have) and bool(self._have[index])
 
     def get(self, index: int) -> bytes | None:
-        """A block; None: it is not kept."""
+        """A block; None: it is not cached."""
         if not self.has(index):
             return None
         self._file.seek(index * BLOCK)

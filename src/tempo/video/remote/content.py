@@ -1,4 +1,4 @@
-"""What comes from an address and is no video, seen from its first bytes."""
+"""Recognises what an address sends that is no video (pages, playlists, text), by its first bytes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ CAMERA = "multipart/x-mixed-replace"
 
 
 def has_index(beginning: bytes) -> bool:
-    """Whether this is MP4, QuickTime or Matroska, in which any moment is found without reading all.
+    """Whether this is MP4, QuickTime or Matroska, which have an index: any time is found without reading all.
 
     Fragmented MP4 is not: its index is spread over the whole file.
     """

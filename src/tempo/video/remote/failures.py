@@ -1,4 +1,4 @@
-"""What can go wrong with an address, each kind in one line that says what to do."""
+"""Explains errors of the network and of servers, each in one line that says what to do."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class FetchError(TempoError):
 
     Attributes:
         reason: the message without the address.
-        passing: whether the same request may work when it is made again.
-        changed: the file is another one now than at the beginning.
-        status: that the server answered with, 0 where it gave none.
+        passing: whether the same request may succeed later.
+        changed: whether the file on the server is another one than at the beginning.
+        status: HTTP status; 0 if there was none.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class FetchError(TempoError):
 
 
 def amount(count: int) -> str:
-    """So many bytes, for people."""
+    """A number of bytes, human-readable."""
     for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if count >= size / 20:
             return f"{count / size:.1f} {unit}"

@@ -1,4 +1,4 @@
-"""A file behind an http(s) address, which can be read from any place."""
+"""A file behind an http(s) address with random access, by byte ranges or by a download."""
 
 from __future__ import annotations
 
@@ -37,17 +37,15 @@ Progress = Callable[[int, int | None], None]
 
 
 class RemoteFile:
-    """A file behind an http(s) address.
-
-    Safe between threads.
+    """A file behind an http(s) address. Thread-safe.
 
     Attributes:
         address: where it is.
-        size: bytes; None where the server does not say and not all of it is here.
-        streams: whether parts can be fetched when they are read, and any moment be found in them.
-        path: of the temporary file with what is here of it.
-        failure: why a part could not be fetched; None: nothing has failed. Reading ends there, as if the
-            file did.
+        size: bytes; None if the server does not say and not all of it is fetched.
+        streams: whether parts can be fetched on demand and the file has an index.
+        path: of the temporary file with what is fetched of it.
+        failure: why a part could not be fetched; None: nothing has failed. Reading ends there, as at the end
+            of the file.
     """
 
     _response: Response | None = None  # the connection that is open; one at a time
@@ -117,7 +115,7 @@ class RemoteFile:
         """
         limit = download_limit()
         self._check_size(limit)
-        self._blocks.room = limit
+        self._blocks.capacity = limit
         index = 0
         with self._lock:
             while self.size is None or index * BLOCK < self.size:
@@ -268,7 +266,7 @@ class RemoteFile:
                     f"{self.address.shown}: cannot be downloaded to {tempfile.gettempdir()} "
                     f"({error.strerror}); set TMPDIR to a folder with more room"
                 ) from error
-            self._blocks.room = 0  # it can be fetched again
+            self._blocks.capacity = 0  # it can be fetched again
 
     def __del__(self) -> None:
         self._hang_up()
@@ -280,13 +278,13 @@ class RemoteFile:
 
 
 class RemoteReader(io.RawIOBase):
-    """A place in a remote file, which reads like any other file."""
+    """A file object over a remote file, with a position of its own."""
 
     def __init__(self, file: RemoteFile) -> None:
         super().__init__()
         self._file = file
         self._position = 0
-        self.name = f"video{file.address.suffix}"  # by whose ending some formats are told
+        self.name = f"video{file.address.suffix}"  # FFmpeg recognises some formats by its ending
 
     def readable(self) -> bool:
         return True

@@ -1,4 +1,4 @@
-"""GET requests: what a server answers, from where in the file, and the bytes of it."""
+"""Makes GET requests for byte ranges and reads the responses."""
 
 from __future__ import annotations
 
@@ -94,14 +94,14 @@ class _Redirects(HTTPRedirectHandler):
 
 
 class Response:
-    """An answer to a request.
+    """The response to a request.
 
     Attributes:
         start: which byte of the file its body begins with.
         end: the byte behind its last one; None where it does not say.
         size: of the whole file; None where it does not say.
         partial: whether it is a part of the file.
-        ranged: whether it is the part that was asked for, so that any other part can be asked for too.
+        ranged: whether it is the requested part, so that other parts can be requested too.
         names_ranges: whether it claims that ranges can be asked for.
         tag, modified: names of the version of the file, "" where there are none.
         content_type: what it claims to be, without parameters, in lower case.
@@ -135,8 +135,8 @@ class Response:
             self.size = self.end = None
             self.ranged = self.names_ranges = False
 
-    def _read_range(self, told: str) -> None:
-        found = re.fullmatch(r"\s*bytes\s+(\d+)-(\d+)/(\d+|\*)\s*", told)
+    def _read_range(self, content_range: str) -> None:
+        found = re.fullmatch(r"\s*bytes\s+(\d+)-(\d+)/(\d+|\*)\s*", content_range)
         if not found:
             self.close()
             raise FetchError(

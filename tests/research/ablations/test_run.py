@@ -9,17 +9,18 @@ from research.ablations.__main__ import main
 from research.ablations.records import Answered
 from research.ablations.run import run
 from research.ablations.tables import tables
-from research.ablations.variants import every_way
+from research.ablations.variants import every_variant
 from tempo.errors import TempoError
 from tempo.synthetic.answer_scoring import is_correct
 
-WAYS = every_way(16)
+VARIANTS = every_variant(16)
 
 
 def record(kind, rights, *, tokens=100, cap=1024):
-    """A question that every way answers wrong, but for those of `rights`."""
+    """A question that every variant answers wrong, but for those of `rights`."""
     answers = {
-        way.name: {"text": "", "right": way.name in rights, "tokens": tokens, "cap": cap} for way in WAYS
+        variant.name: {"text": "", "right": variant.name in rights, "tokens": tokens, "cap": cap}
+        for variant in VARIANTS
     }
     return {"kind": kind, "rank": 0.0, "segments": 128, "answers": answers}
 
@@ -81,8 +82,8 @@ def test_a_run_goes_on_after_it_was_stopped_and_reports_only_whole_ones(nano, fi
     done = (out / "answers" / "a-000.json").stat().st_mtime_ns
     text = run(nano, two, out, **options)
     assert (out / "answers" / "a-000.json").stat().st_mtime_ns == done
-    assert (out / "claims.md").read_text() == text
-    assert "2 questions about 2 films." in text
+    assert (out / "ablations.md").read_text() == text
+    assert "2 questions about 2 videos." in text
     # From what is on the disk the same report comes again, with nothing asked.
     monkeypatch.setattr(nano, "prompts", None)
     assert run(nano, two, out, **options) == text
@@ -108,17 +109,17 @@ def test_the_command_writes_tables_and_every_answer(films, tmp_path, capsys):
     out = tmp_path / "out"
     assert main([str(films), "--out", str(out), "--questions", "2"]) == 0
     printed = capsys.readouterr().out
-    assert (out / "claims.md").read_text().strip() == printed.strip()
+    assert (out / "ablations.md").read_text().strip() == printed.strip()
     assert len(re.findall(r"^## ", printed, re.MULTILINE)) == 8
     kept = json.loads((out / "answers" / "a-000.json").read_text())
     truth = json.loads((films / "a-000.json").read_text())["questions"]
     assert len(kept["records"]) == 2
     for one, question in zip(kept["records"], truth, strict=False):
         assert one["question"] == question["text"]
-        assert set(one["answers"]) == {way.name for way in WAYS}
+        assert set(one["answers"]) == {variant.name for variant in VARIANTS}
         for answer in one["answers"].values():
             assert answer["right"] == is_correct(question, answer["text"], window=4.0)
             assert answer["tokens"] <= answer["cap"]
-    values = json.loads((out / "claims.json").read_text())
+    values = json.loads((out / "ablations.json").read_text())
     assert len(values["tables"]) == 8
     assert values["made_with"]["questions"] == 2
