@@ -12,9 +12,13 @@ from tempo.training.config import documented
         ([], 2, "name a recipe, or a run with --resume"),
         (["nothing.yaml"], 2, "nothing.yaml: there is no such recipe"),
         (["--resume", "nowhere"], 2, "nowhere: there is no run to resume"),
-        (["RECIPE", "batch.sampels=2"], 2, "there is no field batch.sampels; did you mean batch.samples?"),
-        (["RECIPE", "batch.samples"], 2, "say key=value"),
-        (["RECIPE", "--resume", "nowhere"], 2, "leave the recipe out"),
+        (
+            ["RECIPE", "batch.micro_batch=2"],
+            2,
+            "there is no field batch.micro_batch; did you mean batch.micro_batch_size?",
+        ),
+        (["RECIPE", "batch.micro_batch_size"], 2, "say key=value"),
+        (["RECIPE", "--resume", "nowhere"], 2, "leave RECIPE out"),
         (["--check", "RECIPE"], 1, "mine.jsonl: there is no such file of conversations"),
         (["RECIPE", "model.start=./nothing"], 1, "./nothing: there is no such folder"),
         (["RECIPE", "device=cuda:77"], 1, "device=cuda:77: there is none on this machine"),
@@ -23,7 +27,8 @@ from tempo.training.config import documented
 def test_mistakes_are_one_line(tmp_path, monkeypatch, capsys, arguments, status, message):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "recipe.yaml").write_text(
-        "model: {start: nano}\ntrain: {projector: 0.001}\ndata: [{path: mine.jsonl}]\nschedule: {steps: 1}\n"
+        "model: {start: nano}\nlearning_rates: {projector: 0.001}\n"
+        "data: [{path: mine.jsonl}]\nschedule: {steps: 1}\n"
     )
     assert main(["train", *(a.replace("RECIPE", "recipe.yaml") for a in arguments)]) == status
     said = capsys.readouterr().err

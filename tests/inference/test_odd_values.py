@@ -142,21 +142,21 @@ def test_cache_sizes_that_are_none(tmp_path, monkeypatch, given):
 @pytest.mark.parametrize(
     "field",
     [
-        "train.decoder=1e99",
-        "train.projector=1.5",
-        "train.memory=-1e-3",
-        f"train.vision={HUGE}",
+        "learning_rates.decoder=1e99",
+        "learning_rates.projector=1.5",
+        "learning_rates.memory=-1e-3",
+        f"learning_rates.vision={HUGE}",
         "data.0.weight=1e308",
         "optimizer.weight_decay=1e99",
-        "optimizer.routing=1e99",
+        "objective.relevance_weight=1e99",
         "video.fps=1e9",
         "seed=-1",
         f"seed={10**30}",
         "schedule.steps=0",
         f"schedule.steps={HUGE}",
         "schedule.epochs=1e99",
-        f"batch.chunk={10**30}",
-        f"batch.questions={HUGE}",
+        f"batch.segment_chunk={10**30}",
+        f"batch.max_questions={HUGE}",
         f"video.max_frames={10**12}",
         f"budget.tokens={10**30}",
         "data.²=1",
@@ -166,7 +166,8 @@ def test_cache_sizes_that_are_none(tmp_path, monkeypatch, given):
 def test_recipes(tmp_path, field):
     path = tmp_path / "recipe.yaml"
     path.write_text(
-        "model: {start: nano}\ntrain: {projector: 0.001}\ndata: [{path: mine.jsonl}]\nschedule: {steps: 1}\n"
+        "model: {start: nano}\nlearning_rates: {projector: 0.001}\n"
+        "data: [{path: mine.jsonl}]\nschedule: {steps: 1}\n"
     )
     read_recipe(path)
     with pytest.raises(UsageError) as caught:
@@ -251,7 +252,8 @@ def test_an_output_that_is_full_or_closed_is_no_fault_of_ours(verb):
 def test_names_that_no_file_can_have_are_one_line(tmp_path, clip, capsys, arguments):
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(
-        "model: {start: nano}\ntrain: {projector: 0.001}\ndata: [{path: a.jsonl}]\nschedule: {steps: 1}\n"
+        "model: {start: nano}\nlearning_rates: {projector: 0.001}\n"
+        "data: [{path: a.jsonl}]\nschedule: {steps: 1}\n"
     )
     given = {"LONG": "x" * 5000, "RECIPE": str(recipe), "CLIP": str(clip)}
     for name, value in given.items():

@@ -4,14 +4,14 @@ import json
 
 import clips
 from tempo.training.config import (
-    Batch,
-    ModelPart,
-    Rates,
+    BatchConfig,
+    DataConfig,
+    LearningRates,
+    ModelConfig,
     Recipe,
-    Schedule,
-    Source,
+    ScheduleConfig,
 )
-from tempo.training.data.processor import Reader
+from tempo.training.data.processor import SampleProcessor
 
 
 def conversation(*texts, **media):
@@ -42,28 +42,30 @@ def write_data(folder, *, count=4):
     return write_jsonl(folder / "data.jsonl", records)
 
 
-def reader(engine, **more):
+def processor(engine, **more):
     config = engine.config
     options = {
         "fps": config.fps,
         "max_frames": config.max_frames,
         "min_frames": config.min_frames,
-        "questions": 4,
+        "max_questions": 4,
     }
-    return Reader(prompts=engine.prompts, config=config, geometry=engine.geometry, **options | more)
+    return SampleProcessor(prompts=engine.prompts, config=config, geometry=engine.geometry, **options | more)
 
 
 def recipe(start, data, out, **more):
     """A recipe for the tiny reference model: quick, exact, everything learns."""
     values = {
         "out": str(out),
-        "model": ModelPart(start=str(start)),
-        "train": Rates(memory=1e-3, projector=1e-3, vision=1e-3, compressor=1e-3, decoder=1e-3),
-        "data": (Source(path=str(data)),),
-        "schedule": Schedule(steps=4, warmup=1),
-        "batch": Batch(samples=2, chunk=2),
+        "model": ModelConfig(start=str(start)),
+        "learning_rates": LearningRates(
+            memory=1e-3, projector=1e-3, vision=1e-3, compressor=1e-3, decoder=1e-3
+        ),
+        "data": (DataConfig(path=str(data)),),
+        "schedule": ScheduleConfig(steps=4, warmup_steps=1),
+        "batch": BatchConfig(global_batch_size=2, segment_chunk=2),
         "precision": "float32",
         "device": "cpu",
-        "workers": 0,
+        "num_workers": 0,
     }
     return Recipe(**values | more)

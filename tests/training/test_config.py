@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 SHIPPED = sorted((ROOT / "recipes").rglob("*.yaml"))
 GOOD = {
     "model": {"start": "nano"},
-    "train": {"projector": 1e-3},
+    "learning_rates": {"projector": 1e-3},
     "data": [{"path": "mine.jsonl"}],
     "schedule": {"steps": 10},
 }
@@ -32,13 +32,13 @@ def test_shipped_recipes_are_valid(path):
 
 def test_fields_that_are_not_given_have_their_defaults(tmp_path):
     recipe = read(tmp_path, GOOD)
-    assert recipe.train.projector == 1e-3
-    assert recipe.train.decoder is None
+    assert recipe.learning_rates.projector == 1e-3
+    assert recipe.learning_rates.decoder is None
     assert recipe.batch == Recipe().batch
 
 
 def test_what_is_written_is_read_back(tmp_path):
-    values = GOOD | {"lora": {"rank": 4, "parts": ["decoder"]}, "train": {"decoder": 1e-4}}
+    values = GOOD | {"lora": {"rank": 4, "groups": ["decoder"]}, "learning_rates": {"decoder": 1e-4}}
     recipe = read(tmp_path, values, "data.0.weight=2.5", "optimizer.betas=[0.8, 0.9]")
     write_recipe(recipe, tmp_path / "written.yaml")
     assert read_recipe(tmp_path / "written.yaml") == recipe
@@ -47,9 +47,9 @@ def test_what_is_written_is_read_back(tmp_path):
 @pytest.mark.parametrize(
     ("override", "field", "value"),
     [
-        ("batch.samples=16", "batch.samples", 16),
-        ("train.decoder=1e-5", "train.decoder", 1e-5),
-        ("train.decoder=null", "train.decoder", None),
+        ("batch.global_batch_size=16", "batch.global_batch_size", 16),
+        ("learning_rates.decoder=1e-5", "learning_rates.decoder", 1e-5),
+        ("learning_rates.decoder=null", "learning_rates.decoder", None),
         ("tensorboard=true", "tensorboard", True),
         ("model.start=runs/mine/model", "model.start", "runs/mine/model"),
     ],
@@ -63,7 +63,12 @@ def test_overrides(tmp_path, override, field, value):
 
 def test_overrides_reach_into_lists_and_fields_that_are_null(tmp_path):
     recipe = read(
-        tmp_path, GOOD, "data.0.path=other.jsonl", "lora.rank=8", "lora.parts=[decoder]", "train.decoder=1e-4"
+        tmp_path,
+        GOOD,
+        "data.0.path=other.jsonl",
+        "lora.rank=8",
+        "lora.groups=[decoder]",
+        "learning_rates.decoder=1e-4",
     )
     assert recipe.data[0].path == "other.jsonl"
     assert recipe.lora.rank == 8
@@ -72,32 +77,34 @@ def test_overrides_reach_into_lists_and_fields_that_are_null(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"trian": {}}, r"there is no field trian; did you mean train\?"),
+        ({"learning_rate": {}}, r"there is no field learning_rate; did you mean learning_rates\?"),
         (
-            {"train": {"compresor": 1}},
-            r"there is no field train\.compresor; did you mean train\.compressor\?",
+            {"learning_rates": {"compresor": 1}},
+            r"there is no field learning_rates\.compresor; did you mean learning_rates\.compressor\?",
         ),
         ({"data": [{"pth": "x"}]}, r"there is no field data\.0\.pth; did you mean data\.0\.path\?"),
-        ({"batch": {"samples": "many"}}, r"batch\.samples must be whole number, not 'many'"),
-        ({"batch": {"samples": 1.5}}, r"batch\.samples must be whole number, not 1\.5"),
-        ({"batch": {"samples": True}}, r"batch\.samples must be whole number, not True"),
+        (
+            {"batch": {"global_batch_size": "many"}},
+            r"batch\.global_batch_size must be whole number, not 'many'",
+        ),
+        ({"batch": {"global_batch_size": 1.5}}, r"batch\.global_batch_size must be whole number, not 1\.5"),
+        ({"batch": {"global_batch_size": True}}, r"batch\.global_batch_size must be whole number, not True"),
         ({"batch": 3}, r"batch must be fields, not 3"),
         ({"precision": "half"}, r"precision must be `auto` or `float32` or `bfloat16`, not 'half'"),
         ({"tensorboard": 1}, r"tensorboard must be true or false, not 1"),
-        ({"train": {"decoder": float("nan")}}, r"train\.decoder must be number, not nan"),
-        ({"train": {"decoder": -1.0}}, r"train\.decoder must be above 0"),
-        ({"train": {}}, r"train trains nothing"),
+        ({"learning_rates": {"decoder": float("nan")}}, r"learning_rates\.decoder must be number, not nan"),
+        ({"learning_rates": {"decoder": -1.0}}, r"learning_rates\.decoder must be above 0"),
+        ({"learning_rates": {}}, r"learning_rates trains nothing"),
         ({"data": []}, r"data has no source"),
-        ({"data": [{}]}, r"data\.0 needs either a path or world"),
+        ({"data": [{}]}, r"data\.0 needs either a path or a factory"),
         ({"data": [{"path": "x", "weight": 0}]}, r"data\.0\.weight must be above 0"),
         ({"model": {}}, r"model needs either start"),
         ({"model": {"start": "nano", "compressor": "x"}}, r"model needs either start"),
         ({"schedule": {}}, r"schedule needs either steps or epochs"),
         ({"schedule": {"steps": 1, "epochs": 1}}, r"schedule needs either steps or epochs"),
-        ({"schedule": {"epochs": 1}, "data": [{"world": {}}]}, r"schedule\.epochs counts records"),
-        ({"lora": {"parts": ["decoder"]}}, r"lora\.parts has decoder, which train gives no learning rate"),
-        ({"lora": {"parts": ["everything"]}}, r"lora\.parts\.0 must be `vision` or"),
-        ({"budget": {"random": 2}}, r"budget\.random must be from 0 to 1"),
+        ({"lora": {"groups": ["decoder"]}}, r"lora\.groups has decoder, to which learning_rates gives no"),
+        ({"lora": {"groups": ["everything"]}}, r"lora\.groups\.0 must be `vision` or"),
+        ({"budget": {"token_dropout": 2}}, r"budget\.token_dropout must be from 0 to 1"),
     ],
 )
 def test_mistakes_are_one_line_that_names_the_field(tmp_path, change, message):
@@ -120,10 +127,10 @@ def test_files_that_are_no_recipe(tmp_path, text, message):
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("batch.samples", "say key=value"),
+        ("batch.global_batch_size", "say key=value"),
         ("data.7.path=x", "7 must be a number from 0 to 0"),
         ("seed.of=1", "seed has no fields of its own"),
-        ("batch.sample=4", r"did you mean batch\.samples\?"),
+        ("batch.global_batch=4", r"did you mean batch\.global_batch_size\?"),
         ("seed=[", "not YAML"),
     ],
 )

@@ -9,14 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from making import conversation, reader, write_jsonl
+from making import conversation, processor, write_jsonl
 
 import clips
 from tempo.cli.main import main
 from tempo.errors import TempoError
 from tempo.training import dry_run, model_init
 from tempo.training.config_parsing import read_recipe
-from tempo.training.data.llava import Records
+from tempo.training.data.llava import ConversationFile
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = Path(__file__).parents[1] / "reference"
@@ -70,9 +70,9 @@ def folders(tmp_path_factory):
         (root / name).mkdir()
         (root / name / "config.json").write_text(json.dumps(config))
         shutil.copy(REFERENCE / "qwen3-vl-tiny" / "tokenizer.json", root / name)
-    planned = model_init.plan(at("stage-0", root).model)
+    spec = model_init.read_spec(at("stage-0", root).model)
     (root / "start").mkdir()
-    (root / "start" / "config.json").write_text(planned.config.to_json_string(use_diff=False))
+    (root / "start" / "config.json").write_text(spec.config.to_json_string(use_diff=False))
     shutil.copy(REFERENCE / "qwen3-vl-tiny" / "tokenizer.json", root / "start")
     return root
 
@@ -90,7 +90,7 @@ STAGES = ["stage-0", "stage-1", "stage-2", "stage-3", "finetune"]
 
 @pytest.mark.parametrize("name", STAGES)
 def test_the_model_of_a_recipe_has_the_published_dimensions(folders, name):
-    config = model_init.plan(at(name, folders).model).config
+    config = model_init.read_spec(at(name, folders).model).config
     assert (config.hidden_size, config.num_hidden_layers, config.vocab_size) == (2560, 36, 151936)
     assert config.compressor().text_config.num_hidden_layers == 28
     assert (config.num_compression_tokens, config.min_tokens, config.visual_token_budget) == (128, 4, 8192)
@@ -102,18 +102,18 @@ def test_the_model_of_a_recipe_has_the_published_dimensions(folders, name):
 @pytest.mark.parametrize("name", STAGES)
 def test_parameters_and_memory_at_the_published_size(folders, name):
     recipe = at(name, folders)
-    planned = model_init.plan(recipe.model)
-    memory, figures = dry_run.memory(recipe, planned.config, planned.prompts)
+    spec = model_init.read_spec(recipe.model)
+    memory, figures = dry_run.estimate_memory(recipe, spec.config, spec.prompts)
     adapters = 0.02 if recipe.lora else 0.0
     assert sum(every for _, every in figures.values()) == pytest.approx(6.16e9, rel=0.001 + adapters)
-    rates = {part: getattr(recipe.train, part) for part in figures}
+    rates = {part: getattr(recipe.learning_rates, part) for part in figures}
     assert {part for part, (some, _) in figures.items() if some} == {p for p, rate in rates.items() if rate}
     if name == "stage-2":
         assert figures["decoder"][0] == figures["decoder"][1] == pytest.approx(4.02e9, rel=0.01)
     learning = sum(some for some, _ in figures.values())
     frozen = sum(every for _, every in figures.values()) - learning
     assert memory.weights == 4 * learning + 2 * frozen
-    assert (memory.gradients, memory.moments) == (4 * learning, 8 * learning)
+    assert (memory.gradients, memory.optimizer_state) == (4 * learning, 8 * learning)
     assert 0 < memory.chunk < 40e9
 
 
@@ -121,25 +121,25 @@ def test_parameters_and_memory_at_the_published_size(folders, name):
 def test_128_segments_fit_a_gpu_of_80_gb_with_adapters(folders):
     recipe = at("finetune", folders)
     recipe = replace(recipe, video=replace(recipe.video, max_frames=1024))
-    planned = model_init.plan(recipe.model)
-    memory, _ = dry_run.memory(recipe, planned.config, planned.prompts)
+    spec = model_init.read_spec(recipe.model)
+    memory, _ = dry_run.estimate_memory(recipe, spec.config, spec.prompts)
     assert memory.peak < 80e9
-    one = replace(recipe, batch=replace(recipe.batch, questions=1))
-    alone, _ = dry_run.memory(one, planned.config, planned.prompts)
+    one = replace(recipe, batch=replace(recipe.batch, max_questions=1))
+    alone, _ = dry_run.estimate_memory(one, spec.config, spec.prompts)
     # Each question of a sample is a storyline of its own, and has memory tokens of its own.
-    assert memory.memory_tokens == recipe.batch.questions * alone.memory_tokens
-    assert memory.decoder == pytest.approx(recipe.batch.questions * alone.decoder, rel=0.05)
+    assert memory.memory_tokens == recipe.batch.max_questions * alone.memory_tokens
+    assert memory.decoder == pytest.approx(recipe.batch.max_questions * alone.decoder, rel=0.05)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", STAGES)
 def test_one_step_with_a_single_layer_in_each_tower(folders, name):
     recipe = at(name, folders)
-    planned = model_init.plan(recipe.model)
-    config = planned.config
+    spec = model_init.read_spec(recipe.model)
+    config = spec.config
     config.vocab_size = WORDS
     config.compressor_config["text_config"]["vocab_size"] = WORDS
-    assert dry_run.one_step(recipe, config, planned.prompts) > 0
+    assert dry_run.one_step(recipe, config, spec.prompts) > 0
 
 
 # --- the data -----------------------------------------------------------------------------------------------
@@ -153,7 +153,7 @@ def checked(tmp_path, capsys):
     clips.write(tmp_path / "clip.mp4", count=60, rate=10, size=(64, 64))
     (tmp_path / "text.mp4").write_text("This is no video.")
     (tmp_path / "recipe.yaml").write_text(
-        f"model: {{start: {TINY}}}\ntrain: {{projector: 0.001}}\nschedule: {{steps: 1}}\n"
+        f"model: {{start: {TINY}}}\nlearning_rates: {{projector: 0.001}}\nschedule: {{steps: 1}}\n"
         "data: [{path: data.jsonl}]\nskip_limit: 3\nprecision: float32\n"
     )
 
@@ -213,9 +213,9 @@ def test_more_than_may_be_left_out_is_an_error(checked):
 def test_what_is_refused_in_a_look_before_is_refused_in_training(engine, tmp_path):
     clips.write(tmp_path / "clip.mp4", count=60, rate=10, size=(64, 64))
     data = write_jsonl(tmp_path / "data.jsonl", [film(evidence=[[7, 9]]), film(evidence=[[0, 0], [5.5, 6]])])
-    beyond, inside = (Records(data).read(index) for index in range(2))
-    reads = reader(engine)
+    beyond, inside = (ConversationFile(data).read(index) for index in range(2))
+    reads = processor(engine)
     with pytest.raises(TempoError, match=r"the video ends at 6\.0 s"):
-        reads.read(beyond, name="a", seed="0")
-    example = reads.read(inside, name="b", seed="0")
+        reads.process(beyond, name="a", seed="0")
+    example = reads.process(inside, name="b", seed="0")
     assert example.questions[0].relevant == (True, True)

@@ -7,14 +7,14 @@ import pytest
 from making import conversation, write_jsonl
 
 from tempo.errors import TempoError
-from tempo.training.data.llava import Records
+from tempo.training.data.llava import ConversationFile
 from tempo.training.data.mixture import BLOCK, Mixture
 
 
 def one(tmp_path, value):
     path = tmp_path / "one.jsonl"
     path.write_text(value if isinstance(value, str) else json.dumps(value))
-    return Records(path).read(0)
+    return ConversationFile(path).read(0)
 
 
 def test_llava_records(tmp_path):
@@ -32,7 +32,7 @@ def test_addresses_stay_and_folders_are_joined(tmp_path):
         tmp_path / "d.jsonl",
         [conversation("a", "b", video="https://host/v.mp4"), conversation("a", "b", video="v.mp4")],
     )
-    records = Records(path, media=tmp_path / "films")
+    records = ConversationFile(path, media=tmp_path / "films")
     assert [records.read(i).media for i in (0, 1)] == ["https://host/v.mp4", str(tmp_path / "films/v.mp4")]
 
 
@@ -100,7 +100,7 @@ def test_a_list_in_any_encoding_of_unicode(tmp_path, encoding):
     path = tmp_path / "d.json"
     text = json.dumps([conversation("ä?", "世界", video="v.mp4")], ensure_ascii=False)
     path.write_bytes(text.encode(encoding))
-    assert Records(path).read(0).turns == (("ä?", "世界"),)
+    assert ConversationFile(path).read(0).turns == (("ä?", "世界"),)
 
 
 def test_lines_behind_a_byte_order_mark(tmp_path):
@@ -108,7 +108,7 @@ def test_lines_behind_a_byte_order_mark(tmp_path):
     for text in ("", "\n"):
         lines = [json.dumps(conversation(f"a{n}", "b", video="v.mp4")) for n in range(2)]
         path.write_text("\ufeff" + text + "\n".join(lines) + "\n", encoding="utf-8")
-        records = Records(path)
+        records = ConversationFile(path)
         assert [records.read(i).turns for i in range(len(records))] == [(("a0", "b"),), (("a1", "b"),)]
 
 
@@ -149,7 +149,7 @@ def test_a_list_and_lines_are_the_same(tmp_path):
     lines = write_jsonl(tmp_path / "d.jsonl", records)
     lines.write_text("\n" + lines.read_text().replace("\n", "\n\n"), encoding="utf-8")
     (tmp_path / "d.json").write_text(json.dumps(records))
-    by_line, by_list = Records(lines), Records(tmp_path / "d.json")
+    by_line, by_list = ConversationFile(lines), ConversationFile(tmp_path / "d.json")
     assert len(by_line) == len(by_list) == 5
     assert [by_line.read(i) for i in range(5)] == [by_list.read(i) for i in range(5)]
     assert by_line.name(1) == "d.jsonl:4"
@@ -195,7 +195,7 @@ def test_files_that_are_none(tmp_path, name, text, message):
     if name:
         (tmp_path / name).write_text(text)
     with pytest.raises(TempoError, match=message):
-        Records(tmp_path / (name or "nothing.jsonl"))
+        ConversationFile(tmp_path / (name or "nothing.jsonl"))
 
 
 def test_every_record_comes_once_before_any_comes_twice():

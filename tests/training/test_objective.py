@@ -3,16 +3,16 @@
 import numpy as np
 import pytest
 import torch
-from making import reader
+from making import processor
 from PIL import Image
 
 import clips
 import tempo
 from tempo.processing.batching import batches
-from tempo.training.config import Budget
-from tempo.training.data.llava import Record
-from tempo.training.data.processor import part_of, pixels_of
-from tempo.training.objective import Learner
+from tempo.training.answer_objective import AnswerObjective
+from tempo.training.config import BudgetConfig
+from tempo.training.data.llava import ConversationRecord
+from tempo.training.data.processor import block_of, normalized_pixels
 from tempo.video.video import Video
 
 FIRST = ("What colour is on the left?", "Blue, I think.")
@@ -58,12 +58,12 @@ def decoder_inputs(model, run):
 @pytest.mark.parametrize("budget", [None, 40])
 def test_the_decoder_reads_what_it_reads_when_it_answers(engine, film, budget):
     session = engine.watch(film)
-    record = Record(str(film), (FIRST, SECOND))
-    example = reader(engine).read(record, name="film", seed="1")
+    record = ConversationRecord(str(film), (FIRST, SECOND))
+    example = processor(engine).process(record, name="film", seed="1")
     assert example.segments == 3
-    learner = Learner(engine.model, Budget(random=0.0, tokens=budget), chunk=2)
+    objective = AnswerObjective(engine.model, BudgetConfig(token_dropout=0.0, tokens=budget), segment_chunk=2)
     with torch.no_grad():
-        ours_RLH = decoder_inputs(engine.model, lambda: learner([example]))
+        ours_RLH = decoder_inputs(engine.model, lambda: objective([example]))
     options = {"budget": budget, "max_new_tokens": 1}
     for number, (question, answer) in enumerate(record.turns):
         earlier = record.turns[:number]
@@ -71,7 +71,7 @@ def test_the_decoder_reads_what_it_reads_when_it_answers(engine, film, budget):
             engine.model, lambda e=earlier, q=question: session.stream_after(e, q, **options).answer
         )[0]
         spoken = engine.prompts.decoder.text(answer)
-        assert example.questions[number].answer == [*spoken, engine.prompts.end_of_answer]
+        assert example.questions[number].answer_ids == [*spoken, engine.prompts.end_of_answer]
         length = len(answered)
         torch.testing.assert_close(ours_RLH[number, :length], answered, atol=1e-4, rtol=0)
         with torch.no_grad():
@@ -81,10 +81,10 @@ def test_the_decoder_reads_what_it_reads_when_it_answers(engine, film, budget):
 
 def test_a_picture_too(engine, picture):
     session = engine.watch(picture)
-    example = reader(engine).read(Record(str(picture), (FIRST,)), name="picture", seed="1")
-    learner = Learner(engine.model, Budget(random=0.0), chunk=1)
+    example = processor(engine).process(ConversationRecord(str(picture), (FIRST,)), name="picture", seed="1")
+    objective = AnswerObjective(engine.model, BudgetConfig(token_dropout=0.0), segment_chunk=1)
     with torch.no_grad():
-        ours_RLH = decoder_inputs(engine.model, lambda: learner([example]))
+        ours_RLH = decoder_inputs(engine.model, lambda: objective([example]))
     answered = decoder_inputs(engine.model, lambda: session.ask(FIRST[0], max_new_tokens=1))[0]
     torch.testing.assert_close(ours_RLH[0, : len(answered)], answered, atol=1e-4, rtol=0)
 
@@ -98,28 +98,28 @@ def test_pixels_that_waited_as_bytes_are_the_same_to_the_bit(engine, name, reque
         prompts=engine.prompts,
         geometry=engine.geometry,
         segment_frames=8,
-        together=2,
+        batch_size=2,
     ):
-        waited = part_of(batch, engine.geometry).pixels_SPC
+        waited = block_of(batch, engine.geometry).pixels_SPC
         assert waited.dtype == np.uint8
-        assert torch.equal(pixels_of(torch.from_numpy(waited), engine.geometry), batch.pixels_SPC)
+        assert torch.equal(normalized_pixels(torch.from_numpy(waited), engine.geometry), batch.pixels_SPC)
 
 
 def test_the_loss_is_the_mean_over_answer_tokens_only(trained, film):
     """Their whole forward with labels, on the decoder's inputs of one question."""
-    example = reader(trained).read(Record(str(film), (FIRST,)), name="film", seed="1")
-    learner = Learner(trained.model, Budget(random=0.0), chunk=2)
-    read_1LH = decoder_inputs(trained.model, lambda: learner([example]))
-    answers, _, sums = learner([example])
-    answer = example.questions[0].answer
+    example = processor(trained).process(ConversationRecord(str(film), (FIRST,)), name="film", seed="1")
+    objective = AnswerObjective(trained.model, BudgetConfig(token_dropout=0.0), segment_chunk=2)
+    read_1LH = decoder_inputs(trained.model, lambda: objective([example]))
+    output = objective([example])
+    answer = example.questions[0].answer_ids
     end = trained.model.model.embed_tokens(torch.tensor([[answer[-1]]]))
     story = torch.cat([read_1LH, end], dim=1)
     labels = torch.full(story.shape[:2], -100)
     labels[0, -len(answer) :] = torch.tensor(answer)
     with torch.no_grad():
         theirs = trained.model(inputs_embeds=story, labels=labels).loss
-    assert sums.answer_tokens == len(answer)
-    torch.testing.assert_close(answers.detach() / len(answer), theirs, atol=1e-5, rtol=1e-5)
+    assert output.totals["answer_tokens"] == objective.counts([example])["loss"] == len(answer)
+    torch.testing.assert_close(output.losses["loss"].detach() / len(answer), theirs, atol=1e-5, rtol=1e-5)
 
 
 def gradients(model):
@@ -127,16 +127,17 @@ def gradients(model):
 
 
 def test_chunks_and_recomputing_change_neither_loss_nor_gradients(trained, film, picture):
-    read = reader(trained).read
+    read = processor(trained).process
     examples = [
-        read(Record(str(film), (FIRST, SECOND), evidence=((0.0, 3.0),)), name="film", seed="1"),
-        read(Record(str(picture), (SECOND,)), name="picture", seed="2"),
-        read(Record(str(film), (SECOND, FIRST)), name="again", seed="3"),
+        read(ConversationRecord(str(film), (FIRST, SECOND), evidence=((0.0, 3.0),)), name="film", seed="1"),
+        read(ConversationRecord(str(picture), (SECOND,)), name="picture", seed="2"),
+        read(ConversationRecord(str(film), (SECOND, FIRST)), name="again", seed="3"),
     ]
     results = []
-    for options in ({"chunk": 1}, {"chunk": 100, "recompute": False}):
+    for options in ({"segment_chunk": 1}, {"segment_chunk": 100, "recompute": False}):
         trained.model.zero_grad()
-        answers, routing, _ = Learner(trained.model, Budget(random=0.5), **options)(examples)
+        losses = AnswerObjective(trained.model, BudgetConfig(token_dropout=0.5), **options)(examples).losses
+        answers, routing = losses["loss"], losses["routing"]
         (answers + routing).backward()
         results.append((answers.detach(), routing.detach(), gradients(trained.model)))
         for layer in trained.model.model.layers:
@@ -150,8 +151,8 @@ def test_chunks_and_recomputing_change_neither_loss_nor_gradients(trained, film,
 
 
 def test_evidence_says_which_segments_are_relevant(engine, film):
-    record = Record(str(film), (FIRST,), evidence=((4.2, 5.0), (10.5, 10.6)))
-    example = reader(engine).read(record, name="film", seed="1")
+    record = ConversationRecord(str(film), (FIRST,), evidence=((4.2, 5.0), (10.5, 10.6)))
+    example = processor(engine).process(record, name="film", seed="1")
     assert example.questions[0].relevant == (False, True, True)
 
 
@@ -164,9 +165,9 @@ def saved_bytes(model, example, **options):
         kept[storage.data_ptr()] = storage.nbytes()
         return tensor
 
-    learner = Learner(model, Budget(random=0.0, tokens=64), **options)
+    objective = AnswerObjective(model, BudgetConfig(token_dropout=0.0, tokens=64), **options)
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        kept_alive = learner.compress([example])
+        kept_alive = objective.compress([example])
     del kept_alive
     return sum(kept.values())
 
@@ -178,10 +179,10 @@ def test_what_is_kept_for_the_gradient_does_not_grow_with_the_chunks(tmp_path):
     sizes = {}
     for seconds in (8, 24):
         path = clips.write(tmp_path / f"{seconds}.mp4", count=10 * seconds, rate=10, size=(96, 48))
-        example = reader(nano).read(Record(str(path), (FIRST,)), name="film", seed="1")
+        example = processor(nano).process(ConversationRecord(str(path), (FIRST,)), name="film", seed="1")
         sizes[seconds] = [
-            saved_bytes(nano.model, example, chunk=1),
-            saved_bytes(nano.model, example, chunk=1, recompute=False),
+            saved_bytes(nano.model, example, segment_chunk=1),
+            saved_bytes(nano.model, example, segment_chunk=1, recompute=False),
         ]
     ours, plain = (sizes[24][i] - sizes[8][i] for i in (0, 1))
     assert plain > 50 * ours

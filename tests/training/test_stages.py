@@ -38,11 +38,16 @@ def test_the_stages_follow_one_another(recipes, before, tmp_path):
     for number in range(4):
         path = RECIPES / recipes / f"stage-{number}.yaml"
         sources = len(read_recipe(path).data)
-        overrides = [f"data.{n}.world.segments=[1, 2]" for n in range(sources)]
-        overrides += [f"out={tmp_path}/{number}", "schedule.steps=1", "schedule.warmup=0", "device=cpu"]
-        overrides += ["batch.samples=2", "batch.together=2", "batch.questions=2", "workers=0"]
+        overrides = [f"data.{n}.options.segments=[1, 2]" for n in range(sources)]
+        overrides += [f"out={tmp_path}/{number}", "schedule.steps=1", "schedule.warmup_steps=0", "device=cpu"]
+        overrides += [
+            "batch.global_batch_size=2",
+            "batch.micro_batch_size=2",
+            "batch.max_questions=2",
+            "num_workers=0",
+        ]
         overrides += [f"model.start={before}"] if before else []
-        result = train(read_recipe(path, [*overrides, "precision=float32", "save=float32"]))
+        result = train(read_recipe(path, [*overrides, "precision=float32", "save_dtype=float32"]))
         record = json.loads((tmp_path / str(number) / "log.jsonl").read_text())
         assert record["answer_tokens"] > 0
         if before is None:
@@ -56,6 +61,6 @@ def test_the_stages_follow_one_another(recipes, before, tmp_path):
             moved = {name for name in ours if not torch.equal(ours[name], theirs[name])}
             assert any(name.startswith("projector.") for name in moved)
             for part, prefix in PARTS.items():
-                learns = getattr(recipe.train, part) is not None
+                learns = getattr(recipe.learning_rates, part) is not None
                 assert any(name.startswith(prefix) for name in moved) == learns, (number, part)
         before = result.model

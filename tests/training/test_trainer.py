@@ -19,16 +19,16 @@ import tempo
 from tempo.cli.main import main
 from tempo.errors import TempoError, UsageError
 from tempo.training.config import (
-    Batch,
-    Checkpoints,
-    Lora,
-    Rates,
-    Schedule,
+    BatchConfig,
+    CheckpointConfig,
+    LearningRates,
+    LoraConfig,
+    ScheduleConfig,
 )
 from tempo.training.config_parsing import write_recipe
-from tempo.training.distributed import Processes
+from tempo.training.distributed import DistributedContext
 from tempo.training.lora import apply_adapter
-from tempo.training.metrics import Log
+from tempo.training.metrics import MetricLogger
 from tempo.training.trainer import Trainer, resume, train
 
 TINY = Path(__file__).parents[1] / "reference" / "tempo-tiny"
@@ -91,7 +91,7 @@ def test_a_run_learns_and_leaves_a_model_that_answers(whole, data):
 @pytest.mark.parametrize("moment", ["while a checkpoint is written", "between two steps"])
 def test_a_killed_run_resumes_to_the_same_bits(whole, data, tmp_path, moment):
     out = tmp_path / "run"
-    mine = replace(recipe(TINY, data, out), checkpoints=Checkpoints(steps=1))
+    mine = replace(recipe(TINY, data, out), checkpoints=CheckpointConfig(every_steps=1))
     write_recipe(mine, tmp_path / "recipe.yaml")
     kill = "os.kill(os.getpid(), signal.SIGKILL)"
     where = {
@@ -104,13 +104,13 @@ def test_a_killed_run_resumes_to_the_same_bits(whole, data, tmp_path, moment):
             os.fsync = fsync
         """,
         "between two steps": f"""
-            from tempo.training.metrics import Log
-            write = Log.write
+            from tempo.training.metrics import MetricLogger
+            write = MetricLogger.write
             def killing(self, record):
                 write(self, record)
                 if record["step"] == 3:
                     {kill}
-            Log.write = killing
+            MetricLogger.write = killing
         """,
     }[moment]
     done = child(
@@ -135,7 +135,7 @@ def test_a_killed_run_resumes_to_the_same_bits(whole, data, tmp_path, moment):
 
 def test_a_run_that_is_asked_to_end_saves_its_step_and_goes_on(whole, data, tmp_path, monkeypatch, capsys):
     out = tmp_path / "run"
-    write = Log.write
+    write = MetricLogger.write
 
     def asking(self, record):
         write(self, record)
@@ -143,11 +143,11 @@ def test_a_run_that_is_asked_to_end_saves_its_step_and_goes_on(whole, data, tmp_
             os.kill(os.getpid(), signal.SIGTERM)
 
     with monkeypatch.context() as patched:
-        patched.setattr(Log, "write", asking)
+        patched.setattr(MetricLogger, "write", asking)
         patched.chdir(data.parent)
         with pytest.raises(KeyboardInterrupt):
             train(recipe(TINY, data.name, out))
-    assert f"step 2 is saved; go on with tempo train --resume {out}" in capsys.readouterr().err
+    assert f"step 2 is saved; resume with tempo train --resume {out}" in capsys.readouterr().err
     assert [file.name for file in (out / "checkpoints").iterdir()] == ["step-00000002.pt"]
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
     resume(out)  # from another folder than the one in which it began
@@ -186,7 +186,9 @@ def test_two_processes_have_the_losses_of_one(whole, data, tmp_path, parallel):
 @pytest.mark.parametrize(("parallel", "fails"), [("ddp", False), ("fsdp", False), ("fsdp", True)])
 def test_no_thread_of_two_processes_outlives_the_run(data, tmp_path, parallel, fails):
     """One that does may abort the interpreter on its way out, and a run that ended well has failed."""
-    step = recipe(TINY, data, tmp_path / "run", schedule=Schedule(steps=1, warmup=0), parallel=parallel)
+    step = recipe(
+        TINY, data, tmp_path / "run", schedule=ScheduleConfig(steps=1, warmup_steps=0), parallel=parallel
+    )
     write_recipe(step, tmp_path / "recipe.yaml")
     script = tmp_path / "script.py"
     script.write_text(
@@ -194,7 +196,7 @@ def test_no_thread_of_two_processes_outlives_the_run(data, tmp_path, parallel, f
             f"""
             import atexit, os, sys
             from pathlib import Path
-            from tempo.cli import main
+            from tempo.cli.main import main
             from tempo.errors import TempoError
             from tempo.training.trainer import Trainer
 
@@ -246,9 +248,9 @@ def test_accelerate_starts_a_run(whole, data, tmp_path):
 
 
 @pytest.mark.slow
-def test_sharded_layers_and_their_moments_are_resumed(whole, data, tmp_path):
+def test_sharded_layers_and_their_optimizer_state_are_resumed(whole, data, tmp_path):
     out = tmp_path / "run"
-    halves = recipe(TINY, data, out, parallel="fsdp", checkpoints=Checkpoints(steps=2, keep=2))
+    halves = recipe(TINY, data, out, parallel="fsdp", checkpoints=CheckpointConfig(every_steps=2, keep=2))
     write_recipe(halves, tmp_path / "recipe.yaml")
     done = two_processes("-m", "tempo", "train", tmp_path / "recipe.yaml")
     assert done.returncode == 0, done.stderr
@@ -275,9 +277,9 @@ def test_only_what_the_recipe_trains_changes(data, tmp_path):
     train(
         replace(
             recipe(TINY, data, tmp_path / "run"),
-            train=Rates(memory=1e-3, projector=1e-3),
-            schedule=Schedule(steps=1, warmup=0),
-            save="float32",
+            learning_rates=LearningRates(memory=1e-3, projector=1e-3),
+            schedule=ScheduleConfig(steps=1, warmup_steps=0),
+            save_dtype="float32",
         )
     )
     before = tempo.load(TINY, device="cpu", dtype="float32").model.state_dict()
@@ -291,10 +293,10 @@ def test_adapters_are_merged_into_what_is_saved(data, tmp_path):
     """The written model, with no adapters, computes what the trained one with adapters did."""
     mine = replace(
         recipe(TINY, data, tmp_path / "run"),
-        train=Rates(projector=1e-2, compressor=1e-2, decoder=1e-2),
-        lora=Lora(rank=4, alpha=8),
-        schedule=Schedule(steps=2, warmup=0),
-        save="float32",
+        learning_rates=LearningRates(projector=1e-2, compressor=1e-2, decoder=1e-2),
+        lora=LoraConfig(rank=4, alpha=8),
+        schedule=ScheduleConfig(steps=2, warmup_steps=0),
+        save_dtype="float32",
     )
     result = train(mine)
     saved = load_file(tmp_path / "run" / "adapter" / "adapter.safetensors")
@@ -335,7 +337,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_batch(data, tmp_p
 
 
 def test_every_sample_of_a_batch_that_is_not_finite_is_in_the_log(data, tmp_path):
-    ten = recipe(TINY, data, tmp_path / "run", batch=Batch(samples=10, chunk=2))
+    ten = recipe(TINY, data, tmp_path / "run", batch=BatchConfig(global_batch_size=10, segment_chunk=2))
     trainer = Trainer(ten, tmp_path / "run", one_process())
     with torch.no_grad():
         trainer.model.model.norm.weight[0] = float("nan")
@@ -350,24 +352,27 @@ def test_every_sample_of_a_batch_that_is_not_finite_is_in_the_log(data, tmp_path
 
 
 def one_process():
-    return Processes(0, 1, torch.device("cpu"))
+    return DistributedContext(0, 1, torch.device("cpu"))
 
 
 def test_a_full_disk_leaves_the_previous_checkpoint(data, tmp_path):
     """Files may not grow beyond what one checkpoint takes, from the second one on."""
     out = tmp_path / "run"
-    write_recipe(replace(recipe(TINY, data, out), checkpoints=Checkpoints(steps=1)), tmp_path / "recipe.yaml")
+    write_recipe(
+        replace(recipe(TINY, data, out), checkpoints=CheckpointConfig(every_steps=1)),
+        tmp_path / "recipe.yaml",
+    )
     done = child(
         f"""
         import resource, signal, sys
-        from tempo.training.metrics import Log
-        write = Log.write
+        from tempo.training.metrics import MetricLogger
+        write = MetricLogger.write
         def filling(self, record):
             write(self, record)
             if record["step"] == 2:
                 resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
-        Log.write = filling
-        from tempo.cli import main
+        MetricLogger.write = filling
+        from tempo.cli.main import main
         sys.exit(main(["train", {str(tmp_path / "recipe.yaml")!r}]))
         """
     )
@@ -388,13 +393,13 @@ def test_a_full_disk_leaves_no_half_of_a_model(whole, data, tmp_path):
     done = child(
         f"""
         import resource, sys
-        from tempo.training.checkpointing import States
-        save = States.save
+        from tempo.training.checkpointing import CheckpointManager
+        save = CheckpointManager.save
         def filling(self, step, state):
             save(self, step, state)
             resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
-        States.save = filling
-        from tempo.cli import main
+        CheckpointManager.save = filling
+        from tempo.cli.main import main
         sys.exit(main(["train", {str(tmp_path / "recipe.yaml")!r}]))
         """
     )
@@ -419,7 +424,7 @@ def bad(folder, good, count):
 
 def test_samples_that_cannot_be_read_are_named_counted_and_replaced(data, tmp_path, capsys):
     mixed = bad(tmp_path, data, 2)
-    epoch = Schedule(steps=3, warmup=0)
+    epoch = ScheduleConfig(steps=3, warmup_steps=0)
     result = train(replace(recipe(TINY, mixed, tmp_path / "run"), schedule=epoch, skip_limit=2))
     assert result.skipped == 2
     named = {
@@ -437,9 +442,9 @@ def test_two_processes_skip_and_adapt_as_one_does(data, tmp_path):
         TINY,
         bad(tmp_path, data, 2),
         tmp_path / "one",
-        train=Rates(projector=1e-3, compressor=1e-3, decoder=1e-3),
-        lora=Lora(rank=4, alpha=8),
-        schedule=Schedule(steps=3, warmup=0),
+        learning_rates=LearningRates(projector=1e-3, compressor=1e-3, decoder=1e-3),
+        lora=LoraConfig(rank=4, alpha=8),
+        schedule=ScheduleConfig(steps=3, warmup_steps=0),
         skip_limit=2,
     )
     train(adapters)
@@ -471,13 +476,13 @@ def test_data_of_which_nothing_can_be_read(data, tmp_path):
 
 
 def test_runs_are_not_mixed_up(whole, data, tmp_path):
-    with pytest.raises(UsageError, match="there is a run already; go on with --resume"):
+    with pytest.raises(UsageError, match="there is a run already; resume it with --resume"):
         train(recipe(TINY, data, whole[0]))
     with pytest.raises(UsageError, match="no run to resume"):
         resume(tmp_path)
-    two = Processes(0, 2, torch.device("cpu"))
-    with pytest.raises(UsageError, match=r"batch\.samples=3 cannot be shared out to 2"):
-        Trainer(replace(recipe(TINY, data, tmp_path), batch=Batch(samples=3)), tmp_path, two)
+    two = DistributedContext(0, 2, torch.device("cpu"))
+    with pytest.raises(UsageError, match=r"batch\.global_batch_size=3 cannot be shared out to 2"):
+        Trainer(replace(recipe(TINY, data, tmp_path), batch=BatchConfig(global_batch_size=3)), tmp_path, two)
 
 
 def test_a_finished_run_resumed_does_nothing_more(whole):
@@ -489,7 +494,7 @@ def test_a_finished_run_resumed_does_nothing_more(whole):
 
 def test_data_that_changed_is_not_resumed(data, tmp_path):
     mixed = bad(tmp_path, data, 0)
-    train(replace(recipe(TINY, mixed, tmp_path / "run"), schedule=Schedule(steps=1)))
+    train(replace(recipe(TINY, mixed, tmp_path / "run"), schedule=ScheduleConfig(steps=1)))
     bad(tmp_path, data, 1)
     with pytest.raises(TempoError, match="the data has changed since"):
         resume(tmp_path / "run")

@@ -19,9 +19,9 @@ import torch
 import tempo
 from tempo.devices import peak_bytes
 from tempo.processing.batching import batches
-from tempo.training.config import Budget
-from tempo.training.data.processor import Reader, part_of
-from tempo.training.objective import Learner
+from tempo.training.answer_objective import AnswerObjective
+from tempo.training.config import BudgetConfig
+from tempo.training.data.processor import SampleProcessor, block_of
 from tempo.video.video import Video
 
 
@@ -33,7 +33,7 @@ def measure(segments: int, *, chunk: int, recompute: bool) -> dict[str, int]:
     generator = np.random.default_rng(0)
     frames = generator.integers(0, 256, (config.segment_frames * segments, 48, 96, 3), np.uint8)
     video = Video.from_frames(frames, fps=config.fps)
-    reader = Reader(engine.prompts, config, engine.geometry, config.fps, len(frames), 1, 1)
+    processor = SampleProcessor(engine.prompts, config, engine.geometry, config.fps, len(frames), 1, 1)
     coming = batches(
         video,
         video.sample(fps=config.fps, max_frames=len(frames)),
@@ -42,15 +42,16 @@ def measure(segments: int, *, chunk: int, recompute: bool) -> dict[str, int]:
         segment_frames=config.segment_frames,
         batch_size=1,
     )
-    parts = [part_of(batch, engine.geometry) for batch in coming]
+    parts = [block_of(batch, engine.geometry) for batch in coming]
     stamps = [engine.prompts.timestamp(4.0 * n + 2) for n in range(segments)]
-    question = reader.question("What can be seen?", "Noise.")
-    example = reader.example(parts, stamps, [question], name="noise", seed="0")
-    learner = Learner(engine.model, Budget(random=0.0), chunk=chunk, recompute=recompute)
+    question = processor.question("What can be seen?", "Noise.")
+    example = processor.example(parts, stamps, [question], name="noise", seed="0")
+    budget = BudgetConfig(token_dropout=0.0)
+    objective = AnswerObjective(engine.model, budget, segment_chunk=chunk, recompute=recompute)
     before = peak_bytes(engine.device)
     with torch.autocast("cpu", torch.bfloat16):
-        answers, _, _ = learner([example])
-    answers.backward()
+        output = objective([example])
+    output.losses["loss"].backward()
     peak = peak_bytes(engine.device)
     return {"segments": segments, "chunk": chunk, "peak_bytes": peak, "step_bytes": peak - before}
 

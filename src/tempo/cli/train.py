@@ -1,13 +1,13 @@
-"""Train a model as a recipe says, or go on with a run that was stopped.
+"""Train a model as a recipe says, or resume a run.
 
-A recipe is a YAML file; the repository has them in recipes/. Any field can be set on the command line. In the
-end OUT/model is a folder that every other verb takes as --model.
+A recipe is a YAML file; the repository has them in recipes/. Any field can be set on the command line. At the
+end OUT/model is a folder that every other command takes as --model.
 
 Several processes: torchrun --nproc-per-node 2 -m tempo train RECIPE (or accelerate launch -m tempo …).
 
 Examples:
   tempo train recipes/nano/finetune.yaml data.0.path=mine.jsonl out=runs/mine
-  tempo train recipes/nano/finetune.yaml schedule.epochs=3 train.decoder=1e-4
+  tempo train recipes/nano/finetune.yaml schedule.epochs=3 learning_rates.decoder=1e-4
   tempo train --resume runs/mine
   tempo train --check recipes/nano/finetune.yaml data.0.path=mine.jsonl
   tempo train --fields
@@ -23,29 +23,32 @@ from tempo.formatting import size
 
 if TYPE_CHECKING:
     from tempo.training.config import Recipe
-    from tempo.training.trainer import Result
+    from tempo.training.trainer import TrainingResult
 
 
-LISTED = 50  # records that cannot be used, of each source
+LISTED = 50  # samples that cannot be used, of each source
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare RECIPE with its overrides, and what is done instead of training by it."""
+    """Declare RECIPE with its overrides, and what can be done instead of training."""
     parser.add_argument("recipe", metavar="RECIPE", nargs="?", help="a YAML file, see docs/recipes.md")
     parser.add_argument(
-        "overrides", metavar="key=value", nargs="*", help="fields of the recipe, like batch.samples=16"
+        "overrides",
+        metavar="key=value",
+        nargs="*",
+        help="fields of the recipe, like batch.micro_batch_size=4",
     )
     instead = parser.add_mutually_exclusive_group()
     instead.add_argument(
         "--resume",
         metavar="RUN",
         type=Path,
-        help="go on with the run in this folder, from its last checkpoint",
+        help="resume the run in this folder from its last checkpoint",
     )
     instead.add_argument(
         "--check",
         action="store_true",
-        help="train nothing: read the recipe, every record, and what the model would be",
+        help="train nothing: check the recipe and every sample, and estimate the memory of a step",
     )
     instead.add_argument("--fields", action="store_true", help="list every field of a recipe")
 
@@ -58,7 +61,7 @@ def run(args: argparse.Namespace) -> None:
         print_fields()
         return
     if args.resume is not None and args.recipe is not None:
-        raise UsageError("--resume goes on as the run began; leave the recipe out")
+        raise UsageError("--resume takes the recipe of the run; leave RECIPE out")
     if args.resume is None and args.recipe is None:
         raise UsageError("name a recipe, or a run with --resume (see tempo train --help)")
     from tempo.training.config_parsing import read_recipe
@@ -86,41 +89,44 @@ def print_fields() -> None:
 
 
 def check(recipe: "Recipe") -> None:
-    """Print what a recipe would train, on what, and what a step of it takes.
+    """Print what a recipe would train, on which data, and how much memory a step takes.
 
     Raises:
-        TempoError: more records are unusable than the recipe allows, or all of a source, or something is
+        TempoError: more samples are unusable than the recipe allows, or all of a source, or something is
             missing altogether.
     """
     from tempo.console import counting
     from tempo.errors import TempoError
     from tempo.formatting import printable
     from tempo.training import dry_run, model_init
-    from tempo.training.data.dataset import Draws
-    from tempo.training.trainer import reader_of, steps_of
+    from tempo.training.data.dataset import MixtureDataset
+    from tempo.training.run_setup import load_data, steps_of
 
-    planned = model_init.plan(recipe.model)
-    draws = Draws(recipe.data, reader_of(recipe, planned), seed=recipe.seed)
+    spec = model_init.read_spec(recipe.model)
+    dataset, held_out = load_data(recipe, spec)
+    datasets: list[tuple[str, MixtureDataset]] = [("data", dataset)]
+    if held_out is not None:
+        datasets.append(("validation", held_out))
     sources = []
-    for number in range(len(draws.sources)):
+    for field, some, number in [(f, d, n) for f, d in datasets for n in range(len(d.sources))]:
         with counting("reading", "records") as progress:
-            source = dry_run.check_source(draws, number, progress)
+            source = dry_run.check_source(some, number, progress)
         sources.append(source)
-        told = "drawn" if source.records is None else f"{source.records} records"
+        told = "generated without end" if source.records is None else f"{source.records} records"
         if source.unusable:
             told += f", of which {len(source.unusable)} cannot be used"
-        print(f"data        {source.name}: {told}")
+        print(f"{field:<12}{source.name}: {told}")
         for name, reason in islice(source.unusable.items(), LISTED):
             print(f"            {printable(f'{name} cannot be used: {reason}')}")
         if len(source.unusable) > LISTED:
             print(f"            and {len(source.unusable) - LISTED} more")
-    steps = steps_of(recipe, draws.size)
-    print(f"schedule    {steps} steps of {recipe.batch.samples} samples")
-    memory, figures = dry_run.memory(recipe, planned.config, planned.prompts)
-    for part, (learning, every) in figures.items():
-        share = "frozen" if not learning else f"{learning / 1e6:,.1f} M of them learn"
-        print(f"{part:<12}{every / 1e6:,.1f} M parameters, {share}")
-    parts = ("weights", "gradients", "moments", "chunk", "decoder", "memory_tokens")
+    steps = steps_of(recipe, dataset)
+    print(f"schedule    {steps} steps of {recipe.batch.global_batch_size} samples")
+    memory, figures = dry_run.estimate_memory(recipe, spec.config, spec.prompts)
+    for group, (trained, every) in figures.items():
+        share = "frozen" if not trained else f"{trained / 1e6:,.1f} M trained"
+        print(f"{group:<12}{every / 1e6:,.1f} M parameters, {share}")
+    parts = ("weights", "gradients", "optimizer_state", "chunk", "decoder", "memory_tokens")
     told = " · ".join(f"{part.replace('_', ' ')} {size(getattr(memory, part))}" for part in parts)
     print(f"one device  {size(memory.peak)}: {told}")
     if useless := next((source for source in sources if source.useless), None):
@@ -130,11 +136,13 @@ def check(recipe: "Recipe") -> None:
         raise TempoError(f"{unusable} records cannot be used and skip_limit is {recipe.skip_limit}")
 
 
-def report(result: "Result") -> None:
+def report(result: "TrainingResult") -> None:
     """Say what the run came to, once."""
     if os.environ.get("RANK", "0") != "0":
         return
     written = sum(file.stat().st_size for file in result.model.rglob("*") if file.is_file())
     skipped = f", {result.skipped} samples skipped" if result.skipped else ""
     print(f"loss {result.first_loss:.4f} → {result.last_loss:.4f} in {result.steps} steps{skipped}")
+    if result.best is not None:
+        print(f"best validation at step {result.best.step}: {result.best.metric} {result.best.value:.4f}")
     print(f"{result.model}: {size(written)}; try it: tempo ask VIDEO QUESTION --model {result.model}")

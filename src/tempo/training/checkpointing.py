@@ -14,10 +14,11 @@ from tempo.errors import TempoError
 from tempo.formatting import size
 
 _NAME = "step-{:08d}.pt"
+_BEST = "best.pt"
 
 
-class States:
-    """The checkpoints in a folder, of which the latest `keep` stay."""
+class CheckpointManager:
+    """The checkpoints in a folder: the latest `keep` of them, and the best."""
 
     def __init__(self, folder: Path, *, keep: int) -> None:
         self.folder = folder
@@ -33,7 +34,29 @@ class States:
         Raises:
             TempoError: there is no room, or the folder cannot be written; the previous checkpoint is whole.
         """
-        path = self.folder / _NAME.format(step)
+        path = self._write(self.folder / _NAME.format(step), state)
+        for old in self.files()[: -self.keep]:
+            old.unlink(missing_ok=True)
+        return path
+
+    def save_best(self, state: dict[str, Any]) -> Path:
+        """Write the best checkpoint so far in the place of the one that was.
+
+        Raises:
+            TempoError: as `save`.
+        """
+        return self._write(self.folder / _BEST, state)
+
+    def load_best(self) -> dict[str, Any] | None:
+        """The best checkpoint; None where nothing was validated.
+
+        Raises:
+            TempoError: it is damaged.
+        """
+        path = self.folder / _BEST
+        return _read(path) if path.exists() else None
+
+    def _write(self, path: Path, state: dict[str, Any]) -> Path:
         part = path.with_suffix(".part")
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -46,8 +69,6 @@ class States:
                 os.fsync(stream.fileno())
             os.replace(part, path)
             _sync(self.folder)
-            for old in self.files()[: -self.keep]:
-                old.unlink()
         except (OSError, RuntimeError) as error:  # torch's writer raises RuntimeError when a write fails
             part.unlink(missing_ok=True)
             reason = error.strerror if isinstance(error, OSError) and error.strerror else _line(error)
@@ -65,12 +86,17 @@ class States:
         files = self.files()
         if not files:
             return None
-        try:
-            return files[-1], torch.load(files[-1], map_location="cpu", weights_only=True)
-        except Exception as error:
-            raise TempoError(
-                f"{files[-1]}: damaged ({_line(error)}); remove it to resume from the one before"
-            ) from error
+        return files[-1], _read(files[-1])
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise TempoError(
+            f"{path}: damaged ({_line(error)}); remove it to resume from the one before"
+        ) from error
+    return state
 
 
 def _bytes(value: Any) -> int:

@@ -11,12 +11,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, Literal, get_args, get_type_hints
 
-PARTS = ("memory", "projector", "vision", "compressor", "decoder")
+GROUPS = ("memory", "projector", "vision", "compressor", "decoder")
 Allocation = Literal["adaptive", "uniform"]
+Matrices = Literal["adamw", "muon"]
 Parallel = Literal["ddp", "fsdp"]
 Precision = Literal["auto", "float32", "bfloat16"]
 Dtype = Literal["float32", "bfloat16"]
-LoraPart = Literal["vision", "compressor", "decoder"]
+LoraGroup = Literal["vision", "compressor", "decoder"]
 
 
 def doc(text: str, default: Any = None, *, factory: Any = None) -> Any:
@@ -27,11 +28,11 @@ def doc(text: str, default: Any = None, *, factory: Any = None) -> Any:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelPart:
+class ModelConfig:
     """Where the weights come from: a Tempo checkpoint, or the two base models that a new one is made of."""
 
     start: str | None = doc(
-        "A Tempo checkpoint to go on from: folder or hub name, in either layout; `nano` is the embedded "
+        "A Tempo checkpoint to start from: folder or hub name, in either layout; `nano` is the embedded "
         "model. Null: a new model is made of `compressor` and `decoder`."
     )
     base: str | None = doc("The base model of a published checkpoint, where it is not found by itself.")
@@ -52,8 +53,24 @@ class ModelPart:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rates:
-    """The learning rate of each part. Null: the part is frozen."""
+class ObjectiveConfig:
+    """What the losses are."""
+
+    factory: str | None = doc(
+        "Another objective, as `module:callable`. It is called with the model, the prompts and `options` and "
+        "returns a `tempo.training.objective.Objective`. Null: the answers in the data, and relevance."
+    )
+    options: dict[str, Any] = doc("Keyword arguments of `factory`.", factory=dict)
+    relevance_weight: float = doc(
+        "Weight of the loss on relevance, for samples that say which segments their questions are about "
+        "(`evidence`, and generated data); 0 leaves it out. Not for another objective.",
+        0.5,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearningRates:
+    """The learning rate of each parameter group. Null: the group is frozen."""
 
     memory: float | None = doc("The memory tokens' embeddings, one shared parameter.")
     projector: float | None = doc("Between the compressor and the decoder.")
@@ -63,117 +80,132 @@ class Rates:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Lora:
-    """Low-rank adapters in place of full training."""
+class LoraConfig:
+    """Low-rank adapters (arXiv 2106.09685) instead of full training."""
 
     rank: int = doc("Rank of every adapter.", 16)
     alpha: float = doc("Scale: an adapter's output counts `alpha / rank` times.", 32.0)
     dropout: float = doc("Share of an adapter's inputs that are dropped in training.", 0.0)
-    parts: tuple[LoraPart, ...] = doc(
-        "Parts whose linear layers get adapters. Their learning rate is that of the adapters; "
-        "their own weights stay.",
+    groups: tuple[LoraGroup, ...] = doc(
+        "Parameter groups whose linear layers get adapters. Their learning rate is that of the adapters; "
+        "their own weights are frozen.",
         ("compressor", "decoder"),
     )
 
 
 @dataclass(frozen=True, kw_only=True)
-class World:
-    """Clips that are drawn while training runs, with questions whose answers are known."""
-
-    segments: tuple[int, ...] = doc("How many segments a clip may have; one of them is drawn.", (1, 2, 3))
-    questions: int = doc("Questions about a clip, at most.", 4)
-    choice: float = doc("Share of the questions that are multiple choice.", 0.3)
-    describe: bool = doc("Whether clips of one or two segments are also to be described.", True)
-    wide: float = doc(
-        "Share of the clips that are of the wide world: pictures of hundreds of things, signs, changes.", 0.0
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Source:
-    """One source of samples."""
+class DataConfig:
+    """One source of samples: a file of conversations, or a callable that makes a source."""
 
     path: str | None = doc(
         "A JSON or JSONL file of conversations. Lines of a JSONL are read when they are needed; "
         "the file is never in memory."
     )
     media: str | None = doc("The folder that its `image` and `video` paths start from. Null: the file's own.")
-    world: World | None = doc("Drawn clips instead of a file.")
-    weight: float = doc("How often this source is drawn from, relative to the others.", 1.0)
-    name: str | None = doc("What the log calls it. Null: the file's name, or `world`.")
+    factory: str | None = doc(
+        "Samples made by code instead of a file, as `module:callable`. It is called with a "
+        "`tempo.training.data.sources.SourceContext` and `options` and returns a `SampleSource`. Modules in "
+        "the working directory are found."
+    )
+    options: dict[str, Any] = doc("Keyword arguments of `factory`.", factory=dict)
+    weight: float = doc("How often this source is sampled, relative to the others.", 1.0)
+    name: str | None = doc("What the log calls it. Null: the name of the file or of the callable.")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Watching:
+class ValidationConfig:
+    """Held-out data that the model is measured on while it trains."""
+
+    data: tuple[DataConfig, ...] = doc(
+        "Held-out sources, as in `data`. None: nothing is validated, and the model of the last step is kept.",
+        (),
+    )
+    every_steps: int = doc("Validate every so many steps, and after the last one.", 100)
+    samples: int = doc("Samples of each validation, the same ones every time.", 32)
+    metric: str = doc(
+        "What says which checkpoint is the best, and is written as the model: `loss`, `relevance_accuracy` "
+        "(share of segments judged right), `exact` (share of answers whose every token is right) or another "
+        "figure of the objective.",
+        "loss",
+    )
+    patience: int | None = doc(
+        "Early stopping: end after so many validations in a row without a better one. Null: never."
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoConfig:
     """Which frames of a sample are watched. Null: as the model's configuration says."""
 
-    fps: float | None = doc("Frames a second.")
-    max_frames: int | None = doc("Frames of one video at most; above that evenly spread.")
-    min_frames: int | None = doc("Frames of one video at least.")
+    fps: float | None = doc("Frames per second.")
+    max_frames: int | None = doc("Most frames of one video; longer videos are sampled evenly.")
+    min_frames: int | None = doc("Fewest frames of one video.")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Budget:
+class BudgetConfig:
     """How many memory tokens the decoder reads."""
 
-    tokens: int | None = doc("Memory tokens of a whole video at most. Null: the model's own budget.")
+    tokens: int | None = doc("Most memory tokens of a whole video. Null: the model's own budget.")
     allocation: Allocation = doc(
         "`adaptive`: by relevance, as answers are given; `uniform`: the same for every segment.", "adaptive"
     )
-    random: float = doc(
-        "Share of the questions for which every segment keeps a random number of tokens instead, so that the "
-        "first ones come to carry the most.",
+    token_dropout: float = doc(
+        "Nested token dropout: share of the questions for which every segment keeps a random number of its "
+        "first tokens instead, so that the first ones come to carry the most.",
         0.5,
     )
 
 
 @dataclass(frozen=True, kw_only=True)
-class Schedule:
+class ScheduleConfig:
     """How long, and how the learning rates move."""
 
-    steps: int | None = doc("Optimiser steps. Null: `epochs` says.")
+    steps: int | None = doc("Optimizer steps. Null: `epochs` says.")
     epochs: float | None = doc(
         "Passes over the data instead of `steps`: as many samples as all files together have records."
     )
-    warmup: int = doc("Steps in which the learning rates rise from zero.", 10)
-    cooldown: float = doc("Share of the steps at the end in which they fall to zero.", 0.4)
+    warmup_steps: int = doc("Steps in which the learning rates rise from zero.", 10)
+    decay_ratio: float = doc("Share of the steps at the end in which they fall to zero.", 0.4)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Batch:
+class BatchConfig:
     """How much goes into a step, and how much of it through the model at once."""
 
-    samples: int = doc("Samples a step, over all processes.", 8)
-    together: int = doc("Samples that go through the model together; the rest of a step is accumulated.", 1)
-    chunk: int = doc(
+    global_batch_size: int = doc("Samples of a step, over all processes.", 8)
+    micro_batch_size: int = doc(
+        "Samples that go through the model together; the gradients of a step are accumulated.", 1
+    )
+    segment_chunk: int = doc(
         "Segments that are compressed together. Their activations are recomputed for the gradient, so memory "
         "grows with this number and not with the length of the video.",
         8,
     )
-    questions: int = doc("Turns of one conversation that are learnt from at once, at most.", 4)
+    max_questions: int = doc("Most turns of one conversation that are learnt from at once.", 4)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Optimizer:
-    """AdamW."""
+class OptimizerConfig:
+    """AdamW, and for matrices Muon on request."""
 
-    weight_decay: float = doc("On matrices; vectors and embeddings have none.", 0.05)
-    betas: tuple[float, ...] = doc("Decay of the two moments.", (0.9, 0.98))
-    clip: float = doc("Largest norm of the gradient.", 1.0)
-    routing: float = doc(
-        "Weight of the loss on relevance, for samples that say which moments their questions are about "
-        "(`evidence`, and drawn clips); 0 leaves it out.",
-        0.5,
+    matrices: Matrices = doc(
+        "What updates the matrices: `adamw`, or `muon` (https://kellerjordan.github.io/posts/muon/). With "
+        "`muon` everything else stays with AdamW, at a third of its group's learning rate.",
+        "adamw",
     )
+    weight_decay: float = doc("On matrices; vectors and embeddings have none.", 0.05)
+    betas: tuple[float, ...] = doc("Decay rates of AdamW's two running averages.", (0.9, 0.98))
+    max_grad_norm: float = doc("Gradients are clipped to this norm.", 1.0)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Checkpoints:
+class CheckpointConfig:
     """What a run can be resumed from."""
 
-    steps: int | None = doc("Write one every so many steps.")
-    minutes: float = doc("Write one when the last is this old.", 10.0)
-    keep: int = doc("How many are kept.", 2)
+    every_steps: int | None = doc("Write one every so many steps.")
+    every_minutes: float = doc("Write one when the last is this old.", 10.0)
+    keep: int = doc("How many are kept, beside the best.", 2)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,30 +213,36 @@ class Recipe:
     """One training run."""
 
     out: str = doc("The run's folder: log, checkpoints, and in the end the model.", "runs/train")
-    seed: int = doc("Of the order of the samples and of everything else that is drawn.", 1)
-    model: ModelPart = doc("Where the weights come from.", factory=ModelPart)
-    train: Rates = doc("What is trained, and how fast: the learning rate of each part.", factory=Rates)
-    lora: Lora | None = doc("Adapters in place of full training. Null: full training.")
-    data: tuple[Source, ...] = doc("The mixture of sources.", ())
-    video: Watching = doc("Which frames are watched.", factory=Watching)
-    budget: Budget = doc("How many memory tokens the decoder reads.", factory=Budget)
-    schedule: Schedule = doc("How long.", factory=Schedule)
-    batch: Batch = doc("How much at once.", factory=Batch)
-    optimizer: Optimizer = doc("AdamW.", factory=Optimizer)
-    checkpoints: Checkpoints = doc("What a run resumes from.", factory=Checkpoints)
+    seed: int = doc("Of the order of the samples and of everything else that is random.", 1)
+    model: ModelConfig = doc("Where the weights come from.", factory=ModelConfig)
+    objective: ObjectiveConfig = doc("What the losses are.", factory=ObjectiveConfig)
+    learning_rates: LearningRates = doc(
+        "What is trained, and how fast: the learning rate of each parameter group.", factory=LearningRates
+    )
+    lora: LoraConfig | None = doc("Adapters instead of full training. Null: full training.")
+    data: tuple[DataConfig, ...] = doc("The mixture of sources.", ())
+    validation: ValidationConfig = doc(
+        "What the model is measured on while it trains.", factory=ValidationConfig
+    )
+    video: VideoConfig = doc("Which frames are watched.", factory=VideoConfig)
+    budget: BudgetConfig = doc("How many memory tokens the decoder reads.", factory=BudgetConfig)
+    schedule: ScheduleConfig = doc("How long.", factory=ScheduleConfig)
+    batch: BatchConfig = doc("How much at once.", factory=BatchConfig)
+    optimizer: OptimizerConfig = doc("AdamW or Muon.", factory=OptimizerConfig)
+    checkpoints: CheckpointConfig = doc("What a run resumes from.", factory=CheckpointConfig)
     precision: Precision = doc(
         "`bfloat16`: matrices are multiplied in it, trained weights are kept in float32 and frozen ones in "
         "bfloat16. `float32`: everything. `auto`: bfloat16 on a GPU and on processors that compute in it.",
         "auto",
     )
-    save: Dtype = doc("In what the finished model is written.", "bfloat16")
+    save_dtype: Dtype = doc("In what the finished model is written.", "bfloat16")
     parallel: Parallel = doc(
         "With several processes: `ddp`, each has the whole model; `fsdp`, each has a share of every layer "
         "(FSDP2).",
         "ddp",
     )
     device: str = doc("`auto`: a GPU for each process if there are, else the CPU.", "auto")
-    workers: int = doc("Processes that read samples ahead, for each training process; 0: none.", 1)
+    num_workers: int = doc("Processes that load samples ahead, for each training process; 0: none.", 1)
     skip_limit: int = doc(
         "Samples that may turn out to be unreadable before the run stops. Each is named in the log.", 10
     )

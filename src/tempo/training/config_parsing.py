@@ -13,17 +13,14 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 import yaml
 
 from tempo.errors import UsageError
-from tempo.number_checks import FASTEST, SLOWEST
 from tempo.storage.regular_files import check_has_an_end
 
-from .config import PARTS, Recipe, spelled
-
-MOST = 1_000_000  # frames, memory tokens, passes: more is a slip of the keyboard, and overflows in places
-MOST_TOGETHER = {"samples": MOST, "together": 100_000, "chunk": MOST, "questions": 1000}
+from .config import Recipe, spelled
+from .recipe_checks import check
 
 
 def read_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
-    """Read a recipe's file, `overrides` like `train.decoder=1e-5` on top.
+    """Read a recipe's file, `overrides` like `learning_rates.decoder=1e-5` on top.
 
     Raises:
         UsageError: the file is not there or not YAML; a field is unknown (the nearest valid one is named), of
@@ -46,7 +43,10 @@ def read_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     for override in overrides:
         _override(values, override)
     recipe = _build(Recipe, values, where="", file=str(path))
-    check(recipe, str(path))
+    try:
+        check(recipe)
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from error
     return recipe
 
 
@@ -65,7 +65,7 @@ def _override(values: dict[str, Any], override: str) -> None:
     """Put `key=value` in its place; the value is read as YAML."""
     key, equals, text = override.partition("=")
     if not equals or not key:
-        raise UsageError(f"{override!r}: say key=value, like batch.samples=16")
+        raise UsageError(f"{override!r}: say key=value, like batch.global_batch_size=16")
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError as error:
@@ -148,98 +148,3 @@ def _kind(value: Any) -> str:
     if isinstance(value, Mapping):
         return "a mapping"
     return "a list" if isinstance(value, list) else "null" if value is None else repr(value)
-
-
-def check(recipe: Recipe, file: str) -> None:
-    """Raise UsageError for what can never work, whatever the data and the machine are."""
-
-    def refuse(condition: bool, message: str) -> None:
-        if condition:
-            raise UsageError(f"{file}: {message}")
-
-    model, schedule, batch = recipe.model, recipe.schedule, recipe.batch
-    refuse(not recipe.data, "data has no source; give at least one, with a path")
-    refuse(
-        (model.start is None) == (model.compressor is None),
-        "model needs either start, a Tempo checkpoint, or compressor, a base model to make a new one of",
-    )
-    refuse(
-        model.start is not None and (model.decoder is not None or bool(model.config)),
-        "model.decoder and model.config belong to a new model; a checkpoint (model.start) has them",
-    )
-    for index, source in enumerate(recipe.data):
-        where = f"data.{index}"
-        refuse(
-            (source.path is None) == (source.world is None), f"{where} needs either a path or world, not both"
-        )
-        refuse(
-            not 0 < source.weight <= 1e9,
-            f"{where}.weight must be above 0 and at most 1e9; leave the source out instead",
-        )
-        if source.world is not None:
-            refuse(
-                not source.world.segments or min(source.world.segments) < 1,
-                f"{where}.world.segments must be whole numbers of at least 1",
-            )
-            refuse(source.world.questions < 1, f"{where}.world.questions must be at least 1")
-            for name in ("choice", "wide"):
-                share = getattr(source.world, name)
-                refuse(not 0 <= share <= 1, f"{where}.world.{name} is a share, from 0 to 1")
-    rates = {part: getattr(recipe.train, part) for part in PARTS}
-    refuse(all(rate is None for rate in rates.values()), "train trains nothing; give a part a learning rate")
-    for part, rate in rates.items():
-        refuse(
-            rate is not None and not 0 < rate <= 1,
-            f"train.{part} must be above 0 and at most 1; null leaves the part as it is",
-        )
-    if recipe.lora is not None:
-        refuse(not 1 <= recipe.lora.rank <= 65536, "lora.rank must be from 1 to 65536")
-        refuse(not 0 < recipe.lora.alpha <= 1e6, "lora.alpha must be above 0 and at most 1e6")
-        refuse(not 0 <= recipe.lora.dropout < 1, "lora.dropout must be from 0 to below 1")
-        refuse(not recipe.lora.parts, "lora.parts is empty; name a part, or leave lora out")
-        for part in recipe.lora.parts:
-            refuse(rates[part] is None, f"lora.parts has {part}, which train gives no learning rate")
-    refuse(
-        (schedule.steps is None) == (schedule.epochs is None),
-        "schedule needs either steps or epochs",
-    )
-    steps, epochs = schedule.steps, schedule.epochs
-    refuse(steps is not None and not 1 <= steps <= 1e9, "schedule.steps must be from 1 to 1e9")
-    refuse(
-        epochs is not None and not 0 < epochs <= MOST,
-        f"schedule.epochs must be above 0 and at most {MOST}",
-    )
-    refuse(
-        schedule.epochs is not None and any(source.path is None for source in recipe.data),
-        "schedule.epochs counts records, and world has no end; give schedule.steps",
-    )
-    refuse(schedule.warmup < 0, "schedule.warmup must be at least 0")
-    refuse(not 0 <= schedule.cooldown <= 1, "schedule.cooldown must be from 0 to 1")
-    for name, most in MOST_TOGETHER.items():
-        refuse(not 1 <= getattr(batch, name) <= most, f"batch.{name} must be from 1 to {most}")
-    tokens = recipe.budget.tokens
-    refuse(tokens is not None and not 1 <= tokens <= MOST, f"budget.tokens must be from 1 to {MOST}")
-    refuse(not 0 <= recipe.budget.random <= 1, "budget.random must be from 0 to 1")
-    refuse(len(recipe.optimizer.betas) != 2, "optimizer.betas must be two numbers")
-    refuse(not all(0 <= b < 1 for b in recipe.optimizer.betas), "optimizer.betas must be from 0 to below 1")
-    for name in ("weight_decay", "routing"):
-        value = getattr(recipe.optimizer, name)
-        refuse(not 0 <= value <= 1000, f"optimizer.{name} must be from 0 to 1000")
-    refuse(recipe.optimizer.clip <= 0, "optimizer.clip must be above 0")
-    refuse(recipe.checkpoints.keep < 1, "checkpoints.keep must be at least 1")
-    refuse(recipe.checkpoints.minutes <= 0, "checkpoints.minutes must be above 0")
-    refuse(
-        recipe.checkpoints.steps is not None and recipe.checkpoints.steps < 1,
-        "checkpoints.steps must be at least 1",
-    )
-    refuse(recipe.workers < 0 or recipe.skip_limit < 0, "workers and skip_limit must be at least 0")
-    for name in ("fps", "max_frames", "min_frames"):
-        value = getattr(recipe.video, name)
-        refuse(
-            value is not None and not 0 < value <= MOST,
-            f"video.{name} must be above 0 and at most {MOST}",
-        )
-    fps = recipe.video.fps
-    refuse(fps is not None and not SLOWEST <= fps <= FASTEST, f"video.fps must be at most {FASTEST:g}")
-    refuse(not 0 <= recipe.seed < 2**31, "seed must be from 0 to 2147483647")
-    refuse(recipe.parallel == "fsdp" and recipe.lora is not None, "lora goes with parallel: ddp")

@@ -1,11 +1,11 @@
-"""One process or several: whatever started them, torchrun or accelerate, says so in the environment."""
+"""One process or several, as the environment says that torchrun or accelerate set."""
 
 from __future__ import annotations
 
 import atexit
 import gc
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -19,8 +19,8 @@ from tempo.errors import TempoError, UsageError
 
 
 @dataclass(frozen=True)
-class Processes:
-    """Who takes part.
+class DistributedContext:
+    """The processes of a run, and which of them this is.
 
     Attributes:
         rank: this one's number; 0 writes the log, the checkpoints and the model.
@@ -32,10 +32,10 @@ class Processes:
     device: torch.device
 
     @property
-    def first(self) -> bool:
+    def is_main(self) -> bool:
         return self.rank == 0
 
-    def add(self, *values: float | Tensor) -> list[float]:
+    def sum(self, *values: float | Tensor) -> list[float]:
         """Each value summed over all processes, in float64."""
         sums = torch.tensor([float(value) for value in values], dtype=torch.float64)
         if self.size > 1:
@@ -43,7 +43,15 @@ class Processes:
             dist.all_reduce(sums)
         return sums.tolist()
 
-    def most(self, value: int) -> int:
+    def sum_by_name(self, values: Mapping[str, float]) -> dict[str, float]:
+        """The values of each name summed over all processes; not all of them need to have it."""
+        sums: dict[str, float] = {}
+        for some in self.gather([dict(values)]):
+            for name, value in some.items():
+                sums[name] = sums.get(name, 0.0) + value
+        return sums
+
+    def max(self, value: int) -> int:
         """The largest value that any process has."""
         most = torch.tensor(value)
         if self.size > 1:
@@ -60,7 +68,7 @@ class Processes:
         dist.all_gather_object(gathered, values)
         return [value for some in gathered for value in some]
 
-    def agree(self, error: TempoError | None) -> None:
+    def raise_everywhere(self, error: TempoError | None) -> None:
         """Raise `error` in the process that has one, and its message in the others, so that all end."""
         messages = self.gather([] if error is None else [str(error)])
         if error is not None:
@@ -70,7 +78,7 @@ class Processes:
 
 
 @contextmanager
-def processes(device: str) -> Iterator[Processes]:
+def distributed_context(device: str) -> Iterator[DistributedContext]:
     """Join the others, where there are others, for as long as the block runs.
 
     Raises:
@@ -86,7 +94,7 @@ def processes(device: str) -> Iterator[Processes]:
         device = f"cuda:{local}"
     chosen = pick_device("cpu" if size > 1 and device == "auto" else device)
     if size == 1:
-        yield Processes(0, 1, chosen)
+        yield DistributedContext(0, 1, chosen)
         return
     if "MASTER_ADDR" not in os.environ:
         raise UsageError("WORLD_SIZE is set but not MASTER_ADDR; start the processes with torchrun")
@@ -98,6 +106,6 @@ def processes(device: str) -> Iterator[Processes]:
     # (pytorch/pytorch#190489).
     atexit.register(gc.collect)
     try:
-        yield Processes(rank, size, chosen)
+        yield DistributedContext(rank, size, chosen)
     finally:
         dist.destroy_process_group()

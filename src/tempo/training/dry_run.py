@@ -1,4 +1,4 @@
-"""A recipe looked at without training: what learns, what the data holds, what it takes.
+"""A recipe checked without training: what is trained, what the data holds, how much memory a step takes.
 
 Memory is not guessed: the model is built at its full size of tensors that have shapes and no values, a chunk
 and a storyline go through it, and what autograd would keep is added up.
@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,12 +20,14 @@ from tempo.errors import TempoError
 from tempo.modeling import TempoQwenConfig, TempoQwenForCausalLM
 from tempo.modeling.loading import empty_model
 from tempo.processing.prompts import Prompts
-from tempo.training.data.dataset import Draws
-from tempo.training.data.llava import Records
 
 from . import lora, model_init, optim
+from .answer_objective import AnswerObjective
 from .config import Recipe
-from .objective import Learner
+from .data.dataset import MixtureDataset
+from .data.sources import ConversationSource, NoSampleError
+from .objective import parameters_by_group
+from .run_setup import build_processor
 
 FRAME = (1280, 720)  # width and height of the video that the estimate is for
 OPENED_TOGETHER = 8  # files of samples
@@ -33,11 +36,11 @@ ANSWER_TOKENS = 64  # words of the question and the answer that it is for
 
 
 @dataclass(frozen=True)
-class Memory:
+class MemoryEstimate:
     """Bytes on one device, without FSDP.
 
     Attributes:
-        weights, gradients, moments: of parameters; `moments` are AdamW's.
+        weights, gradients, optimizer_state: of parameters; the state is AdamW's two averages.
         chunk: activations of one chunk of segments, while its gradient is computed.
         decoder: what stays of the decoder's pass over the storylines that it reads side by side, and one of
             its layers computed again.
@@ -46,7 +49,7 @@ class Memory:
 
     weights: int
     gradients: int
-    moments: int
+    optimizer_state: int
     chunk: int
     decoder: int
     memory_tokens: int
@@ -54,7 +57,7 @@ class Memory:
     @property
     def peak(self) -> int:
         """Chunks are gone through again when the decoder's activations are freed."""
-        static = self.weights + self.gradients + self.moments + self.memory_tokens
+        static = self.weights + self.gradients + self.optimizer_state + self.memory_tokens
         return static + max(self.chunk, self.decoder)
 
 
@@ -63,7 +66,7 @@ class SourceReport:
     """What is in a source: its records, and those of them that cannot be used, by name with the reason.
 
     Attributes:
-        records: how many there are; None: they are drawn, without end.
+        records: how many there are; None: a factory makes them without end.
     """
 
     name: str
@@ -76,36 +79,39 @@ class SourceReport:
 
 
 def check_source(
-    draws: Draws, source: int, progress: Callable[[int, int], None] = lambda done, total: None
+    dataset: MixtureDataset, number: int, progress: Callable[[int, int], None] = lambda done, total: None
 ) -> SourceReport:
-    """Read every record of a source and open its file, without decoding it. Addresses are not fetched.
+    """Read every sample of a source; of conversations the text, and the file without decoding it.
 
     Args:
         progress: called with (records read, records).
     """
-    records: Records | None = draws.records[source]
-    name = draws.names[source]
-    if records is None:
+    source, name = dataset.sources[number], dataset.names[number]
+    size = source.size
+    if size is None:
         return SourceReport(name, None, {})
 
     def check(index: int) -> str | None:
         try:
-            record = records.read(index)
-            if "://" not in record.media:
-                draws.reader.check(record)
+            if isinstance(source, ConversationSource):
+                source.check(index)
+            else:
+                source.read(index, "check")
         except TempoError as error:
             return str(error)
+        except NoSampleError:
+            pass
         return None
 
     unusable = {}
     with ThreadPoolExecutor(OPENED_TOGETHER) as pool:
-        for start in range(0, len(records), AHEAD):
-            indices = range(start, min(start + AHEAD, len(records)))
+        for start in range(0, size, AHEAD):
+            indices = range(start, min(start + AHEAD, size))
             for index, problem in zip(indices, pool.map(check, indices), strict=True):
                 if problem is not None:
-                    unusable[records.name(index)] = problem
-                progress(index + 1, len(records))
-    return SourceReport(name, len(records), unusable)
+                    unusable[source.name(index)] = problem
+                progress(index + 1, size)
+    return SourceReport(name, size, unusable)
 
 
 def _valueless(recipe: Recipe, config: TempoQwenConfig, mode: FakeTensorMode) -> TempoQwenForCausalLM:
@@ -113,7 +119,7 @@ def _valueless(recipe: Recipe, config: TempoQwenConfig, mode: FakeTensorMode) ->
     model = empty_model(TempoQwenForCausalLM, config)
     if config.tie_word_embeddings:
         model.lm_head.weight = model.model.embed_tokens.weight
-    optim.set_trained(model, recipe.train)
+    optim.set_trained(model, recipe.learning_rates)
     if recipe.lora is not None:
         lora.add_adapters(model, recipe.lora)
     made: dict[int, torch.nn.Parameter] = {}  # shared parameters stay shared
@@ -129,8 +135,10 @@ def _valueless(recipe: Recipe, config: TempoQwenConfig, mode: FakeTensorMode) ->
     return model.train()
 
 
-def memory(recipe: Recipe, config: TempoQwenConfig, prompts: Prompts) -> tuple[Memory, dict[str, Any]]:
-    """What a step takes on one device, and the parameters of each part (learning, all).
+def estimate_memory(
+    recipe: Recipe, config: TempoQwenConfig, prompts: Prompts
+) -> tuple[MemoryEstimate, dict[str, Any]]:
+    """What a step takes on one device, and the parameters of each group (trained, all).
 
     Every sample is taken to be as long as the recipe allows, with as many questions.
     """
@@ -141,42 +149,43 @@ def memory(recipe: Recipe, config: TempoQwenConfig, prompts: Prompts) -> tuple[M
     segments = -(-frames // config.segment_frames)
     tokens = grid[1] * grid[2] // geometry.merge_size**2
     prompt = prompts.segment([float(frames)] * grid[0], tokens=tokens)
+    chunk_size = recipe.batch.segment_chunk
     budget = recipe.budget.tokens or config.visual_token_budget
-    questions = recipe.batch.questions
-    stories = recipe.batch.together * questions  # what the decoder reads side by side
+    questions = recipe.batch.max_questions
+    stories = recipe.batch.micro_batch_size * questions  # what the decoder reads side by side
     patch = vision.in_channels * vision.temporal_patch_size * vision.patch_size**2
     mode = FakeTensorMode(allow_non_fake_inputs=True)
     model = _valueless(recipe, config, mode)
     with mode:
-        learner = Learner(model, recipe.budget, chunk=recipe.batch.chunk)
-        figures = optim.parameters_by_part(model)
+        objective = AnswerObjective(model, recipe.budget, segment_chunk=chunk_size)
+        figures = parameters_by_group(model)
         every = list(model.parameters())
         learning = [p for p in every if p.requires_grad]
-        ids_SL = torch.zeros(recipe.batch.chunk, len(prompt.ids), dtype=torch.long)
-        bytes_SPC = torch.zeros(recipe.batch.chunk, grid[0] * grid[1] * grid[2], patch, dtype=torch.uint8)
-        asked_SNQ = torch.zeros(recipe.batch.chunk, questions, ANSWER_TOKENS, dtype=torch.long)
-        length_SN = torch.full((recipe.batch.chunk, questions), ANSWER_TOKENS)
+        ids_SL = torch.zeros(chunk_size, len(prompt.ids), dtype=torch.long)
+        bytes_SPC = torch.zeros(chunk_size, grid[0] * grid[1] * grid[2], patch, dtype=torch.uint8)
+        ids_SRQ = torch.zeros(chunk_size, questions, ANSWER_TOKENS, dtype=torch.long)
+        length_SR = torch.full((chunk_size, questions), ANSWER_TOKENS)
         bfloat16 = recipe.precision != "float32"
         with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
             chunk = _kept(
-                lambda: learner._compress(
-                    bytes_SPC, ids_SL, asked_SNQ, length_SN, grid=grid, spans=prompt.spans
+                lambda: objective._compress(
+                    bytes_SPC, ids_SL, ids_SRQ, length_SR, grid=grid, spans=prompt.spans
                 )
             )
             length = min(budget, segments * config.num_compression_tokens) + 16 * segments + 2 * ANSWER_TOKENS
-            story_RLH = torch.zeros(stories, length, config.hidden_size, requires_grad=True)
-            layers = _kept(lambda: model.model(inputs_embeds=story_RLH, use_cache=False))
+            story_BLU = torch.zeros(stories, length, config.hidden_size, requires_grad=True)
+            layers = _kept(lambda: model.model(inputs_embeds=story_BLU, use_cache=False))
             one = model.model.layers[0]
             one.gradient_checkpointing = False
-            rope = model.model.rotary_emb(story_RLH, torch.arange(length)[None])
-            layer = _kept(lambda: one(story_RLH, position_embeddings=rope, attention_mask=None))
+            rope = model.model.rotary_emb(story_BLU, torch.arange(length)[None])
+            layer = _kept(lambda: one(story_BLU, position_embeddings=rope, attention_mask=None))
         size = sum(p.numel() * p.element_size() for p in learning)
         width = config.compressor().text_config.hidden_size
         return (
-            Memory(
+            MemoryEstimate(
                 weights=sum(p.numel() * p.element_size() for p in every),
                 gradients=size,
-                moments=2 * size,
+                optimizer_state=2 * size,
                 chunk=chunk,
                 decoder=layers + layer + 6 * stories * ANSWER_TOKENS * config.vocab_size,
                 memory_tokens=4 * stories * segments * config.num_compression_tokens * width * 2,
@@ -209,43 +218,52 @@ def one_step(recipe: Recipe, config: TempoQwenConfig, prompts: Prompts, *, depth
     import numpy as np
 
     from tempo.processing.batching import batches
-    from tempo.training.data.processor import Example, Reader, part_of
+    from tempo.training.data.processor import TrainingExample, block_of
     from tempo.video.video import Video
 
     small = model_init.reduced(config, depth=depth)
     torch.manual_seed(recipe.seed)
     model = TempoQwenForCausalLM(small)
-    optim.set_trained(model, recipe.train)
+    optim.set_trained(model, recipe.learning_rates)
     if recipe.lora is not None:
         lora.add_adapters(model, recipe.lora)
-    reader = Reader(prompts, small, small.make_geometry(), small.fps, 4, 4, recipe.batch.questions)
+    spec = model_init.ModelSpec(small, prompts, Path(), Path())
+    processor = replace(build_processor(recipe, spec), fps=small.fps, max_frames=4, min_frames=4)
     noise = np.random.default_rng(0).integers(0, 256, (4, 96, 160, 3), np.uint8)
     video = Video.from_frames(noise, fps=small.fps)
-    together = [
-        part_of(batch, reader.geometry)
+    blocks = [
+        block_of(batch, processor.geometry)
         for batch in batches(
             video,
             video.sample(),
             prompts=prompts,
-            geometry=reader.geometry,
+            geometry=processor.geometry,
             segment_frames=small.segment_frames,
             batch_size=1,
         )
     ]
-    segments = sum(len(part.ids_SL) for part in together)
-    example = Example(
+    segments = sum(len(block.ids_SL) for block in blocks)
+    example = TrainingExample(
         "noise",
-        together,
+        blocks,
         [prompts.timestamp(4.0 * n + 2) for n in range(segments)],
-        [reader.question("What is it?", "Noise.", relevant=(True,) * segments)],
+        [processor.question("What is it?", "Noise.", relevant=(True,) * segments)],
         seed="0",
     )
-    answers, routing, sums = Learner(model.train(), recipe.budget, chunk=1)([example])
-    loss = answers / sums.answer_tokens + recipe.optimizer.routing * routing / max(1, sums.routed)
+    objective = AnswerObjective(
+        model.train(),
+        recipe.budget,
+        segment_chunk=1,
+        relevance_weight=recipe.objective.relevance_weight,
+    )
+    counts, losses = objective.counts([example]), objective([example]).losses
+    loss = sum(losses[name] * objective.loss_weights.get(name, 1.0) / counts[name] for name in losses)
+    assert isinstance(loss, Tensor)
     loss.backward()
-    groups = optim.groups(model.named_parameters(), recipe.train, recipe.optimizer)
-    torch.optim.AdamW(groups, fused=True).step()
     silent = [n for n, p in model.named_parameters() if p.requires_grad and p.grad is None]
+    optim.Optimizers(
+        optim.parameter_groups(objective, recipe.learning_rates, recipe.optimizer), recipe.optimizer
+    ).step(1.0)
     if silent:
         raise TempoError(f"no gradient reaches {silent[0]}")
     return float(loss.detach())

@@ -15,42 +15,42 @@ from tempo.modeling import TempoQwenForCausalLM
 from tempo.modeling.loading import find_checkpoint
 from tempo.modeling.saving import new_folder, save_model, write_tensors
 
-from .config import Lora
-from .optim import part_of
+from .config import LoraConfig
+from .objective import group_of
 
 _WEIGHTS, _CONFIG = "adapter.safetensors", "adapter.json"
 
 
-def targets(model: TempoQwenForCausalLM, lora: Lora) -> list[str]:
-    """The linear layers that get adapters: all in the blocks of the parts; not the output head."""
+def targets(model: TempoQwenForCausalLM, lora: LoraConfig) -> list[str]:
+    """The linear layers that get adapters: all in the blocks of the groups; not the output head."""
     return [
         name
         for name, module in model.named_modules()
-        if isinstance(module, nn.Linear) and name != "lm_head" and part_of(f"{name}.weight") in lora.parts
+        if isinstance(module, nn.Linear) and name != "lm_head" and group_of(f"{name}.weight") in lora.groups
     ]
 
 
-def add_adapters(model: TempoQwenForCausalLM, lora: Lora) -> None:
-    """Put adapters in, in place. They learn; the weights of their parts do not; other parts are as they were.
+def add_adapters(model: TempoQwenForCausalLM, lora: LoraConfig) -> None:
+    """Put adapters in, in place. They are trained, the weights of their groups are not.
 
     Raises:
         TempoError: peft is not installed.
     """
     try:
-        from peft import LoraConfig, inject_adapter_in_model
+        import peft
     except ImportError as error:
         raise TempoError("lora needs peft: pip install 'tempo-video[train]'") from error
     learning = {name for name, p in model.named_parameters() if p.requires_grad}
-    config = LoraConfig(
+    config = peft.LoraConfig(
         r=lora.rank,
         lora_alpha=lora.alpha,
         lora_dropout=lora.dropout,
         target_modules=targets(model, lora),
     )
-    inject_adapter_in_model(config, model)
+    peft.inject_adapter_in_model(config, model)
     for name, parameter in model.named_parameters():
         own = "lora_" in name
-        parameter.requires_grad_(own or (part_of(name) not in lora.parts and name in learning))
+        parameter.requires_grad_(own or (group_of(name) not in lora.groups and name in learning))
 
 
 def merge(model: nn.Module) -> None:
@@ -64,8 +64,8 @@ def merge(model: nn.Module) -> None:
             setattr(model.get_submodule(parent), leaf, module.get_base_layer())
 
 
-def save_adapter(model: nn.Module, lora: Lora, folder: Path) -> None:
-    """Write everything that learnt, adapters and the parts trained beside them, and how it fits.
+def save_adapter(model: nn.Module, lora: LoraConfig, folder: Path) -> None:
+    """Write everything that learnt, adapters and the groups trained beside them, and how it fits.
 
     Raises:
         OSError: it cannot be written.
@@ -73,7 +73,7 @@ def save_adapter(model: nn.Module, lora: Lora, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     state = {n: p.detach().cpu().contiguous() for n, p in model.named_parameters() if p.requires_grad}
     write_tensors(folder / _WEIGHTS, state)
-    values = {"rank": lora.rank, "alpha": lora.alpha, "parts": list(lora.parts)}
+    values = {"rank": lora.rank, "alpha": lora.alpha, "parts": list(lora.groups)}
     (folder / _CONFIG).write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
 
 
@@ -86,7 +86,7 @@ def apply_adapter(model: TempoQwenForCausalLM, folder: Path) -> None:
     try:
         values: dict[str, Any] = json.loads((folder / _CONFIG).read_text("utf-8"))
         state = load_file(folder / _WEIGHTS)
-        lora = Lora(rank=values["rank"], alpha=values["alpha"], parts=tuple(values["parts"]))
+        lora = LoraConfig(rank=values["rank"], alpha=values["alpha"], groups=tuple(values["parts"]))
     except Exception as error:
         raise TempoError(f"{folder}: not an adapter ({str(error).splitlines()[0]})") from error
     add_adapters(model, lora)

@@ -1,4 +1,4 @@
-"""What a run says while it goes on: a line of JSON a step, a bar for people, TensorBoard where asked for."""
+"""What a run reports: a line of JSON for each step, a progress bar, and TensorBoard on request."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from tempo.storage.json_lines import json_line, numbered_lines
 QUIET_SECONDS = 30.0  # between lines where stderr is no terminal
 
 
-class Log:
-    """`log.jsonl`: one object a step, and one for each sample that was skipped."""
+class MetricLogger:
+    """`log.jsonl`: one object for each step, each validation and each skipped sample."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -38,8 +38,8 @@ class Log:
         except OSError as error:
             raise TempoError(f"{self.path}: could not be written ({error.strerror or error})") from error
 
-    def cut(self, step: int) -> None:
-        """Forget what came after `step`: it is about to happen again. A line that was cut short goes too."""
+    def truncate(self, step: int) -> None:
+        """Drop what came after `step`, which is about to be repeated, and lines that were cut short."""
         if not self.path.exists():
             return
         kept = []
@@ -57,8 +57,8 @@ class Log:
             raise TempoError(f"{self.path}: could not be written ({error.strerror or error})") from error
 
 
-class Bar:
-    """Step, loss, tokens a second and time left on stderr: a bar on a terminal, else a line now and then."""
+class TrainingProgressBar:
+    """Step, loss, tokens/s and time left on stderr: a bar on a terminal, else a line every half a minute."""
 
     def __init__(self, *, steps: int, done: int, shown: bool) -> None:
         self.steps = steps
@@ -67,7 +67,7 @@ class Bar:
         self._first = done
         console = Console(stderr=True)
         self._terminal = console.is_terminal
-        self._bar = Progress(
+        self._progress = Progress(
             TextColumn("step {task.completed} of {task.total}"),
             BarColumn(bar_width=30),
             TextColumn("{task.description}", style=FAINT, markup=False),
@@ -75,38 +75,38 @@ class Bar:
             transient=True,
             disable=not (shown and self._terminal),
         )
-        self._task = self._bar.add_task("", total=steps, completed=done)
+        self._task = self._progress.add_task("", total=steps, completed=done)
 
-    def __enter__(self) -> Bar:
-        self._bar.start()
+    def __enter__(self) -> TrainingProgressBar:
+        self._progress.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._bar.stop()
+        self._progress.stop()
 
-    def move(self, step: int, *, loss: float, tokens_per_second: float) -> None:
+    def update(self, step: int, *, loss: float, tokens_per_second: float) -> None:
         """`step` steps are done."""
         now = time.monotonic()
         left = (now - self._begun) / max(1, step - self._first) * (self.steps - step)
         text = f"loss {loss:.4f} · {tokens_per_second:,.0f} tokens/s · {clock(left)} left"
-        self._bar.update(self._task, completed=step, description=text)
+        self._progress.update(self._task, completed=step, description=text)
         last = step == self.steps
         if self._shown and not self._terminal and (last or now - self._said > QUIET_SECONDS):
             self._said = now
             say(f"step {step} of {self.steps} · {text}")
 
-    def remark(self, message: str) -> None:
-        """A line of its own above the bar."""
+    def message(self, text: str) -> None:
+        """Print a line of its own above the bar."""
         if not self._shown:
             return
         if self._terminal:
-            self._bar.console.print(f"tempo: {printable(message)}", markup=False, highlight=False)
+            self._progress.console.print(f"tempo: {printable(text)}", markup=False, highlight=False)
             sys.stderr.flush()
         else:
-            say(message)
+            say(text)
 
 
-class Board:
+class TensorBoardWriter:
     """The same figures for TensorBoard.
 
     Raises:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 from transformers import GenerationConfig
 
 from tempo.errors import TempoError, UsageError
@@ -27,10 +26,10 @@ from tempo.modeling.loading import (
 from tempo.modeling.projector import build_projector
 from tempo.processing.prompts import Prompts, TextEncoder
 
-from .config import ModelPart
+from .config import ModelConfig
 
 PACKAGED = {"nano": EMBEDDED, "nano-base": EMBEDDED.with_name("nano-base")}
-# How tensors of the base models begin, and how they do in ours; None and what is not named plays no part.
+# How tensors of the base models begin, and how they do in ours; None and what is not named plays no named.
 _Names = dict[str, str | None]
 _COMPRESSOR: _Names = {
     "model.visual.": "compressor.vlm.visual.",
@@ -46,7 +45,7 @@ _DECODER: _Names = {
 
 
 @dataclass(frozen=True)
-class Plan:
+class ModelSpec:
     """What a model will be, before any weight is read.
 
     Attributes:
@@ -59,34 +58,36 @@ class Plan:
     compressor_tokenizer: Path
 
 
-def plan(part: ModelPart) -> Plan:
+def read_spec(named: ModelConfig) -> ModelSpec:
     """Look up the models that a recipe names; only configurations and tokenizers are read.
 
     Raises:
         TempoError: one is missing, or is of another kind.
     """
-    if part.start is not None:
-        source = find_checkpoint(_folder(part.start), base=part.base)
-        return Plan(source.config, load_prompts(source), source.folder, source.compressor_tokenizer)
-    compressor, decoder = _base_folders(part)
-    config = _new_config(part, compressor, decoder)
+    if named.start is not None:
+        source = find_checkpoint(_folder(named.start), base=named.base)
+        return ModelSpec(source.config, load_prompts(source), source.folder, source.compressor_tokenizer)
+    compressor, decoder = _base_folders(named)
+    config = _new_config(named, compressor, decoder)
     encoder = TextEncoder.from_folder(compressor)
     own = encoder if decoder == compressor else TextEncoder.from_folder(decoder)
     config.eos_token_id = own.id("<|im_end|>")
     prompts = Prompts(config.make_wording(), compressor=encoder, decoder=own)
-    return Plan(config, prompts, decoder, compressor)
+    return ModelSpec(config, prompts, decoder, compressor)
 
 
-def build(part: ModelPart, planned: Plan, *, device: torch.device, seed: int) -> TempoQwenForCausalLM:
-    """The model with its weights in float32. Memory tokens and projector of a new model are drawn.
+def build(named: ModelConfig, spec: ModelSpec, *, device: torch.device, seed: int) -> TempoQwenForCausalLM:
+    """The model with its weights in float32. A new model's memory tokens and projector are random.
 
     Raises:
         TempoError: a tensor is missing or has another shape.
     """
-    if part.start is not None:
-        return TempoQwenForCausalLM.load(find_checkpoint(_folder(part.start), base=part.base), device=device)
-    compressor, decoder = _base_folders(part)
-    model = empty_model(TempoQwenForCausalLM, planned.config)
+    if named.start is not None:
+        return TempoQwenForCausalLM.load(
+            find_checkpoint(_folder(named.start), base=named.base), device=device
+        )
+    compressor, decoder = _base_folders(named)
+    model = empty_model(TempoQwenForCausalLM, spec.config)
     state: dict[str, torch.Tensor] = {
         name: tensor.to(device=device, dtype=torch.float32)
         for folder, names in ((compressor, _COMPRESSOR), (decoder, _DECODER))
@@ -95,15 +96,15 @@ def build(part: ModelPart, planned: Plan, *, device: torch.device, seed: int) ->
     state["compressor.relevance_rows"] = base_rows(compressor).to(device=device, dtype=torch.float32)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        state |= {f"projector.{name}": p.to(device) for name, p in _new_projector(planned.config).items()}
+        state |= {f"projector.{name}": p.to(device) for name, p in _new_projector(spec.config).items()}
         tokens = torch.randn(tuple(model.compressor.compression_tokens.shape)) * 0.02
         state["compressor.compression_tokens"] = tokens.to(device)
     _fill(model, state, f"{compressor} and {decoder}")
-    model.generation_config = GenerationConfig.from_model_config(planned.config)
+    model.generation_config = GenerationConfig.from_model_config(spec.config)
     return model.eval().requires_grad_(False)
 
 
-def filled(config: TempoQwenConfig, state: dict[str, torch.Tensor]) -> TempoQwenForCausalLM:
+def model_of(config: TempoQwenConfig, state: dict[str, torch.Tensor]) -> TempoQwenForCausalLM:
     """A model of these tensors, on the host."""
     model = empty_model(TempoQwenForCausalLM, config)
     _fill(model, state, "the trained model")
@@ -115,10 +116,10 @@ def _folder(name: str) -> Path | str:
     return PACKAGED[name] if name in PACKAGED and not Path(name).is_dir() else name
 
 
-def _base_folders(part: ModelPart) -> tuple[Path, Path]:
-    assert part.compressor is not None
-    compressor = find_model(_folder(part.compressor))
-    decoder = find_model(_folder(part.decoder)) if part.decoder is not None else compressor
+def _base_folders(named: ModelConfig) -> tuple[Path, Path]:
+    assert named.compressor is not None
+    compressor = find_model(_folder(named.compressor))
+    decoder = find_model(_folder(named.decoder)) if named.decoder is not None else compressor
     for folder, kinds in ((compressor, ("qwen3_vl",)), (decoder, ("qwen3", "qwen3_vl"))):
         kind = read_config(folder).get("model_type")
         if kind not in kinds:
@@ -127,7 +128,7 @@ def _base_folders(part: ModelPart) -> tuple[Path, Path]:
     return compressor, decoder
 
 
-def _new_config(part: ModelPart, compressor: Path, decoder: Path) -> TempoQwenConfig:
+def _new_config(named: ModelConfig, compressor: Path, decoder: Path) -> TempoQwenConfig:
     """The decoder's configuration with the compressor's in it, and what the recipe says beside."""
     values = read_config(decoder)
     if values["model_type"] == "qwen3_vl":
@@ -146,12 +147,12 @@ def _new_config(part: ModelPart, compressor: Path, decoder: Path) -> TempoQwenCo
     ):
         values.pop(key, None)
     known = set(TempoQwenConfig().to_dict())
-    for key in part.config:
+    for key in named.config:
         if key not in known:
             near = difflib.get_close_matches(key, known, n=1, cutoff=0.0)[0]
             raise UsageError(f"model.config has no field {key}; did you mean {near}?")
-    values |= {"mm_projector_type": "mlp2x_gelu", "mm_vision_tower_aux_list": [part.compressor]}
-    values |= part.config | {"compressor_config": read_config(compressor)}
+    values |= {"mm_projector_type": "mlp2x_gelu", "mm_vision_tower_aux_list": [named.compressor]}
+    values |= named.config | {"compressor_config": read_config(compressor)}
     return TempoQwenConfig(**values)
 
 
@@ -193,11 +194,6 @@ def _fill(model: TempoQwenForCausalLM, state: dict[str, torch.Tensor], where: st
         for key, buffer in module._buffers.items():
             if buffer is not None:
                 module._buffers[key] = buffer.to(device)
-
-
-def count(module: nn.Module, *, trained: bool | None = None) -> int:
-    """Parameters, shared ones once; `trained`: only those that learn, or only those that do not."""
-    return sum(p.numel() for p in module.parameters() if trained is None or p.requires_grad == trained)
 
 
 def reduced(config: TempoQwenConfig, *, depth: int) -> TempoQwenConfig:

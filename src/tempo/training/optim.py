@@ -1,8 +1,7 @@
-"""Which parameters learn, and how fast."""
+"""Which parameters are trained, by which optimizer, and how fast."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -10,63 +9,75 @@ from torch import nn
 
 from tempo.modeling import TempoQwenForCausalLM
 
-from .config import PARTS, Optimizer, Rates
+from .config import GROUPS, LearningRates, OptimizerConfig
+from .objective import Objective, group_of
 
-_PREFIXES = {
-    "compressor.compression_tokens": "memory",
-    "projector.": "projector",
-    "compressor.vlm.visual.": "vision",
-    "compressor.vlm.language_model.": "compressor",
-    "model.": "decoder",
-    "lm_head.": "decoder",
-}
+MUON_REST = 1 / 3  # of a group's learning rate, for what AdamW updates beside Muon
 
 
-def part_of(name: str) -> str:
-    """The part that a parameter belongs to."""
-    return next(part for prefix, part in _PREFIXES.items() if name.startswith(prefix))
-
-
-def set_trained(model: TempoQwenForCausalLM, rates: Rates) -> None:
-    """Let the parts with a learning rate learn, and freeze the others."""
+def set_trained(model: TempoQwenForCausalLM, rates: LearningRates) -> None:
+    """Train the groups with a learning rate, and freeze the others."""
     for name, parameter in model.named_parameters():
-        parameter.requires_grad_(getattr(rates, part_of(name)) is not None)
+        parameter.requires_grad_(getattr(rates, group_of(name)) is not None)
 
 
 def store_frozen(model: TempoQwenForCausalLM, dtype: torch.dtype) -> None:
-    """Keep what does not learn in `dtype`. Tied parameters stay tied."""
+    """Keep frozen parameters in `dtype`. Tied parameters stay tied."""
     for parameter in model.parameters():
         if not parameter.requires_grad:
             parameter.data = parameter.data.to(dtype)
 
 
-def groups(
-    named: Iterable[tuple[str, nn.Parameter]], rates: Rates, optimizer: Optimizer
+def parameter_groups(
+    objective: Objective, rates: LearningRates, config: OptimizerConfig
 ) -> list[dict[str, Any]]:
-    """Parameter groups for AdamW, two a part: matrices decay; vectors, embeddings, memory tokens do not."""
+    """Two groups for each group with a learning rate: matrices, which decay, and all else: vectors,
+    embeddings, memory tokens."""
     members: dict[tuple[str, bool], list[nn.Parameter]] = {}
-    for name, parameter in named:
-        if parameter.requires_grad:
-            decays = parameter.ndim >= 2 and "embed" not in name and part_of(name) != "memory"
-            members.setdefault((part_of(name), decays), []).append(parameter)
+    muon = config.matrices == "muon"
+    for name, parameter in objective.named_parameters():
+        group = objective.group_of(name)
+        if parameter.requires_grad and getattr(rates, group) is not None:
+            matrix = parameter.ndim == 2 if muon else parameter.ndim >= 2
+            matrix = matrix and "embed" not in name and group != "memory"
+            members.setdefault((group, matrix), []).append(parameter)
     return [
         {
-            "params": members[part, decays],
-            "part": part,
-            "lr": getattr(rates, part),
-            "weight_decay": optimizer.weight_decay if decays else 0.0,
+            "params": members[group, matrix],
+            "group": group,
+            "muon": muon and matrix,
+            "lr": getattr(rates, group) * (MUON_REST if muon and not matrix else 1.0),
+            "weight_decay": config.weight_decay if matrix else 0.0,
         }
-        for part in PARTS
-        for decays in (True, False)
-        if (part, decays) in members
+        for group in GROUPS
+        for matrix in (True, False)
+        if (group, matrix) in members
     ]
 
 
-def parameters_by_part(model: nn.Module) -> dict[str, tuple[int, int]]:
-    """For every part how many parameters learn, and how many there are."""
-    figures = dict.fromkeys(PARTS, (0, 0))
-    for name, parameter in model.named_parameters():
-        learning, every = figures[part_of(name)]
-        size = parameter.numel()
-        figures[part_of(name)] = learning + size * parameter.requires_grad, every + size
-    return figures
+class Optimizers:
+    """AdamW, and Muon beside it where a recipe says so, used as one."""
+
+    def __init__(self, groups: list[dict[str, Any]], config: OptimizerConfig) -> None:
+        by_muon = [group for group in groups if group["muon"]]
+        by_adamw = [group for group in groups if not group["muon"]]
+        self.optimizers: list[torch.optim.Optimizer] = []
+        if by_adamw:
+            betas: Any = config.betas
+            self.optimizers.append(torch.optim.AdamW(by_adamw, betas=betas, fused=True))
+        if by_muon:
+            self.optimizers.append(torch.optim.Muon(by_muon, adjust_lr_fn="match_rms_adamw"))
+        self._rates = [[group["lr"] for group in one.param_groups] for one in self.optimizers]
+
+    @property
+    def parameters(self) -> list[nn.Parameter]:
+        """Everything that is trained."""
+        return [p for one in self.optimizers for group in one.param_groups for p in group["params"]]
+
+    def step(self, scale: float) -> None:
+        """One step at `scale` times the learning rates; the gradients are gone then."""
+        for optimizer, rates in zip(self.optimizers, self._rates, strict=True):
+            for group, rate in zip(optimizer.param_groups, rates, strict=True):
+                group["lr"] = rate * scale
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)

@@ -11,56 +11,59 @@ from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 from torch.distributed.tensor import distribute_tensor
 
 from .config import Parallel
-from .distributed import Processes
-from .objective import Learner
+from .distributed import DistributedContext
+from .objective import Objective
 
 
-def shared(learner: Learner, among: Processes, how: Parallel, *, bfloat16: bool) -> nn.Module:
-    """The learner such that gradients are the mean over all processes.
+def parallelize(
+    objective: Objective, context: DistributedContext, parallel: Parallel, *, bfloat16: bool
+) -> nn.Module:
+    """The objective such that gradients are the mean over all processes.
 
     With FSDP the language models' layers are sharded one by one. All else, the vision tower among it, is one
     more group, which is whole from the beginning of a step to its end.
     """
-    if among.size == 1:
-        return learner
-    if how == "ddp":
-        ids = [among.device.index] if among.device.type == "cuda" else None
-        return nn.parallel.DistributedDataParallel(learner, device_ids=ids, broadcast_buffers=False)
+    if context.size == 1:
+        return objective
+    if parallel == "ddp":
+        ids = [context.device.index] if context.device.type == "cuda" else None
+        return nn.parallel.DistributedDataParallel(objective, device_ids=ids, broadcast_buffers=False)
     policy = MixedPrecisionPolicy(
         param_dtype=torch.bfloat16 if bfloat16 else None,
         reduce_dtype=torch.float32,
         cast_forward_inputs=False,  # autocast does that, as it does without FSDP
     )
-    mesh = init_device_mesh(among.device.type, (among.size,))
+    mesh = init_device_mesh(context.device.type, (context.size,))
     # DTensor's caches keep a mesh for good, and the registry that newer meshes have would keep the group too.
     # Without it the group is found by name.
     getattr(mesh, "_pg_registry", {}).clear()
-    for layer in [*learner.model.model.layers, *learner.model.compressor.vlm.language_model.layers]:
+    model = objective.model
+    for layer in [*model.model.layers, *model.compressor.vlm.language_model.layers]:
         fully_shard(layer, mesh=mesh, mp_policy=policy)
-    fully_shard(learner, mesh=mesh, mp_policy=policy)
+    fully_shard(objective, mesh=mesh, mp_policy=policy)
     # Gathering a layer is a matter of all processes: each has to go through the compressor as often.
-    learner.rounds = among.most
-    return learner
+    objective.rounds = context.max
+    return objective
 
 
-def whole(value: Any, *, wanted: bool) -> Any:
+def full_tensor(value: Any, *, wanted: bool) -> Any:
     """A value, or a dictionary or list of them, with sharded tensors put together on the host.
 
     Every process has to call it; those that do not want the result do not keep it.
     """
     if isinstance(value, dict):
-        return {key: whole(one, wanted=wanted) for key, one in value.items()}
+        return {key: full_tensor(one, wanted=wanted) for key, one in value.items()}
     if isinstance(value, list):
-        return [whole(one, wanted=wanted) for one in value]
+        return [full_tensor(one, wanted=wanted) for one in value]
     if isinstance(value, Tensor) and hasattr(value, "full_tensor"):
         full: Tensor = value.full_tensor().detach()
         return full.cpu() if wanted else None
     return value
 
 
-def like(value: Tensor, parameter: Tensor) -> Tensor:
-    """A whole tensor, sharded as `parameter` is, where that is sharded and has its shape."""
-    if not hasattr(parameter, "device_mesh") or value.shape != parameter.shape:
+def redistribute(value: Tensor, like: Tensor) -> Tensor:
+    """A whole tensor, sharded as the parameter `like` is, where that is sharded and has its shape."""
+    if not hasattr(like, "device_mesh") or value.shape != like.shape:
         return value
-    value = value.to(parameter.device)
-    return distribute_tensor(value, parameter.device_mesh, parameter.placements)  # type: ignore[attr-defined]
+    value = value.to(like.device)
+    return distribute_tensor(value, like.device_mesh, like.placements)  # type: ignore[attr-defined]

@@ -1,18 +1,27 @@
-"""What is where in a run's folder, and how one begins."""
+"""A run's folder: what is where in it, how it begins, and what it holds in the end."""
 
 from __future__ import annotations
 
 import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import torch
+
 from tempo.errors import TempoError, UsageError
+from tempo.modeling import TempoQwenForCausalLM
+from tempo.modeling.saving import save_model, write_tensors
 
-from .config import Recipe
+from . import lora
+from .config import DataConfig, Recipe
 from .config_parsing import write_recipe
+from .model_init import ModelSpec
+from .objective import Objective
 
-RECIPE, LOG, STATES, MODEL, ADAPTER = "recipe.yaml", "log.jsonl", "checkpoints", "model", "adapter"
+RECIPE, LOG, CHECKPOINTS, MODEL, ADAPTER = "recipe.yaml", "log.jsonl", "checkpoints", "model", "adapter"
 PART = f"{MODEL}.part"  # the model while it is written
+OBJECTIVE = "objective.safetensors"  # what the objective has beside the model, for a later run
 
 
 def begin(out: Path, recipe: Recipe) -> None:
@@ -24,7 +33,7 @@ def begin(out: Path, recipe: Recipe) -> None:
     """
     path = out / RECIPE
     if path.exists():
-        raise UsageError(f"{out}: there is a run already; go on with --resume {out}, or say out=ANOTHER")
+        raise UsageError(f"{out}: there is a run already; resume it with --resume {out}, or set out=ANOTHER")
     try:
         out.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(".part")
@@ -43,8 +52,55 @@ def anchored(recipe: Recipe) -> Recipe:
     model = {
         key: whole_path(getattr(recipe.model, key)) for key in ("start", "base", "compressor", "decoder")
     }
-    data = tuple(
-        replace(source, path=whole_path(source.path), media=whole_path(source.media))
-        for source in recipe.data
+
+    def whole_paths(sources: tuple[DataConfig, ...]) -> tuple[DataConfig, ...]:
+        return tuple(
+            replace(source, path=whole_path(source.path), media=whole_path(source.media))
+            for source in sources
+        )
+
+    return replace(
+        recipe,
+        model=replace(recipe.model, **model),  # type: ignore[arg-type]
+        data=whole_paths(recipe.data),
+        validation=replace(recipe.validation, data=whole_paths(recipe.validation.data)),
     )
-    return replace(recipe, model=replace(recipe.model, **model), data=data)  # type: ignore[arg-type]
+
+
+def write_result(
+    out: Path,
+    recipe: Recipe,
+    spec: ModelSpec,
+    objective: Objective,
+    model: TempoQwenForCausalLM,
+    *,
+    generated: bool,
+) -> None:
+    """Write the model with its adapters merged, the adapters by themselves, and what else the objective has.
+
+    Args:
+        generated: whether the model saw rendered videos only. If not, it no longer says so of itself: what
+            the videos of a file show, only their owner knows.
+
+    Raises:
+        OSError: they cannot be written; nothing half-written is left.
+    """
+    part = out / PART
+    shutil.rmtree(part, ignore_errors=True)
+    try:
+        if recipe.lora is not None:
+            lora.save_adapter(model, recipe.lora, out / ADAPTER)
+            lora.merge(model)
+        if state := objective.own_state():
+            write_tensors(
+                out / OBJECTIVE, {name: tensor.cpu().contiguous() for name, tensor in state.items()}
+            )
+        model = model.eval().to(getattr(torch, recipe.save_dtype))
+        if not generated:
+            model.config.trained_on = None
+        save_model(model, part, tokenizer=spec.tokenizer, compressor_tokenizer=spec.compressor_tokenizer)
+        shutil.rmtree(out / MODEL, ignore_errors=True)
+        part.rename(out / MODEL)
+    except OSError:
+        shutil.rmtree(part, ignore_errors=True)
+        raise

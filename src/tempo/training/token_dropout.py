@@ -1,4 +1,4 @@
-"""How many memory tokens each segment keeps while the model learns.
+"""Nested token dropout: how many memory tokens each segment keeps while the model is trained.
 
 An answer keeps the first k memory tokens of a segment, and k is anything from a few to all of them. A model
 that only ever saw all of them has no reason to put the most important thing first. So for a share of the

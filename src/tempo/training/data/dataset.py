@@ -1,28 +1,26 @@
-"""The examples of a run, one a draw: read ahead, in a fixed order; what cannot be read is named."""
+"""The samples of a run: a mixture of sources in a fixed order, loaded ahead; what cannot be read is named."""
 
 from __future__ import annotations
 
 import signal
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torch.utils.data import DataLoader, Dataset
 
-from research.nano.datasets.world_clips import NothingAsked, world_example
 from tempo.errors import TempoError
-from tempo.training.config import Source
+from tempo.training.config import DataConfig
 
-from .llava import Records
 from .mixture import Mixture
-from .processor import Example, Reader
+from .sources import NoSampleError, SourceContext, name_of, open_source
 
-ATTEMPTS = 20  # substitutes that are tried for one draw
+ATTEMPTS = 20  # substitutes that are tried for one sample
 
 
 @dataclass(frozen=True)
-class Skipped:
+class SkippedSample:
     """A sample that could not be read."""
 
     name: str
@@ -30,70 +28,73 @@ class Skipped:
 
 
 @dataclass(frozen=True)
-class Drawn:
-    """What a draw gave. No example: as many substitutes as are tried could not be read either."""
+class Sample:
+    """What the dataset has at an index.
 
-    example: Example | None
-    skipped: list[Skipped]
+    Attributes:
+        example: what the objective takes. None: none of the substitutes that were tried could be read either.
+        name: for messages.
+        source: the name of its source.
+    """
+
+    example: Any
+    name: str
+    skipped: list[SkippedSample]
     source: str
 
 
-class Draws(Dataset[Drawn]):
-    """Draw n, always the same for the same seed.
+class MixtureDataset(Dataset[Sample]):
+    """Sample n of several sources, mixed by weight; always the same for the same seed.
+
+    Args:
+        where: the recipe's field, for messages.
 
     Raises:
         TempoError: a source is missing or has no records.
     """
 
-    def __init__(self, sources: Sequence[Source], reader: Reader, *, seed: int) -> None:
-        self.sources = tuple(sources)
-        self.reader = reader
+    def __init__(
+        self, configs: Sequence[DataConfig], context: SourceContext, *, seed: int, where: str = "data"
+    ) -> None:
         self.seed = seed
-        self.records = [Records(s.path, s.media) if s.path is not None else None for s in self.sources]
-        self.names = [
-            source.name or (records.path.stem if records is not None else "world")
-            for source, records in zip(self.sources, self.records, strict=True)
+        self.sources = [
+            open_source(config, replace(context, seed=f"{context.seed}/{number}"), f"{where}.{number}")
+            for number, config in enumerate(configs)
         ]
-        sizes = [len(records) if records is not None else None for records in self.records]
-        self.mixture = Mixture([source.weight for source in self.sources], sizes, seed=seed)
+        self.names = [name_of(*pair) for pair in zip(configs, self.sources, strict=True)]
+        weights = [config.weight for config in configs]
+        self.mixture = Mixture(weights, [source.size for source in self.sources], seed=seed)
 
     @property
-    def size(self) -> int:
-        """Records of all files together."""
-        return sum(len(records) for records in self.records if records is not None)
+    def records(self) -> int | None:
+        """Records of all sources together; None: one of them has no end."""
+        sizes = [source.size for source in self.sources]
+        return None if None in sizes else sum(size for size in sizes if size is not None)
 
-    def __getitem__(self, draw: int) -> Drawn:
-        skipped: list[Skipped] = []
-        source, record = self.mixture[draw]
+    @property
+    def generated(self) -> bool:
+        """Whether code renders every sample."""
+        return all(source.generated for source in self.sources)
+
+    def __getitem__(self, index: int) -> Sample:
+        skipped: list[SkippedSample] = []
+        number, record = self.mixture[index]
+        name = ""
         for attempt in range(ATTEMPTS):
-            name = self.name(source, record)
+            name = self._name(number, record)
             try:
-                example = self.read(source, record, seed=f"{self.seed}/{draw}/{attempt}")
-                return Drawn(example, skipped, self.names[source])
-            except NothingAsked:
+                example = self.sources[number].read(record, f"{self.seed}/{index}/{attempt}")
+                return Sample(example, name, skipped, self.names[number])
+            except NoSampleError:
                 pass
             except TempoError as error:
-                skipped.append(Skipped(name, str(error)))
-            source, record = self.mixture.substitute(draw, attempt)
-        return Drawn(None, skipped, self.names[source])
+                skipped.append(SkippedSample(name, str(error)))
+            number, record = self.mixture.substitute(index, attempt)
+        return Sample(None, name, skipped, self.names[number])
 
-    def read(self, source: int, record: int, *, seed: str) -> Example:
-        """One example.
-
-        Raises:
-            TempoError: it cannot be read.
-        """
-        name = self.name(source, record)
-        world, records = self.sources[source].world, self.records[source]
-        if world is not None:
-            return world_example(self.reader, world, name=name, seed=f"world/{self.seed}/{source}/{record}")
-        assert records is not None
-        return self.reader.read(records.read(record), name=name, seed=seed)
-
-    def name(self, source: int, record: int) -> str:
-        """How messages call a sample."""
-        records = self.records[source]
-        return records.name(record) if records is not None else f"{self.names[source]}:{record}"
+    def _name(self, number: int, record: int) -> str:
+        source = self.sources[number]
+        return source.name(record) if source.size is not None else f"{self.names[number]}:{record}"
 
 
 def _begin_worker(number: int) -> None:
@@ -102,19 +103,19 @@ def _begin_worker(number: int) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
-def drawn_ahead(draws: Draws, order: Sequence[int], *, workers: int) -> Iterator[Drawn]:
-    """The draws in `order`, made by `workers` processes ahead of when they are wanted; 0: here and now."""
+def prefetch(dataset: Dataset[Sample], order: Sequence[int], *, num_workers: int) -> Iterator[Sample]:
+    """The samples in `order`, loaded by other processes ahead of when they are wanted; 0: here and now."""
     ahead: dict[str, Any] = {}
-    if workers:
+    if num_workers:
         # A forked process starts at once and has everything; elsewhere it is sent what it needs.
         ahead["multiprocessing_context"] = "fork" if sys.platform == "linux" else "spawn"
         ahead["prefetch_factor"] = 4
         ahead["worker_init_fn"] = _begin_worker
     try:
-        yield from DataLoader(draws, batch_size=None, sampler=order, num_workers=workers, **ahead)
+        yield from DataLoader(dataset, batch_size=None, sampler=order, num_workers=num_workers, **ahead)
     except RuntimeError as error:
         if "DataLoader worker" not in str(error):
             raise
         raise TempoError(
-            "a process that reads samples was killed, perhaps for want of memory; lower workers, and resume"
+            "a process that loads samples was killed, perhaps out of memory; lower num_workers, and resume"
         ) from error

@@ -31,7 +31,7 @@ _BLANK = codecs.BOM_UTF8 + b" \t\r\n\0"
 
 
 @dataclass(frozen=True)
-class Record:
+class ConversationRecord:
     """One conversation about one video or picture.
 
     Attributes:
@@ -45,7 +45,7 @@ class Record:
     evidence: tuple[tuple[float, float], ...] | None = None
 
 
-class Records:
+class ConversationFile:
     """The records of one file, read one at a time.
 
     Raises:
@@ -75,8 +75,8 @@ class Records:
         line = index + 1 if self._starts is None else int(self._starts[index, 1])
         return f"{self.path.name}:{line}"
 
-    def read(self, index: int) -> Record:
-        """Record `index`, checked.
+    def read(self, index: int) -> ConversationRecord:
+        """ConversationRecord `index`, checked.
 
         Raises:
             TempoError: it is not a conversation about one image or video.
@@ -92,11 +92,11 @@ class Records:
             raise TempoError(f"not JSON ({error})") from error
         return self._record(value)
 
-    def _record(self, value: Any) -> Record:
+    def _record(self, value: Any) -> ConversationRecord:
         turns, media = read_conversation(value)
         if "://" not in media:
             media = str(self.media / media)
-        return Record(media, turns, read_evidence(value.get("evidence")))
+        return ConversationRecord(media, turns, read_evidence(value.get("evidence")))
 
 
 def _read_array(path: Path) -> list[Any]:

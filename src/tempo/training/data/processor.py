@@ -1,9 +1,9 @@
-"""Samples → examples: a watched video and questions about it as the model reads them.
+"""Conversations → examples: a video and questions about it as the model reads them.
 
-Everything up to the token ids is what answering does too: `video`, `watching`, `prompts`. What is added is
+Everything up to the token ids is what answering does too: `tempo.video`, `tempo.processing`. What is added is
 the answer, whose tokens are learnt.
 
-Legend: S segments, P patches, C values of a patch, L tokens.
+Shapes: see :mod:`tempo.modeling`.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from tempo.processing.prompts import Prompts, Spans
 from tempo.video.segments import span_of
 from tempo.video.video import Video
 
-from .llava import Record
+from .llava import ConversationRecord
 
 
 @dataclass(frozen=True)
-class Part:
+class SegmentBlock:
     """Segments of equal layout. Pixels wait as bytes: a quarter of their normalised size."""
 
     pixels_SPC: np.ndarray  # uint8
@@ -37,49 +37,49 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Question:
+class QuestionTokens:
     """One question about a video, and its answer.
 
     Attributes:
-        asked: ids of the question as the compressor reads it behind every segment.
-        before, after: what the decoder reads before and after the video.
-        answer: what it should write, the end of the turn included.
+        compressor_ids: the question as the compressor reads it behind every segment.
+        before_ids, after_ids: what the decoder reads before and behind the video.
+        answer_ids: what it should write, the end of the turn included.
         relevant: whether each segment is what the question is about; None: not known.
     """
 
-    asked: list[int]
-    before: list[int]
-    after: list[int]
-    answer: list[int]
+    compressor_ids: list[int]
+    before_ids: list[int]
+    after_ids: list[int]
+    answer_ids: list[int]
     relevant: tuple[bool, ...] | None = None
 
 
 @dataclass(frozen=True)
-class Example:
+class TrainingExample:
     """A video and questions about it.
 
     Attributes:
         name: for messages.
-        parts: its segments in order.
-        stamps: ids of each segment's timestamp.
+        blocks: its segments in order.
+        timestamps: ids of each segment's timestamp.
         questions: at least one.
-        seed: of what is drawn for this example while it is learnt from.
+        seed: of what is random while this example is learnt from.
     """
 
     name: str
-    parts: list[Part]
-    stamps: list[list[int]]
-    questions: list[Question]
+    blocks: list[SegmentBlock]
+    timestamps: list[list[int]]
+    questions: list[QuestionTokens]
     seed: str
 
     @property
     def segments(self) -> int:
-        return len(self.stamps)
+        return len(self.timestamps)
 
 
 @dataclass(frozen=True)
-class Reader:
-    """Makes examples for one model."""
+class SampleProcessor:
+    """Conversations about videos → examples for one model."""
 
     prompts: Prompts
     config: TempoQwenConfig
@@ -87,40 +87,40 @@ class Reader:
     fps: float
     max_frames: int
     min_frames: int
-    questions: int  # turns of a conversation that are learnt from at most
-    together: int = 32  # segments that are cut into patches at once
+    max_questions: int  # turns of a conversation that are learnt from
+    batch_size: int = 32  # segments that are cut into patches at once
 
-    def read(self, record: Record, *, name: str, seed: str) -> Example:
-        """Watch what a record names, and put its questions.
+    def process(self, record: ConversationRecord, *, name: str, seed: str) -> TrainingExample:
+        """Sample the frames of a record's video, and tokenize its questions and answers.
 
         Raises:
             TempoError: the video cannot be read, or it and the questions are beyond the model's context.
         """
         video = Video.open(record.media)
         sampling = video.sample(fps=self.fps, max_frames=self.max_frames, min_frames=self.min_frames)
-        parts, stamps, spans = [], [], []
+        blocks, timestamps, spans = [], [], []
         for batch in batches(
             video,
             sampling,
             prompts=self.prompts,
             geometry=self.geometry,
             segment_frames=self.config.segment_frames,
-            batch_size=self.together,
+            batch_size=self.batch_size,
         ):
-            parts.append(part_of(batch, self.geometry))
+            blocks.append(block_of(batch, self.geometry))
             for moment in batch.segments:
                 spans.append((moment.start, moment.end))
-                stamps.append(self.stamp(moment.timestamp, kind=video.kind))
+                timestamps.append(self.timestamp(moment.timestamp, kind=video.kind))
         relevant = relevant_segments(record.evidence, spans, end=video.duration)
         return self.example(
-            parts, stamps, self.conversation(record, relevant, seed=seed), name=name, seed=seed
+            blocks, timestamps, self.conversation(record, relevant, seed=seed), name=name, seed=seed
         )
 
-    def check(self, record: Record) -> None:
-        """Find out what `read` would refuse, of every turn, without decoding anything.
+    def check(self, record: ConversationRecord) -> None:
+        """Find out what `process` would refuse, of every turn, without decoding anything.
 
         Raises:
-            TempoError: as `read`.
+            TempoError: as `process`.
         """
         video = Video.open(record.media)
         sampling = video.sample(fps=self.fps, max_frames=self.max_frames, min_frames=self.min_frames)
@@ -138,15 +138,17 @@ class Reader:
                 self.question(*turn, earlier=record.turns[:number], relevant=relevant)
                 for number, turn in enumerate(record.turns)
             ],
-            [self.stamp(start, kind=video.kind) for start, _ in spans],
+            [self.timestamp(start, kind=video.kind) for start, _ in spans],
             segment=len(prompt.ids),
         )
 
-    def conversation(self, record: Record, relevant: tuple[bool, ...] | None, *, seed: str) -> list[Question]:
+    def conversation(
+        self, record: ConversationRecord, relevant: tuple[bool, ...] | None, *, seed: str
+    ) -> list[QuestionTokens]:
         """The turns that are learnt from, each after those before it."""
         numbers = list(range(len(record.turns)))
-        if len(numbers) > self.questions:
-            numbers = sorted(random.Random(f"{seed}/turns").sample(numbers, self.questions))
+        if len(numbers) > self.max_questions:
+            numbers = sorted(random.Random(f"{seed}/turns").sample(numbers, self.max_questions))
         return [
             self.question(*record.turns[number], earlier=record.turns[:number], relevant=relevant)
             for number in numbers
@@ -159,44 +161,48 @@ class Reader:
         *,
         earlier: Sequence[tuple[str, str]] = (),
         relevant: tuple[bool, ...] | None = None,
-    ) -> Question:
+    ) -> QuestionTokens:
         """One turn, exactly as `Session` puts it, and the answer behind it."""
         before, after = self.prompts.decoder_prompt(question, earlier=earlier)
-        asked = self.prompts.question(question, earlier=[q for q, _ in earlier])
+        compressor_ids = self.prompts.question(question, earlier=[q for q, _ in earlier])
         end = self.prompts.end_of_answer
-        return Question(asked, before, after, [*self.prompts.decoder.text(answer), end], relevant)
+        return QuestionTokens(
+            compressor_ids, before, after, [*self.prompts.decoder.text(answer), end], relevant
+        )
 
-    def stamp(self, seconds: float, *, kind: str = "video") -> list[int]:
+    def timestamp(self, seconds: float, *, kind: str = "video") -> list[int]:
         """A still image has no time."""
         return [] if kind == "image" else self.prompts.timestamp(seconds)
 
     def example(
         self,
-        parts: list[Part],
-        stamps: list[list[int]],
-        questions: list[Question],
+        blocks: list[SegmentBlock],
+        timestamps: list[list[int]],
+        questions: list[QuestionTokens],
         *,
         name: str,
         seed: str,
-    ) -> Example:
+    ) -> TrainingExample:
         """Put together what fits into the model.
 
         Raises:
             TempoError: it does not fit.
         """
-        self._check_length(questions, stamps, segment=max(part.ids_SL.shape[1] for part in parts))
-        return Example(name, parts, stamps, questions, seed)
+        self._check_length(questions, timestamps, segment=max(block.ids_SL.shape[1] for block in blocks))
+        return TrainingExample(name, blocks, timestamps, questions, seed)
 
-    def _check_length(self, questions: list[Question], stamps: list[list[int]], *, segment: int) -> None:
+    def _check_length(
+        self, questions: list[QuestionTokens], timestamps: list[list[int]], *, segment: int
+    ) -> None:
         """Raises TempoError where a question and its answer do not fit behind a video whose segments have as
-        many stamps, and of which the longest takes `segment` tokens before it is asked about."""
+        many timestamps, and of which the longest takes `segment` tokens before it is asked about."""
         context = self.config.context
-        reader = self.config.compressor().text_config.max_position_embeddings
+        compressor_context = self.config.compressor().text_config.max_position_embeddings
         segment += self.config.num_compression_tokens
         for one in questions:
-            length = sum(map(len, stamps)) + len(stamps)
-            length += len(one.before) + len(one.after) + len(one.answer)
-            if length > context or segment + len(one.asked) > reader:
+            length = sum(map(len, timestamps)) + len(timestamps)
+            length += len(one.before_ids) + len(one.after_ids) + len(one.answer_ids)
+            if length > context or segment + len(one.compressor_ids) > compressor_context:
                 raise TempoError(
                     f"a question with its answer is too long: with the video's times it comes to {length} "
                     f"tokens, and the model's context is {context}"
@@ -234,12 +240,12 @@ def _overlap(span: tuple[float, float], since: float, until: float) -> bool:
     return (start < until and end > since) or start <= since < end
 
 
-def part_of(batch: SegmentBatch, geometry: Geometry) -> Part:
+def block_of(batch: SegmentBatch, geometry: Geometry) -> SegmentBlock:
     """Segments as they wait for the model. The pixels were bytes before they were normalised."""
     bytes_SPC = ((batch.pixels_SPC * geometry.std + geometry.mean) * 255).round().to(torch.uint8)
-    return Part(bytes_SPC.numpy(), batch.grid, batch.ids_SL.numpy(), batch.spans)
+    return SegmentBlock(bytes_SPC.numpy(), batch.grid, batch.ids_SL.numpy(), batch.spans)
 
 
-def pixels_of(bytes_SPC: torch.Tensor, geometry: Geometry) -> torch.Tensor:
+def normalized_pixels(bytes_SPC: torch.Tensor, geometry: Geometry) -> torch.Tensor:
     """The normalised patches, to the bit as `preprocess.patches` made them."""
     return (bytes_SPC.float() / 255 - geometry.mean) / geometry.std
