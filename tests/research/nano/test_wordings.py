@@ -6,15 +6,15 @@ import pytest
 
 from research.nano.wordings import read
 from tempo.synthetic.templates import (
+    GLOBAL_HELD_OUT,
+    GLOBAL_TEMPLATES,
     HELD_OUT,
     TEMPLATES,
-    WHOLE_HELD_OUT,
-    WHOLE_TEMPLATES,
     WIDE_HELD_OUT,
     WIDE_TEMPLATES,
 )
 
-BUILT_IN = (TEMPLATES | WHOLE_TEMPLATES | WIDE_TEMPLATES, HELD_OUT | WHOLE_HELD_OUT | WIDE_HELD_OUT)
+BUILT_IN = (TEMPLATES | GLOBAL_TEMPLATES | WIDE_TEMPLATES, HELD_OUT | GLOBAL_HELD_OUT | WIDE_HELD_OUT)
 GAPS = {"np": "the red star", "a": "a red star", "b": "a blue ring"}
 
 
