@@ -56,13 +56,20 @@ def _interleaved(
         mp4.rechunk(path, chunk)
 
 
+STILL = standing_still()
+# The last picture's length is written nowhere in most of these: a picture of the usual length, or the average
+# one, or until the sound ends.
+STILL_END = (STILL.end - 0.15, STILL.end + 0.7)
+
+
 def sparse() -> list[Case]:
-    """A screen that stands still, and a camera that drops pictures."""
-    still, dropped = standing_still(), every_third_dropped()
+    """A screen that stands still, one picture a minute, and a camera that drops pictures."""
+    return [*_still_screens(), *_lapses(), *_dropped_pictures(), *_short_headers()]
+
+
+def _still_screens() -> list[Case]:
+    still, end = STILL, STILL_END
     sound = Sound(0, still.end)
-    # The last picture's length is written nowhere in most of these: a picture of the usual length, or the
-    # average one, or until the sound ends.
-    end = (still.end - 0.15, still.end + 0.7)
     cases = [
         case(f"still.{suffix}", partial(_write, still, video, sound), still, end=end)
         for suffix, video in (
@@ -92,9 +99,13 @@ def sparse() -> list[Case]:
         case(f"still-mute.{suffix}", partial(_write, still, video, None), still, end=end)
         for suffix, video in (("avi", MPEG4_PLAIN), ("wmv", Video("wmv2")), ("flv", H264), ("ts", H264))
     ]
-    # One picture a minute, of which some wait for minutes in the decoder.
+    return cases
+
+
+def _lapses() -> list[Case]:
+    """One picture a minute, of which some wait for minutes in the decoder."""
     slow = lapse()
-    cases += [
+    return [
         case(
             f"lapse{mute}.{suffix}",
             partial(_write, slow, WITH_B_FRAMES, None if mute else Sound(0, slow.end)),
@@ -112,14 +123,22 @@ def sparse() -> list[Case]:
             ("mkv", "-mute"),
         )
     ]
-    cases += [
+
+
+def _dropped_pictures() -> list[Case]:
+    dropped = every_third_dropped()
+    cases = [
         case(f"dropped-{kind}.avi", partial(_write, dropped, video, Sound(0, dropped.end)), dropped)
         for kind, video in (("mjpeg", MJPEG), ("mpeg4", MPEG4_PLAIN))
     ]
     cases.append(case("dropped-mjpeg-mute.avi", partial(_write, dropped, MJPEG, None), dropped))
-    # A header that ends before the last pictures.
-    short = 12.0
-    cases += [
+    return cases
+
+
+def _short_headers() -> list[Case]:
+    """A header that ends before the last pictures."""
+    still, end, short = STILL, STILL_END, 12.0
+    return [
         case(
             "still-short-header.mkv",
             partial(written_then, still, H264, partial(headers.set_matroska_duration, seconds=short)),
@@ -145,7 +164,6 @@ def sparse() -> list[Case]:
             end=end,
         ),
     ]
-    return cases
 
 
 MPEG4_PLAIN = Video("mpeg4")
@@ -188,8 +206,25 @@ def _packed_b_frames(path: Path) -> None:
 
 def restarting_clocks() -> list[Case]:
     """Two recordings joined byte by byte, clocks that jump, and clocks that overflow."""
+    cases = [*_joined_recordings(), *_jumping_clocks()]
+    cases.append(
+        case(
+            "damaged-time.ts",
+            partial(written_then, TEN, WITH_B_FRAMES, partial(headers.damage_time, pts=42 * 7500)),
+            TEN,
+            # The time of picture 40 says nothing any more, and it may appear when it is decoded.
+            within=0.3,
+            may_lose=True,
+        )
+    )
+    for name, before in (("wrap.ts", 4), ("wrap-at-once.ts", 0), ("wrap-b-frames.ts", 5)):
+        video = WITH_B_FRAMES if "b-frames" in name else H264
+        cases.append(case(name, partial(_wrapping, TEN, video, before), TEN))
+    return cases
+
+
+def _joined_recordings() -> list[Case]:
     first, second = steady(5), steady(6).moved(0, first=500)
-    shown, end = then(first, second)
     cases = []
     for suffix, video, sound in (
         ("ts", H264, False),
@@ -221,7 +256,13 @@ def restarting_clocks() -> list[Case]:
                 may_lose=suffix == "flv",
             )
         )
-    hour = Fraction(3600)
+    return cases
+
+
+def _jumping_clocks() -> list[Case]:
+    first, second, hour = steady(5), steady(6).moved(0, first=500), Fraction(3600)
+    shown, end = then(first, second)
+    cases = []
     for name, a, b in (
         ("jump-ahead.ts", first.moved(0), second.moved(hour, first=500)),
         ("jump-back.ts", first.moved(hour), second.moved(100, first=500)),
@@ -239,19 +280,6 @@ def restarting_clocks() -> list[Case]:
                 within=0.1,
             )
         )
-    cases.append(
-        case(
-            "damaged-time.ts",
-            partial(written_then, TEN, WITH_B_FRAMES, partial(headers.damage_time, pts=42 * 7500)),
-            TEN,
-            # The time of picture 40 says nothing any more, and it may appear when it is decoded.
-            within=0.3,
-            may_lose=True,
-        )
-    )
-    for name, before in (("wrap.ts", 4), ("wrap-at-once.ts", 0), ("wrap-b-frames.ts", 5)):
-        video = WITH_B_FRAMES if "b-frames" in name else H264
-        cases.append(case(name, partial(_wrapping, TEN, video, before), TEN))
     return cases
 
 

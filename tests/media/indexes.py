@@ -89,15 +89,8 @@ def edits() -> list[Case]:
                 within=seam,
             )
         )
-    cases.append(
-        case(
-            "edit-empty-first.mov",
-            partial(_edited, WITH_B_FRAMES, Sound(0, 12), [(2, None), (10, 0)]),
-            shown=late,
-            end=12.0,
-            interval=1 / 12,
-        )
-    )
+    quicktime = partial(_edited, WITH_B_FRAMES, Sound(0, 12), [(2, None), (10, 0)])
+    cases.append(case("edit-empty-first.mov", quicktime, shown=late, end=12.0, interval=1 / 12))
     return cases
 
 
