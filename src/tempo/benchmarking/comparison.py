@@ -27,7 +27,12 @@ TARGETS_FROM = 570  # seconds, about ten minutes: shorter videos are not held to
 
 @dataclass(frozen=True)
 class Target:
-    """An upper limit that a measured ratio or amount is held to."""
+    """An upper limit for a measured ratio or amount.
+
+    Attributes:
+        what: is measured, of what if it is a ratio.
+        most: the limit, in `unit`.
+    """
 
     what: str
     measured: float
@@ -36,6 +41,7 @@ class Target:
 
     @property
     def met(self) -> bool:
+        """Whether the measured value is within the limit."""
         return self.measured <= self.most
 
 
@@ -60,7 +66,7 @@ def targets(one: Measurement) -> list[Target]:
 
 
 def tables(measured: Sequence[Measurement]) -> list[Table]:
-    """Everything that was measured."""
+    """All tables of a report."""
     found = [_targets(measured)]
     for one in measured:
         found += [_costs(one), _questions(one), _budgets(one), _flops(one)]

@@ -75,6 +75,8 @@ class BenchmarkResult:
         return "\n".join(rows)
 
     def to_json(self) -> dict[str, Any]:
+        """The values of `tempo synthetic bench --json`."""
+
         def to_dict(score: Score) -> dict[str, Any]:
             return {"right": score.right, "total": score.total, "share": score.share}
 

@@ -24,6 +24,7 @@ class ReferringExpression:
     text: str | None = None
 
     def fits(self, thing: Thing) -> bool:
+        """Whether it refers to `thing`."""
         return (
             self.shape in (None, thing.shape)
             and self.colour in (None, thing.colour)
@@ -33,6 +34,7 @@ class ReferringExpression:
         )
 
     def say(self, rng: random.Random, article: str = "the") -> str:
+        """The expression as a noun phrase, in random wording."""
         return noun_phrase(rng, **vars(self), article=article)
 
     @property

@@ -80,6 +80,7 @@ def summary(script: Script, times: Sequence[float]) -> str:
 
 
 def summarise(rng: random.Random, script: Script, held_out: bool) -> SyntheticQuestion | None:
+    """What happens, scene by scene; None for videos of more than MOST_SCENES."""
     if len(script.scenes) > MOST_SCENES:
         return None
     text = word(rng, "summary", held_out=held_out)

@@ -62,10 +62,12 @@ class Thing:
 
     @property
     def moves(self) -> bool:
+        """Whether it moves in one of the four directions."""
         return self.action in DIRECTIONS
 
     @property
     def name(self) -> str:
+        """Colour and shape, as answers name it."""
         return f"{self.colour} {self.shape}".strip()
 
     def seen(self, time: float) -> bool:
@@ -86,6 +88,8 @@ class Background:
 
 @dataclass(frozen=True)
 class Scene:
+    """One scene: its things in front of a background, from `start` to `end` (seconds of the video)."""
+
     start: float
     end: float
     background: Background

@@ -32,11 +32,13 @@ class _Handover(Generic[T]):
             return True
 
     def finish(self, error: BaseException | None) -> None:
+        """Close the producer's end, with what it failed of."""
         with self._change:
             self._finished, self._error = True, error
             self._change.notify_all()
 
     def hang_up(self) -> None:
+        """Close the consumer's end and drop the items."""
         with self._change:
             self.stop.set()
             self._items.clear()

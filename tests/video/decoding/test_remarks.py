@@ -14,7 +14,7 @@ def test_a_jump_that_is_taken_out_is_told(tmp_path: Path) -> None:
     path.write_bytes(one * 2)
     video = Video.open(path)
     (remark,) = video.remarks
-    assert remark == "the file's clock jumps back by 6.0 s at 6.0 s; the jump is taken out"
+    assert remark == "the file's clock jumps back by 6.0 s at 6.0 s; the jump is removed"
     assert 11.9 < video.duration < 12.3
     assert video.frame_count == 120
 
@@ -24,7 +24,7 @@ def test_joined_flash_files_are_told(tmp_path: Path) -> None:
     path = tmp_path / "joined.flv"
     path.write_bytes(one * 3)
     remarks = Video.open(path).remarks
-    assert remarks[-1] == "the file holds 3 recordings, one behind the other; they are watched as one"
+    assert remarks[-1] == "the file holds 3 recordings, one after the other; they are watched as one"
     assert len(remarks) == 3
 
 

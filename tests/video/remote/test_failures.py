@@ -47,8 +47,8 @@ VK3UeezDRkf7lxw9iWaGMVcPYK0FS9NqeMG5+trSAQ==
         (Page(status=410), "no such file"),
         (Page(status=418), "418"),
         (Page(status=429), "too many requests"),
-        (Page(status=500), "the server has failed (500"),
-        (Page(status=503), "the server has failed (503"),
+        (Page(status=500), "the server failed (500"),
+        (Page(status=503), "the server failed (503"),
         (Page(b""), "an empty file"),
         (
             Page(b"<!DOCTYPE html><title>Log in</title>", content_type="text/html; charset=utf-8"),
@@ -58,15 +58,18 @@ VK3UeezDRkf7lxw9iWaGMVcPYK0FS9NqeMG5+trSAQ==
         (Page(b"<p>No video here</p>", content_type="text/html"), "a web page"),
         (Page(b'{"error": "expired"}', content_type="application/json"), "text (application/json)"),
         (Page(b"#EXTM3U\n#EXTINF:5\nhttp://127.0.0.1:9/a.ts\n"), "a playlist"),
-        (Page(b"--x\r\n\r\n", content_type="multipart/x-mixed-replace; boundary=x"), "a live picture"),
+        (
+            Page(b"--x\r\n\r\n", content_type="multipart/x-mixed-replace; boundary=x"),
+            "an endless live stream",
+        ),
         (Page(b"nothing that anybody could watch" * 99, ranges="ignored"), "not a video"),
         (Page(b"x" * 9999, encoding="br"), "compresses it as br"),
         (
             Page(b"x" * 9999, ranges="ignored", hang_up_at=5000),
-            "breaks the connection off after 5.0 kB of 10.0 kB",
+            "closed the connection after 5.0 kB of 10.0 kB",
         ),
-        (Page(b"x" * 9999, ranges="ignored", length="chunked", hang_up_at=5000), "breaks the connection off"),
-        (Page(b"x" * 9999, ranges="ignored", length="99999"), "breaks the connection off"),
+        (Page(b"x" * 9999, ranges="ignored", length="chunked", hang_up_at=5000), "closed the connection"),
+        (Page(b"x" * 9999, ranges="ignored", length="99999"), "closed the connection"),
         (
             Page(b"x" * 9999, ranges="ignored", length="9" * 16),
             "too large: 10000000.0 GB, and the limit is 10.0 GB",
@@ -85,11 +88,11 @@ def test_hosts_that_cannot_be_reached() -> None:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     assert f"nothing answers at 127.0.0.1:{port}" in refusal(f"http://127.0.0.1:{port}/film.mp4")
-    assert "no host of the name nowhere.invalid" in refusal("http://nowhere.invalid/film.mp4")
+    assert "the host nowhere.invalid is not found" in refusal("http://nowhere.invalid/film.mp4")
 
 
 def test_what_answers_and_is_no_web_server(impatient: None) -> None:
-    for said, expected in ((b"SSH-2.0-x\r\n", "does not speak HTTP"), (b"", "breaks the connection off")):
+    for said, expected in ((b"SSH-2.0-x\r\n", "does not speak HTTP"), (b"", "closed the connection")):
         with socket.create_server(("127.0.0.1", 0)) as server:
 
             def answer(server: socket.socket = server, said: bytes = said) -> None:
@@ -104,7 +107,7 @@ def test_what_answers_and_is_no_web_server(impatient: None) -> None:
             thread.join()
     with socket.create_server(("127.0.0.1", 0)) as silent:
         line = refusal(f"http://127.0.0.1:{silent.getsockname()[1]}/film.mp4")
-    assert "sends nothing for 0.3 seconds" in line
+    assert "sent nothing for 0.3 seconds" in line
 
 
 def test_certificates_are_checked(
@@ -188,7 +191,7 @@ def test_what_was_fetched_is_watched_and_the_rest_counts_as_lost(
 
 def test_a_stall_while_downloading_is_one_line(web: Site, films: dict[str, Path], impatient: None) -> None:
     address = web.serve("/film.mp4", films["index last"], ranges="ignored", stall_at=1000)
-    assert "sends nothing for 0.3 seconds" in refusal(address)
+    assert "sent nothing for 0.3 seconds" in refusal(address)
 
 
 def test_a_trickle_is_given_up(web: Site, impatient: None, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -205,7 +208,7 @@ def test_a_trickle_is_given_up(web: Site, impatient: None, monkeypatch: pytest.M
 
         thread = threading.Thread(target=answer, daemon=True)
         thread.start()
-        assert "sends nothing" in refusal(f"http://127.0.0.1:{server.getsockname()[1]}/film.mp4")
+        assert "has sent nothing" in refusal(f"http://127.0.0.1:{server.getsockname()[1]}/film.mp4")
         over.set()
         thread.join()
 
@@ -258,7 +261,7 @@ def test_what_was_not_fetched_is_missing_only_this_time(
     session = engine.watch(address, cache="disk")
     assert 4 < session.lost_seconds < 6
     assert session.route("What is it?")
-    assert "cannot be fetched: the server breaks the connection off" in session.video.damage.reasons[-1]
+    assert "cannot be fetched: the server closed the connection" in session.video.damage.reasons[-1]
     del session
     web.serve("/film.mp4", long_film)
     assert engine.watch(address, cache="disk").lost_seconds == 0

@@ -27,7 +27,9 @@ def check_path(path: str | Path) -> Path:
     """
     path = Path(path)
     if path.suffix.lower() not in FORMATS:
-        raise UsageError(f"{path}: a plot can be drawn as {', '.join(FORMATS)}; end the name in one of them")
+        raise UsageError(
+            f"{path}: a plot can be saved as {', '.join(FORMATS)}; give its name one of these endings"
+        )
     # os.path finds nothing where pathlib raises: at names that are too long, or that no system can have.
     if os.path.isdir(path):
         raise TempoError(f"{path}: this is a folder; name a file in it")

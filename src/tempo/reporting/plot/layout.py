@@ -94,8 +94,8 @@ def draw(
     top = y
     strong = {
         index
-        for stretch in strongest(segments, count, floor=floor)
-        for index in range(stretch.first, stretch.last + 1)
+        for moment in strongest(segments, count, floor=floor)
+        for index in range(moment.first, moment.last + 1)
     }
     relevance = [segment.relevance for segment in segments]
     tokens = [float(segment.tokens) for segment in segments]

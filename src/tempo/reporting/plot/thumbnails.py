@@ -28,23 +28,25 @@ class Thumbnail:
 def thumbnails(
     video: Video, segments: Sequence[Routed], *, count: int = COUNT, floor: float = 0.0
 ) -> list[Thumbnail]:
-    """Return a frame of each of the COUNT strongest moments, in the order of time; undecodable ones are left
-    out, and moments whose relevance is below FLOOR."""
+    """Return a frame of each of the COUNT strongest moments, in the order of time.
+
+    Undecodable frames are left out, and moments whose relevance is below FLOOR.
+    """
     return [
         found
-        for stretch in sorted(strongest(segments, count, floor=floor), key=lambda stretch: stretch.start)
-        if (found := thumbnail(video, segments, stretch.peak)) is not None
+        for moment in sorted(strongest(segments, count, floor=floor), key=lambda moment: moment.start)
+        if (found := thumbnail(video, segments, moment.peak)) is not None
     ]
 
 
 def thumbnail(video: Video, segments: Sequence[Routed], index: int) -> Thumbnail | None:
     """The frame in the middle of one segment; None where it cannot be decoded."""
     segment = segments[index]
-    moment = Sampling(np.array([(segment.start + segment.end) / 2]), 1.0)
+    middle = Sampling(np.array([(segment.start + segment.end) / 2]), 1.0)
     high = HEIGHT * SHARPNESS
     size = (max(1, round(high * min(video.width / video.height, WIDEST))), high)
     try:
-        batch = next(video.stream(moment, chunk=1, size=size), None)
+        batch = next(video.stream(middle, chunk=1, size=size), None)
     except TempoError:
         return None
     return None if batch is None else Thumbnail(index, float(batch.times[0]), batch.frames[0])

@@ -152,14 +152,14 @@ class VideoFile:
             return ()
         lines = [
             f"the file's clock jumps {'ahead' if jump.seconds > 0 else 'back'} by {abs(jump.seconds):.1f} s "
-            f"at {jump.at - float(self._origin):.1f} s; the jump is taken out"
+            f"at {jump.at - float(self._origin):.1f} s; the jump is removed"
             for jump in self._extent.clock_jumps
         ]
         if self.timing == "order":
             lines.append("the file has no presentation times; pictures are shown in the decoder's order")
         if self._inner_headers:
             count = len(self._inner_headers) + 1
-            lines.append(f"the file holds {count} recordings, one behind the other; they are watched as one")
+            lines.append(f"the file holds {count} recordings, one after the other; they are watched as one")
         return tuple(lines)
 
     @property

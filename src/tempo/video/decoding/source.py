@@ -53,6 +53,7 @@ class FileSource:
         self.remarks = self.file.remarks
 
     def fingerprint(self) -> str:
+        """See :meth:`tempo.video.frames.FrameSource.fingerprint`."""
         if self.file.remote is not None:
             return self.file.remote.fingerprint()
         return hashing.of_file(self.file.path)
@@ -60,6 +61,7 @@ class FileSource:
     def frames_at(
         self, times: np.ndarray, *, size: Size | None, stop: threading.Event, losses: Losses
     ) -> Iterator[SampledFrame]:
+        """See :meth:`tempo.video.frames.FrameSource.frames_at`."""
         frames = decode(self.file, times, size=size, stop=stop, losses=losses)
         remote = self.file.remote
         return frames if remote is None else _until_disconnected(frames, remote, self.file, times, losses)

@@ -73,7 +73,7 @@ class ImagePictures:
 
 
 def timeline(delays: list[float]) -> tuple[np.ndarray, float]:
-    """(when every picture appears, float64 [N] in seconds; when the last one goes).
+    """(when every picture appears, float64 [T] in seconds; when the last one goes).
 
     A single picture is there at 0 and has no end.
     """

@@ -143,4 +143,5 @@ def _part(file: BinaryIO, offset: int, length: int) -> bytes:
 
 
 def chunk(kind: bytes, content: bytes) -> bytes:
+    """A PNG chunk, with its length and checksum."""
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))

@@ -64,11 +64,13 @@ class AnimatedImage:
         self.frame_rate: float | None = count / self.end if count > 1 else None
 
     def fingerprint(self) -> str:
+        """See :meth:`tempo.video.frames.FrameSource.fingerprint`."""
         return hashing.of_file(self._path)
 
     def frames_at(
         self, times: np.ndarray, *, size: Size | None, stop: threading.Event, losses: Losses
     ) -> Iterator[SampledFrame]:
+        """See :meth:`tempo.video.frames.FrameSource.frames_at`."""
         wanted = shown_at(self._starts, times)
         ends = np.append(self._starts[1:], self.end)
         with open_image(self._path) as image:
@@ -165,11 +167,14 @@ class ImageFolder:
             return to_rgb(image)
 
     def fingerprint(self) -> str:
+        """See :meth:`tempo.video.frames.FrameSource.fingerprint`."""
         return hashing.of_files(self._files, self._rate)
 
     def frames_at(
         self, times: np.ndarray, *, size: Size | None, stop: threading.Event, losses: Losses
     ) -> Iterator[SampledFrame]:
+        """See :meth:`tempo.video.frames.FrameSource.frames_at`."""
+
         def decode(number: int) -> np.ndarray | None:
             try:
                 return self._fitted(self._read(self._files[number]), size or self.size)
@@ -226,11 +231,14 @@ class FrameArray:
         self.frame_count: int | None = shape[0]
 
     def fingerprint(self) -> str:
+        """See :meth:`tempo.video.frames.FrameSource.fingerprint`."""
         return hashing.of_array(self._frames, self._fps)
 
     def frames_at(
         self, times: np.ndarray, *, size: Size | None, stop: threading.Event, losses: Losses
     ) -> Iterator[SampledFrame]:
+        """See :meth:`tempo.video.frames.FrameSource.frames_at`."""
+
         def take(number: int) -> np.ndarray | None:
             if size is None or size == self.size:
                 return self._frames[number]

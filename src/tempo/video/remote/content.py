@@ -23,7 +23,7 @@ def has_index(beginning: bytes) -> bool:
 def check(name: str, beginning: bytes, content_type: str) -> None:
     """Raises TempoError for what cannot be a video: `beginning` are its first bytes."""
     if content_type == CAMERA:
-        raise TempoError(f"{name}: a live picture without an end; record a part of it and give that file")
+        raise TempoError(f"{name}: an endless live stream; record a part of it and give that file")
     if not beginning:
         raise TempoError(f"{name}: the server sends an empty file; check the address")
     readable = b"\0" not in beginning

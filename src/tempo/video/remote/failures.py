@@ -83,19 +83,19 @@ def _of_status(address: Address, error: HTTPError) -> FetchError:
         what = f"the server asks for a login ({said}); put it into the address: https://USER:PASSWORD@HOST/…"
     elif code == 403:
         what = (
-            f"the server does not give it to you ({said}); the address may have expired or need a login: "
+            f"the server refuses access ({said}); the address may have expired or need a login: "
             "download the file with a browser"
         )
     elif code == 407:
         what = f"the proxy asks for a login ({said}); put it into https_proxy: http://USER:PASSWORD@PROXY"
     elif code == 429:
-        what = f"the server gets too many requests ({said}); try again later"
+        what = f"the server has too many requests ({said}); try again later"
     elif code in REDIRECTS:
         what = f"the address redirects without end or to nothing that can be fetched ({said}); check it"
     elif code >= 500:
-        what = f"the server has failed ({said}); try again later"
+        what = f"the server failed ({said}); try again later"
     else:
-        what = f"the server refuses the request ({said}); check the address"
+        what = f"the server rejects the request ({said}); check the address"
     return _refusal(address, what, passing=code in PASSING, status=code)
 
 
@@ -103,7 +103,7 @@ def _of_connection(address: Address, error: BaseException, patience: float, afte
     """(what to say, whether it may pass)."""
     if isinstance(error, TimeoutError):
         return (
-            f"the server sends nothing for {patience:g} seconds{after}; try again, or download it",
+            f"the server has sent nothing for {patience:g} seconds{after}; try again, or download it",
             True,
         )
     if isinstance(error, ssl.SSLCertVerificationError):
@@ -113,21 +113,21 @@ def _of_connection(address: Address, error: BaseException, patience: float, afte
         ), False
     if isinstance(error, ssl.SSLError):
         reason = (error.reason or "error").replace("_", " ").lower()
-        return f"no encrypted connection comes about ({reason}); is it an http address?", False
+        return f"no encrypted connection can be made ({reason}); is it an http address?", False
     if isinstance(error, socket.gaierror):
-        return f"no host of the name {_peer(address)} is found; check the address and the network", (
+        return f"the host {_peer(address)} is not found; check the address and the network", (
             error.errno == socket.EAI_AGAIN
         )
     if isinstance(error, ConnectionRefusedError):
         return f"nothing answers at {_peer(address)}; check the address, and that the server runs", True
     if isinstance(error, ConnectionError | http.client.IncompleteRead):
-        return f"the server breaks the connection off{after}; try again, or download it", True
+        return f"the server closed the connection{after}; try again, or download it", True
     if isinstance(error, http.client.InvalidURL):
         return f"not a valid address ({error}); check it", False
     if isinstance(error, http.client.HTTPException):
-        return "what answers there does not speak HTTP; check the address", False
+        return "the server does not speak HTTP; check the address", False
     if str(error).startswith("Tunnel connection failed"):
-        return f"the proxy {_peer(address)} does not let it through ({error}); ask who runs it", False
+        return f"the proxy {_peer(address)} refuses the connection ({error}); ask who runs it", False
     if getattr(error, "errno", None) in UNREACHABLE:
         return f"{_peer(address)} cannot be reached; check the address and the network", True
     reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
