@@ -50,6 +50,7 @@ VERBS = {
     "download": "fetch the published weights, or another model, from the hub",
     "models": "list the models that are installed, cached, or to be had",
     "moments": "find the moments of a video that matter for something, and cut them out",
+    "serve": "serve a model to OpenAI clients over HTTP, and watch each video once for all of them",
     "synthetic": "make videos with known content, and measure a model on them",
     "train": "train a model as a recipe says, or go on with a run that was stopped",
     "ui": "open a page in the browser: a video, questions, and the moments that the answers rest on",

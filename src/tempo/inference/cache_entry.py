@@ -49,6 +49,11 @@ class MemoryCacheEntry:
     position: int
 
     @property
+    def nbytes(self) -> int:
+        """Memory that it takes."""
+        return self.kv_SK2GLE.nbytes
+
+    @property
     def row_shape(self) -> torch.Size:
         return self.kv_SK2GLE.shape[1:]
 
@@ -68,6 +73,7 @@ class DiskCacheEntry:
     file: SegmentFile
     offset: int
     checksums: tuple[int, ...]
+    nbytes = 0  # of memory
 
     def row(self, index: int, buffer: ScratchBuffer | None = None) -> torch.Tensor:
         """The keys and values [K, 2, G, L, E] of one segment, read and checked.

@@ -85,6 +85,11 @@ class Session:
         return self._entries is not None
 
     @property
+    def cached_bytes(self) -> int:
+        """Memory that the kept part takes, on the device or the host; what is on disk does not count."""
+        return sum(entry.nbytes for entry in self._entries or ())
+
+    @property
     def lost_seconds(self) -> float:
         """How much of the video could not be shown, in seconds."""
         return self.damage.seconds

@@ -1,0 +1,50 @@
+"""What a client is told when a request cannot be answered, in the shape of OpenAI's errors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tempo.errors import NoRoomError, TempoError, UsageError, told
+
+_TYPES = {
+    400: "BadRequestError",
+    401: "AuthenticationError",
+    403: "PermissionDeniedError",
+    404: "NotFoundError",
+    413: "RequestTooLargeError",
+    422: "UnprocessableEntityError",
+    429: "RateLimitError",
+    501: "NotImplementedError",
+    503: "ServiceUnavailableError",
+}
+
+
+class ApiError(Exception):
+    """A request that cannot be answered.
+
+    Args:
+        status: of HTTP.
+        message: one sentence that says what is wrong and what to do.
+        param: the field of the request that it is about.
+    """
+
+    def __init__(self, status: int, message: str, *, param: str | None = None) -> None:
+        super().__init__(message)
+        self.status, self.message, self.param = status, message, param
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """What is sent."""
+        kind = _TYPES.get(self.status, "InternalServerError")
+        return {"error": {"message": self.message, "type": kind, "param": self.param, "code": self.status}}
+
+
+def as_api_error(error: BaseException) -> ApiError:
+    """The same as an error of the API; a fault of the server's own is a 500."""
+    if isinstance(error, ApiError):
+        return error
+    if isinstance(error, NoRoomError):
+        return ApiError(503, f"{error}; try again later")
+    if isinstance(error, UsageError | TempoError):
+        return ApiError(400, str(error))
+    return ApiError(500, told(error))

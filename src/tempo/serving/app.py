@@ -1,0 +1,250 @@
+"""The HTTP side: routes, keys, limits and errors. Everything that computes is in :mod:`.service`.
+
+FastAPI is imported where the routes are declared, and reads their annotations then and there.
+"""
+
+import asyncio
+import hmac
+import json
+import secrets
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TYPE_CHECKING, Annotated, Any
+
+from tempo.version import __version__
+
+from .api_errors import ApiError, as_api_error
+from .messages import read
+from .protocol import ChatRequest, MomentsRequest
+from .service import Service, Work
+from .uploads import too_large
+
+if TYPE_CHECKING:  # an extra: importing this module must not need it
+    from fastapi import FastAPI, Request
+
+_CHUNK = 1 << 20
+_KEEP_ALIVE_SECONDS = 10.0
+_LONGEST_JSON = 4_000_000  # bytes of a request beside its video
+
+
+def make_app(service: Service, *, api_key: str | None = None) -> "FastAPI":
+    """The application; `api_key` guards everything under /v1."""
+    from fastapi import FastAPI
+
+    app = FastAPI(title="Tempo", version=__version__, description=__doc__)
+    _add_guards(app, service, api_key)
+    _add_errors(app)
+    _add_state(app, service)
+    _add_files(app, service)
+    _add_answers(app, service)
+    return app
+
+
+def _add_guards(app: "FastAPI", service: Service, api_key: str | None) -> None:
+    from fastapi import Request
+    from fastapi.responses import JSONResponse, Response
+
+    @app.middleware("http")
+    async def guard(request: Request, forward: Callable[[Request], Awaitable[Response]]) -> Response:
+        identity = request.headers.get("x-request-id") or secrets.token_hex(8)
+        try:
+            _check_key(request, api_key)
+            _check_length(request, service)
+            response = await forward(request)
+        except ApiError as error:
+            response = JSONResponse(error.body, error.status)
+        response.headers["X-Request-Id"] = identity[:200]
+        return response
+
+
+def _check_key(request: "Request", api_key: str | None) -> None:
+    if api_key is None or request.method == "OPTIONS" or not request.url.path.startswith("/v1"):
+        return
+    given = request.headers.get("authorization", "").removeprefix("Bearer ")
+    if not hmac.compare_digest(given.encode(), api_key.encode()):
+        raise ApiError(401, "the API key is wrong or missing; send it as 'Authorization: Bearer KEY'")
+
+
+def _check_length(request: "Request", service: Service) -> None:
+    """Refuse a body that is too long before it is read; base64 takes a third more than the bytes."""
+    length = request.headers.get("content-length", "")
+    if length.isdigit() and int(length) > service.settings.limit_bytes * 4 // 3 + _LONGEST_JSON:
+        raise too_large(service.settings.limit_bytes)
+
+
+def _add_errors(app: "FastAPI") -> None:
+    from fastapi import Request
+    from fastapi.exceptions import RequestValidationError
+    from fastapi.responses import JSONResponse
+
+    @app.exception_handler(ApiError)
+    async def refused(request: Request, error: ApiError) -> JSONResponse:
+        return JSONResponse(error.body, error.status)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"] if part != "body") or "body"
+        refused = ApiError(400, f"{where}: {first['msg']}", param=where)
+        return JSONResponse(refused.body, refused.status)
+
+    @app.exception_handler(404)
+    async def unknown(request: Request, error: Exception) -> JSONResponse:
+        refused = ApiError(404, f"there is nothing at {request.url.path}; see /docs")
+        return JSONResponse(refused.body, refused.status)
+
+    @app.exception_handler(Exception)
+    async def fault(request: Request, error: Exception) -> JSONResponse:
+        return JSONResponse(as_api_error(error).body, 500)
+
+
+def _add_state(app: "FastAPI", service: Service) -> None:
+    from fastapi.responses import Response
+
+    begun = int(time.time())
+
+    @app.get("/health")
+    async def health() -> Response:
+        return Response(status_code=503 if service.closing else 200)
+
+    @app.get("/version")
+    async def version() -> dict[str, str]:
+        return {"version": __version__}
+
+    @app.get("/metrics")
+    async def metrics() -> Response:
+        return Response(service.metrics.text(), media_type="text/plain; version=0.0.4")
+
+    def model() -> dict[str, Any]:
+        return {
+            "id": service.settings.name,
+            "object": "model",
+            "created": begun,
+            "owned_by": "tempo",
+            "max_model_len": service.model.config.context,
+        }
+
+    @app.get("/v1/models")
+    async def models() -> dict[str, Any]:
+        return {"object": "list", "data": [model()]}
+
+    @app.get("/v1/models/{name:path}")
+    async def one_model(name: str) -> dict[str, Any]:
+        service.check_model(name)
+        return model()
+
+
+def _add_files(app: "FastAPI", service: Service) -> None:
+    from fastapi import File, Form, UploadFile
+
+    @app.post("/v1/files")
+    async def add(
+        file: Annotated[UploadFile, File()], purpose: Annotated[str, Form()] = "user_data"
+    ) -> dict[str, Any]:
+        async def chunks() -> AsyncIterator[bytes]:
+            while chunk := await file.read(_CHUNK):
+                yield chunk
+
+        upload = await service.uploads.add(chunks(), name=file.filename or "video", purpose=purpose)
+        return upload.body
+
+    @app.get("/v1/files")
+    async def files() -> dict[str, Any]:
+        return {"object": "list", "data": [one.body for one in service.uploads.all()], "has_more": False}
+
+    @app.get("/v1/files/{identity}")
+    async def one(identity: str) -> dict[str, Any]:
+        return service.uploads.get(identity).body
+
+    @app.delete("/v1/files/{identity}")
+    async def remove(identity: str) -> dict[str, Any]:
+        service.uploads.remove(identity)
+        return {"id": identity, "object": "file", "deleted": True}
+
+
+def _add_answers(app: "FastAPI", service: Service) -> None:
+    from fastapi import Request
+    from fastapi.responses import Response, StreamingResponse
+
+    @app.post("/v1/chat/completions", response_model=None)
+    async def chat(request: Request, body: ChatRequest) -> Response | dict[str, Any]:
+        service.check_model(body.model)
+        body.check()
+        work = service.answer(body, read(body))
+        if not body.stream:
+            return await _last(request, work, service.settings.timeout)
+        first = await _first(request, work, service.settings.timeout)
+        usage = body.stream_options is not None and body.stream_options.include_usage
+        return StreamingResponse(_events(work, first, usage=usage), media_type="text/event-stream")
+
+    @app.post("/v1/moments", response_model=None)
+    async def moments(request: Request, body: MomentsRequest) -> dict[str, Any]:
+        service.check_model(body.model)
+        return await _last(request, service.moments(body), service.settings.timeout)
+
+
+async def _next(work: Work) -> Any:
+    """The next result, an error, or None at the end."""
+    return await asyncio.to_thread(work.results.get)
+
+
+async def _watching(request: "Request", work: Work, timeout: float) -> None:
+    """Return when the client is gone or its time is over; either way the work has been told."""
+    end = time.monotonic() + timeout
+    while time.monotonic() < end and not await request.is_disconnected():
+        await asyncio.sleep(0.2)
+    work.gone.set()
+
+
+async def _last(request: "Request", work: Work, timeout: float) -> Any:
+    """The last result. Raises ApiError as the work does, or where it takes too long."""
+    watching = asyncio.create_task(_watching(request, work, timeout))
+    try:
+        last = None
+        while (result := await _next(work)) is not None:
+            if isinstance(result, BaseException):
+                raise _told(result, work, timeout)
+            last = result
+        return last
+    finally:
+        watching.cancel()
+        work.gone.set()  # nobody waits for it any more
+
+
+async def _first(request: "Request", work: Work, timeout: float) -> Any:
+    """What comes first, so that what is wrong before any text has a status of its own."""
+    watching = asyncio.create_task(_watching(request, work, timeout))
+    try:
+        result = await _next(work)
+        if isinstance(result, BaseException):
+            raise _told(result, work, timeout)
+        return result
+    finally:
+        watching.cancel()
+
+
+def _told(error: BaseException, work: Work, timeout: float) -> ApiError:
+    if work.gone.is_set():
+        return ApiError(503, f"the request took more than {timeout:g} s; send fewer frames, or try again")
+    return as_api_error(error)
+
+
+async def _events(work: Work, first: Any, *, usage: bool) -> AsyncIterator[str]:
+    """Server-sent events. Leaving ends the work."""
+    try:
+        result = first
+        while result is not None:
+            if isinstance(result, BaseException):
+                yield _event(as_api_error(result).body)
+                break
+            is_usage = result["object"] == "chat.completion.chunk" and not result["choices"]
+            if result["object"] == "chat.completion.chunk" and (usage or not is_usage or "tempo" in result):
+                yield _event(result)
+            result = await _next(work)
+        yield "data: [DONE]\n\n"
+    finally:
+        work.gone.set()
+
+
+def _event(value: dict[str, Any]) -> str:
+    return f"data: {json.dumps(value, ensure_ascii=False)}\n\n"

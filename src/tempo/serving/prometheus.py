@@ -1,0 +1,73 @@
+"""What Prometheus is told of the server."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tempo.inference.results import Answer
+
+from .compute_turn import ComputeTurn
+from .watched_videos import WatchedVideos
+
+_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 180, 600)
+
+
+class Metrics:
+    """Counts requests, tokens, cache use and latencies of one server."""
+
+    def __init__(self, watched: WatchedVideos, turn: ComputeTurn) -> None:
+        from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+        self.registry = registry = CollectorRegistry()
+        self._running = Gauge("tempo_requests_running", "Requests being answered", registry=registry)
+        waiting = Gauge("tempo_steps_waiting", "Requests waiting for their turn", registry=registry)
+        waiting.set_function(lambda: turn.waiting)
+        videos = Gauge("tempo_watched_videos", "Watched videos that are kept", registry=registry)
+        videos.set_function(lambda: len(watched))
+        kept = Gauge("tempo_watched_bytes", "Memory that they take", registry=registry)
+        kept.set_function(lambda: watched.bytes)
+        self._first = Histogram(
+            "tempo_time_to_first_token_seconds",
+            "From the request to the first text",
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._opening = Histogram(
+            "tempo_media_open_seconds", "Fetching and opening a video", buckets=_SECONDS, registry=registry
+        )
+        self._tokens = Counter("tempo_tokens", "Tokens by kind", ["kind"], registry=registry)
+        self._cache = Counter("tempo_cache", "Questions by hit or miss", ["result"], registry=registry)
+
+    def text(self) -> bytes:
+        """In Prometheus' format."""
+        from prometheus_client import generate_latest
+
+        return generate_latest(self.registry)
+
+    @contextmanager
+    def request(self) -> Iterator[None]:
+        """Count a request for as long as it lasts."""
+        with self._running.track_inprogress():
+            yield
+
+    @contextmanager
+    def opening(self) -> Iterator[None]:
+        """Measure how long fetching and opening a video takes."""
+        begun = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._opening.observe(time.perf_counter() - begun)
+
+    def first_token(self, seconds: float) -> None:
+        """An answer has begun."""
+        self._first.observe(seconds)
+
+    def answered(self, answer: Answer, *, known: bool) -> None:
+        """An answer is whole; `known`: its video was watched before."""
+        self._cache.labels("hit" if known else "miss").inc()
+        self._tokens.labels("prompt").inc(answer.usage.prompt_tokens)
+        self._tokens.labels("video").inc(answer.usage.visual_tokens)
+        self._tokens.labels("completion").inc(answer.usage.answer_tokens)

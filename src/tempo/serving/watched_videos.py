@@ -1,0 +1,139 @@
+"""The videos that the server has watched: shared by all requests, and bounded in number and bytes."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from tempo.errors import NoRoomError
+from tempo.inference.cache_policy import CacheKind
+from tempo.inference.engine import Tempo
+from tempo.inference.session import Session
+from tempo.video.video import Video
+
+from .compute_turn import ComputeTurn
+
+Key = tuple[str, float | None, int | None]
+"""Content, frames a second and most frames: another sampling is another entry."""
+
+
+class Abandoned(Exception):
+    """Everybody who wanted a video has left."""
+
+
+@dataclass
+class _Entry:
+    """A video that is being watched, or was."""
+
+    done: threading.Event = field(default_factory=threading.Event)
+    session: Session | None = None
+    error: BaseException | None = None
+    users: int = 0
+    last_used: float = 0.0
+
+
+class WatchedVideos:
+    """Sessions by content and sampling.
+
+    Two requests for a video that is being watched share that one watching. A client that leaves does not stop
+    it for the others; where it was the only one, watching ends. What was not used for longest goes first.
+
+    Args:
+        limit_bytes: memory that all sessions together may take.
+        most: how many there may be.
+    """
+
+    def __init__(
+        self, model: Tempo, turn: ComputeTurn, *, cache: CacheKind, limit_bytes: int, most: int
+    ) -> None:
+        self.model, self.turn, self.cache = model, turn, cache
+        self.limit_bytes, self.most = limit_bytes, most
+        self._lock = threading.Lock()
+        self._entries: dict[Key, _Entry] = {}
+
+    @property
+    def bytes(self) -> int:
+        """Memory that all sessions take."""
+        return sum(e.session.cached_bytes for e in list(self._entries.values()) if e.session is not None)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    @contextmanager
+    def lease(
+        self, video: Video, *, fps: float | None, max_frames: int | None, left: threading.Event
+    ) -> Iterator[tuple[Session, bool]]:
+        """The session of a video, watched if need be, and whether it was there already.
+
+        Args:
+            left: set when the client is gone; then waiting ends.
+
+        Raises:
+            Abandoned: the client is gone.
+            TempoError: the video cannot be watched.
+        """
+        key = (video.fingerprint, fps, max_frames)
+        with self._lock:
+            entry = self._entries.get(key)
+            known = entry is not None and entry.session is not None
+            if entry is None:
+                entry = self._entries[key] = _Entry()
+                arguments = (key, entry, video, fps, max_frames)
+                threading.Thread(target=self._watch, args=arguments, name="tempo-watch", daemon=True).start()
+            entry.users += 1
+        try:
+            while not entry.done.wait(0.1):
+                if left.is_set():
+                    raise Abandoned
+            if entry.error is not None:
+                raise entry.error
+            assert entry.session is not None
+            yield entry.session, known
+        finally:
+            with self._lock:
+                entry.users -= 1
+                entry.last_used = time.monotonic()
+            self._shrink()
+
+    def _watch(
+        self, key: Key, entry: _Entry, video: Video, fps: float | None, max_frames: int | None
+    ) -> None:
+        def progress(done: int, total: int) -> None:
+            if entry.users == 0:
+                raise Abandoned
+            self.turn.give_way()
+
+        try:
+            with self.turn.take():
+                entry.session = self._watched(video, fps, max_frames, progress)
+        except BaseException as error:  # it is raised where it is waited for
+            entry.error = error
+            with self._lock:
+                if self._entries.get(key) is entry:
+                    del self._entries[key]
+        finally:
+            entry.done.set()
+        self._shrink()
+
+    def _watched(self, video, fps, max_frames, progress) -> Session:  # type: ignore[no-untyped-def]
+        """Watch; where there is no room, let go of what nobody uses and try once more."""
+        options = {"fps": fps, "max_frames": max_frames, "several": True, "progress": progress}
+        try:
+            return self.model.watch(video, cache=self.cache, **options)
+        except NoRoomError:
+            self._shrink(everything=True)
+            return self.model.watch(video, cache=self.cache, **options)
+
+    def _shrink(self, *, everything: bool = False) -> None:
+        with self._lock:
+            idle = sorted(
+                (key for key, entry in self._entries.items() if entry.users == 0 and entry.done.is_set()),
+                key=lambda key: self._entries[key].last_used,
+            )
+            for key in idle:
+                if not everything and self.bytes <= self.limit_bytes and len(self._entries) <= self.most:
+                    return
+                del self._entries[key]
