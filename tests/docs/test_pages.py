@@ -21,6 +21,7 @@ ELSEWHERE = {
     "performance",
     "recipes",
     "results",
+    "serving",
     "training",
     "ui",
 }
