@@ -18,8 +18,8 @@ _RESET_PEAK = "5"
 class PeakMemory:
     """A context manager that measures the peak memory of its block, beyond what was in use when it began.
 
-    On the host that is resident memory, whose peak Linux can reset. Elsewhere only the peak of the whole life
-    of the process is known, so that a block counts only as far as it goes beyond everything before. On a GPU
+    On the host that is resident memory, whose peak Linux can reset. Elsewhere only the peak of the whole
+    process is known, so that a block counts only as far as it goes beyond everything before. On a GPU
     it is the memory of tensors, in addition to the host's.
 
     Attributes:

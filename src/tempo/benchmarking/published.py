@@ -133,8 +133,8 @@ def follow_up(compressor: Compressor, cached: list[torch.Tensor], position: int,
         [[row] for row in cached], segments=len(cached), reserve=QUESTION, device=device, buffer=buffer
     )
     compressor.score(PrefillState(cache, position), words)
-    behind = cache.data[:, :, :, :, -QUESTION:].clone()
-    rows = [[row, own] for row, own in zip(cached, behind, strict=True)]
+    of_question = cache.data[:, :, :, :, -QUESTION:].clone()
+    rows = [[row, own] for row, own in zip(cached, of_question, strict=True)]
     cache = KVCache.gather(rows, segments=len(cached), reserve=tokens, device=device, buffer=buffer)
     compressor.compress(PrefillState(cache, position + QUESTION), tokens)
 
@@ -172,10 +172,10 @@ def main() -> None:
     segments = batches * args.together
     compressor = build(dtype, device)
     one = blank_segments(device, dtype, args.together)
-    first_answer(compressor, one)  # the first time pays for pages and kernels that later ones find
+    first_answer(compressor, one)  # warm-up: allocates memory and selects kernels
     begun = seconds(device)
     found = [first_answer(compressor, one) for _ in range(batches)]
-    whole = (seconds(device) - begun) / segments
+    first_time = (seconds(device) - begun) / segments
     watched = sum(took for _, took in found) / segments
     length, position = found[0][0].cache.length, found[0][0].position
     kept = [row[:, :, :, :length].clone() for state, _ in found for row in state.cache.data]
@@ -183,13 +183,15 @@ def main() -> None:
     print(f"{segments} segments of {length} tokens in {args.dtype}, {size / 1e6:.0f} MB kept of each")
     rate = prefill_flops() / watched / 1e12
     share = "" if args.peak is None else f", {rate / args.peak:.0%} of the peak"
-    print(f"first: {whole:.3g} s a segment; watching: {watched:.3g} s, {rate:.3g} TFLOP/s{share}")
+    print(f"first: {first_time:.3g} s a segment; watching: {watched:.3g} s, {rate:.3g} TFLOP/s{share}")
     for tokens in args.kept:
         begun = seconds(device)
         for start in range(0, segments, args.together):
             follow_up(compressor, kept[start : start + args.together], position, tokens)
         again = (seconds(device) - begun) / segments
-        print(f"follow-up that keeps {tokens}: {again:.3g} s a segment, {again / whole:.3f} of the first")
+        print(
+            f"follow-up that keeps {tokens}: {again:.3g} s a segment, {again / first_time:.3f} of the first"
+        )
 
 
 if __name__ == "__main__":

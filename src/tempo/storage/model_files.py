@@ -19,7 +19,7 @@ _HEADER_LIMIT = 100_000_000  # bytes, as in the safetensors library
 
 
 def check_file(path: Path) -> None:
-    """See that a file is there and is itself.
+    """Check that a file exists and holds its own content.
 
     Raises:
         TempoError: it is a link whose target has gone, a Git LFS pointer, a folder, or cannot be read.
@@ -123,7 +123,7 @@ def check_shard(path: Path) -> None:
 
 
 def what_it_is(folder: Path) -> str | None:
-    """What a folder that is no model holds instead, and how to make a model of it; None: nothing known."""
+    """What a folder without a model holds instead, and how to make a model of it; None: unknown."""
     if all((folder / name).exists() for name in OWN_ADAPTER):
         whole = folder.parent / "model"
         if (whole / "config.json").is_file():
@@ -147,7 +147,7 @@ def what_it_is(folder: Path) -> str | None:
 
 
 def pickles_of(folder: Path) -> list[Path]:
-    """Files that torch.save wrote weights to, of the first kind that is there."""
+    """Pickled weights, as torch.save writes them, of the first naming scheme that is found."""
     return next((found for kind in PICKLES if (found := sorted(folder.glob(kind)))), [])
 
 

@@ -11,6 +11,6 @@ def check_has_an_end(path: str | os.PathLike[str]) -> None:
     try:
         mode = os.stat(path).st_mode
     except (OSError, ValueError):
-        return  # whoever opens it says what is wrong
+        return  # opening it will report what is wrong
     if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
         raise TempoError(f"{os.fspath(path)}: a device, not a file; check the path")

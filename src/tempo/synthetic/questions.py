@@ -48,7 +48,7 @@ def _sighting(script: Script, expression: ReferringExpression) -> list[tuple[int
 def _single(rng: random.Random, script: Script, hidden: str) -> tuple[int, Thing, ReferringExpression] | None:
     """A thing and an expression that fits only it and does not give away its `hidden` attribute.
 
-    Things that shape and colour alone tell apart come first; of the others a dozen are tried with more
+    Things that shape and colour alone identify come first; of the others a dozen are tried with more
     attributes.
     """
 
@@ -273,8 +273,7 @@ def _wrong(rng: random.Random, script: Script, question: SyntheticQuestion) -> l
 def as_choice(
     rng: random.Random, script: Script, question: SyntheticQuestion, *, held_out: bool = False
 ) -> SyntheticQuestion | None:
-    """The same question as multiple choice; its answer becomes the letter. None where no options can be
-    made."""
+    """The same question as multiple choice, answered by a letter; None where no options can be made."""
     wrong = _wrong(rng, script, question)
     if not wrong:
         return None

@@ -103,7 +103,7 @@ def _hide(stamp: np.ndarray, share: float, middle: tuple[float, float], radii: t
     x = np.arange(stamp.shape[1]) + 0.5 - middle[0]
     y = np.arange(stamp.shape[0]) + 0.5 - middle[1]
     behind = np.sign(share) * x < radii[0] * (2 * abs(share) - 1)
-    stamp[:, behind] = 0  # a turned picture reaches beyond its post
+    stamp[:, behind] = 0  # a rotated picture reaches beyond its post
     post = (behind & (np.abs(x) <= radii[0]))[None] & (np.abs(y) <= radii[1])[:, None]
     stamp[post] = (40, 40, 40, 255)
 

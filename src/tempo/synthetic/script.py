@@ -271,10 +271,10 @@ def make_scene(
 
 
 def pace_of(duration: float) -> float:
-    """How much slower a video of `duration` seconds tells its story than one of ten minutes.
+    """How much slower a video of `duration` seconds is than one of ten minutes.
 
     A model that takes 1024 frames at most takes fewer of every second of a longer video. Scenes last longer
-    by as much, so that one segment of eight frames goes on showing one or two of them.
+    by as much, so that a segment of eight frames still shows one or two of them.
     """
     return duration / DENSE_SECONDS if duration > LONGEST_QUICK else 1.0
 

@@ -32,12 +32,12 @@ COPIED_FORMATS = {
     "flv": ("flv", ".flv"),
 }
 BY_ENDING = {".mov": ("mov", ".mov"), ".webm": ("webm", ".webm")}
-TICKS = 90_000  # a second, of what is encoded anew
-FASTEST = 60.0  # frames a second of what is encoded anew, at most
-USUAL_RATE = 25.0  # where the source does not tell its own
-BT709 = 1  # matrix, primaries and transfer of what is encoded anew, in ITU-T H.273
+TICKS = 90_000  # a second, of encoded clips
+FASTEST = 60.0  # frames a second of encoded clips, at most
+USUAL_RATE = 25.0  # frames a second, where the source does not say
+BT709 = 1  # matrix, primaries and transfer of encoded clips, in ITU-T H.273
 BACK = (0, 2, 10, 60)  # seconds before a time from which to look for its keyframe, one after the other
-SOUND_LATE = 2.0  # seconds by which sound may lie behind the pictures in a file
+SOUND_LATE = 2.0  # seconds by which sound may follow the pictures in a file
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def cut(video: Video, start: float, end: float, folder: Path) -> Clip:
             if (clip := _copy(video.file, _ending(video.path), start, end, folder, name)) is not None:
                 return clip
         except (av.error.FFmpegError, OSError, ValueError, TempoError):
-            pass  # what cannot be copied can still be encoded
+            pass  # encode it instead
     path = folder / f"{name}.mp4"
     try:
         with replacing(path) as part:

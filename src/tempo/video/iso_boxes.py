@@ -25,11 +25,11 @@ def boxes(file: BinaryIO, begin: int = 0, end: int | None = None) -> Iterator[Is
         length, content = int.from_bytes(head[:4], "big"), begin + 8
         if length == 1:  # a 64-bit length follows
             length, content = int.from_bytes(head[8:16], "big"), begin + 16
-        behind = begin + length if length else end
-        if behind < content:
+        next_box = begin + length if length else end
+        if next_box < content:
             return
-        yield IsoBox(head[4:8], content, behind)
-        begin = behind
+        yield IsoBox(head[4:8], content, next_box)
+        begin = next_box
 
 
 def within(file: BinaryIO, box: IsoBox, kind: bytes) -> Iterator[IsoBox]:

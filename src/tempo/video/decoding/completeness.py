@@ -7,8 +7,8 @@ import struct
 from dataclasses import dataclass
 from typing import BinaryIO
 
-MOST_BOXES = 100_000  # of a fragmented file that is looked at
-FRAGMENT = 4096  # bytes behind the last box of a fragmented file that may be something else
+MOST_BOXES = 100_000  # of a fragmented file, that are examined
+FRAGMENT = 4096  # bytes after the last box of a fragmented file that may be something else
 _LONGEST_TAG = 1 << 24  # bytes of a Flash tag
 
 

@@ -242,7 +242,7 @@ class VideoFile:
         return limits
 
     def is_cut_off(self, last: float | None, end: float) -> bool:
-        """Whether pictures are missing behind the last one that was seen; see :class:`.ending.Ending`."""
+        """Whether pictures are missing after the last one that was decoded; see :class:`.ending.Ending`."""
         return self._ending.is_cut_off(last, end, interval=self.interval)
 
 

@@ -51,7 +51,7 @@ class ContinuousClock:
         if expected is None or self._end is None:
             shift = 0.0
         else:
-            # Where a stream begins, it may be as far behind the others as they may be ahead of it.
+            # A stream that begins may lag the others by as much as they may lead.
             earliest = expected - (FALLEN_BEHIND if newest is not None else RUN_AHEAD)
             alone = newest is not None and len(self._newest) == 1
             latest = self._end + (RUN_AHEAD_ALONE if alone else RUN_AHEAD)

@@ -7,7 +7,7 @@ from fractions import Fraction
 from tempo.video.frames import Size
 
 WIDEST_PIXEL = 4  # times as wide as high, or as high as wide: more is an error of the file
-FILLED = 0.98  # of the frame's width and height: what is left is rounding, and no bars are put there
+FILLED = 0.98  # of the frame's width and height: from there on the rest is rounding and gets no bars
 
 
 def pixel_aspect(*ratios: Fraction | None) -> Fraction:

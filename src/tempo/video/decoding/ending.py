@@ -16,7 +16,7 @@ from .extent import Extent
 CONTAINER_TICK = Fraction(1, av.time_base)  # seconds, of a container's own times
 CUT_OFF = 1.0  # seconds without frames at the end, at least, that can be missing
 STAYING = 2.0  # seconds that the last picture may stay on screen if only the header says so
-UNREAD_BYTES = 64  # behind the last packet of a Flash file, above which something could not be read
+UNREAD_BYTES = 64  # after the last packet of a Flash file; with more, something could not be read
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Ending:
     incomplete: bool
 
     def is_cut_off(self, last: float | None, end: float, *, interval: float) -> bool:
-        """Whether pictures are missing behind the last one that was seen.
+        """Whether pictures are missing after the last one that was decoded.
 
         Args:
             last: when it appeared, seconds; None where there was none.
@@ -74,7 +74,7 @@ def of_packets(
     if unread > 1:
         return Ending(end * unread, last, incomplete=True)
     if extent.pictures == 1 and last <= start:
-        return Ending(max(end, end_of_all), last, incomplete=False)  # a picture to a piece of music
+        return Ending(max(end, end_of_all), last, incomplete=False)  # cover art of a piece of music
     if own is not None:
         # The last picture may stay for longer than its packet knows, but not for as long as a header can lie:
         # as long as there is sound, or as any other picture stayed.
@@ -103,7 +103,7 @@ def of_headers(
     ends = [0.0]
     if declared is not None:
         end = float(declared - origin)
-        # Fragments each tell their own length: from where they cannot be read, the bytes have to do.
+        # Every fragment has a length of its own: for unreadable ones, estimate it from the bytes.
         if structure.cut_short and structure.readable:
             end *= size / structure.readable
         ends.append(end)
@@ -113,7 +113,7 @@ def of_headers(
 
 
 def unread_ratio(container: av.container.InputContainer, extent: Extent) -> float:
-    """The size of a Flash file divided by what could be read of it; 1 where that is about all, or unknown.
+    """The size of a Flash file divided by what could be read of it; 1 where that is nearly all, or unknown.
 
     FFmpeg's demuxer ends without an error where a second file was appended.
     """
@@ -126,10 +126,10 @@ def unread_ratio(container: av.container.InputContainer, extent: Extent) -> floa
 def own_end(stream: av.video.stream.VideoStream) -> Fraction | None:
     """When the video stream ends by its header, in seconds of the file's clock; None if it does not say."""
     if stream.duration and stream.time_base:
-        # In ASF the length of the file stands for that of every stream in it, wherever it begins.
+        # ASF gives the length of the file for every stream, wherever that begins.
         begin = 0 if stream.container.format.name == "asf" else stream.start_time or 0
         return (begin + stream.duration) * stream.time_base
-    # Matroska tells how long each track is in words: 00:01:02.345000000.
+    # Matroska has the length of a track as text: 00:01:02.345000000.
     words = next((text for key, text in stream.metadata.items() if key.startswith("DURATION")), "")
     if match := re.fullmatch(r"(\d+):(\d+):(\d+(?:\.\d+)?)", words):
         length = int(match[1]) * 3600 + int(match[2]) * 60 + Fraction(match[3])

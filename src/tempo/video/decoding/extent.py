@@ -24,7 +24,7 @@ class Extent:
     Attributes:
         pictures: how many were read.
         first, last: when the first and the last of them appear.
-        end: when the last one goes, as far as its packet knows.
+        end: when the last one ends, by its packet's duration.
         longest: the longest time between two pictures.
         end_of_all: when everything ends, sound included, in seconds of the file's clock.
         through: the position in the file at which the last packet ends; None where that is not known.

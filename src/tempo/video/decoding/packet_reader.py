@@ -75,7 +75,7 @@ class Seeker:
 
     def __init__(self, file: VideoFile, reader: PacketReader, limits: list[int]) -> None:
         self._reader, self._limits = reader, limits
-        self._far = SEEK_BYTES / max(1.0, file.bytes_per_tick)  # ticks worth a seek
+        self._far = SEEK_BYTES / max(1.0, file.bytes_per_tick)  # ticks; a seek pays beyond that
         self._tried = -1
         self._key: int | None = None  # pts of the latest keyframe that was read
         self._last: tuple[int | None, int] | None = None  # pts and size of the latest packet that was read

@@ -84,7 +84,7 @@ class Planner(Generic[T]):
         """
         if pts is None:
             raise UnplannableError("a packet without a time")
-        # Where an edit list repeats parts, what it hides says nothing about what is shown next.
+        # Where an edit list repeats parts, the times of hidden packets say nothing about what is shown next.
         if dts is not None and shown:
             self.newest = dts if self.newest is None else max(self.newest, dts)
         if (

@@ -56,7 +56,7 @@ class SequentialDecoder:
         for frame in self._frames():
             time = self._time_of(frame, appeared)
             if time <= appeared:
-                continue  # the clock went back: what has passed is not shown again
+                continue  # the clock went back: do not show earlier times again
             if current is not None:
                 yield from self._show(current, appeared, until=time)
             if self._sample == len(self._times):
@@ -103,7 +103,7 @@ class SequentialDecoder:
                 context.thread_count = 1
             reader = PacketReader(self._file, container, stream, error_tolerant=self._error_tolerant)
             packet: Packet | None
-            resumed: set[int | None] = set()  # pts of the packets behind a resync
+            resumed: set[int | None] = set()  # pts of the packets after a resync
             while not self._stop.is_set():
                 packet = reader.read()
                 if reader.resynced and packet is not None:

@@ -45,7 +45,7 @@ class FileSource:
                 raise remote.failure from None
             raise
         if remote is not None and remote.failure is not None:
-            raise remote.failure  # what the file was found to be may be wrong
+            raise remote.failure  # what was read of the file may be wrong
         self.size = self.file.size
         self.start, self.end = self.file.start, self.file.end
         self.frame_rate, self.frame_count = self.file.rate, self.file.frame_count
@@ -86,7 +86,7 @@ def _until_disconnected(
         return
     if remote.failure.changed or last is None:
         raise remote.failure
-    fresh_until = last.time + 2 * file.interval  # behind that, what is shown has only stayed on screen
+    fresh_until = last.time + 2 * file.interval  # later samples only show it because it stayed on screen
     if last.sample_index < len(times) - 1 or times[last.sample_index] > fresh_until:
         losses.add(last.time + file.interval, file.end, remote.failure.reason)
     losses.explain(remote.failure.reason, after=last.time)  # and not that the file is cut short

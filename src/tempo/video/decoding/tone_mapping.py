@@ -106,8 +106,10 @@ def _compute(frame: av.video.frame.VideoFrame, colorimetry: Colorimetry) -> np.n
 
 @lru_cache
 def _table_of(colorimetry: Colorimetry) -> np.ndarray:
-    """What becomes of evenly spaced red, green and blue: uint16 [7³, 7³, 3], the upper byte being the value
-    rounded. Red runs fastest, then green, then blue."""
+    """The lookup table of evenly spaced red, green and blue: uint16 [7³, 7³, 3].
+
+    The upper byte is the rounded value. Red runs fastest, then green, then blue.
+    """
     values = np.linspace(0, 1, LEVEL**2, dtype=np.float32)
     blue, green, red = np.meshgrid(values, values, values, indexing="ij")
     shown = to_sdr(np.stack([red, green, blue], axis=-1), colorimetry)
@@ -130,7 +132,7 @@ class _TableFilter:
 
     def __init__(self, size: Size, table: np.ndarray) -> None:
         self.size = size
-        self._graph = av.filter.Graph()  # goes with its filters
+        self._graph = av.filter.Graph()  # has to outlive its filters
         self._source, tables = self._add_source(*size), self._add_source(*table.shape[1::-1])
         look_up = self._graph.add("haldclut", "clut=first:interp=tetrahedral")
         self._sink = self._graph.add("buffersink")

@@ -37,7 +37,7 @@ class ImagePictures:
         delays: seconds that each of them claims to stay, as far as the file is there. Where several pictures
             are no animation but pages or views, there is one.
         size: (width, height) that all of them fit into.
-        canvas: what is shown once `seek` was called.
+        canvas: the picture after `seek`.
     """
 
     def __init__(self, path: str, image: ImageFile) -> None:
@@ -59,7 +59,7 @@ class ImagePictures:
         self.size: Size = (width, height)
 
     def seek(self, number: int) -> None:
-        """Go on to picture `number`, which is the one behind that of the last call, the first one at first.
+        """Decode picture `number`. Call it for every picture in order, from 0.
 
         Raises whatever Pillow does when it is damaged.
         """
@@ -73,7 +73,7 @@ class ImagePictures:
 
 
 def timeline(delays: list[float]) -> tuple[np.ndarray, float]:
-    """(when every picture appears, float64 [T] in seconds; when the last one goes).
+    """(when every picture appears, float64 [T] in seconds; when the last one ends).
 
     A single picture is there at 0 and has no end.
     """
@@ -141,20 +141,20 @@ def _webp(file: BinaryIO) -> list[float]:
     in_picture = False
     while len(head := file.read(8)) == 8 and file.tell() <= end:
         kind, length = struct.unpack("<4sI", head)
-        behind = file.tell() + length + length % 2
+        next_chunk = file.tell() + length + length % 2
         if kind == b"VP8X" and not int.from_bytes(file.read(1), "big") & 2:
             break
         in_picture = kind == b"ANMF" and len(frame := file.read(16)) == 16
         if in_picture:
             delays.append(int.from_bytes(frame[12:15], "little") / 1000)
-        file.seek(behind)
+        file.seek(next_chunk)
     if size < end and delays and not (in_picture and file.tell() > size):
-        delays.append(delays[-1])  # what is cut off counts as one picture
+        delays.append(delays[-1])  # a truncated end counts as one picture
     return delays
 
 
 def shortened_webp(path: str) -> BytesIO | None:
-    """A WebP animation that is cut off, up to its last whole picture; None: it is not, or has not even one.
+    """A truncated WebP animation up to its last whole picture; None: it is complete, or has not even one.
 
     Its decoder takes a file only if all of it is there.
     """

@@ -21,8 +21,8 @@ from tempo.video.frames import Size
 from .image_files import to_8_bits
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-CLEAR, RESTORE = 1, 2  # what becomes of a picture's region behind it; 0: it stays
-OVER = 1  # a picture is laid over what is there; 0: it takes its place
+CLEAR, RESTORE = 1, 2  # what happens to a picture's region after it; 0: it stays
+OVER = 1  # a picture is composed over the canvas; 0: it replaces it
 _SHARED = (b"PLTE", b"tRNS")  # chunks that mean the same for every picture
 
 
@@ -43,7 +43,7 @@ class AnimatedPng:
         delays: seconds that each of them claims to stay; none of a still image. What is missing at the end of
             a file that is cut off counts as one picture.
         size: (width, height) of all of them.
-        canvas: RGBA, what is shown once `seek` was called.
+        canvas: RGBA, the picture after `seek`.
     """
 
     def __init__(self, path: str) -> None:
@@ -57,7 +57,7 @@ class AnimatedPng:
         self.delays = [layer.delay for layer in self._layers]
         self.size: Size = struct.unpack_from(">II", self._header)
         self.canvas = Image.new("RGBA", (1, 1))
-        self._covered: Image.Image | None = None  # what the latest picture has to leave behind
+        self._covered: Image.Image | None = None  # what to restore after the latest picture
 
     def _read(self) -> None:
         promised, kind = 0, b""
@@ -91,7 +91,7 @@ class AnimatedPng:
         del self._layers[promised:]
 
     def seek(self, number: int) -> None:
-        """Draw picture `number`, which is the one behind that of the last call, the first one at first.
+        """Draw picture `number`. Call it for every picture in order, from 0.
 
         Raises whatever Pillow does when it is damaged.
         """

@@ -81,7 +81,7 @@ def open_heif(path: str) -> ImageFile.ImageFile:
     except ImportError as error:
         raise needed(path) from error
     with open(path, "rb") as file:
-        # Its decoder would make something up for what is missing.
+        # Its decoder would invent what is missing.
         size = os.path.getsize(path)
         if any(box.kind in (b"meta", b"mdat") and box.end > size for box in boxes(file)):
             raise SyntaxError("the file ends too early")

@@ -76,7 +76,7 @@ def _opened(path: str) -> ImageFile.ImageFile:
         return heif.open_heif(path)
     if family == "AVIF" and "AVIF" not in _openers():
         raise TempoError(f"{path}: this Pillow reads no AVIF images; pip install -U 'pillow>=11.3'")
-    failure: Exception = SyntaxError("of no kind of image that is known")
+    failure: Exception = SyntaxError("no known image format")
     for name in _formats_of(path):
         try:
             return _openers()[name][0](path, None)
@@ -147,7 +147,7 @@ def upright_size(image: Image.Image) -> Size:
 
 def to_rgb(image: Image.Image) -> Image.Image:
     """8-bit RGB of the upright picture, over white where it is transparent. May be `image` itself."""
-    image.load()  # before Exif is looked for, which may load it as well; an error comes only once
+    image.load()  # before reading Exif, which may load it too; an error is raised only once
     orientation = orientation_of(image)
     image = to_8_bits(image)
     if image.has_transparency_data:

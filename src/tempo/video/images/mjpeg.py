@@ -10,7 +10,7 @@ BLOCK = 1 << 20  # bytes that are searched at a time
 LONGEST_GAP = 1024  # bytes between two pictures, for padding or the headers of a multipart answer
 _PADDING = re.compile(rb"[\0\xff\s]*")
 _PART = re.compile(rb"\s*--[^\r\n]+\r?\n([\w-]+:[^\r\n]*\r?\n)+\r?\n", re.ASCII)
-# A photograph may have other pictures behind it (a second view, depth, the one before editing) and says so.
+# A photograph may have other pictures attached (a second view, depth, the original) and says so.
 _ATTACHED = (
     b"MPF\0",
     b"http://ns.google.com/photos/1.0/container/",
@@ -69,7 +69,7 @@ def _header(file: BinaryIO, begin: int) -> _Header | None:
 
 
 def _find(file: BinaryIO, what: bytes, begin: int) -> int | None:
-    """Where `what` is found first at or behind `begin`. Coded data never holds the beginning of a picture."""
+    """Offset of the first `what` from `begin` on. Coded data never contains the start of a picture."""
     file.seek(begin)
     before = b""
     at = begin

@@ -10,7 +10,7 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from tempo.errors import TempoError
 
-ALLOWED = "/:@!$&'()*+,;=~%"  # what stays as it is in a path; RFC 3986, and what is encoded already
+ALLOWED = "/:@!$&'()*+,;=~%"  # characters that stay in a path: RFC 3986, and % of what is encoded already
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,6 @@ def _ascii(host: str) -> str:
 
 
 def _encoded(text: str, safe: str) -> str:
-    """Encode what may not stand in an address, and leave what is encoded already."""
+    """Percent-encode what is not allowed in an address, and leave what is encoded already."""
     text = re.sub(r"%(?![0-9A-Fa-f]{2})", "%25", text)
     return quote(text, safe=safe, errors="surrogateescape")

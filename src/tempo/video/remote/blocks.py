@@ -20,7 +20,7 @@ class Blocks:
     """A cache of blocks on disk, up to a limit. Not thread-safe.
 
     On Linux the file has no name in any folder: it disappears with the process, however that ends.
-    Elsewhere it is removed when this object goes or Python ends.
+    Elsewhere it is removed with this object or when Python ends.
 
     Attributes:
         capacity: bytes that may be cached.

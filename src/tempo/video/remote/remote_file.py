@@ -27,10 +27,10 @@ from .transport import (
 )
 
 DEFAULT_LIMIT_GB = 10.0
-KEPT_BYTES = 512 << 20  # of what is read in ranges, for when it is read again
+KEPT_BYTES = 512 << 20  # of what is read by ranges, cached for reading it again
 READ_ON = 1 << 20  # bytes that are read and kept rather than skipped with a new request
 TRIES, PAUSE = 3, 0.5  # requests for one block, and seconds before the second one
-EDGE = 16  # blocks at both ends that tell a file that has no version
+EDGE = 16  # blocks at both ends that are hashed of a file without a version
 
 Progress = Callable[[int, int | None], None]
 """Called with (bytes fetched so far, bytes to fetch; None: the server does not say)."""
@@ -51,7 +51,7 @@ class RemoteFile:
     _response: Response | None = None  # the connection that is open; one at a time
 
     def __init__(self, given: str) -> None:
-        """Ask for it, and look at its beginning.
+        """Request the file and check its first bytes.
 
         Raises:
             FetchError: the server does not give it.
@@ -79,7 +79,7 @@ class RemoteFile:
         self.streams = self._ranged and has_index(beginning)
 
     def _ask(self) -> Response:
-        """The first answer: does the server give parts?"""
+        """The first response, which shows whether the server supports ranges."""
         try:
             first = self._client.get(0)
         except FetchError as error:
@@ -90,7 +90,7 @@ class RemoteFile:
             return self._again(first)
         if first.ranged or not first.names_ranges or not first.size:
             return first
-        # All of it is a right answer too, to who asks for all of it.
+        # The whole file is a valid answer to a range that begins at 0.
         first.close()
         try:
             second = self._client.get(1)
@@ -103,11 +103,11 @@ class RemoteFile:
         return again
 
     def _again(self, instead_of: Response) -> Response:
-        instead_of.close()  # before the next: there are servers that serve one at a time
+        instead_of.close()  # some servers serve one connection at a time
         return self._client.get(None)
 
     def download(self, progress: Progress | None = None) -> None:
-        """Fetch all of it that is not here yet.
+        """Fetch the rest of the file.
 
         Raises:
             FetchError: the transfer broke.
@@ -153,7 +153,7 @@ class RemoteFile:
         return cast(BinaryIO, RemoteReader(self))
 
     def read_at(self, offset: int, count: int) -> bytes:
-        """At most `count` bytes from `offset` on, within one block; none at the end and behind a failure."""
+        """At most `count` bytes from `offset` on, within one block; none at the end and after a failure."""
         with self._lock:
             if count <= 0 or (self.size is not None and offset >= self.size):
                 return b""
@@ -220,7 +220,7 @@ class RemoteFile:
         return data
 
     def _response_at(self, position: int) -> Response:
-        """An answer of which `position` comes next. What lies a little ahead is read on to."""
+        """A response that continues at `position`; one that is a little before it is read up to there."""
         response = self._response
         if (
             response is None

@@ -32,10 +32,10 @@ from .failures import (
 )
 
 PATIENCE = 30.0  # seconds without a byte
-LONGEST = 4  # times as long may a block take that trickles in
-REFUSALS = frozenset({400, 405, 406, 416, 501})  # by servers that cannot bear to be asked for a range
+LONGEST = 4  # times PATIENCE that a block may take in all
+REFUSALS = frozenset({400, 405, 406, 416, 501})  # from servers that reject range requests
 DECODED = frozenset({"gzip", "x-gzip", "deflate"})
-PIECE = 1 << 16  # bytes read at once of what is compressed
+PIECE = 1 << 16  # bytes of compressed data read at once
 
 
 class Client:
@@ -78,7 +78,7 @@ class Client:
 
 
 class _Redirects(HTTPRedirectHandler):
-    """Follows redirects; a login goes along only where the host stays the same."""
+    """Follows redirects; credentials are sent on only to the same host."""
 
     def redirect_request(
         self, req: Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
@@ -98,7 +98,7 @@ class Response:
 
     Attributes:
         start: which byte of the file its body begins with.
-        end: the byte behind its last one; None where it does not say.
+        end: the offset after its last byte; None if it does not say.
         size: of the whole file; None where it does not say.
         partial: whether it is a part of the file.
         ranged: whether it is the requested part, so that other parts can be requested too.
@@ -131,7 +131,7 @@ class Response:
                     f"{address.shown}: the server compresses it as {encoding}; download the file"
                 )
             self._inflate = zlib.decompressobj(zlib.MAX_WBITS | 32)
-            # What it says about lengths is true of what is sent, and not of what comes out.
+            # The lengths are those of the compressed data.
             self.size = self.end = None
             self.ranged = self.names_ranges = False
 
@@ -165,7 +165,9 @@ class Response:
             self.close()
             raise failure(self._address, error, patience=PATIENCE, after=self._so_far()) from error
         except zlib.error as error:
-            raise FetchError(f"{self._address.shown}: comes damaged ({error}); download the file") from error
+            raise FetchError(
+                f"{self._address.shown}: arrives damaged ({error}); download the file"
+            ) from error
         if count and self.end is not None and self.position < self.end:
             raise failure(self._address, ConnectionResetError(), patience=PATIENCE, after=self._so_far())
         return b"".join(parts)
@@ -178,7 +180,7 @@ class Response:
         if self._inflate is None:
             return self._answer.read1(most)
         while not self._inflated:
-            if self._inflate.eof and self._inflate.unused_data:  # several members, one behind the other
+            if self._inflate.eof and self._inflate.unused_data:  # several members, one after the other
                 left = self._inflate.unused_data
                 self._inflate = zlib.decompressobj(zlib.MAX_WBITS | 32)
             else:
