@@ -16,7 +16,7 @@ from tempo.version import __version__
 from .api_errors import ApiError, as_api_error
 from .messages import read
 from .protocol import ChatRequest, MomentsRequest
-from .service import Service, Work
+from .service import Service, PendingResponse
 from .uploads import too_large
 
 if TYPE_CHECKING:  # an extra: importing this module must not need it
@@ -183,12 +183,12 @@ def _add_answers(app: "FastAPI", service: Service) -> None:
         return await _last(request, service.moments(body), service.settings.timeout)
 
 
-async def _next(work: Work) -> Any:
+async def _next(work: PendingResponse) -> Any:
     """The next result, an error, or None at the end."""
     return await asyncio.to_thread(work.results.get)
 
 
-async def _watching(request: "Request", work: Work, timeout: float) -> None:
+async def _watching(request: "Request", work: PendingResponse, timeout: float) -> None:
     """Return when the client is gone or its time is over; either way the work has been told."""
     end = time.monotonic() + timeout
     while time.monotonic() < end and not await request.is_disconnected():
@@ -196,7 +196,7 @@ async def _watching(request: "Request", work: Work, timeout: float) -> None:
     work.gone.set()
 
 
-async def _last(request: "Request", work: Work, timeout: float) -> Any:
+async def _last(request: "Request", work: PendingResponse, timeout: float) -> Any:
     """The last result. Raises ApiError as the work does, or where it takes too long."""
     watching = asyncio.create_task(_watching(request, work, timeout))
     try:
@@ -211,7 +211,7 @@ async def _last(request: "Request", work: Work, timeout: float) -> Any:
         work.gone.set()  # nobody waits for it any more
 
 
-async def _first(request: "Request", work: Work, timeout: float) -> Any:
+async def _first(request: "Request", work: PendingResponse, timeout: float) -> Any:
     """What comes first, so that what is wrong before any text has a status of its own."""
     watching = asyncio.create_task(_watching(request, work, timeout))
     try:
@@ -223,13 +223,13 @@ async def _first(request: "Request", work: Work, timeout: float) -> Any:
         watching.cancel()
 
 
-def _told(error: BaseException, work: Work, timeout: float) -> ApiError:
+def _told(error: BaseException, work: PendingResponse, timeout: float) -> ApiError:
     if work.gone.is_set():
         return ApiError(503, f"the request took more than {timeout:g} s; send fewer frames, or try again")
     return as_api_error(error)
 
 
-async def _events(work: Work, first: Any, *, usage: bool) -> AsyncIterator[str]:
+async def _events(work: PendingResponse, first: Any, *, usage: bool) -> AsyncIterator[str]:
     """Server-sent events. Leaving ends the work."""
     try:
         result = first

@@ -57,7 +57,7 @@ class ServiceSettings:
     timeout: float = 3600.0
 
 
-class Work:
+class PendingResponse:
     """A request that is being computed: its results come out one by one, and leaving ends it."""
 
     def __init__(self) -> None:
@@ -110,18 +110,18 @@ class Service:
         if name not in (None, self.settings.name):
             raise ApiError(404, f"the model {name!r} is not here; use {self.settings.name!r}", param="model")
 
-    def answer(self, request: ChatRequest, asked: Asked) -> Work:
+    def answer(self, request: ChatRequest, asked: Asked) -> PendingResponse:
         """Watch if need be, and answer: chunks of the stream, the whole completion last."""
         return self._begin(lambda work: self._answer(work, request, asked))
 
-    def moments(self, request: MomentsRequest) -> Work:
+    def moments(self, request: MomentsRequest) -> PendingResponse:
         """Which spans matter for a query, the most relevant first."""
         return self._begin(lambda work: self._moments(work, request))
 
-    def _begin(self, compute: Callable[[Work], None]) -> Work:
+    def _begin(self, compute: Callable[[PendingResponse], None]) -> PendingResponse:
         if self.closing:
             raise ApiError(503, "the server is shutting down; try again later")
-        work = Work()
+        work = PendingResponse()
 
         def run() -> None:
             try:
@@ -136,7 +136,7 @@ class Service:
         self._threads.submit(run)
         return work
 
-    def _answer(self, work: Work, request: ChatRequest, asked: Asked) -> None:
+    def _answer(self, work: PendingResponse, request: ChatRequest, asked: Asked) -> None:
         begun = time.perf_counter()
         video = self._open(work, asked)
         own = request.tempo
@@ -169,7 +169,7 @@ class Service:
         work.results.put(completion.last_chunk(answer))
         work.results.put(completion.whole(text, answer, stopped=stopped))
 
-    def _moments(self, work: Work, request: MomentsRequest) -> None:
+    def _moments(self, work: PendingResponse, request: MomentsRequest) -> None:
         own: TempoOptions = request.tempo
         asked = Asked(_named(request.video), (), request.query, own.fps, own.max_frames, None)
         video = self._open(work, asked)
@@ -185,7 +185,7 @@ class Service:
         best = max(segment.relevance for segment in segments)
         work.results.put({"object": "list", "data": values, "best_relevance": best})
 
-    def _open(self, work: Work, asked: Asked) -> Video:
+    def _open(self, work: PendingResponse, asked: Asked) -> Video:
         with self.metrics.opening():
             return self.media.open(asked, work.gone.is_set)
 
