@@ -16,7 +16,7 @@ from tempo.version import __version__
 from .api_errors import ApiError, as_api_error
 from .messages import read
 from .protocol import ChatRequest, MomentsRequest
-from .service import Service, PendingResponse
+from .service import PendingResponse, Service
 from .uploads import too_large
 
 if TYPE_CHECKING:  # an extra: importing this module must not need it
