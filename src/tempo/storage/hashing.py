@@ -57,6 +57,6 @@ def of_array(frames: np.ndarray, *parts: Any) -> str:
     return digest.hexdigest()
 
 
-def of_words(*parts: Any) -> str:
+def of_values(*parts: Any) -> str:
     """Hash of a few values, for what has no content that could be read twice."""
     return hashlib.sha256(f"words {parts!r}\n".encode()).hexdigest()

@@ -181,12 +181,12 @@ class RemoteFile:
     def fingerprint(self) -> str:
         """Hash for cache keys: of the name that the server gives to this version, else of both ends."""
         if self._tag or self._modified:
-            return hashing.of_words(self.address.url, self.size, self._tag, self._modified)
+            return hashing.of_values(self.address.url, self.size, self._tag, self._modified)
         assert self.size is not None
         last = (self.size - 1) // BLOCK
         edges = sorted({*range(min(EDGE, last + 1)), *range(max(0, last + 1 - EDGE), last + 1)})
         parts = [self.read_at(index * BLOCK, BLOCK) for index in edges]
-        return hashing.of_words(self.address.url, self.size, b"".join(parts))
+        return hashing.of_values(self.address.url, self.size, b"".join(parts))
 
     def _load(self, index: int) -> bytes:
         """Fetch a block. Raises FetchError."""
