@@ -57,9 +57,8 @@ class SelectiveDecoder:
         limits = file.limits(times)
         self._planner: Planner[Packet] = Planner(limits, first=first, seeks=seeks)
         self._limits = limits
-        self._due: dict[
-            int, list[int]
-        ] = {}  # pts of frames on their way through the decoder → samples that show them
+        # pts of frames on their way through the decoder → samples that show them.
+        self._due: dict[int, list[int]] = {}
         # The next three are of the error-tolerant decoder only.
         self._gaps: list[tuple[int, int]] = []  # from pts to pts, where packets are missing
         self._pending: list[tuple[int, int]] = []  # (pts, duration) of packets sent whose frame has not come
