@@ -5,7 +5,7 @@
 #   make corpus  watch every recording of the corpus and print what comes out
 #   make fuzz    watch a thousand damaged files, a process each
 #   make format  let ruff rewrite what it can
-#   make train   train the embedded model from nothing in the plain world (hours); a killed run goes on where it was
+#   make train   train the embedded model from nothing (hours); resumes where it was stopped
 #   make eval-env  build .venv-eval, which has lmms-eval, for `tempo eval`
 #   make docs    build the documentation site into site/
 #   make clean   remove what was built; `make distclean` removes the environment too
@@ -73,8 +73,7 @@ demo: $(VENV)/.core
 	@$(BIN)/python demo/run.py
 
 train: $(VENV)/.core
-	$(BIN)/python -m research.nano.stages.base --out runs/base
-	$(BIN)/python -m research.nano.stages.tempo --base runs/base/final --out runs/tempo
+	$(BIN)/python -m research.nano.pipeline
 
 eval-env: $(EVAL)/.made
 

@@ -1,6 +1,6 @@
 """Put trained weights where the package carries them.
 
-    python -m research.nano.export --base runs/base/final --model runs/tempo/long-weights
+    python -m research.nano.export --base runs/nano/vocabulary/base --model runs/nano/average
 
 The embedded model is in the layout that needs no base; the base goes beside it, so that the embedded
 model can be converted to the published layout and trained again from its start.
@@ -41,14 +41,15 @@ def forget_origin(folder: Path) -> None:
     path.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
 
 
-def ship(base: Path, model: Path) -> None:
-    """Replace the embedded model and its base by the given folders, the base in bfloat16.
+def export(out: Path, *, base: str | Path, model: str | Path) -> None:
+    """Write `model` and its base, the base in bfloat16, into nano and nano-base of `out`, in place of what is
+    there.
 
     Raises:
         TempoError: together they are over the limit of what the package may carry.
     """
-    target_base = EMBEDDED.with_name("nano-base")
-    part, part_base = EMBEDDED.with_name("nano.part"), EMBEDDED.with_name("nano-base.part")
+    target, target_base = out / "nano", out / "nano-base"
+    part, part_base = out / "nano.part", out / "nano-base.part"
     for folder in (part, part_base):
         shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(model, part)
@@ -61,7 +62,7 @@ def ship(base: Path, model: Path) -> None:
         raise TempoError(
             f"{model}, {base}: {total} bytes of weights are over the {LIMIT_BYTES} of the package"
         )
-    for new, old in ((part, EMBEDDED), (part_base, target_base)):
+    for new, old in ((part, target), (part_base, target_base)):
         shutil.rmtree(old, ignore_errors=True)
         new.rename(old)
         for file in old.iterdir():
@@ -77,7 +78,7 @@ def main() -> None:
         "--model", required=True, type=Path, help="folder of the trained model, tempo's own layout"
     )
     args = parser.parse_args()
-    ship(args.base, args.model)
+    export(EMBEDDED.parent, base=args.base, model=args.model)
 
 
 if __name__ == "__main__":

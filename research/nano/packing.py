@@ -1,5 +1,5 @@
-"""Many questions on one segment in one row: a shared prefix, and branches that see the prefix and themselves
-only.
+"""Shared-prefix packing: many questions about one segment in one row, each of which sees the segment and
+itself only.
 
 The compressor reads [system][video][question][memory] causally, so everything before the question is the
 same for every question. Training packs several questions (and descriptions) behind one copy of it:
@@ -9,7 +9,7 @@ same for every question. Training packs several questions (and descriptions) beh
 
 Each branch's positions continue from the prefix, as if it stood alone. Attention, positions and therefore
 losses equal those of separate rows; the prefix and the vision tower are paid for once. Rows lie end to end,
-without padding; how they attend is in `attending`.
+without padding; how they attend is in `packed_attention`.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
-from transformers import PreTrainedTokenizerBase
 
-from tempo.processing import prompts
+from tempo.modeling.qwen3_vl import prefix_positions
+from tempo.processing.prompts import Prompts, Spans
 
 from .packed_attention import Layout, attending
 
@@ -41,8 +42,11 @@ class Branch:
 
 @dataclass
 class Row:
+    """A prefix, the spans of its visual tokens, and what branches off behind it."""
+
     prefix: list[int]
     branches: list[Branch] = field(default_factory=list)
+    spans: Spans = ()
 
 
 @dataclass(frozen=True)
@@ -68,123 +72,68 @@ class Packed:
             ).last_hidden_state[0]
 
 
-class Wording:
-    """Turns texts into the token sequences that the compressor and its base are trained on."""
+class PackedPrompts:
+    """The prompts of answering as rows and branches, with what is learnt of them."""
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, system: str) -> None:
-        self._tokenizer = tokenizer
-        self._cache: dict[str, list[int]] = {}
-        ids = tokenizer.convert_tokens_to_ids
-        self.video_id: int = ids("<|video_pad|>")
-        self.end_id: int = ids("<|im_end|>")
-        self.yes_id: int = ids("Yes")
-        self.no_id: int = ids("No")
-        self.pad_id: int = ids("<|endoftext|>")
-        self._open = self.special(f"<|im_start|>system\n{system}<|im_end|>\n<|im_start|>user\n")
-        self._vision = [ids("<|vision_start|>"), ids("<|vision_end|>")]
-        self.answer = self.special("<|im_end|>\n<|im_start|>assistant\n")
-        self._query = self.plain("\nQuery:\n")
-        self._newline = self.plain("\n")
-        self._next_turn = self.special("<|im_end|>\n<|im_start|>user\n")
-        self.decoder_open = self.special(
-            "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n<|im_start|>user\n"
-        )
-
-    def special(self, text: str) -> list[int]:
-        """Ids of our own wording, whose special tokens count as such."""
-        return self._tokenizer.encode(text, add_special_tokens=False)
+    def __init__(self, prompts: Prompts) -> None:
+        self.prompts = prompts
+        encoder = prompts.compressor
+        self.video_id = encoder.id("<|video_pad|>")
+        self.end_id = prompts.end_of_answer
+        self.yes_id, self.no_id = encoder.id("Yes"), encoder.id("No")
+        self.decoder_open, _ = prompts.decoder_prompt("")
+        self._known: dict[str, list[int]] = {}
 
     def plain(self, text: str) -> list[int]:
         """Ids of anybody's text: nothing in it becomes a special token."""
-        if text not in self._cache:
-            if len(self._cache) > 50_000:
-                self._cache.clear()
-            self._cache[text] = self._tokenizer.encode(
-                text, add_special_tokens=False, split_special_tokens=True
-            )
-        return self._cache[text]
+        if text not in self._known:
+            if len(self._known) > 50_000:
+                self._known.clear()
+            self._known[text] = self.prompts.decoder.text(text)
+        return self._known[text]
 
-    def prefix(self, pair_times: list[float], tokens_a_pair: int) -> list[int]:
-        """System prompt and video of one segment; the time of each frame pair in seconds."""
-        ids = list(self._open)
-        for time in pair_times:
-            ids += self.plain(f"<{time:.1f} seconds>")
-            ids += [self._vision[0], *[self.video_id] * tokens_a_pair, self._vision[1]]
-        return ids
+    def segment(self, times: np.ndarray, tokens: int) -> Row:
+        """System prompt and video of one segment.
 
-    def routed(self, question: str, earlier: Sequence[tuple[str, str]] = ()) -> list[int]:
-        """The question as the compressor reads it behind EARLIER ones, up to where it would answer Yes or
-        No."""
-        if earlier:
-            turns = [*(asked for asked, _ in earlier), question]
-            question = "\n".join(
-                prompts.Wording.earlier_turn.format(number=n, question=asked)
-                for n, asked in enumerate(turns, start=1)
-            )
-        return [*self._query, *self.plain(question), *self.answer]
+        Args:
+            times: of its frames, in seconds.
+            tokens: visual tokens of a pair of frames.
+        """
+        pairs = ((times[::2] + times[1::2]) / 2).tolist()
+        prompt = self.prompts.segment(pairs, tokens=tokens)
+        return Row(prompt.ids, spans=prompt.spans)
 
     def routing(self, question: str, relevant: bool, earlier: Sequence[tuple[str, str]] = ()) -> Branch:
-        """The question, with the Yes or No that the router reads learnt at its last token."""
-        ids = self.routed(question, earlier)
+        """The question as the compressor reads it; learnt is the Yes or No that the router reads, at its last
+        token."""
+        ids = self.prompts.question(question, earlier=[asked for asked, _ in earlier])
         return Branch(ids, [IGNORE] * (len(ids) - 1) + [self.yes_id if relevant else self.no_id])
 
-    def asking(self, question: str, answer: str, earlier: Sequence[tuple[str, str]] = ()) -> Branch:
+    def answering(self, question: str, answer: str, earlier: Sequence[tuple[str, str]] = ()) -> Branch:
         """The question behind EARLIER ones and their answers, answered in words."""
-        questions = [*(asked for asked, _ in earlier), question]
-        head = [*self._newline, *self.plain(questions[0]), *self.answer]
-        for (_, said), following in zip(earlier, questions[1:], strict=True):
-            head += [*self.plain(said), *self._next_turn, *self.plain(following), *self.answer]
+        _, head = self.prompts.decoder_prompt(question, earlier=earlier)
         tail = self.plain(answer)
         return Branch([*head, *tail], [IGNORE] * (len(head) - 1) + [*tail, self.end_id])
 
 
-def prefix_positions(prefix: Tensor, video_id: int, grid: tuple[int, int]) -> Tensor:
-    """Rotary positions [3, P] of a prefix whose visual tokens come in blocks of `grid` = (rows, columns).
-
-    Text advances all three by one; a block of visual tokens shares one time and counts rows and columns;
-    after it text
-    goes on at the largest position so far plus one (Qwen3-VL).
-    """
-    rows, columns = grid
-    block = rows * columns
-    if block == 1:  # a place like any other
-        return torch.arange(len(prefix)).expand(3, -1)
-    positions = torch.empty(3, len(prefix), dtype=torch.long)
-    within_row = torch.arange(rows).repeat_interleave(columns)
-    within_column = torch.arange(columns).repeat(rows)
-    index, current = 0, 0
-    ids = prefix.tolist()
-    while index < len(ids):
-        if ids[index] == video_id:
-            span = slice(index, index + block)
-            positions[0, span] = current
-            positions[1, span] = current + within_row
-            positions[2, span] = current + within_column
-            index, current = index + block, current + max(rows, columns)
-        else:
-            positions[:, index] = current
-            index, current = index + 1, current + 1
-    return positions
-
-
-def pack(rows: list[Row], wording: Wording, grid: tuple[int, int]) -> Packed:
+def pack(rows: list[Row], prompts: PackedPrompts, grid: tuple[int, int] = (1, 1)) -> Packed:
     """Lay rows end to end; `grid` = rows and columns of visual tokens of a frame pair."""
     ids: list[int] = []
     labels: list[int] = []
     memory: list[int] = []
     positions: list[Tensor] = []
-    known: dict[tuple[int, ...], Tensor] = {}
+    known: dict[tuple[int, Spans], tuple[Tensor, int]] = {}
     for row in rows:
         ids += row.prefix
         labels += [IGNORE] * len(row.prefix)
         memory += [-1] * len(row.prefix)
-        key = (len(row.prefix), *(i for i, token in enumerate(row.prefix) if token == wording.video_id))
+        key = (len(row.prefix), row.spans)
         if key not in known:
-            known[key] = prefix_positions(torch.tensor(row.prefix), wording.video_id, grid)
-        positions.append(known[key])
-        following = int(known[key].max()) + 1
+            known[key] = prefix_positions(*key, (len(row.spans), *grid), merge=1)
+        prefix_positions_3P, following = known[key]
+        positions.append(prefix_positions_3P)
         for branch in row.branches:
-            ids += branch.ids + [wording.pad_id] * branch.memory
+            ids += branch.ids + [prompts.end_id] * branch.memory  # any id: embeddings take their place
             labels += branch.labels + [IGNORE] * branch.memory
             memory += [-1] * len(branch.ids) + list(range(branch.memory))
             length = len(branch.ids) + branch.memory
@@ -195,7 +144,7 @@ def pack(rows: list[Row], wording: Wording, grid: tuple[int, int]) -> Packed:
         ids_T,
         torch.tensor(labels),
         torch.cat(positions, 1),
-        ids_T == wording.video_id,
+        ids_T == prompts.video_id,
         torch.tensor(memory),
         len(rows),
         layout,

@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import argparse
 import random
-from pathlib import Path
 
 import torch
-from transformers import AutoTokenizer
 
 from research.nano.datasets.clips import (
     phrase,
@@ -20,14 +18,15 @@ from research.nano.datasets.clips import (
     story_rows,
     timeline,
 )
-from research.nano.stages.decoder import read
+from research.nano.objectives.decoder import read
 from tempo.modeling import TempoQwenForCausalLM
+from tempo.modeling.loading import find_checkpoint, load_prompts
 from tempo.synthetic.questions import make_question
 
-from .checkpoints import load_trained, restore
-from .config import MEMORY_TOKENS, SYSTEM_PROMPT
-from .packing import Wording
+from .config import MEMORY_TOKENS
+from .packing import PackedPrompts
 from .targets import Code, facts
+from .weights import load_trained
 
 KINDS = ("shape", "when", "first", "after")
 STORIES = ((8, 0.0), (8, 1.0), (32, 0.0), (32, 1.0), (128, 0.0))  # segments, and the share in few colours
@@ -37,7 +36,7 @@ STORIES = ((8, 0.0), (8, 1.0), (32, 0.0), (32, 1.0), (128, 0.0))  # segments, an
 def share_right(
     model: TempoQwenForCausalLM,
     code: Code,
-    wording: Wording,
+    prompts: PackedPrompts,
     kind: str,
     *,
     segments: int,
@@ -61,7 +60,7 @@ def share_right(
             for moment, count in zip(times, counts, strict=True)
         ]
         stamps = [f"{float(moment[0]) + window / 2:.1f}" for moment in times]
-        story = story_rows([story_row(wording, stamps, counts, [asked])], [[asked]], wording)
+        story = story_rows([story_row(prompts, stamps, counts, [asked])], [[asked]], prompts)
         _, figures = read(model, story, code.embed(Code.certain(torch.cat(tables))))
         right.append(figures["answers"])
     return sum(right) / len(right)
@@ -72,19 +71,22 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--model", required=True, help="folder of the model whose decoder reads")
-    parser.add_argument("--run", type=Path, help="run of reading in which it learnt since")
+    parser.add_argument(
+        "--codebook",
+        metavar="MODEL",
+        help="the model whose words the codebook points to, if not this one",
+    )
     parser.add_argument("--stories", type=int, default=30, help="of each kind and length")
     args = parser.parse_args()
-    wording = Wording(AutoTokenizer.from_pretrained(args.model), SYSTEM_PROMPT)
+    prompts = PackedPrompts(load_prompts(find_checkpoint(args.model)))
     model = load_trained(args.model).eval()
-    code = Code(model.model.embed_tokens.weight.detach().clone(), wording.plain)
-    if args.run is not None:
-        restore(model.model, args.run)
+    words = model if args.codebook is None else load_trained(args.codebook)
+    code = Code(words.model.embed_tokens.weight.detach().clone(), prompts.plain)
     columns = [f"{segments}{' alike' if alike else ''}" for segments, alike in STORIES]
     print("".join(text.rjust(10) for text in ("segments", *columns)))
     for kind in KINDS:
         figures = [
-            share_right(model, code, wording, kind, segments=segments, alike=alike, stories=args.stories)
+            share_right(model, code, prompts, kind, segments=segments, alike=alike, stories=args.stories)
             for segments, alike in STORIES
         ]
         print("".join(text.rjust(10) for text in (kind, *(f"{figure:.2f}" for figure in figures))))

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
 from torch import nn
 from torch.nn import functional as F
 from transformers import (
@@ -40,11 +41,9 @@ from tempo.synthetic.vocabulary import (
     WORDS,
 )
 
-from .checkpoints import load_trained
-from .config import SYSTEM_PROMPT
-from .packing import Wording
 from .patch_labels import ASPECTS
 from .targets import VALUES, Code
+from .weights import load_trained
 
 VERBS = ("moves", "stands", "appears", "disappears")
 
@@ -103,39 +102,71 @@ def lengthen(embedding: nn.Embedding, used: int, rows: int, seed: int) -> None:
 
 
 def name_by_sight(
-    model: TempoQwenForCausalLM, tokenizer: PreTrainedTokenizerBase, seeing: Path, rank: int = 32
+    model: TempoQwenForCausalLM, tokenizer: PreTrainedTokenizerBase, heads: str | Path, rank: int = 32
 ) -> None:
-    """Give `model` the tower that the run in `seeing` taught to name things (`writing.see`), and let the
-    words for them begin where it sees them, in place.
+    """Let the words for things begin where the tower of `model` sees them, in place.
 
-    A word of the compressor points where the tower's head looks for the thing. A word of the decoder has
-    the `rank` principal coordinates of that, in directions that no fact of the plain world has, so that
-    names which look alike lie beside each other, and writing and reading a few directions is all that there
-    is to learn of hundreds of names.
+    A word of the compressor points where the head that learnt with the tower looks for the thing. A word of
+    the decoder has the `rank` principal coordinates of that, in directions that no fact of the plain world
+    has, so that names which look alike lie beside each other, and writing and reading a few directions is all
+    that there is to learn of hundreds of names.
+
+    Args:
+        heads: `objective.safetensors` of the run in which the tower learnt (`VisionObjective`).
     """
-    state = torch.load(seeing / "checkpoint.pt", weights_only=True)["module"]
     before = sum(n for aspect, n in ASPECTS.items() if aspect != "name")
-    sight_ND = state["1.linear.weight"][before + 1 :].float()  # without "nothing"
+    sight_ND = load_file(heads)["heads.0.linear.weight"][before + 1 :].float()  # without "nothing"
     left, strength, _ = torch.linalg.svd(sight_ND - sight_ND.mean(0), full_matrices=False)
     place_NR = F.normalize(left[:, :rank] * strength[:rank].sqrt(), dim=1)
-    code = Code(model.model.embed_tokens.weight.detach(), Wording(tokenizer, SYSTEM_PROMPT).plain)
+
+    def spell(text: str) -> list[int]:
+        ids: list[int] = tokenizer.encode(text, add_special_tokens=False)
+        return ids
+
+    code = Code(model.model.embed_tokens.weight.detach(), spell)
     closed = F.normalize(code.vectors_VD[: VALUES - 2 * (len(NAMES) + 1)], dim=1)
     random = torch.randn(rank, closed.shape[1], generator=torch.Generator().manual_seed(2))
     free_RD = torch.linalg.qr((random - random @ closed.T @ closed).T).Q.T
-    reader: Any = model.compressor
-    tower = {key.removeprefix("0."): value for key, value in state.items() if key.startswith("0.")}
-    reader.vlm.visual.load_state_dict(tower)
     with torch.no_grad():
         for weight, directions in (
-            (reader.vlm.get_input_embeddings().weight, F.normalize(sight_ND, dim=1)),
+            (model.compressor.vlm.get_input_embeddings().weight, F.normalize(sight_ND, dim=1)),
             (model.model.embed_tokens.weight, place_NR @ free_RD),
         ):
             length = weight.norm(dim=1).median()
             for name, direction in zip(NAMES, directions, strict=True):
-                for text in (name, f" {name}"):
-                    ids = tokenizer.encode(text, add_special_tokens=False)
+                for ids in (spell(name), spell(f" {name}")):
                     if len(ids) == 1:
                         weight[ids[0]] = direction * length
+
+
+def expand(out: Path, *, model: str | Path, base: str | Path, heads: str | Path | None = None) -> None:
+    """Write a model and its base with the words of the wide world, into the folders model and base of `out`.
+
+    Args:
+        model, base: folders of the two.
+        heads: as in `name_by_sight`. None: the new words point anywhere.
+    """
+    old = AutoTokenizer.from_pretrained(model)
+    tokenizer = widened(old, wide_words())
+    rows = -(-len(tokenizer) // 64) * 64
+    tempo_model = load_trained(model)
+    vlm = Qwen3VLForConditionalGeneration.from_pretrained(base, dtype=torch.float32)
+    compressor: Any = tempo_model.compressor
+    lengthen(tempo_model.model.embed_tokens, len(old), rows, seed=0)
+    for one in (compressor.vlm, vlm):
+        lengthen(one.get_input_embeddings(), len(old), rows, seed=1)
+        one.config.text_config.vocab_size = rows
+    vlm.lm_head.weight = vlm.get_input_embeddings().weight
+    tempo_model.lm_head.weight = tempo_model.model.embed_tokens.weight
+    tempo_model.config.vocab_size = rows
+    assert tempo_model.config.compressor_config is not None
+    tempo_model.config.compressor_config["text_config"]["vocab_size"] = rows
+    if heads is not None:
+        name_by_sight(tempo_model, tokenizer, heads)
+    tokenizer.save_pretrained(out / "tokenizer")
+    save_model(tempo_model.to(torch.bfloat16), out / "model", tokenizer=out / "tokenizer")
+    vlm.to(torch.bfloat16).save_pretrained(out / "base")
+    tokenizer.save_pretrained(out / "base")
 
 
 def main() -> None:
@@ -145,31 +176,14 @@ def main() -> None:
     parser.add_argument("--model", required=True, type=Path, help="folder of the model, tempo's own layout")
     parser.add_argument("--base", required=True, type=Path, help="folder of its base")
     parser.add_argument(
-        "--seeing", type=Path, help="run of the tower that comes with the words, and that they begin with"
+        "--heads",
+        type=Path,
+        metavar="FILE",
+        help="objective.safetensors of the run in which the model's tower learnt: the words begin with it",
     )
     parser.add_argument("--out", required=True, type=Path, help="gets the folders model and base")
     args = parser.parse_args()
-    old = AutoTokenizer.from_pretrained(args.model)
-    tokenizer = widened(old, wide_words())
-    rows = -(-len(tokenizer) // 64) * 64
-    model = load_trained(args.model)
-    base = Qwen3VLForConditionalGeneration.from_pretrained(args.base, dtype=torch.float32)
-    compressor: Any = model.compressor
-    lengthen(model.model.embed_tokens, len(old), rows, seed=0)
-    for vlm in (compressor.vlm, base):
-        lengthen(vlm.get_input_embeddings(), len(old), rows, seed=1)
-        vlm.config.text_config.vocab_size = rows
-    base.lm_head.weight = base.get_input_embeddings().weight
-    model.lm_head.weight = model.model.embed_tokens.weight
-    model.config.vocab_size = rows
-    assert model.config.compressor_config is not None
-    model.config.compressor_config["text_config"]["vocab_size"] = rows
-    if args.seeing is not None:
-        name_by_sight(model, tokenizer, args.seeing)
-    tokenizer.save_pretrained(args.out / "tokenizer")
-    save_model(model.to(torch.bfloat16), args.out / "model", tokenizer=args.out / "tokenizer")
-    base.to(torch.bfloat16).save_pretrained(args.out / "base")
-    tokenizer.save_pretrained(args.out / "base")
+    expand(args.out, model=args.model, base=args.base, heads=args.heads)
 
 
 if __name__ == "__main__":

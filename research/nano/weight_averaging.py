@@ -1,6 +1,6 @@
 """The mean of two models of one line: what fine-tuning gained, without most of what it made forget.
 
-    python -m research.nano.weight_averaging src/tempo/assets/nano runs/nano-3/model --out runs/averaged
+    python -m research.nano.weight_averaging src/tempo/assets/nano runs/nano/stage-3/model --out runs/averaged
 
 Halfway between a model and what it was fine-tuned to lies, as a rule, a model that is better at both tasks
 (Wortsman et al., Robust fine-tuning of zero-shot models, 2022; arXiv 2109.01903).
@@ -9,17 +9,17 @@ Halfway between a model and what it was fine-tuned to lies, as a rule, a model t
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
-from research.nano.stages.alignment import save
 from tempo.errors import TempoError
 
-from .checkpoints import load_trained
+from .weights import load_trained, save_weights
 
 
-def average(one: Path, other: Path, out: Path) -> None:
+def average(one: str | Path, other: str | Path, out: Path) -> None:
     """Write the mean of the models in two folders, in bfloat16 and with the tokenizer of the first.
 
     Raises:
@@ -31,7 +31,13 @@ def average(one: Path, other: Path, out: Path) -> None:
         raise TempoError(f"{one} and {other} are not of one line: their tensors differ in name or shape")
     # Not in place: tied tensors are there twice.
     model.load_state_dict({name: torch.lerp(tensor, second[name], 0.5) for name, tensor in first.items()})
-    save(model, out, one)
+    save_weights(model, out, one)
+
+
+def average_into(out: Path, *, models: Sequence[str]) -> None:
+    """Write the mean of two models into the folder model of `out`."""
+    one, other = models
+    average(one, other, out / "model")
 
 
 def main() -> None:

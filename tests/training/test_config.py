@@ -10,7 +10,7 @@ from tempo.training.config import Recipe, documented
 from tempo.training.config_parsing import read_recipe, write_recipe
 
 ROOT = Path(__file__).parents[2]
-SHIPPED = sorted((ROOT / "recipes").rglob("*.yaml"))
+SHIPPED = sorted([*(ROOT / "recipes").rglob("*.yaml"), *(ROOT / "research/nano/recipes").glob("*.yaml")])
 GOOD = {
     "model": {"start": "nano"},
     "learning_rates": {"projector": 1e-3},

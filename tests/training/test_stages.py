@@ -12,7 +12,7 @@ from tempo.inference.engine import EMBEDDED
 from tempo.training.config_parsing import read_recipe
 from tempo.training.trainer import train
 
-RECIPES = Path(__file__).parents[2] / "recipes"
+ROOT = Path(__file__).parents[2]
 PARTS = {
     "vision": "compressor.vlm.visual.",
     "compressor": "compressor.vlm.language_model.",
@@ -33,10 +33,10 @@ def assert_as_the_base(folder):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("recipes", "before"), [("nano", None), ("nano-shipped", EMBEDDED)])
+@pytest.mark.parametrize(("recipes", "before"), [("recipes/nano", None), ("research/nano/recipes", EMBEDDED)])
 def test_the_stages_follow_one_another(recipes, before, tmp_path):
     for number in range(4):
-        path = RECIPES / recipes / f"stage-{number}.yaml"
+        path = ROOT / recipes / f"stage-{number}.yaml"
         sources = len(read_recipe(path).data)
         overrides = [f"data.{n}.options.segments=[1, 2]" for n in range(sources)]
         overrides += [f"out={tmp_path}/{number}", "schedule.steps=1", "schedule.warmup_steps=0", "device=cpu"]

@@ -14,8 +14,8 @@ from research.nano.config import DESCRIBE_PROMPT, FRAME_SIZES, MEMORY_TOKENS
 from research.nano.packing import (
     IGNORE,
     Packed,
+    PackedPrompts,
     Row,
-    Wording,
     pack,
 )
 from tempo.synthetic.captions import caption
@@ -247,17 +247,17 @@ def draw(plan: Plan) -> list[np.ndarray]:
     return np.split(frames, cuts)
 
 
-def story_row(wording: Wording, stamps: list[str], counts: list[int], group: list[Asked]) -> Row:
+def story_row(prompts: PackedPrompts, stamps: list[str], counts: list[int], group: list[Asked]) -> Row:
     """A storyline with a number of memory tokens behind each timestamp, and the questions of `group`."""
-    ids = list(wording.decoder_open)
+    ids = list(prompts.decoder_open)
     for stamp, count in zip(stamps, counts, strict=True):
-        ids += wording.plain(f"<{stamp} seconds>") + [wording.video_id] * count
-    return Row(ids, [wording.asking(asked.text, asked.answer, asked.earlier) for asked in group])
+        ids += prompts.plain(f"<{stamp} seconds>") + [prompts.video_id] * count
+    return Row(ids, [prompts.answering(asked.text, asked.answer, asked.earlier) for asked in group])
 
 
-def story_rows(rows: list[Row], groups: list[list[Asked]], wording: Wording) -> StoryRows:
+def story_rows(rows: list[Row], groups: list[list[Asked]], prompts: PackedPrompts) -> StoryRows:
     """Lay storylines out for the decoder, remembering which learnt token belongs to which question."""
-    packed = pack(rows, wording, (1, 1))
+    packed = pack(rows, prompts)
     owner: list[int] = []
     number = 0
     for row in rows:

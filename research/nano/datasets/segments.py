@@ -9,15 +9,9 @@ from itertools import islice
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from research.nano.config import DESCRIBE_PROMPT, FRAME_SIZES
-from research.nano.packing import (
-    Packed,
-    Row,
-    Wording,
-    pack,
-)
+from research.nano.packing import Packed, pack
 from research.nano.patch_labels import ASPECTS, CELL, cell_labels
 from tempo.synthetic.captions import caption, seen_action
 from tempo.synthetic.expressions import SyntheticQuestion
@@ -44,6 +38,9 @@ from tempo.synthetic.vocabulary import (
     SIZES,
     WORDS,
 )
+from tempo.training.data.sources import SourceContext
+
+from .packed_batches import PackedBatches
 
 SPARSE = 0.33  # of the clips
 # Of the routing questions: how often something appears, what happens, and, thrice as often, since four looks
@@ -202,8 +199,8 @@ def scene_somewhere(rng: random.Random, aspect: float, wide: float) -> tuple[Scr
     return script, times
 
 
-class SegmentBatches(Dataset[SegmentBatch]):
-    """Batch number i, always the same for the same seed: what makes a run resumable to the sample.
+class SegmentBatches(PackedBatches):
+    """Segments with everything that the base model is taught about them.
 
     Args:
         batch: segments with text: a description, `routings` routing questions and `questions` direct ones.
@@ -213,21 +210,17 @@ class SegmentBatches(Dataset[SegmentBatch]):
 
     def __init__(
         self,
-        wording: Wording,
+        context: SourceContext,
         *,
-        steps: int,
-        seed: int,
         batch: int,
         extra: int = 0,
         routings: int = 4,
         questions: int = 2,
         wide: float = 0.0,
     ) -> None:
-        self.wording, self.steps, self.seed, self.wide = wording, steps, seed, wide
+        super().__init__(context)
+        self.wide = wide
         self.batch, self.extra, self.routings, self.questions = batch, extra, routings, questions
-
-    def __len__(self) -> int:
-        return self.steps
 
     def __getitem__(self, step: int) -> SegmentBatch:
         rng = random.Random(f"{self.seed}/{step}")
@@ -249,14 +242,14 @@ class SegmentBatches(Dataset[SegmentBatch]):
             script, times = scene_somewhere(rng, aspect, self.wide)
             frames.append(render(script, times, size))
             cells.append(cell_labels(script, times, size))
-            row = Row(self.wording.prefix(((times[::2] + times[1::2]) / 2).tolist(), tokens))
-            row.branches.append(self.wording.asking(DESCRIBE_PROMPT, caption(script, times)))
+            row = self.prompts.segment(times, tokens)
+            row.branches.append(self.prompts.answering(DESCRIBE_PROMPT, caption(script, times)))
             for question, truth in routing_questions(rng, script, times, self.routings):
-                row.branches.append(self.wording.routing(question.text, truth, question.earlier))
+                row.branches.append(self.prompts.routing(question.text, truth, question.earlier))
             for question in direct_questions(rng, script, times, self.questions):
-                row.branches.append(self.wording.asking(question.text, question.answer))
+                row.branches.append(self.prompts.answering(question.text, question.answer))
             rows.append(row)
-        packed = pack(rows, self.wording, (size[1] // CELL, size[0] // CELL)) if rows else None
+        packed = pack(rows, self.prompts, (size[1] // CELL, size[0] // CELL)) if rows else None
         frames += [np.concatenate(glimpses[n : n + 4]) for n in range(0, len(glimpses), 4)]
         cells += [np.concatenate(seen[n : n + 4]) for n in range(0, len(seen), 4)]
         told = torch.from_numpy(np.stack(cells)).view(-1, len(ASPECTS))

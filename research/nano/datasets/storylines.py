@@ -15,14 +15,13 @@ from typing import TypeAlias
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from research.nano.config import DESCRIBE_PROMPT, FRAME_SIZES, MEMORY_TOKENS
 from research.nano.packing import (
     IGNORE,
     Branch,
+    PackedPrompts,
     Row,
-    Wording,
 )
 from research.nano.targets import (
     FACTS,
@@ -30,11 +29,13 @@ from research.nano.targets import (
     facts,
     name_told,
 )
+from tempo.errors import UsageError
 from tempo.synthetic.captions import caption
 from tempo.synthetic.expressions import SyntheticQuestion
 from tempo.synthetic.questions import LETTERS, make_question, related
 from tempo.synthetic.script import Script, make_script
 from tempo.synthetic.templates import KINDS, WIDE_KINDS
+from tempo.training.data.sources import SourceContext
 
 from .clips import (
     KIND_WEIGHTS,
@@ -48,6 +49,7 @@ from .clips import (
     story_rows,
     timeline,
 )
+from .packed_batches import PackedBatches
 
 NAMING_PROMPTS = (
     "What is there at {} seconds?",
@@ -139,7 +141,7 @@ def _of_one_kind(
     return [asked for asked in found if asked]
 
 
-def drill(rng: random.Random, wording: Wording, question: SyntheticQuestion) -> tuple[Branch, Asked]:
+def drill(rng: random.Random, prompts: PackedPrompts, question: SyntheticQuestion) -> tuple[Branch, Asked]:
     """A multiple choice question without its question: which letter stands for one of the options, or, right
     behind every option, for each of them.
 
@@ -151,19 +153,19 @@ def drill(rng: random.Random, wording: Wording, question: SyntheticQuestion) -> 
     if rng.random() < 0.4:
         letter, said = rng.choice(pairs)
         asked = Asked("drill", "\n".join([f"Which letter stands for {said}?", *lines]), letter, ())
-        return wording.asking(asked.text, letter), asked
+        return prompts.answering(asked.text, letter), asked
     rng.shuffle(pairs)
     asked = Asked("letters", "\n".join(["Give the letter of each.", *lines[:-1]]), "", ())
-    branch = wording.asking(asked.text, "")
+    branch = prompts.answering(asked.text, "")
     ids, labels = branch.ids, [*branch.labels[:-1], IGNORE]
     for letter, said in pairs:
-        option, stands = wording.plain(f" {said}"), wording.plain(letter)
+        option, stands = prompts.plain(f" {said}"), prompts.plain(letter)
         ids += option + stands
         labels += [IGNORE] * (len(option) - 1) + stands + [IGNORE] * len(stands)
     return Branch(ids, labels), asked
 
 
-def drills(rng: random.Random, wording: Wording, *, questions: int, wide: float = 0.0) -> Told:
+def drills(rng: random.Random, prompts: PackedPrompts, *, questions: int, wide: float = 0.0) -> Told:
     """Questions that need no storyline."""
     found: list[tuple[Branch, Asked]] = []
     while len(found) < questions:
@@ -171,14 +173,14 @@ def drills(rng: random.Random, wording: Wording, *, questions: int, wide: float 
         kinds = (*KINDS, *WIDE_KINDS) if script.wide else KINDS
         question = make_question(rng, script, kind=rng.choice(kinds), choice=True)
         if question:
-            found.append(drill(rng, wording, question))
-    row = Row(list(wording.decoder_open), [branch for branch, _ in found])
+            found.append(drill(rng, prompts, question))
+    row = Row(list(prompts.decoder_open), [branch for branch, _ in found])
     return row, torch.zeros(0, len(FACTS), dtype=torch.long), [asked for _, asked in found]
 
 
 def story(
     rng: random.Random,
-    wording: Wording,
+    prompts: PackedPrompts,
     *,
     segments: int,
     questions: int,
@@ -211,43 +213,52 @@ def story(
     ]
     if whole:
         group.append(Asked("describe", DESCRIBE_PROMPT, caption(script, np.concatenate(times)), everywhere))
-    return story_row(wording, stamps, counts, group), torch.cat(tables), group
+    return story_row(prompts, stamps, counts, group), torch.cat(tables), group
 
 
-class StoryBatches(Dataset[StoryBatch]):
-    """Batch number i, always the same for the same seed; about as many tokens in each.
+class StoryBatches(PackedBatches):
+    """Storylines with questions behind them, about as many tokens in each batch.
 
     Short stories and open questions come first: what the tokens say is learnt before where to look for it.
+
+    Args:
+        segments: the lengths of stories; the first ones come first.
+        questions: behind a storyline; behind a long one thrice as many.
+        wide: the share of the scripts that is of the wide world.
+        naming: for so many steps, in a wide world, names alone.
+        alone: the one kind of question that is asked, of `ALONE_SEGMENTS`; "": all.
+        tokens: about so many a batch.
+        curriculum: whether easy ones come first; held-out data are as hard as the last ones.
     """
 
     def __init__(
         self,
-        wording: Wording,
+        context: SourceContext,
         *,
-        steps: int,
-        seed: int,
-        segments: tuple[int, ...],
-        questions: int,
+        segments: Sequence[int] = SEGMENTS,
+        questions: int = QUESTIONS,
         wide: float = 0.0,
         naming: int = 0,
         alone: str = "",
         tokens: int = TOKENS,
+        curriculum: bool = True,
     ) -> None:
-        self.wording, self.steps, self.seed, self.wide = wording, steps, seed, wide
-        self.segments, self.questions, self.naming, self.alone = segments, questions, naming, alone
-        self.tokens = tokens
-
-    def __len__(self) -> int:
-        return self.steps
+        if alone and alone not in ALONE_SEGMENTS:
+            raise UsageError(f"alone must be one of {', '.join(ALONE_SEGMENTS)}, not {alone!r}")
+        if curriculum and context.steps is None:
+            raise UsageError("the curriculum needs schedule.steps")
+        super().__init__(context)
+        self.wide, self.segments, self.questions = wide, tuple(segments), questions
+        self.naming, self.alone, self.tokens, self.curriculum = naming, alone, tokens, curriculum
 
     def __getitem__(self, step: int) -> StoryBatch:
         rng = random.Random(f"reading/{self.seed}/{step}")
-        progress = min(1.0, step / (0.3 * self.steps))
+        progress = min(1.0, step / (0.3 * (self.steps or 1))) if self.curriculum else 1.0
         segments = rng.choice(self.segments[: 1 + round((len(self.segments) - 1) * progress)])
         make: Callable[[random.Random], Told | None]
         if self.alone:
             make = partial(self._of_one_kind, kind=self.alone)
-        elif self.wide and step < self.naming:
+        elif self.curriculum and self.wide and step < self.naming:
             make = self._names
         else:
             make = partial(self._mixed, segments=segments, choice=0.1 + 0.4 * progress)
@@ -259,7 +270,7 @@ class StoryBatches(Dataset[StoryBatch]):
                 tables.append(found[1])
                 groups.append(found[2])
                 size += len(found[0].prefix) + sum(len(b.ids) for b in found[0].branches)
-        return StoryBatch(story_rows(rows, groups, self.wording), doubtful(rng, torch.cat(tables)))
+        return StoryBatch(story_rows(rows, groups, self.prompts), doubtful(rng, torch.cat(tables)))
 
     def _mixed(self, rng: random.Random, *, segments: int, choice: float) -> Told | None:
         of_one_kind = partial(self._of_one_kind, kind=rng.choice(tuple(ALONE_SEGMENTS)))
@@ -269,18 +280,18 @@ class StoryBatches(Dataset[StoryBatch]):
         if make is not None:
             return make(rng)
         questions = self.questions * (3 if segments >= LONG else 1)
-        return story(rng, self.wording, segments=segments, questions=questions, choice=choice, wide=self.wide)
+        return story(rng, self.prompts, segments=segments, questions=questions, choice=choice, wide=self.wide)
 
     def _names(self, rng: random.Random) -> Told | None:
         wide = 1.0 if self.wide else 0.0
         segments = rng.choice((1, 1, 2, 4))
-        return story(rng, self.wording, segments=segments, questions=4, choice=0.0, alone="naming", wide=wide)
+        return story(rng, self.prompts, segments=segments, questions=4, choice=0.0, alone="naming", wide=wide)
 
     def _of_one_kind(self, rng: random.Random, *, kind: str) -> Told | None:
         segments = rng.choice(ALONE_SEGMENTS[kind])
         return story(
             rng,
-            self.wording,
+            self.prompts,
             segments=segments,
             questions=2,
             choice=0.0,
@@ -290,12 +301,12 @@ class StoryBatches(Dataset[StoryBatch]):
         )
 
     def _drills(self, rng: random.Random) -> Told | None:
-        return drills(rng, self.wording, questions=self.questions, wide=self.wide)
+        return drills(rng, self.prompts, questions=self.questions, wide=self.wide)
 
     def _letters(self, rng: random.Random) -> Told | None:
         return story(
             rng,
-            self.wording,
+            self.prompts,
             segments=rng.choice((1, 1, 2, 3, 4)),
             questions=self.questions,
             choice=1.0,
@@ -307,7 +318,7 @@ class StoryBatches(Dataset[StoryBatch]):
         segments = rng.choice(ALIKE_SEGMENTS)
         return story(
             rng,
-            self.wording,
+            self.prompts,
             segments=segments,
             questions=self.questions * (2 if segments >= LONG else 1),
             choice=0.2,

@@ -5,30 +5,27 @@ import re
 import numpy as np
 import pytest
 import torch
+from nano_context import context, packed_prompts
 from transformers import AutoTokenizer
 
 import tempo
-from research.nano.config import MEMORY_TOKENS, SYSTEM_PROMPT
-from research.nano.packing import Wording
-from research.nano.stages.alignment import (
-    ClipBatch,
-    ClipBatches,
-    storylines,
-    written,
-)
+from research.nano.config import MEMORY_TOKENS
+from research.nano.datasets.clip_batches import ClipBatch, ClipBatches
+from research.nano.objectives.alignment import storylines, written
+from research.nano.packing import PackedPrompts
 from tempo.inference.engine import EMBEDDED
 from tempo.video.video import Video
 
 
 @pytest.fixture(scope="module")
-def wording() -> Wording:
-    return Wording(AutoTokenizer.from_pretrained(EMBEDDED), SYSTEM_PROMPT)
+def prompts() -> PackedPrompts:
+    return packed_prompts()
 
 
 @pytest.fixture(scope="module")
-def batch(wording: Wording) -> ClipBatch:
+def batch() -> ClipBatch:
     """One clip of four whole segments, from its first second, seen twice a second: what a video can be."""
-    found = ClipBatches(wording, steps=1000, seed=5, rows=4)[86]
+    found = ClipBatches(context(seed=5, steps=1000), rows=4)[86]
     (plan,) = found.plans
     assert [len(times) for times in plan.times] == [8] * 4
     assert (plan.times[0][0], plan.window) == (0, 4)
@@ -36,12 +33,12 @@ def batch(wording: Wording) -> ClipBatch:
     return found
 
 
-def test_the_decoder_is_joined_on_what_answering_reads(wording: Wording, batch: ClipBatch) -> None:
+def test_the_decoder_is_joined_on_what_answering_reads(prompts: PackedPrompts, batch: ClipBatch) -> None:
     engine = tempo.load(device="cpu", dtype="float32")
     plan, segments = batch.plans[0], len(batch.plans[0].times)
     with torch.inference_mode():
         relevance_N, memory_NMD = written(engine.model, batch)
-        story, taken = storylines(engine.model, batch, relevance_N, wording, random_share=0)
+        story, taken = storylines(engine.model, batch, relevance_N, prompts, random_share=0)
     assert memory_NMD.shape[:2] == (segments * len(plan.groups), MEMORY_TOKENS)
 
     frames = batch.pairs.reshape(-1, *batch.pairs.shape[2:])

@@ -1,152 +1,146 @@
-"""The chain that makes the embedded model, one step a link: who learns, and what comes out."""
+"""The pipeline that makes the embedded model: every step, two optimizer steps each, as one chain."""
 
-from argparse import Namespace
+import json
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from transformers import AutoTokenizer
+from nano_context import context, nano_prompts
+from safetensors.torch import load_file, save_file
 
 import tempo
-from research.nano import export
-from research.nano.checkpoints import load_trained
-from research.nano.config import SYSTEM_PROMPT
-from research.nano.packing import Wording
-from research.nano.stages import alignment, compressor, decoder
-from research.nano.stages import base as base_training
-from research.nano.stages import tempo as tempo_training
-from research.nano.targets import Code
+from research.nano.datasets.segment_targets import SegmentFactsBatches
+from research.nano.objectives.compressor import CompressorObjective, write, written
+from research.nano.objectives.vision import VisionObjective
+from research.nano.pipeline import HERE, read_steps, run_pipeline
+from research.nano.weights import load_trained
+from tempo.errors import TempoError
 from tempo.inference.engine import EMBEDDED
+from tempo.training.objective import group_of
 from tempo.video.video import Video
 
-TOWER = "compressor.vlm.visual."
+QUICK = [
+    *("schedule.steps=2", "schedule.warmup_steps=1", "precision=float32", "device=cpu", "num_workers=0"),
+    *("tensorboard=false", "checkpoints.keep=1"),
+]
+FEW = {
+    "base-vision": ["extra=2"],
+    "base-language": ["batch=2"],
+    "base-joint": ["batch=2", "extra=2"],
+    "vision": ["extra=2"],
+    "compressor": ["rows=2"],
+    "decoder": ["tokens=400", "segments=[1, 2]"],
+    "alignment": ["rows=8"],
+}
+TRAINED = {
+    "base-vision": {"vision"},
+    "base-language": {"vision", "compressor"},
+    "base-joint": {"vision", "compressor"},
+    "vision": {"vision"},
+    "compressor": {"memory", "projector", "compressor"},
+    "decoder": {"decoder"},
+    "alignment": {"projector", "decoder"},
+    "stage-0": {"memory", "projector"},
+    "stage-1": {"memory", "projector", "compressor"},
+    "stage-2": {"memory", "projector", "compressor", "decoder"},
+    "stage-3": {"projector", "decoder"},
+}
 
 
-@pytest.mark.slow
-def test_every_link_teaches_its_own_part(tmp_path: Path) -> None:
-    wording = Wording(AutoTokenizer.from_pretrained(EMBEDDED), SYSTEM_PROMPT)
-    model = load_trained(EMBEDDED)
-    code = Code(model.model.embed_tokens.weight.detach().clone(), wording.plain)
-    links = {
-        "seeing": (lambda out: compressor.see(model, wording, out, steps=1, seed=1), {"tower"}),
-        "writing": (
-            lambda out: compressor.learn(model, code, wording, out, steps=1, seed=1),
-            {"words", "projector"},
-        ),
-        "reading": (lambda out: decoder.learn(model, code, wording, out, steps=1, seed=1), {"decoder"}),
-        "joining": (
-            lambda out: alignment.learn(model, wording, out, steps=1, rows=8, seed=1),
-            {"projector", "decoder"},
-        ),
-    }
-    for name, (learn, expected) in links.items():
-        before = {key: value.clone() for key, value in model.state_dict().items()}
-        learn(tmp_path / name)
-        moved = {
-            _part(key) for key, value in model.state_dict().items() if not torch.equal(value, before[key])
-        }
-        assert moved == expected, name
-        assert (tmp_path / name / "checkpoint.pt").is_file()
-
-    alignment.save(model, tmp_path / "weights", EMBEDDED)
-    engine = tempo.load(tmp_path / "weights", device="cpu")
-    assert engine.watch(a_film(), cache="none").ask("Is there a red star?", max_new_tokens=4).text
+def quick(name: str) -> list[str]:
+    if name in FEW:
+        places = ("data.0", "validation.data.0")
+        options = [f"{place}.options.{option}" for place in places for option in FEW[name]]
+        return [*options, "validation.samples=1", "validation.every_steps=2"]
+    sources = 2 if name in ("stage-2", "stage-3") else 1
+    options = [f"data.{n}.options.segments=[1, 2]" for n in range(sources)]
+    return [*options, "batch.global_batch_size=2", "batch.micro_batch_size=2", "batch.max_questions=2"]
 
 
-@pytest.mark.slow
-def test_from_nothing_to_what_the_package_carries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What `make train` runs and then `ship`, a step a leg."""
-    small = [
-        replace(leg, steps=1, batch=min(leg.batch, 2), extra=min(leg.extra, 2)) for leg in base_training.LEGS
-    ]
-    monkeypatch.setattr(base_training, "LEGS", small)
-    links = ((compressor, "see"), (compressor, "learn"), (decoder, "learn"), (alignment, "learn"))
-    for module, name in links:
-        options = {"steps": 1} | ({} if module is decoder else {"rows": 4})
-        monkeypatch.setattr(module, name, partial(getattr(module, name), **options))
-    base_training.train(Namespace(out=tmp_path / "base", seed=1, device="cpu"))
-    tempo_training.train(
-        Namespace(base=tmp_path / "base" / "final", out=tmp_path / "tempo", seed=1, device="cpu")
-    )
-    monkeypatch.setattr(export, "EMBEDDED", tmp_path / "package" / "nano")
-    (tmp_path / "package").mkdir()
-    export.ship(tmp_path / "base" / "final", tmp_path / "tempo" / "weights")
-
-    shipped = tempo.load(tmp_path / "package" / "nano", device="cpu")
-    assert shipped.config.to_dict().keys() == tempo.load(EMBEDDED, device="cpu").config.to_dict().keys()
-    assert not any(str(tmp_path) in file.read_text() for file in (tmp_path / "package").rglob("*.json"))
-    answer = shipped.watch(a_film(), cache="none").ask("Is there a red star?", max_new_tokens=4)
-    assert answer.usage.visual_tokens >= len(answer.segments)
-    ours, theirs = (
-        {file.relative_to(folder) for file in folder.rglob("*") if file.is_file()}
-        for folder in (tmp_path / "package", EMBEDDED.parent)
-    )
-    assert ours <= theirs
-
-
-def a_film() -> Video:
+def a_video() -> Video:
     return Video.from_frames(np.zeros((16, 48, 96, 3), np.uint8), fps=2.0)
 
 
-def test_a_router_that_learns_alone_holds_what_is_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The decoder of a model that was joined reads what its compressor writes: that may not move."""
-    wording = Wording(AutoTokenizer.from_pretrained(EMBEDDED), SYSTEM_PROMPT)
+@pytest.mark.slow
+def test_from_nothing_to_a_model_folder(tmp_path: Path) -> None:
+    steps = read_steps(HERE / "pipeline.yaml")
+    steps[0] = replace(steps[0], options={"seed": 1, "samples": 60})
+    by_step = {step.name: quick(step.name) for step in steps}
+    run_pipeline(steps, tmp_path, QUICK, by_step=by_step)
+
+    for name, groups in TRAINED.items():
+        log = [json.loads(line) for line in (tmp_path / name / "log.jsonl").read_text().splitlines()]
+        assert [one["step"] for one in log if "loss" in one] == [1, 2]
+        assert any("validation" in one for one in log) == (name in FEW)
+        kept = torch.load(next((tmp_path / name / "checkpoints").glob("step-00000002.pt")), weights_only=True)
+        inner = {key.removeprefix("model.") for key in kept["trained"] if key.startswith("model.")}
+        assert {group_of(key) for key in inner} == groups, name
+
+    # The base is what became the compressor; its words became those of the decoder.
+    base = load_file(tmp_path / "base" / "model.safetensors")
+    joint = load_file(tmp_path / "base-joint" / "model" / "model.safetensors")
+    for key, tensor in base.items():
+        if key != "lm_head.weight":
+            assert torch.equal(tensor, joint[f"compressor.vlm.{key.removeprefix('model.')}"])
+
+    shipped = tempo.load(tmp_path / "export" / "nano", device="cpu")
+    assert shipped.config.to_dict().keys() == tempo.load(EMBEDDED, device="cpu").config.to_dict().keys()
+    assert shipped.config.trained_on == "synthetic"
+    exported = (tmp_path / "export").rglob("*.json")
+    assert not any(str(tmp_path) in file.read_text() for file in exported)
+    answer = shipped.watch(a_video(), cache="none").ask("Is there a red star?", max_new_tokens=4)
+    assert answer.usage.visual_tokens >= len(answer.segments)
+    ours, theirs = (
+        {file.relative_to(folder) for file in folder.rglob("*") if file.is_file()}
+        for folder in (tmp_path / "export", EMBEDDED.parent)
+    )
+    assert ours <= theirs
+
+    # What is done stays as it is; what was stopped is resumed, and nothing else runs again.
+    times = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()}
+    (tmp_path / "decoder" / "model").rename(tmp_path / "aside")
+    run_pipeline(steps, tmp_path, QUICK, by_step=by_step)
+    for name in ("decoder", "aside"):
+        again = tmp_path / "decoder" / "model" / "model.safetensors"
+        assert torch.equal(
+            *(load_file(path)["model.norm.weight"] for path in (again, tmp_path / "aside" / again.name))
+        ), name
+    changed = {path.relative_to(tmp_path).parts[0] for path, at in times.items() if _changed(path, at)}
+    assert changed == {"decoder"}
+
+
+def _changed(path: Path, at: int) -> bool:
+    return not path.exists() or path.stat().st_mtime_ns != at
+
+
+def test_a_router_that_learns_alone_holds_what_is_written() -> None:
+    """The decoder of an aligned model reads what its compressor writes: that may not move."""
     model = load_trained(EMBEDDED)
-    code = Code(model.model.embed_tokens.weight.detach().clone(), wording.plain)
-    segments = compressor.SegmentFactsBatches(wording, steps=1, seed=2, rows=2, questions=2)[0]
+    segments = SegmentFactsBatches(context(seed=2), rows=2, questions=2)[0]
+    alone = CompressorObjective(model, nano_prompts(), relevance_only=True)
     with torch.no_grad():
-        before = compressor.written(model, segments)[1]
-        _, figures = compressor.write(model, segments, code, wording, like=before)
-        _, moved = compressor.write(model, segments, code, wording, like=before + 0.1 * code.norm)
-    assert figures["told"] == pytest.approx(0, abs=1e-4)
+        before = written(model, segments)[1]
+        # Held to the facts, of which some are never certain, it would be hundreds of times as far off.
+        output = alone([segments])
+        _, moved = write(model, segments, alone.code, alone.prompts, like=before + 0.1 * alone.code.norm)
+        model.projector[0].weight.mul_(1.5)
+        _, after = alone.loss_of(segments)
+    assert output.metrics["told"] == (pytest.approx(0, abs=1e-3), 1)
     assert moved["told"] == pytest.approx(0.01 * before.shape[1], rel=0.05)
-
-    # The leg itself, before its first step: held to the facts, of which some are never certain, it would be
-    # hundreds of times as far off.
-    seen = []
-    write = compressor.write
-    monkeypatch.setattr(compressor, "write", lambda *args: seen.append(write(*args)) or seen[-1])
-    compressor.learn(model, code, wording, tmp_path, steps=1, seed=1, routing=True)
-    assert seen[0][1]["told"] == pytest.approx(0, abs=1e-3)
-
-
-def test_joining_goes_on_from_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    wording = Wording(AutoTokenizer.from_pretrained(EMBEDDED), SYSTEM_PROMPT)
-    first, second = tmp_path / "first", tmp_path / "second"
-    model = load_trained(EMBEDDED)
-    with torch.no_grad():
-        model.model.norm.weight.add_(1)  # so that it is not the package's own
-    alignment.learn(model, wording, first, steps=0, seed=1)
-    command = f"joining --model {EMBEDDED} --start {first} --out {second} --steps 0 --device cpu"
-    monkeypatch.setattr("sys.argv", command.split())
-    alignment.main()
-    after = load_trained(second / "weights")
-    assert torch.equal(after.model.norm.weight, model.model.norm.weight.bfloat16().float())
+    assert after["told"] > 0.1
+    assert not any("_before" in name for name in alone.state_dict())
 
 
 def test_a_tower_goes_on_seeing_with_its_heads(tmp_path: Path) -> None:
     """New heads would first send what they do not know yet through a tower that does."""
-    wording = Wording(AutoTokenizer.from_pretrained(EMBEDDED), SYSTEM_PROMPT)
-    first, second = tmp_path / "first", tmp_path / "second"
-    compressor.see(load_trained(EMBEDDED), wording, first, steps=1, seed=1)
-    model = load_trained(EMBEDDED)
-    compressor.see(model, wording, second, steps=0, seed=1, sight=first)
-    before, after = (
-        torch.load(run / "checkpoint.pt", weights_only=True)["module"] for run in (first, second)
-    )
-    assert all(torch.equal(after[key], value) for key, value in before.items())
-    tower = model.compressor.vlm.visual.state_dict()
-    assert all(torch.equal(value, before[f"0.{key}"]) for key, value in tower.items())
-
-
-def _part(key: str) -> str:
-    if key.startswith(TOWER):
-        return "tower"
-    if key.startswith("compressor."):
-        return "words"
-    return "projector" if key.startswith("projector.") else "decoder"
+    model, prompts = load_trained(EMBEDDED), nano_prompts()
+    first = VisionObjective(model, prompts)
+    path = tmp_path / "objective.safetensors"
+    save_file({name: tensor.contiguous() for name, tensor in first.own_state().items()}, path)
+    second = VisionObjective(model, prompts, heads=str(path))
+    assert all(torch.equal(second.own_state()[name], tensor) for name, tensor in first.own_state().items())
+    assert all(second.group_of(name) == "vision" for name in first.own_state())
+    with pytest.raises(TempoError, match="not readable"):
+        VisionObjective(model, prompts, heads=str(tmp_path / "none"))

@@ -6,19 +6,17 @@ import random
 from collections import Counter
 
 import numpy as np
-from transformers import AutoTokenizer
+from nano_context import context
 
-from research.nano.config import MEMORY_TOKENS, SYSTEM_PROMPT
+from research.nano.config import MEMORY_TOKENS
 from research.nano.datasets.clips import (
     MOST_COLOURS,
     group_of,
     phrase,
     timeline,
 )
+from research.nano.datasets.segment_targets import SegmentFactsBatches
 from research.nano.datasets.segments import relevant, routing_questions, scene_somewhere
-from research.nano.packing import Wording
-from research.nano.stages.compressor import SegmentFactsBatches
-from tempo.inference.engine import EMBEDDED
 from tempo.synthetic.expressions import SyntheticQuestion
 from tempo.synthetic.script import (
     Background,
@@ -56,8 +54,7 @@ def test_writing_is_asked_often_enough_which_never_appears() -> None:
 
 def test_writing_asks_of_every_segment_for_all_that_is_seen() -> None:
     """Asked for it seldom, it told a quarter of the things behind the first wrong."""
-    wording = Wording(AutoTokenizer.from_pretrained(EMBEDDED), SYSTEM_PROMPT)
-    batch = SegmentFactsBatches(wording, steps=1, seed=2, rows=8, questions=0, wide=0.5)[0]
+    batch = SegmentFactsBatches(context(seed=2), rows=8, questions=0, wide=0.5)[0]
     assert int((batch.packed.memory_T == MEMORY_TOKENS - 1).sum()) >= 8
 
 

@@ -6,11 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from nano_context import context, packed_prompts
 from torch.nn import functional as F
 from transformers import AutoTokenizer
 
-from research.nano.checkpoints import load_trained
-from research.nano.config import SYSTEM_PROMPT
 from research.nano.datasets.clips import Asked, story_row, story_rows
 from research.nano.datasets.storylines import (
     ALONE_SEGMENTS,
@@ -19,15 +18,16 @@ from research.nano.datasets.storylines import (
     doubtful,
     drills,
 )
-from research.nano.packing import IGNORE, Wording
+from research.nano.objectives.decoder import read
+from research.nano.packing import IGNORE, PackedPrompts
 from research.nano.probe_decoder import share_right
-from research.nano.stages.decoder import read
 from research.nano.targets import (
     FACTS,
     Code,
     facts,
     name_told,
 )
+from research.nano.weights import load_trained
 from tempo.inference.engine import EMBEDDED
 from tempo.modeling import TempoQwenForCausalLM
 from tempo.synthetic.expressions import ReferringExpression
@@ -49,8 +49,8 @@ from tempo.training.data.loader import moved
 
 
 @pytest.fixture(scope="module")
-def wording() -> Wording:
-    return Wording(AutoTokenizer.from_pretrained(EMBEDDED), SYSTEM_PROMPT)
+def prompts() -> PackedPrompts:
+    return packed_prompts()
 
 
 @pytest.fixture(scope="module")
@@ -168,8 +168,8 @@ def test_where_nothing_matches_it_tells_of_the_first_thing(script: Script) -> No
     assert (told["colour"], told["shape"]) == ("blue", "ring")  # the leftmost
 
 
-def test_the_code_tells_what_was_written_in_it(model: TempoQwenForCausalLM, wording: Wording) -> None:
-    code = Code(model.model.embed_tokens.weight.detach(), wording.plain)
+def test_the_code_tells_what_was_written_in_it(model: TempoQwenForCausalLM, prompts: PackedPrompts) -> None:
+    code = Code(model.model.embed_tokens.weight.detach(), prompts.plain)
     rng = np.random.default_rng(0)
     table = torch.from_numpy(np.stack([rng.integers(n, size=500) for n in FACTS.values()], 1))
     loss, right = code.loss(code.embed(Code.certain(table)), table, torch.ones(500))
@@ -186,7 +186,7 @@ def test_the_code_tells_what_was_written_in_it(model: TempoQwenForCausalLM, word
 
 
 def test_a_shared_storyline_is_read_as_each_question_alone(
-    model: TempoQwenForCausalLM, wording: Wording
+    model: TempoQwenForCausalLM, prompts: PackedPrompts
 ) -> None:
     group = [
         Asked("colour", "What colour is the star?", "red", (True, False, True)),
@@ -196,16 +196,16 @@ def test_a_shared_storyline_is_read_as_each_question_alone(
     counts, stamps = [3, 1, 2], ["2.0", "6.0", "9.5"]
     torch.manual_seed(0)
     states = torch.randn(sum(counts), model.config.hidden_size)
-    rows = story_rows([story_row(wording, stamps, counts, group)], [group], wording)
+    rows = story_rows([story_row(prompts, stamps, counts, group)], [group], prompts)
     assert rows.kinds == ["colour", "when", "shape letter"]
     with torch.no_grad():
         together, _ = read(model, rows, model.projector(states))
         losses, weights = [], []
-        tags = [wording.plain(f"<{stamp} seconds>") for stamp in stamps]
+        tags = [prompts.plain(f"<{stamp} seconds>") for stamp in stamps]
         moments = list(zip(tags, states.split(counts), strict=True))
         for asked in group:
-            branch = wording.asking(asked.text, asked.answer)
-            story = model.decoder_inputs(wording.decoder_open, moments, branch.ids)
+            branch = prompts.answering(asked.text, asked.answer)
+            story = model.decoder_inputs(prompts.decoder_open, moments, branch.ids)
             logits = model(inputs_embeds=story[None]).logits[0, -len(branch.ids) :]
             labels = torch.tensor(branch.labels)
             learnt = labels != IGNORE
@@ -217,13 +217,13 @@ def test_a_shared_storyline_is_read_as_each_question_alone(
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
-def test_a_gpu_reads_as_the_cpu_does(wording: Wording) -> None:
+def test_a_gpu_reads_as_the_cpu_does(prompts: PackedPrompts) -> None:
     """It attends by another way."""
-    batch = StoryBatches(wording, steps=10, seed=5, segments=(1, 8, 32), questions=4)[9]
+    batch = StoryBatches(context(seed=5, steps=10), segments=(1, 8, 32), questions=4)[9]
     losses, sizes = [], []
     for device in (torch.device("cpu"), torch.device("cuda")):
         model = load_trained(EMBEDDED, device)
-        code = Code(model.model.embed_tokens.weight.detach().clone(), wording.plain)
+        code = Code(model.model.embed_tokens.weight.detach().clone(), prompts.plain)
         here = moved(batch, device)
         loss, _ = read(model, here.story, code.embed(here.weights_NV))
         loss.backward()
@@ -233,16 +233,16 @@ def test_a_gpu_reads_as_the_cpu_does(wording: Wording) -> None:
     assert sizes[1] == pytest.approx(sizes[0], rel=1e-2)
 
 
-def test_batches_are_the_same_for_the_same_seed(wording: Wording) -> None:
-    one, two = (StoryBatches(wording, steps=10, seed=5, segments=SEGMENTS, questions=4)[9] for _ in range(2))
+def test_batches_are_the_same_for_the_same_seed(prompts: PackedPrompts) -> None:
+    one, two = (StoryBatches(context(seed=5, steps=10), segments=SEGMENTS, questions=4)[9] for _ in range(2))
     assert torch.equal(one.story.packed.ids_T, two.story.packed.ids_T)
     assert torch.equal(one.weights_NV, two.weights_NV)
     assert len(one.weights_NV) == int(one.story.packed.video_T.sum())
 
 
-def test_names_come_first_where_the_world_is_wide(wording: Wording) -> None:
+def test_names_come_first_where_the_world_is_wide(prompts: PackedPrompts) -> None:
     def kinds(wide: float, step: int) -> set[str]:
-        batches = StoryBatches(wording, steps=10, seed=3, segments=(1, 2), questions=3, wide=wide, naming=2)
+        batches = StoryBatches(context(seed=3, steps=10), segments=(1, 2), questions=3, wide=wide, naming=2)
         return set(batches[step].story.kinds)
 
     first = {"naming", "describe"}
@@ -253,19 +253,19 @@ def test_names_come_first_where_the_world_is_wide(wording: Wording) -> None:
 
 
 @pytest.mark.parametrize("kind", list(ALONE_SEGMENTS))
-def test_one_kind_is_asked_alone(wording: Wording, kind: str) -> None:
-    batches = StoryBatches(wording, steps=2, seed=3, segments=(1, 2), questions=3, wide=0.5, alone=kind)
+def test_one_kind_is_asked_alone(prompts: PackedPrompts, kind: str) -> None:
+    batches = StoryBatches(context(seed=3, steps=2), segments=(1, 2), questions=3, wide=0.5, alone=kind)
     kinds = [found for step in range(2) for found in batches[step].story.kinds]
     # A description goes with the shortest stories.
     assert set(kinds) - {"describe"} == {kind}
     assert len(kinds) > 10
 
 
-def test_a_long_story_is_asked_more(wording: Wording) -> None:
+def test_a_long_story_is_asked_more(prompts: PackedPrompts) -> None:
     """Its storyline costs as much as dozens of questions; six of each were too few to learn order from."""
 
     def most(segments: int) -> int:
-        batches = StoryBatches(wording, steps=4, seed=1, segments=(segments,), questions=6)
+        batches = StoryBatches(context(seed=1, steps=4), segments=(segments,), questions=6)
         rows = [group for n in range(4) for group in batches[n].story.packed.layout.groups]
         long = [group for group in rows if 8 * segments < group.prefix_RP.shape[1] < 20 * segments]
         return max(int(group.row_N.bincount().max()) for group in long)
@@ -275,12 +275,12 @@ def test_a_long_story_is_asked_more(wording: Wording) -> None:
 
 
 def test_the_measure_tells_a_decoder_that_reads_from_one_that_does_not(
-    wording: Wording, model: TempoQwenForCausalLM
+    prompts: PackedPrompts, model: TempoQwenForCausalLM
 ) -> None:
-    code = Code(model.model.embed_tokens.weight.detach().clone(), wording.plain)
-    other = Code(model.model.embed_tokens.weight.detach().flip(1).clone(), wording.plain)
+    code = Code(model.model.embed_tokens.weight.detach().clone(), prompts.plain)
+    other = Code(model.model.embed_tokens.weight.detach().flip(1).clone(), prompts.plain)
     right, wrong = (
-        share_right(model, told, wording, "shape", segments=8, alike=1.0, stories=8) for told in (code, other)
+        share_right(model, told, prompts, "shape", segments=8, alike=1.0, stories=8) for told in (code, other)
     )
     assert right >= 0.75
     assert wrong <= 0.5
@@ -293,8 +293,8 @@ def test_a_damaged_folder_is_named(tmp_path: Path) -> None:
         load_trained(tmp_path)
 
 
-def test_drills_name_the_letter_that_stands_before_the_option(wording: Wording) -> None:
-    row, memory, asked = drills(random.Random(2), wording, questions=40)
+def test_drills_name_the_letter_that_stands_before_the_option(prompts: PackedPrompts) -> None:
+    row, memory, asked = drills(random.Random(2), prompts, questions=40)
     tokenizer = AutoTokenizer.from_pretrained(EMBEDDED)
     assert len(memory) == 0
     assert {item.kind for item in asked} == {"drill", "letters"}

@@ -6,15 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from nano_context import nano_prompts
+from safetensors.torch import save_file
 from torch.nn import functional as F
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 import tempo
 from research.nano import vocabulary_expansion
-from research.nano.checkpoints import load_trained
-from research.nano.config import SYSTEM_PROMPT
-from research.nano.packing import Wording
-from research.nano.stages import compressor
+from research.nano.objectives.vision import VisionObjective
+from research.nano.weights import load_trained
 from tempo.inference.engine import EMBEDDED
 from tempo.synthetic.pictures import PICTURES
 from tempo.synthetic.render import render
@@ -77,22 +77,18 @@ def test_a_widened_model_answers_as_before(tmp_path: Path, monkeypatch: pytest.M
     assert all(said[0])
 
 
-@pytest.mark.slow
 def test_names_begin_where_the_tower_sees_them(tmp_path: Path) -> None:
     old = AutoTokenizer.from_pretrained(EMBEDDED)
     tokenizer = vocabulary_expansion.widened(old, vocabulary_expansion.wide_words())
-    wording = Wording(tokenizer, SYSTEM_PROMPT)
-    model = load_trained(EMBEDDED)
-    compressor.see(model, wording, tmp_path, steps=1, seed=1, wide=1.0)
-    seen = {key: value.clone() for key, value in model.compressor.vlm.visual.state_dict().items()}
-
     fresh = load_trained(EMBEDDED)
+    torch.manual_seed(1)
+    objective = VisionObjective(fresh, nano_prompts())
+    own = {name: tensor.contiguous() for name, tensor in objective.own_state().items()}
+    save_file(own, tmp_path / "objective.safetensors")
     for embedding in (fresh.model.embed_tokens, fresh.compressor.vlm.get_input_embeddings()):
         vocabulary_expansion.lengthen(embedding, len(old), len(tokenizer), seed=0)
-    vocabulary_expansion.name_by_sight(fresh, tokenizer, tmp_path)
-    for key, value in fresh.compressor.vlm.visual.state_dict().items():
-        assert torch.equal(value, seen[key])
-    head = torch.load(tmp_path / "checkpoint.pt", weights_only=True)["module"]["1.linear.weight"]
+    vocabulary_expansion.name_by_sight(fresh, tokenizer, tmp_path / "objective.safetensors")
+    head = objective.heads[0].linear.weight.detach()
     for name in ("apple", "zebra", "exit"):
         looked_for = head[NAMES.index(name) - len(NAMES)]
         for text in (name, f" {name}"):

@@ -11,6 +11,7 @@ from typing import Any
 from torch.utils.data import DataLoader, Dataset
 
 from tempo.errors import TempoError
+from tempo.host_memory import allow_many_open_files
 from tempo.training.config import DataConfig
 
 from .mixture import Mixture
@@ -111,6 +112,7 @@ def prefetch(dataset: Dataset[Sample], order: Sequence[int], *, num_workers: int
         ahead["multiprocessing_context"] = "fork" if sys.platform == "linux" else "spawn"
         ahead["prefetch_factor"] = 4
         ahead["worker_init_fn"] = _begin_worker
+        allow_many_open_files()  # every tensor that waits is one
     try:
         yield from DataLoader(dataset, batch_size=None, sampler=order, num_workers=num_workers, **ahead)
     except RuntimeError as error:

@@ -1,18 +1,19 @@
-"""A model to go on training, from a folder of weights and from the checkpoints of runs on its parts."""
+"""A model's weights, read to be trained or changed, and written as it answers."""
 
 from __future__ import annotations
 
+from copy import deepcopy
 from pathlib import Path
 
 import torch
-from torch import nn
 
 from tempo.modeling import TempoQwenForCausalLM
 from tempo.modeling.loading import find_checkpoint
+from tempo.modeling.saving import save_model
 
 
 def load_trained(folder: str | Path, device: str | torch.device = "cpu") -> TempoQwenForCausalLM:
-    """The model in `folder` in float32, all of it ready to learn.
+    """The model in `folder` in float32, all of it ready to be trained.
 
     Raises:
         TempoError: a part of it is missing or damaged.
@@ -23,7 +24,6 @@ def load_trained(folder: str | Path, device: str | torch.device = "cpu") -> Temp
     return model.requires_grad_(True).train()
 
 
-def restore(module: nn.Module, run: Path) -> None:
-    """Give `module` the weights of the last checkpoint of the run in `run`, in which it was trained as it
-    is."""
-    module.load_state_dict(torch.load(run / "checkpoint.pt", map_location="cpu", weights_only=True)["module"])
+def save_weights(model: TempoQwenForCausalLM, folder: Path, tokenizer: str | Path) -> None:
+    """Write `model` in bfloat16, in one folder."""
+    save_model(deepcopy(model).to("cpu", torch.bfloat16), folder, tokenizer=tokenizer)

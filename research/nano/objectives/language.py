@@ -1,0 +1,52 @@
+"""The base's language: descriptions, answers about a segment, and Yes or No to the router's prompt.
+
+It is trained inside a Tempo model, as the compressor's Qwen3-VL; `research.nano.base` takes it out.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from research.nano.datasets.segments import SegmentBatch
+from research.nano.packing import IGNORE, Packed, PackedPrompts, read_packed
+
+from .vision import VisionObjective
+
+# How much a routing answer, one token, counts beside a token of a description.
+ROUTING_WEIGHT = 3.0
+
+
+def answer_losses(
+    states: Tensor, output_rows: Tensor, packed: Packed, prompts: PackedPrompts
+) -> tuple[Tensor, dict[str, float]]:
+    """Cross entropy over learnt tokens, routing answers weighted up; and the accuracies of both."""
+    learnt = packed.labels_T != IGNORE
+    labels = packed.labels_T[learnt]
+    logits = F.linear(states[learnt], output_rows).float()
+    routing = (labels == prompts.yes_id) | (labels == prompts.no_id)
+    weight = torch.where(routing, ROUTING_WEIGHT, 1.0)
+    loss = (F.cross_entropy(logits, labels, reduction="none") * weight).sum() / weight.sum()
+    right = logits.argmax(-1) == labels
+    return loss, {
+        "words": right[~routing].float().mean().item(),
+        "routing": right[routing].float().mean().item(),
+    }
+
+
+class LanguageObjective(VisionObjective):
+    """Cross entropy of what is said about segments, and of patch labels where a batch has segments without
+    words."""
+
+    def loss_of(self, batch: SegmentBatch) -> tuple[Tensor, dict[str, float]]:
+        visual_SVD, deepstack = self.see(batch)
+        assert batch.packed is not None
+        vlm, rows = self.model.compressor.vlm, batch.packed.rows
+        states = read_packed(vlm, batch.packed, visual_SVD[:rows], [one[:rows] for one in deepstack])
+        output_rows = vlm.language_model.embed_tokens.weight
+        loss, figures = answer_losses(states, output_rows, batch.packed, self.prompts)
+        if len(visual_SVD) > rows:
+            labels, right = self.label_loss(visual_SVD, deepstack, batch.cells)
+            loss, figures = loss + labels, figures | right
+        return loss, figures

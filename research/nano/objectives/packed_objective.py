@@ -1,0 +1,58 @@
+"""What all objectives over batches of packed rows have in common."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from research.nano.packing import PackedPrompts
+from tempo.errors import TempoError
+from tempo.modeling import TempoQwenForCausalLM
+from tempo.processing.prompts import Prompts
+from tempo.training.data.loader import moved
+from tempo.training.objective import Objective, ObjectiveOutput
+
+
+class PackedObjective(Objective):
+    """The mean loss of whole batches. What `loss_of` says beside the loss goes into the log."""
+
+    def __init__(self, model: TempoQwenForCausalLM, prompts: Prompts) -> None:
+        super().__init__(model)
+        self.prompts = PackedPrompts(prompts)
+
+    def loss_of(self, batch: Any) -> tuple[Tensor, dict[str, float]]:
+        """The loss of one batch, and figures for the log; NaN for what the batch does not have."""
+        raise NotImplementedError
+
+    def forward(self, batches: Sequence[Any]) -> ObjectiveOutput:
+        losses: list[Tensor] = []
+        metrics: dict[str, tuple[float, float]] = {}
+        for batch in batches:
+            loss, figures = self.loss_of(moved(batch, self.model.device))
+            losses.append(loss)
+            for name, figure in figures.items():
+                if math.isfinite(figure):
+                    total, count = metrics.get(name, (0.0, 0.0))
+                    metrics[name] = total + figure, count + 1
+        return ObjectiveOutput({"loss": torch.stack(losses).sum()}, metrics, {})
+
+    def load_own_state(self, path: str | Path) -> None:
+        """Take over what the objective of another run had beside the model.
+
+        Raises:
+            TempoError: it is not there, or is of another objective.
+        """
+        state = self.state_dict()
+        try:
+            own = load_file(path)
+        except Exception as error:
+            raise TempoError(f"{path}: not readable ({str(error).splitlines()[0]})") from error
+        if own.keys() != self.own_state().keys():
+            raise TempoError(f"{path}: of another objective")
+        self.load_state_dict(state | own)
