@@ -136,7 +136,7 @@ class Visitor:
         try:
             self._do((None, "load"))
             shown = self._do(("tempo-open-path", "click"), None, str(film), None, None)
-            found = re.search(r"tempo/visits/[\w-]+", shown)
+            found = re.search(r"tempo/clients/[\w-]+", shown)
             assert found, shown
             files = found[0]
             for second in range(0, 20, 4):
@@ -146,7 +146,7 @@ class Visitor:
                 said = self._do(("tempo-ask", "click"), None, question, 60, "adaptive", True, 16, 0, 1)
                 assert question in said, said
             self._http.get(f"{files}/tempo.png").raise_for_status()
-            self._do(("tempo-way", "input"), None, 30, "uniform", True)
+            self._do(("tempo-mode", "input"), None, 30, "uniform", True)
         finally:
             here.set()
             heart.join()

@@ -58,12 +58,12 @@ def nano() -> Any:
 def serve(nano: Any) -> Iterator[Callable[..., Any]]:
     """Serve a page with some settings; closed at the end of the module's tests."""
     pytest.importorskip("gradio", reason="the tests of the page need Gradio")
-    from tempo.ui.server import Server, Settings
+    from tempo.ui.server import Server, ServerConfig
 
     servers: list[Any] = []
 
     def start(**settings: Any) -> Any:
-        servers.append(Server(nano, Settings(**settings)))
+        servers.append(Server(nano, ServerConfig(**settings)))
         return servers[-1]
 
     yield start

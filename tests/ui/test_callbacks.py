@@ -7,16 +7,16 @@ import pytest
 
 from tempo.ui.access import Access
 from tempo.ui.callbacks import Actions
-from tempo.ui.clients import Visits
-from tempo.ui.examples import EXAMPLES, Shelf
+from tempo.ui.clients import ClientSessions
+from tempo.ui.examples import EXAMPLES, ExampleVideos
 
 
 @pytest.fixture
 def actions(nano, film, tmp_path):
-    visits = Visits(nano, tmp_path / "visits", most_open=2, most_waiting=0)
+    clients = ClientSessions(nano, tmp_path / "clients", max_open=2, max_queued=0)
     access = Access([film.parent], upload_bytes=10)
-    yield Actions(visits, access, Shelf(tmp_path / "examples"), max_frames=40)
-    visits.close()
+    yield Actions(clients, access, ExampleVideos(tmp_path / "examples"), max_frames=40)
+    clients.close()
 
 
 def last(changes):
@@ -53,7 +53,7 @@ def test_opening_shows_the_film_and_sets_the_slider(actions, film):
         (math.nan, None, "frames a second must be above 0"),
         (None, -1, "frames at most must be a whole number of at least 1"),
         (None, 2.5, "frames at most must be a whole number of at least 1"),
-        (None, 41, "at most 40 frames of a video are watched here"),
+        (None, 41, "this server watches at most 40 frames of a video"),
     ],
 )
 def test_frames_that_cannot_be_watched(actions, film, fps, frames, words):
@@ -75,15 +75,15 @@ def test_half_a_surrogate_pair_in_a_question_is_shown_and_answered(opened):
     for shown in opened.ask("page", "Where is the \ud83d?", 60, "adaptive", False, 3, 0, 1):
         json.dumps(shown, ensure_ascii=False).encode()  # what goes to the browser
     assert "Where is the ??" in shown["talk"]
-    visit = opened.visits.arrive("page")
-    assert visit.turns[-1].answer is not None
+    client = opened.clients.get_or_create("page")
+    assert client.turns[-1].answer is not None
 
 
 def test_keys_and_moments_in_addresses_may_be_anything(opened):
     for key in ("é", "\ud83d", "", "x" * 10_000):
-        assert opened.visits.with_key(key) is None
-    visit = opened.visits.arrive("page")
-    assert opened.visits.with_key(visit.key) is visit
+        assert opened.clients.by_key(key) is None
+    client = opened.clients.get_or_create("page")
+    assert opened.clients.by_key(client.key) is client
 
 
 def test_watching_again_with_other_frames(opened):
@@ -151,26 +151,26 @@ def test_a_budget_beyond_the_limits_is_the_nearest_that_can_be(opened):
 
 
 def test_nothing_is_shared_out_before_anything_was_asked(opened):
-    assert "Ask something" in opened.redraw("page", 20, "uniform")["allocation"]
+    assert "Ask a question" in opened.redraw("page", 20, "uniform")["allocation"]
     assert list(opened.compare("page", 20, "uniform", True)) == []
     assert opened.redraw("another", 20, "uniform") == {}
 
 
 def test_one_answer_or_both(opened):
-    assert ask(opened)["ways"].count("not answered yet") == 1
-    assert ask(opened, both=True)["ways"].count("not answered yet") == 0
+    assert ask(opened)["variants"].count("not answered yet") == 1
+    assert ask(opened, both=True)["variants"].count("not answered yet") == 0
 
 
 def test_starting_over_forgets_the_conversation_and_keeps_the_film(opened):
     ask(opened)
     shown = opened.forget("page")
     assert "What is there?" not in shown["talk"]
-    assert opened.visits.arrive("page").film is not None
+    assert opened.clients.get_or_create("page").open_video is not None
     assert "What is there?" in ask(opened)["talk"]
 
 
 def test_whoever_comes_while_too_many_wait_is_told(opened):
-    ticket = opened.visits.line.join()
+    ticket = opened.clients.request_queue.join()
     assert "try again in a minute" in ask(opened)["ask_status"]
     ticket.leave()
     assert ask(opened)["ask_status"] == ""
@@ -180,7 +180,7 @@ def test_a_fault_is_said_without_its_details(opened, monkeypatch, capsys):
     def broken(*_, **__):
         raise RuntimeError("secret detail")
 
-    monkeypatch.setattr(opened.visits.arrive("page").film.session, "stream_after", broken)
+    monkeypatch.setattr(opened.clients.get_or_create("page").open_video.session, "stream_after", broken)
     shown = ask(opened)
     assert "something went wrong in tempo itself" in shown["ask_status"]
     assert "secret detail" not in str(shown)

@@ -12,9 +12,9 @@ import tempo.ui
 from tempo.inference.results import AnswerSegment
 from tempo.ui import html_panels
 from tempo.ui.chart import RELEVANCE_HEIGHT, TOKENS_HEIGHT, chart
-from tempo.ui.client import Drawing, Waiting, Watching
-from tempo.ui.jobs import Alive
-from tempo.ui.turns import Setting, Turn
+from tempo.ui.client import Queued, RenderProgress, WatchProgress
+from tempo.ui.jobs import Heartbeat
+from tempo.ui.turns import Turn, Variant
 
 CSS = (Path(tempo.ui.__path__[0]) / "static" / "page.css").read_text(encoding="utf-8")
 
@@ -71,11 +71,11 @@ def test_the_other_way_is_a_line_at_its_height():
 
 def test_what_was_typed_or_written_is_never_markup():
     nasty = '<script>alert("x")</script>'
-    turn = Turn(nasty, (), {}, Setting(8, True))
+    turn = Turn(nasty, (), {}, Variant(8, True))
     for html in (
         html_panels.conversation([turn], duration=9.0),
         html_panels.conversation([], duration=9.0, asked=nasty, written=nasty),
-        html_panels.side_by_side(turn, turn.setting, duration=9.0, written={turn.setting: nasty}),
+        html_panels.compare_variants(turn, turn.variant, duration=9.0, written={turn.variant: nasty}),
         html_panels.error(nasty),
         html_panels.note(nasty),
         html_panels.answer_html(f"{nasty} at 0:04 {nasty}", 9.0),
@@ -87,18 +87,18 @@ def test_what_was_typed_or_written_is_never_markup():
 @pytest.mark.parametrize(
     ("event", "words"),
     [
-        (Waiting(2), "waiting for the model: 2 ahead of you"),
-        (Drawing(3, 12), "drawing the example: 3 of 12 frames"),
-        (Watching(3, 12, None), "watching: 3 of 12 frames"),
-        (Watching(3, 12, 61.7), "watching: 3 of 12 frames, 01:01 left"),
-        (Watching(3, 12, 9.6), "watching: 3 of 12 frames, 10 s left"),
-        (Alive(4.2), "at work for 4 s"),
+        (Queued(2), "waiting for the model: 2 ahead of you"),
+        (RenderProgress(3, 12), "rendering the example: 3 of 12 frames"),
+        (WatchProgress(3, 12, None), "watching: 3 of 12 frames"),
+        (WatchProgress(3, 12, 61.7), "watching: 3 of 12 frames, 01:01 left"),
+        (WatchProgress(3, 12, 9.6), "watching: 3 of 12 frames, 10 s left"),
+        (Heartbeat(4.2), "working for 4 s"),
     ],
 )
 def test_progress(event, words):
     html = html_panels.progress(event)
     assert f"<span>{words}</span>" in html
-    assert ('value="0.2500"' in html) == isinstance(event, Drawing | Watching)
+    assert ('value="0.2500"' in html) == isinstance(event, RenderProgress | WatchProgress)
 
 
 # --- colours -----------------------------------------------------------------------------------------------
@@ -149,7 +149,7 @@ def colours(theme):
 
 @pytest.mark.parametrize("theme", BACKGROUNDS)
 @pytest.mark.parametrize("sight", SIGHT)
-def test_relevance_tokens_and_the_other_way_can_be_told_apart(theme, sight):
+def test_relevance_tokens_and_the_other_variant_can_be_told_apart(theme, sight):
     used, matrix = colours(theme), np.asarray(SIGHT[sight])
     for one, other in combinations(("relevance", "tokens", "other"), 2):
         difference = np.linalg.norm(lab(matrix @ linear(used[one])) - lab(matrix @ linear(used[other])))

@@ -1,4 +1,4 @@
-"""What one visitor does, and all visitors together; without a page."""
+"""The session of one page, and all sessions together; without a page."""
 
 import json
 import threading
@@ -13,178 +13,182 @@ from PIL import Image
 
 import clips
 from tempo.errors import TempoError
-from tempo.ui.client import Source, Watching
-from tempo.ui.clients import Visits
+from tempo.ui.client import VideoSource, WatchProgress
+from tempo.ui.clients import ClientSessions
 from tempo.ui.export import picture, to_json
 from tempo.ui.jobs import Stopped
-from tempo.ui.turns import Setting, Text
+from tempo.ui.turns import PartialAnswer, Variant
 
-WRITING = {"max_new_tokens": 4}
-
-
-@pytest.fixture
-def visits(nano, tmp_path):
-    visits = Visits(nano, tmp_path / "visits", most_open=2, most_waiting=4)
-    yield visits
-    visits.close()
-
-
-def open_film(visit, path: Path, **options):
-    return list(visit.open(lambda report: Source(path, path.name), **options))
-
-
-def ask(visit, question, setting):
-    return list(visit.ask(question, setting, WRITING))
+GENERATION = {"max_new_tokens": 4}
 
 
 @pytest.fixture
-def visit(visits, film):
-    visit = visits.arrive("page")
-    open_film(visit, film)
-    return visit
+def clients(nano, tmp_path):
+    clients = ClientSessions(nano, tmp_path / "clients", max_open=2, max_queued=4)
+    yield clients
+    clients.close()
 
 
-def test_watching_tells_how_far_it_is(visits, film):
-    visit = visits.arrive("page")
-    told = [event for event in open_film(visit, film) if isinstance(event, Watching)]
+def open_video(client, path: Path, **options):
+    return list(client.open(lambda report: VideoSource(path, path.name), **options))
+
+
+def ask(client, question, variant):
+    return list(client.ask(question, variant, GENERATION))
+
+
+@pytest.fixture
+def client(clients, film):
+    client = clients.get_or_create("page")
+    open_video(client, film)
+    return client
+
+
+def test_watching_tells_how_far_it_is(clients, film):
+    client = clients.get_or_create("page")
+    told = [event for event in open_video(client, film) if isinstance(event, WatchProgress)]
     assert told
     assert [event.done for event in told] == sorted(event.done for event in told)
     assert (told[-1].done, told[-1].total) == (48, 48)
-    assert visit.film is not None
-    assert visit.film.title == "my film.mp4"
-    assert [(span.start, span.end) for span in visit.film.spans] == [(i * 4, i * 4 + 4) for i in range(6)]
-    assert not visit.is_busy
+    assert client.open_video is not None
+    assert client.open_video.title == "my film.mp4"
+    assert [(span.start, span.end) for span in client.open_video.spans] == [
+        (i * 4, i * 4 + 4) for i in range(6)
+    ]
+    assert not client.is_busy
 
 
-def test_a_file_that_takes_long_to_open_keeps_nobody_from_the_model(visits, film):
+def test_a_file_that_takes_long_to_open_keeps_nobody_from_the_model(clients, film):
     """Who opens it is told that it goes on, and whoever leaves is not waited for."""
-    slow, ended = visits.arrive("slow"), threading.Event()
+    slow, ended = clients.get_or_create("slow"), threading.Event()
 
     def find(report):
         ended.wait()
-        return Source(film, film.name)
+        return VideoSource(film, film.name)
 
     opening = slow.open(find)
     next(opening)
-    other = visits.arrive("other")
-    open_film(other, film)
-    ask(other, "What is there?", Setting(60, True))
+    other = clients.get_or_create("other")
+    open_video(other, film)
+    ask(other, "What is there?", Variant(60, True))
     assert slow.is_busy
-    visits.leave("slow")
+    clients.remove("slow")
     with pytest.raises(Stopped):
         list(opening)
     ended.set()
 
 
-def test_the_answer_is_the_sessions_own_and_comes_in_pieces(visit, film):
-    setting = Setting(60, True)
-    pieces = [event.text for event in ask(visit, "What is there?", setting) if isinstance(event, Text)]
-    alone = visit.model.watch(film).ask("What is there?", budget=60, **WRITING)
-    assert visit.turns[0].answer.text == alone.text == pieces[-1]
+def test_the_answer_is_the_sessions_own_and_comes_in_pieces(client, film):
+    variant = Variant(60, True)
+    pieces = [
+        event.text for event in ask(client, "What is there?", variant) if isinstance(event, PartialAnswer)
+    ]
+    alone = client.model.watch(film).ask("What is there?", budget=60, **GENERATION)
+    assert client.turns[0].answer.text == alone.text == pieces[-1]
     assert all(later.startswith(earlier) for earlier, later in pairwise(pieces))
 
 
-def test_tokens_are_known_before_the_answer_is(visit):
-    first = Setting(60, True)
-    assert visit.tokens(first) is None
-    ask(visit, "What is there?", first)
-    for setting in (first, first.other, Setting(7, True), Setting(31, False)):
-        told = visit.tokens(setting)
-        list(visit.compare(setting, both=False))
-        answer = visit.turns[-1].answer
+def test_tokens_are_known_before_the_answer_is(client):
+    first = Variant(60, True)
+    assert client.tokens(first) is None
+    ask(client, "What is there?", first)
+    for variant in (first, first.other, Variant(7, True), Variant(31, False)):
+        told = client.tokens(variant)
+        list(client.compare(variant, both=False))
+        answer = client.turns[-1].answer
         assert told == [segment.tokens for segment in answer.segments]
-        assert answer.budget == setting.budget >= sum(told)
+        assert answer.budget == variant.budget >= sum(told)
 
 
-def test_both_ways_are_answered_once(visit):
-    setting = Setting(12, True)
-    ask(visit, "What is there?", setting)
-    first = visit.turns[-1].answer
-    list(visit.compare(setting))
-    turn = visit.turns[-1]
-    assert set(turn.answers) == {setting, setting.other}
-    assert turn.answers[setting] is first
-    assert list(visit.compare(setting.other)) == []  # nothing to be computed
-    assert turn.answer is turn.answers[setting.other]
+def test_both_variants_are_answered_once(client):
+    variant = Variant(12, True)
+    ask(client, "What is there?", variant)
+    first = client.turns[-1].answer
+    list(client.compare(variant))
+    turn = client.turns[-1]
+    assert set(turn.answers) == {variant, variant.other}
+    assert turn.answers[variant] is first
+    assert list(client.compare(variant.other)) == []  # nothing to be computed
+    assert turn.answer is turn.answers[variant.other]
 
 
-def test_later_questions_see_the_answers_that_are_shown(visit, film):
-    setting = Setting(60, True)
-    ask(visit, "What is there?", setting)
-    list(visit.compare(setting.other))
-    shown = visit.turns[0].answer.text
-    ask(visit, "And then?", setting)
-    assert visit.turns[1].earlier == (("What is there?", shown),)
-    session = visit.model.watch(film)
-    expected = session.stream_after([("What is there?", shown)], "And then?", budget=60, **WRITING).answer
-    assert visit.turns[1].answer.text == expected.text
+def test_later_questions_see_the_answers_that_are_shown(client, film):
+    variant = Variant(60, True)
+    ask(client, "What is there?", variant)
+    list(client.compare(variant.other))
+    shown = client.turns[0].answer.text
+    ask(client, "And then?", variant)
+    assert client.turns[1].earlier == (("What is there?", shown),)
+    session = client.model.watch(film)
+    expected = session.stream_after([("What is there?", shown)], "And then?", budget=60, **GENERATION).answer
+    assert client.turns[1].answer.text == expected.text
 
 
-def test_a_failure_loses_nothing(visit, film, tmp_path):
-    setting = Setting(60, True)
-    ask(visit, "What is there?", setting)
+def test_a_failure_loses_nothing(client, film, tmp_path):
+    variant = Variant(60, True)
+    ask(client, "What is there?", variant)
     (tmp_path / "text.mp4").write_text("This is no video.\n" * 100)
     with pytest.raises(TempoError, match=r"^text\.mp4: ") as error:
-        open_film(visit, tmp_path / "text.mp4")
+        open_video(client, tmp_path / "text.mp4")
     assert str(tmp_path) not in str(error.value)
     with pytest.raises(TempoError, match="budget"):
-        ask(visit, "And then?", Setting(3, True))
-    assert visit.film.path == film
-    assert [turn.question for turn in visit.turns] == ["What is there?"]
-    ask(visit, "And then?", setting)
+        ask(client, "And then?", Variant(3, True))
+    assert client.open_video.path == film
+    assert [turn.question for turn in client.turns] == ["What is there?"]
+    ask(client, "And then?", variant)
 
 
-def test_an_uploaded_file_is_removed_with_what_it_was_for(visits, film, tmp_path):
-    visit = visits.arrive("page")
+def test_an_uploaded_file_is_removed_with_what_it_was_for(clients, film, tmp_path):
+    client = clients.get_or_create("page")
 
     def upload(name: str, data: bytes) -> Path:
         (tmp_path / name).write_bytes(data)
-        return visit.adopt(tmp_path / name)
+        return client.adopt(tmp_path / name)
 
     good = upload("a.mp4", film.read_bytes())
-    open_film(visit, good)
+    open_video(client, good)
     bad = upload("a.mp4.bad.mp4", b"no video")
     with pytest.raises(TempoError):
-        open_film(visit, bad)
+        open_video(client, bad)
     assert good.exists()
     assert not bad.exists()
-    open_film(visit, upload("b.mp4", film.read_bytes()))
+    open_video(client, upload("b.mp4", film.read_bytes()))
     assert not good.exists()
-    last = visit.film.path
-    visits.leave("page")
+    last = client.open_video.path
+    clients.remove("page")
     assert not last.exists()
     assert (tmp_path / "a.mp4").exists()  # whoever uploaded the same has it still
 
 
-def test_a_visitor_who_leaves_ends_the_work(visits, film):
-    visit = visits.arrive("page")
-    events = visit.open(lambda report: Source(film, "film"))
+def test_a_visitor_who_leaves_ends_the_work(clients, film):
+    client = clients.get_or_create("page")
+    events = client.open(lambda report: VideoSource(film, "film"))
     next(events)
-    visits.leave("page")
+    clients.remove("page")
     with pytest.raises(Stopped):
         list(events)
-    wait_until(lambda: len(visits.line) == 0)
+    wait_until(lambda: len(clients.request_queue) == 0)
     with pytest.raises(Stopped):
-        ask(visit, "Anybody?", Setting(60, True))
+        ask(client, "Anybody?", Variant(60, True))
 
 
-def test_the_next_request_ends_the_one_before(visit):
-    first = visit.ask("What is there?", Setting(60, True), {"max_new_tokens": 200})
+def test_the_next_request_ends_the_one_before(client):
+    first = client.ask("What is there?", Variant(60, True), {"max_new_tokens": 200})
     next(first)
-    ask(visit, "And now?", Setting(60, True))
+    ask(client, "And now?", Variant(60, True))
     with pytest.raises(Stopped):
         list(first)
-    assert [turn.question for turn in visit.turns] == ["And now?"]
+    assert [turn.question for turn in client.turns] == ["And now?"]
 
 
-def test_two_visitors_at_once_get_their_own_answers(visits, film):
+def test_two_visitors_at_once_get_their_own_answers(clients, film):
     answers = {}
 
     def come(name: str, question: str) -> None:
-        visit = visits.arrive(name)
-        open_film(visit, film)
-        ask(visit, question, Setting(60, True))
-        answers[name] = (visit.turns[0].question, visit.turns[0].answer.text)
+        client = clients.get_or_create(name)
+        open_video(client, film)
+        ask(client, question, Variant(60, True))
+        answers[name] = (client.turns[0].question, client.turns[0].answer.text)
 
     questions = {"one": "What is there?", "two": "Which way does it move?"}
     threads = [threading.Thread(target=come, args=pair) for pair in questions.items()]
@@ -192,81 +196,81 @@ def test_two_visitors_at_once_get_their_own_answers(visits, film):
         thread.start()
     for thread in threads:
         thread.join(timeout=300)
-    session = visits.model.watch(film)
+    session = clients.model.watch(film)
     for name, question in questions.items():
-        alone = session.ask(question, budget=60, **WRITING)
+        alone = session.ask(question, budget=60, **GENERATION)
         assert answers[name] == (question, alone.text)
 
 
-def test_the_one_unused_for_longest_makes_place(visits, film):
-    first, second, third = (visits.arrive(name) for name in ("one", "two", "three"))
-    for visit in (first, second):
-        visits.make_place(visit)
-        open_film(visit, film)
-    ask(first, "What is there?", Setting(60, True))  # the second is the one unused for longest now
-    visits.make_place(third)
-    assert first.film is not None
-    assert second.film is None
-    with pytest.raises(TempoError, match="let go to make room for other visitors; open it again"):
-        ask(second, "Still there?", Setting(60, True))
-    open_film(third, film)
-    visits.make_place(third)  # it has its place
-    assert first.film is not None
+def test_the_one_unused_for_longest_makes_place(clients, film):
+    first, second, third = (clients.get_or_create(name) for name in ("one", "two", "three"))
+    for client in (first, second):
+        clients.admit(client)
+        open_video(client, film)
+    ask(first, "What is there?", Variant(60, True))  # the second is the one unused for longest now
+    clients.admit(third)
+    assert first.open_video is not None
+    assert second.open_video is None
+    with pytest.raises(TempoError, match="closed to make room for other sessions; open it again"):
+        ask(second, "Still there?", Variant(60, True))
+    open_video(third, film)
+    clients.admit(third)  # it has its place
+    assert first.open_video is not None
 
 
-def test_only_what_can_be_read_takes_a_place(visits, film, tmp_path):
-    first, second, third = (visits.arrive(name) for name in ("one", "two", "three"))
-    for visit in (first, second):
-        open_film(visit, film, room=visits.room_for(visit))
+def test_only_what_can_be_read_takes_a_place(clients, film, tmp_path):
+    first, second, third = (clients.get_or_create(name) for name in ("one", "two", "three"))
+    for client in (first, second):
+        open_video(client, film, admission=clients.admission_for(client))
     (tmp_path / "text.mp4").write_text("This is no video.\n" * 100)
     with pytest.raises(TempoError):
-        open_film(third, tmp_path / "text.mp4", room=visits.room_for(third))
-    assert first.film is not None
-    open_film(third, film, room=visits.room_for(third))
-    assert (first.film, second.film is None) == (None, False)
+        open_video(third, tmp_path / "text.mp4", admission=clients.admission_for(third))
+    assert first.open_video is not None
+    open_video(third, film, admission=clients.admission_for(third))
+    assert (first.open_video, second.open_video is None) == (None, False)
 
 
-def test_nobody_is_let_go_who_is_at_work(visits, film):
+def test_nobody_is_let_go_who_is_at_work(clients, film):
     for name in ("one", "two"):
-        visit = visits.arrive(name)
-        open_film(visit, film)
-        visit._begin()
+        client = clients.get_or_create(name)
+        open_video(client, film)
+        client._begin()
     with pytest.raises(TempoError, match="try again in a minute"):
-        visits.make_place(visits.arrive("three"))
+        clients.admit(clients.get_or_create("three"))
 
 
-def test_keys_are_found_and_not_guessed(visits):
-    visit = visits.arrive("page")
-    assert visits.arrive("page") is visit
-    assert visits.with_key(visit.key) is visit
-    assert visits.with_key("page") is None
-    assert len(visit.key) > 20
+def test_keys_are_found_and_not_guessed(clients):
+    client = clients.get_or_create("page")
+    assert clients.get_or_create("page") is client
+    assert clients.by_key(client.key) is client
+    assert clients.by_key("page") is None
+    assert len(client.key) > 20
 
 
-def test_many_who_only_look_are_forgotten(visits, film, monkeypatch):
-    monkeypatch.setattr("tempo.ui.clients.LONGEST_UNUSED", 3)
-    open_film(visits.arrive("mine"), film)
-    others = [visits.arrive(str(number)) for number in range(5)]
-    assert visits.arrive("mine").film is not None
+def test_many_who_only_look_are_forgotten(clients, film, monkeypatch):
+    monkeypatch.setattr("tempo.ui.clients.MAX_IDLE_SESSIONS", 3)
+    open_video(clients.get_or_create("mine"), film)
+    others = [clients.get_or_create(str(number)) for number in range(5)]
+    assert clients.get_or_create("mine").open_video is not None
     assert [other.closed for other in others] == [True, True, True, False, False]
 
 
-def test_frames_are_those_of_the_file(visit):
+def test_frames_are_those_of_the_file(client):
     for seconds in (0.0, 10.0, 23.9):
-        frame = Image.open(BytesIO(visit.film.frames.jpeg(seconds)))
+        frame = Image.open(BytesIO(client.open_video.frames.jpeg(seconds)))
         pixels = np.asarray(frame.convert("RGB"))
         assert clips.index_of(pixels) == int(seconds * 8)
-    assert visit.film.frames.jpeg(1e9) is not None  # the last one
+    assert client.open_video.frames.jpeg(1e9) is not None  # the last one
 
 
-def test_exports(visit, film):
-    setting = Setting(24, True)
+def test_exports(client, film):
+    variant = Variant(24, True)
     for export in (to_json, picture):
         with pytest.raises(TempoError, match="nothing was asked yet"):
-            export(visit)
-    ask(visit, "What is there?", setting)
-    list(visit.compare(setting))
-    found = json.loads(json.dumps(to_json(visit), allow_nan=False))
+            export(client)
+    ask(client, "What is there?", variant)
+    list(client.compare(variant))
+    found = json.loads(json.dumps(to_json(client), allow_nan=False))
     assert str(film.parent) not in json.dumps(found)
     (turn,) = found["turns"]
     assert (turn["question"], turn["shown"]) == ("What is there?", {"budget": 24, "adaptive": True})
@@ -275,10 +279,10 @@ def test_exports(visit, film):
         assert sum(segment["tokens"] for segment in answer["segments"]) == answer["visual_tokens"] <= 24
         assert answer["timings"]["total"] > 0
         assert answer["peak_memory_bytes"] > 0
-    visit.turns[-1].setting = Setting(30, True)  # whose answer is still to be written
-    assert to_json(visit)["turns"][0]["shown"] is None
-    visit.turns[-1].setting = setting
-    image = Image.open(BytesIO(picture(visit)))
+    client.turns[-1].variant = Variant(30, True)  # whose answer is still to be written
+    assert to_json(client)["turns"][0]["shown"] is None
+    client.turns[-1].variant = variant
+    image = Image.open(BytesIO(picture(client)))
     assert image.format == "PNG"
     assert image.width >= 800
 

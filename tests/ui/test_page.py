@@ -16,7 +16,7 @@ from PIL import Image
 
 from tempo.inference.timestamps import with_clock_times
 from tempo.ui.examples import EXAMPLES
-from tempo.ui.turns import Setting
+from tempo.ui.turns import Variant
 
 pytestmark = pytest.mark.slow
 
@@ -25,12 +25,12 @@ BOMB = (
     b"GIF89a" + struct.pack("<HHBBB", 13_000, 13_000, 0x80, 0, 0) + b"\xff\xff\xff\0\0\0"
     + (b"!\xf9\4\0\x0a\0\0\0," + struct.pack("<HHHHB", 0, 0, 1, 1, 0) + b"\2\2\x44\1\0") * 200 + b";"
 )  # fmt: skip
-UNIFORM_IS_ANSWERED = ".tempo-way[data-way=uniform] small:has-text('tokens')"
+UNIFORM_IS_ANSWERED = ".tempo-variant[data-variant=uniform] small:has-text('tokens')"
 
 
 @pytest.fixture(scope="module")
 def server(serve, film):
-    return serve(allowed=(film.parent,), upload_bytes=3_000_000, most_open=2)
+    return serve(allowed=(film.parent,), upload_bytes=3_000_000, max_open=2)
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +41,8 @@ def talk(serve, visitor, film):
     talk.server = server
     assert talk.page.locator("#tempo-question textarea").is_disabled()
     talk.open(film)
-    for way in ("uniform", "adaptive"):  # before there is anything to share out
-        talk.page.click(f"#tempo-way input[value={way}]")
+    for mode in ("uniform", "adaptive"):  # before there is anything to share out
+        talk.page.click(f"#tempo-mode input[value={mode}]")
     talk.ask("What is there?")
     talk.ask("Which way does it <b>move</b>?")
     talk.page.wait_for_selector(UNIFORM_IS_ANSWERED)
@@ -65,14 +65,14 @@ def screenshot(tmp_path):
     return take
 
 
-def visit_of(server, visitor):
+def client_of(server, visitor):
     """The server's side of a visitor's page."""
     key = visitor.page.get_attribute(".tempo-player[data-files]", "data-files").rpartition("/")[2]
-    return server.visits.with_key(key)
+    return server.clients.by_key(key)
 
 
-def answers_of(visit):
-    return [with_clock_times(turn.answer.text.strip()) or "(no answer)" for turn in visit.turns]
+def answers_of(client):
+    return [with_clock_times(turn.answer.text.strip()) or "(no answer)" for turn in client.turns]
 
 
 def wait_until(true, seconds=60.0):
@@ -86,17 +86,17 @@ def wait_until(true, seconds=60.0):
 
 
 def test_upload_ask_and_ask_again(talk):
-    page, visit = talk.page, visit_of(talk.server, talk)
+    page, client = talk.page, client_of(talk.server, talk)
     caption = page.inner_text(".tempo-caption")
     assert "00:24" in caption
     assert "48 frames" in caption
     assert len(talk.tokens) == 6
-    assert talk.answers == answers_of(visit)
+    assert talk.answers == answers_of(client)
     assert page.locator(".tempo-asked").all_inner_texts() == [
         "What is there?",
         "Which way does it <b>move</b>?",  # as it was typed
     ]
-    assert visit.turns[1].earlier == (("What is there?", visit.turns[0].answer.text),)
+    assert client.turns[1].earlier == (("What is there?", client.turns[0].answer.text),)
 
 
 def test_a_click_on_a_segment_and_on_a_time_seeks_the_player(talk):
@@ -109,19 +109,19 @@ def test_a_click_on_a_segment_and_on_a_time_seeks_the_player(talk):
     for key in ("ArrowRight", "ArrowRight", "Enter"):  # the first, the second, and there
         page.locator("svg.tempo-chart").press(key)
     talk.wait_for_time(4)
-    # The answer is replaced by one that speaks of times; it is shown when the way is switched.
-    turn = visit_of(talk.server, talk).turns[-1]
-    for setting, answer in turn.answers.items():
-        turn.answers[setting] = dataclasses.replace(answer, text="From 0:13 on, and at 7.5 seconds.")
-    page.click("#tempo-way input[value=uniform]")
+    # The answer is replaced by one that speaks of times; it is shown when the mode is switched.
+    turn = client_of(talk.server, talk).turns[-1]
+    for variant, answer in turn.answers.items():
+        turn.answers[variant] = dataclasses.replace(answer, text="From 0:13 on, and at 7.5 seconds.")
+    page.click("#tempo-mode input[value=uniform]")
     times = page.locator(".tempo-answer").last.locator(".tempo-time")
     times.nth(1).wait_for()
     assert times.all_inner_texts() == ["0:13", "00:07"]
     for index, seconds in ((0, 13), (1, 7)):
         times.nth(index).click()
         talk.wait_for_time(seconds)
-    page.click("#tempo-way input[value=adaptive]")
-    page.wait_for_selector(".tempo-way.shown[data-way=adaptive]")
+    page.click("#tempo-mode input[value=adaptive]")
+    page.wait_for_selector(".tempo-variant.shown[data-variant=adaptive]")
 
 
 def test_the_frame_of_a_segment_is_shown_under_the_pointer(talk):
@@ -129,7 +129,7 @@ def test_the_frame_of_a_segment_is_shown_under_the_pointer(talk):
     page.hover(".t-segment[data-index='3'] .t-touch")
     page.wait_for_selector(".tempo-tip img[src*='/frames/14000.jpg']")
     page.wait_for_function("document.querySelector('.tempo-tip img').naturalWidth > 0")
-    shown = visit_of(talk.server, talk).turns[-1].answer.segments[3]
+    shown = client_of(talk.server, talk).turns[-1].answer.segments[3]
     tokens = "1 token" if shown.tokens == 1 else f"{shown.tokens} tokens"
     told = f"00:12–00:16, relevance {shown.relevance:.2f}, {tokens}"
     assert page.inner_text(".tempo-tip span") == told
@@ -138,8 +138,8 @@ def test_the_frame_of_a_segment_is_shown_under_the_pointer(talk):
 
 
 def test_the_slider_and_the_switch_share_the_tokens_out_anew(talk):
-    page, visit = talk.page, visit_of(talk.server, talk)
-    film, turn, before = visit.film, visit.turns[-1], talk.tokens
+    page, client = talk.page, client_of(talk.server, talk)
+    film, turn, before = client.open_video, client.turns[-1], talk.tokens
     slider = page.locator("#tempo-budget input[type=range]")
     slider.scroll_into_view_if_needed()
     box = slider.bounding_box()
@@ -155,22 +155,22 @@ def test_the_slider_and_the_switch_share_the_tokens_out_anew(talk):
     page.mouse.up()
     budget = int(slider.input_value())
     each = budget // 6
-    page.wait_for_selector(f".tempo-way[data-way=uniform] small:has-text('{each * 6} tokens')")
+    page.wait_for_selector(f".tempo-variant[data-variant=uniform] small:has-text('{each * 6} tokens')")
     assert len(turn.answers) == answered + 2
     assert sum(talk.tokens) <= budget < sum(before)
-    left, right = (page.locator(".tempo-way").nth(i).bounding_box() for i in (0, 1))
+    left, right = (page.locator(".tempo-variant").nth(i).bounding_box() for i in (0, 1))
     assert left["y"] == right["y"]
     assert left["x"] < right["x"]
 
-    page.click("#tempo-way input[value=uniform]")
-    page.wait_for_selector(".tempo-way.shown[data-way=uniform]")
+    page.click("#tempo-mode input[value=uniform]")
+    page.wait_for_selector(".tempo-variant.shown[data-variant=uniform]")
     assert talk.tokens == [each] * 6
     slider.press("ArrowRight")
-    wait_until(lambda: any(setting.budget == budget + 1 for setting in turn.answers))
-    assert visit.film is film  # nothing was watched again
-    page.click("#tempo-way input[value=adaptive]")
-    page.wait_for_selector(".tempo-way.shown[data-way=adaptive]")
-    wait_until(lambda: Setting(budget + 1, True) in turn.answers)
+    wait_until(lambda: any(variant.budget == budget + 1 for variant in turn.answers))
+    assert client.open_video is film  # nothing was watched again
+    page.click("#tempo-mode input[value=adaptive]")
+    page.wait_for_selector(".tempo-variant.shown[data-variant=adaptive]")
+    wait_until(lambda: Variant(budget + 1, True) in turn.answers)
 
 
 def test_figures_and_what_is_saved(talk, film, tmp_path):
@@ -212,15 +212,15 @@ def test_questions_that_cannot_be_asked(talk):
     [
         ("broken.mp4", b"This is no video.\n" * 100, "broken.mp4: "),
         ("empty.mp4", b"", "empty.mp4: the file is empty"),
-        ("notes.txt", b"words", "notes.txt: .txt is not a kind that can be opened"),
+        ("notes.txt", b"words", "notes.txt: .txt is not supported; upload a video"),
         ("bomb.gif", BOMB, "bomb.gif: the picture is too large: 13,000 × 13,000 pixels"),
-        ("large.mp4", b"\0" * 3_100_000, "large.mp4: has 3.1 MB, and uploads may have 3.0 MB at most"),
+        ("large.mp4", b"\0" * 3_100_000, "large.mp4: has 3.1 MB; uploads are limited to 3.0 MB"),
     ],
 )
 def test_what_cannot_be_opened_is_said_where_the_visitor_looks(talk, tmp_path, name, data, words, screenshot):
     (tmp_path / name).write_bytes(data)
-    page, visit = talk.page, visit_of(talk.server, talk)
-    film, turns = visit.film, visit.turns
+    page, client = talk.page, client_of(talk.server, talk)
+    film, turns = client.open_video, client.turns
     if not page.locator("#tempo-upload").is_visible():
         page.click("#tempo-opening button.label-wrap")
     page.fill("#tempo-question textarea", "")
@@ -230,8 +230,8 @@ def test_what_cannot_be_opened_is_said_where_the_visitor_looks(talk, tmp_path, n
         assert page.locator("#tempo-open-status [role=alert]").is_visible()
         assert "/" not in page.inner_text("#tempo-open-status")  # no path of the server's
         screenshot(talk, "unreadable")
-    assert visit.film is film
-    assert visit.turns is turns
+    assert client.open_video is film
+    assert client.turns is turns
     assert len(talk.answers) == 2
 
 
@@ -239,13 +239,13 @@ def test_what_the_server_hands_out(talk, film):
     server, get = talk.server, talk.page.request.get
     for path in ("/etc/passwd", str(film), str(server.folder), __file__):
         assert get(f"{server.url}gradio_api/file={path}").status in (403, 404), path
-    key = visit_of(server, talk).key
-    whole = get(f"{server.url}tempo/visits/{key}/video")
+    key = client_of(server, talk).key
+    whole = get(f"{server.url}tempo/clients/{key}/video")
     assert whole.body() == film.read_bytes()
     assert "default-src 'self'" in whole.headers["content-security-policy"]
-    part = get(f"{server.url}tempo/visits/{key}/video", headers={"range": "bytes=5-9"})
+    part = get(f"{server.url}tempo/clients/{key}/video", headers={"range": "bytes=5-9"})
     assert (part.status, part.body()) == (206, film.read_bytes()[5:10])
-    assert get(f"{server.url}tempo/visits/{key[:-1]}x/video").status == 404
+    assert get(f"{server.url}tempo/clients/{key[:-1]}x/video").status == 404
     assert get(server.url, headers={"host": "elsewhere.example"}).status == 421
     large = {"name": "a.mp4", "mimeType": "video/mp4", "buffer": b"\0" * 3_100_000}
     assert talk.page.request.post(f"{server.url}gradio_api/upload", multipart={"files": large}).status == 413
@@ -289,9 +289,9 @@ def test_a_window_as_small_as_a_phone_and_the_files_that_the_operator_allows(ser
         field.press("Enter")
         page.click("#tempo-open-path")
         if path != str(film):
-            page.get_by_text(f"{path}: may not be opened here").wait_for()
+            page.get_by_text(f"{path}: the operator does not allow this path").wait_for()
     page.wait_for_selector(f".tempo-caption:has-text('{film.name}')")
-    assert visit_of(server, visitor).film.path == film
+    assert client_of(server, visitor).open_video.path == film
     visitor.ask("What is there?")
     page.wait_for_selector(UNIFORM_IS_ANSWERED)
     assert page.evaluate("document.documentElement.scrollWidth") <= 375
@@ -355,29 +355,29 @@ def test_two_visitors_at_once_and_a_third(server, visit, film, tmp_path):
     for visitor, _, question in comers:
         visitor.page.wait_for_selector(UNIFORM_IS_ANSWERED)
         assert visitor.page.locator(".tempo-asked").all_inner_texts() == [question]
-        assert visitor.answers == answers_of(visit_of(server, visitor))
+        assert visitor.answers == answers_of(client_of(server, visitor))
     # Two are as many as can be open: a third takes the place of the one that was not used for longest.
-    used = {visitor: visit_of(server, visitor).last_used for visitor in (first, second)}
+    used = {visitor: client_of(server, visitor).last_used for visitor in (first, second)}
     oldest, newer = sorted(used, key=used.get)
     third = visit(server.url)
     third.open(film)
     oldest.page.fill("#tempo-question textarea", "Still there?")
     oldest.page.click("#tempo-ask")
-    oldest.page.get_by_text("let go to make room for other visitors; open it again").wait_for()
+    oldest.page.get_by_text("closed to make room for other sessions; open it again").wait_for()
     assert oldest.page.input_value("#tempo-question textarea") == "Still there?"
     newer.ask("And then?")
 
 
 def test_stop_and_closing_the_page_end_the_work(server, visit):
-    before = set(server.visits._visits)
+    before = set(server.clients._clients)
     visitor = visit(server.url)
-    page, visits = visitor.page, server.visits
+    page, clients = visitor.page, server.clients
 
     def at_work():
-        return len(visits.openings) + len(visits.line)
+        return len(clients.open_queue) + len(clients.request_queue)
 
-    wait_until(lambda: set(server.visits._visits) - before)
-    (name,) = set(server.visits._visits) - before
+    wait_until(lambda: set(server.clients._clients) - before)
+    (name,) = set(server.clients._clients) - before
     for end in (lambda: page.click("#tempo-stop-opening"), page.close):
         page.click(f".tempo-example:has-text('{EXAMPLES[1].title}')")
         page.locator(".tempo-progress", has_text="frames").wait_for()
@@ -386,4 +386,4 @@ def test_stop_and_closing_the_page_end_the_work(server, visit):
         wait_until(lambda: at_work() == 0)
         if not page.is_closed():
             page.get_by_text("Stopped.").wait_for()
-    wait_until(lambda: name not in server.visits._visits)
+    wait_until(lambda: name not in server.clients._clients)

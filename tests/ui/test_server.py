@@ -40,20 +40,20 @@ def test_a_port_that_is_taken_is_said(serve):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        with pytest.raises(TempoError, match="cannot be had; give another with --port"):
+        with pytest.raises(TempoError, match="is not available; choose another with --port"):
             serve(port=taken.getsockname()[1])
 
 
 @pytest.mark.slow
 def test_addresses_of_nothing_are_not_found(serve):
     server = serve()
-    key = server.visits.arrive("page").key
+    key = server.clients.get_or_create("page").key
     for path in (
-        "/tempo/visits/%C3%A9/video",
-        "/tempo/visits/%FF/tempo.json",
-        "/tempo/visits/%ED%A0%BD/tempo.png",
-        f"/tempo/visits/{key}/frames/{10**400}.jpg",
-        f"/tempo/visits/{key}/frames/%C2%B2.jpg",
+        "/tempo/clients/%C3%A9/video",
+        "/tempo/clients/%FF/tempo.json",
+        "/tempo/clients/%ED%A0%BD/tempo.png",
+        f"/tempo/clients/{key}/frames/{10**400}.jpg",
+        f"/tempo/clients/{key}/frames/%C2%B2.jpg",
         "/tempo/static/%C3%A9.js",
         "/tempo/static/%00",
         "/tempo/static/" + "a" * 5000,
@@ -77,7 +77,7 @@ def test_it_says_where_it_is_and_leaves_nothing_behind(tmp_path, end):
         text=True,
     )
     try:
-        assert running.stdout.readline() == f"http://127.0.0.1:{port}/  (Ctrl-C ends it)\n"
+        assert running.stdout.readline() == f"http://127.0.0.1:{port}/  (stop with Ctrl-C)\n"
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=120) as page:
             text = page.read().decode()
         assert "tempo/static/page.js" in text

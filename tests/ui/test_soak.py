@@ -17,11 +17,11 @@ def test_nothing_stays_of_visitors_who_left(serve, film):
     while remembered(server) and time.monotonic() < end:
         time.sleep(0.1)  # leaving takes the server a moment
     assert remembered(server) == []
-    assert len(server.visits.line) == 0
+    assert len(server.clients.request_queue) == 0
 
 
 def remembered(server):
     """Sessions and films that are still in memory."""
     gc.collect()
-    films = [thing for thing in gc.get_objects() if type(thing).__name__ == "Film"]
+    films = [thing for thing in gc.get_objects() if type(thing).__name__ == "OpenVideo"]
     return [*server._page.state_holder.session_data, *films]

@@ -1,4 +1,4 @@
-"""Which files may be opened: what the visitor uploaded, and what the operator named."""
+"""Access control: a page may open what it uploaded and what the operator allows."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ VIDEOS = (
     ".wmv", ".flv", ".3gp", ".ogv", ".mxf", ".vob", ".mjpeg", ".mjpg",
 )  # fmt: skip
 KINDS = (*VIDEOS, *IMAGES)
-LISTED = 200  # files that are offered for choice, at most; others can still be typed
-LOOKED_AT = 20_000  # entries of folders that are looked at for them
+MAX_LISTED = 200  # files in the drop-down; others can still be typed
+MAX_SCANNED = 20_000  # folder entries that are searched for them
 
 
 class Access:
@@ -28,7 +28,7 @@ class Access:
     """
 
     def __init__(self, allowed: Sequence[str | Path] = (), *, upload_bytes: int) -> None:
-        """Raises TempoError for a path that is not there."""
+        """Raises TempoError for a path that does not exist."""
         self.upload_bytes = upload_bytes
         self._roots: list[Path] = []
         for path in map(Path, allowed):
@@ -40,65 +40,65 @@ class Access:
         return bool(self._roots)
 
     def listing(self) -> list[str]:
-        """Allowed files of a kind that can be opened, at most LISTED of them."""
+        """Allowed videos and images, at most MAX_LISTED of them."""
         found: list[str] = []
         for root in self._roots:
             for path in _beneath(root):
-                if len(found) == LISTED:
+                if len(found) == MAX_LISTED:
                     return found
                 found.append(str(path))
         return found
 
     def allowed(self, text: str) -> Path:
-        """Return the path that a visitor typed, resolved.
+        """Resolve a path that was typed into the page.
 
         Raises:
-            TempoError: it is outside what the operator allows. Whether it exists is not told.
+            TempoError: the path is outside what the operator allows; whether it exists is not revealed.
         """
         text = text.strip()
         if not text:
-            raise TempoError("no file is named; choose one, or type its path")
+            raise TempoError("no file is chosen; choose one or type its path")
         try:
             path = Path(text).resolve()
         except (OSError, ValueError, RuntimeError):
             path = Path("/")
         if not any(path == root or path.is_relative_to(root) for root in self._roots):
-            raise TempoError(f"{text}: may not be opened here; upload it, or ask the operator to allow it")
+            raise TempoError(f"{text}: the operator does not allow this path; upload the file instead")
         if not path.exists():
             raise TempoError(f"{text}: no such file; check the path")
         return path
 
     def uploaded(self, path: Path) -> Path:
-        """Check a file that was uploaded: its kind by the name and its size.
+        """Check the suffix and the size of an uploaded file.
 
         Raises:
-            TempoError: it is of another kind, or too large.
+            TempoError: it is neither a video nor an image, or it is too large.
         """
         if path.suffix.lower() not in KINDS:
-            kind = path.suffix or "a file without an ending"
+            kind = path.suffix or "a file without a suffix"
             raise TempoError(
-                f"{path.name}: {kind} is not a kind that can be opened; it can be a video "
-                "(mp4, mov, mkv, webm, avi …) or an image (gif, png, jpg …)"
+                f"{path.name}: {kind} is not supported; upload a video (mp4, mov, mkv, webm, avi …) "
+                "or an image (gif, png, jpg …)"
             )
         if path.stat().st_size > self.upload_bytes:
             raise TempoError(
-                f"{path.name}: has {size(path.stat().st_size)}, and uploads may have "
-                f"{size(self.upload_bytes)} at most"
+                f"{path.name}: has {size(path.stat().st_size)}; uploads are limited to "
+                f"{size(self.upload_bytes)}"
             )
         return path
 
 
 def _beneath(root: Path) -> Iterator[Path]:
-    """Files of a fitting kind in ROOT and its folders, in the order of their names; ROOT itself if a file."""
+    """The videos and images below ROOT, sorted by name; ROOT itself if it is a file."""
     if root.is_file():
         yield root
         return
-    looked_at = 0
+    scanned = 0
     for folder, folders, files in os.walk(root):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
-            looked_at += 1
+            scanned += 1
             if name.lower().endswith(KINDS) and not name.startswith("."):
                 yield Path(folder, name)
-        if looked_at > LOOKED_AT:
+        if scanned > MAX_SCANNED:
             return

@@ -1,7 +1,7 @@
-"""The allocation over time as SVG that can be pointed at and touched.
+"""An interactive SVG chart of relevance and tokens over time.
 
-Widths are shares of the page and heights are pixels, so that it fits every window without being distorted.
-What happens on a touch is in ``static/page.js``: everything with ``data-seek`` takes the player there.
+Widths are percentages and heights are pixels, so that the chart fits every window undistorted. The
+interaction is in ``static/page.js``: a click on anything with ``data-seek`` seeks the player there.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ TICKS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400)  
 
 
 def chart(segments: Sequence[Routed], tokens: Sequence[int], other: Sequence[int], *, most: int) -> str:
-    """Draw relevance and tokens of every segment, and the other way of sharing them out as a line.
+    """Draw the relevance and the tokens of every segment; a line shows the tokens of the other variant.
 
     Args:
         segments: at least one, in the order of time.
-        tokens: what each is given under the setting that is shown.
-        other: what it would be given under the other way, with the same budget.
+        tokens: tokens per segment under the variant that is shown.
+        other: tokens per segment under the other variant, with the same budget.
         most: memory tokens that a segment has.
     """
     start, end = segments[0].start, max(segments[-1].end, segments[0].start + 1e-3)
@@ -75,7 +75,7 @@ def chart(segments: Sequence[Routed], tokens: Sequence[int], other: Sequence[int
 
 
 def _axis(start: float, end: float, height: int) -> list[str]:
-    """Clock times below; no more than fit beside one another on a phone."""
+    """Clock times below the chart, few enough for the width of a phone."""
     span = end - start
     step = next((step for step in TICKS if span / step <= 4), TICKS[-1])
     texts = []

@@ -1,4 +1,4 @@
-"""One visitor: what is open, what was asked of it, and what it is doing now."""
+"""The session of one browser page: its open video, its conversation, and the work it waits for."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ from tempo.inference.session import Session
 from tempo.video.video import Video
 
 from .jobs import (
-    Alive,
+    Heartbeat,
+    Queued,
     Stopped,
     Task,
-    Waiting,
     follow,
 )
-from .player import Film
-from .request_queue import Line
+from .player import OpenVideo
+from .request_queue import RequestQueue
 from .turns import (
-    Setting,
-    Text,
+    GenerationOptions,
+    PartialAnswer,
     Turn,
-    Writing,
+    Variant,
 )
 
 if TYPE_CHECKING:
     from tempo.inference.engine import Tempo
 
-LONGEST_OPENING = 60.0  # seconds that a visitor waits for a file to be opened
+OPEN_TIMEOUT = 60.0  # seconds
 
 
 @dataclass(frozen=True)
-class Source:
-    """Something to open: the file, its name for the visitor, and questions that could be asked."""
+class VideoSource:
+    """A file to open, the title that the page shows for it, and questions to suggest."""
 
     path: Path
     title: str
@@ -49,21 +49,21 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Room:
-    """How a visit comes by room among the others.
+class Admission:
+    """How a session gets room for its video; by default it neither waits nor evicts.
 
     Attributes:
-        place: makes sure that one more video can be open; raises TempoError where none can.
-        more: lets another visitor's video go; False: there is none that could be.
+        admit: makes sure that one more video may be open; raises TempoError if every other session is busy.
+        evict: closes the video of the least recently used idle session; False if there is none.
     """
 
-    place: Callable[[], None] = lambda: None
-    more: Callable[[], bool] = lambda: False
+    admit: Callable[[], None] = lambda: None
+    evict: Callable[[], bool] = lambda: False
 
 
 @dataclass(frozen=True)
-class Watching:
-    """So many frames are watched, in about so many more seconds all of them will be."""
+class WatchProgress:
+    """DONE of TOTAL frames are watched; the rest takes about LEFT more seconds (None: too early to say)."""
 
     done: int
     total: int
@@ -71,51 +71,53 @@ class Watching:
 
 
 @dataclass(frozen=True)
-class Drawing:
-    """An example is being made: so many of its frames are drawn."""
+class RenderProgress:
+    """DONE of TOTAL frames of an example video are rendered."""
 
     done: int
     total: int
 
 
-class Visit:
-    """What one visitor does. Every method may be called from any thread.
+class ClientSession:
+    """What one browser page has open and is doing. Every method may be called from any thread.
 
     Args:
-        folder: for the visitor's files; made when it is needed, removed at the end.
-        line: in front of the model.
-        key: names the visit in the addresses of its files; not to be guessed.
-        openings: in front of the files; one that takes long to open keeps nobody from the model.
+        request_queue: admits requests to the model.
+        folder: holds the uploaded files; created when needed, deleted when the session closes.
+        key: an unguessable name of the session in the URLs of its files.
+        open_queue: admits files to be opened, so that a slow file does not keep others from the model.
+        cache: where watched videos are kept.
     """
 
     def __init__(
         self,
         model: Tempo,
-        line: Line,
+        request_queue: RequestQueue,
         folder: Path,
         *,
         key: str,
-        openings: Line,
+        open_queue: RequestQueue,
         cache: CacheKind = "auto",
     ) -> None:
         self.model = model
         self.key = key
-        self.film: Film | None = None
+        self.open_video: OpenVideo | None = None
         self.turns: list[Turn] = []
-        self.let_go = False  # the video was dropped to make room for others
+        self.evicted = False  # its video was closed to make room for another session
         self.closed = False
         self.last_used = time.monotonic()
-        self._line, self._openings = line, openings
+        self._request_queue, self._open_queue = request_queue, open_queue
         self._folder = folder
         self._cache = cache
         self._task: Task | None = None
         self._uploads = 0
         self._lock = threading.Lock()
 
-    # --- what goes on --------------------------------------------------------------------------------------
+    # --- running work --------------------------------------------------------------------------------------
 
     @property
     def is_busy(self) -> bool:
+        """Whether any work is running or queued."""
         task = self._task
         return task is not None and not task.stopped
 
@@ -126,7 +128,7 @@ class Visit:
         return task is not None and task.asks and not task.stopped
 
     def stop(self) -> bool:
-        """End what goes on. False: nothing did."""
+        """Stop the running work. Returns whether there was any."""
         with self._lock:
             busy = self.is_busy
             if self._task is not None:
@@ -134,7 +136,7 @@ class Visit:
             return busy
 
     def _begin(self, *, asks: bool = False) -> Task:
-        """What went on before ends: a visitor waits for one thing at a time."""
+        """Start a new task and stop the one before it: a session does one thing at a time."""
         with self._lock:
             if self.closed:
                 raise Stopped
@@ -145,24 +147,27 @@ class Visit:
             return self._task
 
     def close(self) -> None:
-        """The visitor has left: stop, and keep nothing."""
+        """End the session: stop its work and delete its files."""
         with self._lock:
             self.closed = True
             if self._task is not None:
                 self._task.stop()
         self.drop()
 
-    def drop(self, *, for_others: bool = False) -> None:
-        """Let the video go with what is kept of it; the conversation stays to be read."""
-        self.film = None
-        self.let_go = for_others
+    def drop(self, *, evicted: bool = False) -> None:
+        """Close the video and free what is cached of it; the conversation can still be read."""
+        self.open_video = None
+        self.evicted = evicted
         shutil.rmtree(self._folder, ignore_errors=True)
         release_freed()
 
     # --- opening -------------------------------------------------------------------------------------------
 
     def adopt(self, uploaded: Path) -> Path:
-        """Link an uploaded file into the visit's own folder: who else uploads the same must find it too."""
+        """Link an uploaded file into the session's own folder.
+
+        Gradio stores equal uploads once, so its own copy may serve other sessions too.
+        """
         self._uploads += 1
         mine = self._folder / str(self._uploads) / uploaded.name
         mine.parent.mkdir(parents=True)
@@ -174,64 +179,63 @@ class Visit:
 
     def open(
         self,
-        find: Callable[[Callable[[Drawing], None]], Source],
+        find: Callable[[Callable[[RenderProgress], None]], VideoSource],
         *,
         fps: float | None = None,
         max_frames: int | None = None,
-        room: Room = Room(),
-    ) -> Iterator[Watching | Drawing | Waiting | Alive]:
-        """Open a video and watch it, instead of what was open before.
+        admission: Admission = Admission(),
+    ) -> Iterator[WatchProgress | RenderProgress | Queued | Heartbeat]:
+        """Open a video and watch it. It replaces the open video only once it is watched to the end.
 
         Args:
-            find: says what to open; may report how far it is with making it.
+            find: returns what to open; may report progress while it renders an example.
 
         Raises:
-            TempoError: it cannot be read, or not in time, there is no room for it, or too many wait. What was
-                open stays.
-            Stopped: it was stopped; what was open stays.
+            TempoError: the video cannot be read, takes too long to open, finds no room, or the queue is full.
+            Stopped: the task was stopped.
         """
         task = self._begin()
-        found: list[Source] = []
-        opened: list[Video] = []
-        films: list[Film] = []
+        sources: list[VideoSource] = []
+        videos: list[Video] = []
+        watched: list[OpenVideo] = []
 
-        def look(report: Callable[[Drawing], None]) -> None:
-            found.append(find(report))
+        def find_and_open(report: Callable[[RenderProgress], None]) -> None:
+            sources.append(find(report))
             task.check()
-            opened.append(Video.open(found[0].path))
+            videos.append(Video.open(sources[0].path))
 
-        def work(report: Callable[[Watching], None]) -> None:
+        def watch(report: Callable[[WatchProgress], None]) -> None:
             begun = time.monotonic()
-            session = self._watch(opened[0], fps, max_frames, room, report, task)
+            session = self._watch(videos[0], fps, max_frames, admission, report, task)
             task.check()
-            source, watched = found[0], time.monotonic() - begun
-            films.append(
-                Film(source.path, source.title, session, questions=source.questions, watched=watched)
+            source, seconds = sources[0], time.monotonic() - begun
+            watched.append(
+                OpenVideo(source.path, source.title, session, questions=source.questions, watched=seconds)
             )
 
         try:
-            yield from follow(self._openings, task, look, longest=LONGEST_OPENING)
-            yield from follow(self._line, task, work)
+            yield from follow(self._open_queue, task, find_and_open, timeout=OPEN_TIMEOUT)
+            yield from follow(self._request_queue, task, watch)
         except TempoError as error:
-            if not found:
+            if not sources:
                 raise
-            # Where the server keeps its files is nobody's business.
-            raise type(error)(str(error).replace(str(found[0].path), found[0].title)) from error
+            # The browser need not know where the server keeps its files.
+            raise type(error)(str(error).replace(str(sources[0].path), sources[0].title)) from error
         finally:
             task.stop()
-            if found and not films:
-                self._remove(found[0].path)
+            if sources and not watched:
+                self._remove(sources[0].path)
         with self._lock:
             if self.closed:
                 raise Stopped
-            old, self.film, self.turns, self.let_go = self.film, films[0], [], False
+            old, self.open_video, self.turns, self.evicted = self.open_video, watched[0], [], False
             self.last_used = time.monotonic()
-        if old is not None and old.path != films[0].path:
+        if old is not None and old.path != watched[0].path:
             self._remove(old.path)
 
     def _remove(self, path: Path) -> None:
-        """An uploaded file is removed when it is not needed any more; others are not the visit's."""
-        if path.is_relative_to(self._folder) and (self.film is None or self.film.path != path):
+        """Delete an uploaded file that is no longer open; files outside the session's folder stay."""
+        if path.is_relative_to(self._folder) and (self.open_video is None or self.open_video.path != path):
             shutil.rmtree(path.parent, ignore_errors=True)
 
     def _watch(
@@ -239,20 +243,22 @@ class Visit:
         video: Video,
         fps: float | None,
         max_frames: int | None,
-        room: Room,
-        report: Callable[[Watching], None],
+        admission: Admission,
+        report: Callable[[WatchProgress], None],
         task: Task,
     ) -> Session:
-        """Watch, and keep where there is room: on the device, on the host, then on disk."""
+        """Watch a video and cache it in the first place with room; evict other sessions if none has any."""
         begun = time.monotonic()
 
         def progress(done: int, total: int) -> None:
-            report(Watching(done, total, _left(done, total - done, time.monotonic() - begun)))
+            report(WatchProgress(done, total, _seconds_left(done, total, time.monotonic() - begun)))
 
         kinds = places(self._cache, several=True)
         if len(kinds) > 1:
-            kinds.remove("none")  # a visitor who waits for every answer had better wait for room
-        room.place()  # for what can be read, and in our turn: two at once would count one another
+            kinds.remove("none")  # watching again for every answer takes longer than waiting for room
+        # Here, not before: only a video that can be read takes a place, and two sessions that are admitted
+        # at the same time would not count each other.
+        admission.admit()
         while True:
             for kind in kinds:
                 begun = time.monotonic()
@@ -261,107 +267,118 @@ class Visit:
                         video, fps=fps, max_frames=max_frames, cache=kind, progress=progress
                     )
                 except NoRoomError:
-                    if kind == kinds[-1] and not room.more():
+                    if kind == kinds[-1] and not admission.evict():
                         raise
                     task.check()
 
     # --- asking --------------------------------------------------------------------------------------------
 
-    def ask(self, question: str, setting: Setting, writing: Writing) -> Iterator[Text | Waiting | Alive]:
-        """Ask, after what was asked before. The turn is remembered once its answer is whole.
+    def ask(
+        self, question: str, variant: Variant, generation: GenerationOptions
+    ) -> Iterator[PartialAnswer | Queued | Heartbeat]:
+        """Answer the conversation's next question. The turn is recorded once its answer is complete.
 
         Raises:
-            TempoError: nothing is open, or what the session says.
-            Stopped: it was stopped.
+            TempoError: no video is open, the queue is full, or the question cannot be answered.
+            Stopped: the task was stopped.
         """
-        film = self.open_film()
-        turn = Turn(question.strip(), self._pairs(), writing, setting)
+        opened = self.require_video()
+        turn = Turn(question.strip(), self._pairs(), generation, variant)
         task = self._begin(asks=True)
 
-        def work(report: Callable[[Text], None]) -> None:
-            self._write(film, turn, setting, report)
+        def work(report: Callable[[PartialAnswer], None]) -> None:
+            self._generate(opened, turn, variant, report)
 
         try:
-            yield from follow(self._line, task, work)
+            yield from follow(self._request_queue, task, work)
         finally:
             task.stop()
-        if self.film is film:
+        if self.open_video is opened:
             self.turns.append(turn)
 
-    def compare(self, setting: Setting, *, both: bool = True) -> Iterator[Text | Waiting | Alive]:
-        """Answer the latest question under SETTING, which is shown from now on; BOTH: and under the other.
+    def compare(self, variant: Variant, *, both: bool = True) -> Iterator[PartialAnswer | Queued | Heartbeat]:
+        """Answer the latest question under VARIANT, which the page then shows; if BOTH, also under the other.
 
-        What was answered before is not answered again, and nothing is watched.
+        Answers that exist are not computed again.
 
         Raises: as `ask`.
         """
-        film = self.open_film()
+        opened = self.require_video()
         if not self.turns:
             return
         turn = self.turns[-1]
-        before, turn.setting = turn.setting, setting
+        before, turn.variant = turn.variant, variant
         task = self._begin()
 
         missing = [
-            one for one in ((setting, setting.other) if both else (setting,)) if one not in turn.answers
+            one for one in ((variant, variant.other) if both else (variant,)) if one not in turn.answers
         ]
 
-        def work(report: Callable[[Text], None]) -> None:
+        def work(report: Callable[[PartialAnswer], None]) -> None:
             for one in missing:
-                self._write(film, turn, one, report)
+                self._generate(opened, turn, one, report)
 
         try:
             if missing:
-                yield from follow(self._line, task, work)
+                yield from follow(self._request_queue, task, work)
         finally:
             task.stop()
-            if turn.setting == setting and turn.answer is None:
-                turn.setting = before  # of which there is an answer
+            if turn.variant == variant and turn.answer is None:
+                turn.variant = before  # the one that has an answer
 
     def forget(self) -> None:
         """Begin a new conversation about the same video."""
         self.stop()
         self.turns = []
 
-    def tokens(self, setting: Setting) -> list[int] | None:
-        """How SETTING shares its tokens out for the latest question: at once, from the relevance alone.
+    def tokens(self, variant: Variant) -> list[int] | None:
+        """Tokens per segment under VARIANT for the latest question, computed from the relevance alone.
 
-        None: nothing was asked yet.
+        None if nothing was asked yet.
         """
         relevance = self.turns[-1].relevance if self.turns else None
         if relevance is None:
             return None
-        return self.model.allocate(relevance, budget=setting.budget, adaptive=setting.adaptive)
+        return self.model.allocate(relevance, budget=variant.budget, adaptive=variant.adaptive)
 
-    def _write(self, film: Film, turn: Turn, setting: Setting, report: Callable[[Text], None]) -> None:
-        stream = film.session.stream_after(
-            turn.earlier, turn.question, budget=setting.budget, adaptive=setting.adaptive, **turn.writing
+    def _generate(
+        self, opened: OpenVideo, turn: Turn, variant: Variant, report: Callable[[PartialAnswer], None]
+    ) -> None:
+        """Write the answer of a turn under one variant, piece by piece."""
+        stream = opened.session.stream_after(
+            turn.earlier, turn.question, budget=variant.budget, adaptive=variant.adaptive, **turn.generation
         )
         text = ""
         try:
             for piece in stream:
                 text += piece
-                report(Text(setting, text))
-            turn.answers[setting] = stream.answer
+                report(PartialAnswer(variant, text))
+            turn.answers[variant] = stream.answer
         finally:
             stream.close()
 
-    def open_film(self) -> Film:
-        """What is open. Raises TempoError, which says why, if nothing is."""
+    def require_video(self) -> OpenVideo:
+        """The open video.
+
+        Raises:
+            TempoError: no video is open; the message says why.
+            Stopped: the session is closed.
+        """
         if self.closed:
             raise Stopped
-        if self.film is None:
+        if self.open_video is None:
             raise TempoError(
-                "the video was let go to make room for other visitors; open it again"
-                if self.let_go
+                "the video was closed to make room for other sessions; open it again"
+                if self.evicted
                 else "no video is open; open one first"
             )
-        return self.film
+        return self.open_video
 
     def _pairs(self) -> tuple[tuple[str, str], ...]:
+        """The (question, answer) pairs that the next question follows."""
         return tuple((turn.question, turn.answer.text) for turn in self.turns if turn.answer is not None)
 
 
-def _left(done: int, to_do: int, seconds: float) -> float | None:
-    """Seconds that TO_DO frames will take if DONE ones took SECONDS; None: too early to say."""
-    return seconds * to_do / done if done > 0 and seconds > 0.5 else None
+def _seconds_left(done: int, total: int, seconds: float) -> float | None:
+    """Seconds that the rest of TOTAL frames takes if DONE frames took SECONDS; None: too early to say."""
+    return seconds * (total - done) / done if done > 0 and seconds > 0.5 else None

@@ -1,4 +1,4 @@
-"""All visitors of a page, and how many of them may have a video open at once."""
+"""The sessions of all browser pages, and the limit on how many of them have a video open."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from typing import TYPE_CHECKING
 from tempo.errors import TempoError
 from tempo.inference.cache_policy import CacheKind
 
-from .client import Room, Visit
-from .request_queue import Line
+from .client import Admission, ClientSession
+from .request_queue import RequestQueue
 
 if TYPE_CHECKING:
     from tempo.inference.engine import Tempo
 
-OPENED_AT_ONCE = 4  # files, of all visitors
-LONGEST_UNUSED = 1000  # visits without a video that are remembered, at most
+OPEN_CONCURRENCY = 4  # files that are opened at the same time
+MAX_IDLE_SESSIONS = 1000  # sessions without a video; beyond this the oldest are dropped
 
 
-class Visits:
-    """Visitors by the name that the browser's page has, and by the key of their files.
+class ClientSessions:
+    """Sessions, found by the name of their browser page or by the key of their files.
 
     Args:
-        folder: for their files; removed at the end.
-        most_open: how many may have a video open; for one more, the one that was not used for longest is
-            let go.
-        most_waiting: how many may wait for their turn at the model.
+        folder: holds the files of all sessions; deleted when the server closes.
+        max_open: sessions with an open video; one more evicts the least recently used session.
+        max_queued: requests that may wait for the model.
+        cache: where watched videos are kept.
     """
 
     def __init__(
@@ -36,91 +36,94 @@ class Visits:
         model: Tempo,
         folder: Path,
         *,
-        most_open: int,
-        most_waiting: int,
+        max_open: int,
+        max_queued: int,
         cache: CacheKind = "auto",
     ) -> None:
         self.model = model
-        self.line = Line(most_waiting)
-        self.openings = Line(most_waiting, at_once=OPENED_AT_ONCE)
+        self.request_queue = RequestQueue(max_queued)
+        self.open_queue = RequestQueue(max_queued, concurrency=OPEN_CONCURRENCY)
         self._folder = folder
-        self._most_open = most_open
+        self._max_open = max_open
         self._cache = cache
-        self._visits: dict[str, Visit] = {}
+        self._clients: dict[str, ClientSession] = {}
         self._lock = threading.Lock()
 
-    def arrive(self, page: str) -> Visit:
-        """A page was opened, or asks again who it is."""
+    def get_or_create(self, page: str) -> ClientSession:
+        """The session of a browser page; a new page gets a new one."""
         with self._lock:
-            if page not in self._visits:
+            if page not in self._clients:
                 key = secrets.token_urlsafe(18)
-                self._visits[page] = Visit(
+                self._clients[page] = ClientSession(
                     self.model,
-                    self.line,
+                    self.request_queue,
                     self._folder / key,
                     key=key,
-                    openings=self.openings,
+                    open_queue=self.open_queue,
                     cache=self._cache,
                 )
                 stale = [
-                    name for name, visit in self._visits.items() if visit.film is None and not visit.is_busy
+                    name
+                    for name, client in self._clients.items()
+                    if client.open_video is None and not client.is_busy
                 ]
-                too_many = max(0, len(self._visits) - LONGEST_UNUSED)
-                gone = [self._visits.pop(name) for name in stale[:too_many]]
+                too_many = max(0, len(self._clients) - MAX_IDLE_SESSIONS)
+                gone = [self._clients.pop(name) for name in stale[:too_many]]
             else:
                 gone = []
-            visit = self._visits[page]
+            client = self._clients[page]
         for old in gone:
             old.close()
-        return visit
+        return client
 
-    def leave(self, page: str) -> None:
-        """A page was closed: its work stops and its video is let go."""
+    def remove(self, page: str) -> None:
+        """End the session of a page that was closed."""
         with self._lock:
-            visit = self._visits.pop(page, None)
-        if visit is not None:
-            visit.close()
+            client = self._clients.pop(page, None)
+        if client is not None:
+            client.close()
 
-    def with_key(self, key: str) -> Visit | None:
-        """Whose files have KEY in their address; None: nobody's."""
-        given = key.encode("utf-8", "replace")  # whatever stood in the address
+    def by_key(self, key: str) -> ClientSession | None:
+        """The session whose files have KEY in their URL, or None."""
+        given = key.encode("utf-8", "replace")  # a URL may hold anything
         with self._lock:
-            visits = self._visits.values()
-            return next((v for v in visits if secrets.compare_digest(v.key.encode(), given)), None)
+            clients = self._clients.values()
+            return next((one for one in clients if secrets.compare_digest(one.key.encode(), given)), None)
 
-    def room_for(self, visit: Visit) -> Room:
-        """How VISIT comes by room."""
-        return Room(place=lambda: self.make_place(visit), more=lambda: self.make_room(visit))
+    def admission_for(self, client: ClientSession) -> Admission:
+        """How CLIENT gets room for its next video."""
+        return Admission(admit=lambda: self.admit(client), evict=lambda: self.evict(client))
 
-    def make_place(self, visit: Visit) -> None:
-        """Before VISIT opens a video: let others go as long as too many are open.
+    def admit(self, client: ClientSession) -> None:
+        """Make sure that CLIENT may open a video: evict other sessions while too many have one open.
 
         Raises:
-            TempoError: all of the others are busy.
+            TempoError: every other session is busy.
         """
-        while self._count_open(besides=visit) >= self._most_open:
-            if not self.make_room(visit):
+        while self._count_open(without=client) >= self._max_open:
+            if not self.evict(client):
                 raise TempoError(
-                    f"{self._most_open} other visitors have a video open and are busy; try again in a minute"
+                    f"all {self._max_open} sessions with an open video are busy; try again in a minute"
                 )
 
-    def make_room(self, visit: Visit) -> bool:
-        """Let the video go, of all but VISIT, that was not used for longest. False: there is none."""
+    def evict(self, client: ClientSession) -> bool:
+        """Close the video of the least recently used idle session but CLIENT; False if there is none."""
         with self._lock:
-            idle = [v for v in self._visits.values() if v is not visit and v.film and not v.is_busy]
+            others = (one for one in self._clients.values() if one is not client)
+            idle = [one for one in others if one.open_video and not one.is_busy]
             if not idle:
                 return False
-            min(idle, key=lambda v: v.last_used).drop(for_others=True)
+            min(idle, key=lambda one: one.last_used).drop(evicted=True)
             return True
 
-    def _count_open(self, *, besides: Visit) -> int:
+    def _count_open(self, *, without: ClientSession) -> int:
         with self._lock:
-            return sum(v.film is not None for v in self._visits.values() if v is not besides)
+            return sum(one.open_video is not None for one in self._clients.values() if one is not without)
 
     def close(self) -> None:
-        """The server ends."""
+        """End every session and delete all files."""
         with self._lock:
-            visits, self._visits = list(self._visits.values()), {}
-        for visit in visits:
-            visit.close()
+            clients, self._clients = list(self._clients.values()), {}
+        for client in clients:
+            client.close()
         shutil.rmtree(self._folder, ignore_errors=True)

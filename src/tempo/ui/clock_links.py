@@ -1,4 +1,4 @@
-"""Times that an answer speaks of, as places to go to."""
+"""Find the times in an answer, so that the page can link them to the player."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _CLOCK = re.compile(
 
 
 def split(text: str, *, duration: float) -> Iterator[tuple[str, float | None]]:
-    """Cut TEXT, its times as on a clock, into pieces, each with the seconds that it names.
+    """Split TEXT into (piece, seconds): a time in clock form with its seconds, any other piece with None.
 
-    None stands with what is between, and with a time after the end of the video.
+    A time after the end of the video counts as text.
     """
     text = with_clock_times(text)
     at = 0

@@ -1,4 +1,4 @@
-"""A visit's conversation as one JSON object, and its latest answer as a picture."""
+"""Export a conversation as JSON, and its latest answer as a PNG."""
 
 from __future__ import annotations
 
@@ -9,53 +9,53 @@ from tempo.inference.serialization import record
 from tempo.reporting.plot import plot, to_png
 from tempo.video.video import Video
 
-from .client import Visit
+from .client import ClientSession
 from .turns import Turn
 
 
-def to_json(visit: Visit) -> dict[str, Any]:
-    """Every question with its answers, allocations and figures, and what watching took.
+def to_json(client: ClientSession) -> dict[str, Any]:
+    """Every question with its answers, allocations and figures, and the seconds that watching took.
 
     Raises:
-        TempoError: nothing was asked yet.
+        TempoError: no question was asked yet.
     """
-    film = visit.film
-    if film is None or not visit.turns:
-        raise TempoError("nothing was asked yet, so there is nothing to save")
+    opened = client.open_video
+    if opened is None or not client.turns:
+        raise TempoError("nothing was asked yet; ask a question first")
     return {
-        "title": film.title,
-        "watching": {"seconds": film.watched, "timings": film.session.timings},
+        "title": opened.title,
+        "watching": {"seconds": opened.watched, "timings": opened.session.timings},
         "turns": [
             {
                 "question": turn.question,
-                "options": dict(turn.writing),
+                "options": dict(turn.generation),
                 "shown": _shown(turn),
                 "answers": [
-                    {"adaptive": setting.adaptive, **_without_path(record(answer), film.title)}
-                    for setting, answer in turn.answers.items()
+                    {"adaptive": variant.adaptive, **_without_path(record(answer), opened.title)}
+                    for variant, answer in turn.answers.items()
                 ],
             }
-            for turn in visit.turns
+            for turn in client.turns
         ],
     }
 
 
-def picture(visit: Visit) -> bytes:
-    """The latest answer with its allocation, as PNG. Raises TempoError as `to_json`."""
-    film = visit.film
-    answer = visit.turns[-1].answer if visit.turns else None
-    if film is None or answer is None:
-        raise TempoError("nothing was asked yet, so there is nothing to draw")
-    return to_png(plot(answer, Video.open(film.path), question=visit.turns[-1].question))
+def picture(client: ClientSession) -> bytes:
+    """The latest answer with its allocation as a PNG. Raises TempoError as `to_json` does."""
+    opened = client.open_video
+    answer = client.turns[-1].answer if client.turns else None
+    if opened is None or answer is None:
+        raise TempoError("nothing was asked yet; ask a question first")
+    return to_png(plot(answer, Video.open(opened.path), question=client.turns[-1].question))
 
 
 def _shown(turn: Turn) -> dict[str, Any] | None:
-    """Which of the answers is on the page; None while the one that will be is still written."""
+    """The variant whose answer the page shows; None while that answer is being generated."""
     if turn.answer is None:
         return None
-    return {"budget": turn.setting.budget, "adaptive": turn.setting.adaptive}
+    return {"budget": turn.variant.budget, "adaptive": turn.variant.adaptive}
 
 
 def _without_path(record: dict[str, Any], title: str) -> dict[str, Any]:
-    """Where the server keeps its files is nobody's business."""
+    """The record with the title for a path: the user need not know where the server keeps its files."""
     return {**record, "video": {**record["video"], "path": title}}

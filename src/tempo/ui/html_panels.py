@@ -1,4 +1,4 @@
-"""What is shown of a visit, as HTML. Everything that was typed, uploaded or written by a model is escaped."""
+"""The panels of the page as HTML. Text from users, files and models is always escaped."""
 
 from __future__ import annotations
 
@@ -12,16 +12,11 @@ from tempo.text_safety import whole_text
 
 from .access import KINDS
 from .chart import chart
-from .client import (
-    Drawing,
-    Visit,
-    Waiting,
-    Watching,
-)
+from .client import ClientSession, Queued, RenderProgress, WatchProgress
 from .clock_links import split
-from .jobs import Alive
-from .player import Film
-from .turns import Setting, Text, Turn
+from .jobs import Heartbeat
+from .player import OpenVideo
+from .turns import PartialAnswer, Turn, Variant
 
 PHASES = (
     ("decode", "frames"),
@@ -33,12 +28,12 @@ PHASES = (
 
 
 def escape(text: str) -> str:
-    """TEXT as it can stand in a page, whatever is in it."""
+    """Escape TEXT for HTML, and replace characters that UTF-8 cannot carry."""
     return html.escape(whole_text(text))
 
 
 def head(model: str, *, most_bytes: int, remark: str = "") -> str:
-    """The heading. It also tells page.js what may be uploaded."""
+    """The heading. Its data attributes tell page.js what may be uploaded."""
     more = f"<br>{escape(remark)}" if remark else ""
     return (
         f'<div class="tempo-head" data-most="{most_bytes}" data-kinds="{" ".join(KINDS)}"><h1>Tempo</h1>'
@@ -48,27 +43,27 @@ def head(model: str, *, most_bytes: int, remark: str = "") -> str:
 
 
 def note(text: str) -> str:
-    """Something to know."""
+    """A remark in small print."""
     return f'<p class="tempo-note">{escape(text)}</p>' if text else ""
 
 
 def error(text: str) -> str:
-    """What went wrong, read out at once by screen readers."""
+    """An error, which screen readers read out at once."""
     return f'<p class="tempo-error" role="alert"><span aria-hidden="true">⚠</span> {escape(text)}</p>'
 
 
-def progress(event: Watching | Drawing | Waiting | Alive | Text) -> str:
-    """How far it is, with a bar where that can be said."""
+def progress(event: WatchProgress | RenderProgress | Queued | Heartbeat | PartialAnswer) -> str:
+    """An event of running work as a line of text, with a bar if its total is known."""
     match event:
-        case Waiting(ahead):
+        case Queued(ahead):
             text, share = f"waiting for the model: {ahead} ahead of you", None
-        case Drawing(done, total):
-            text, share = f"drawing the example: {done} of {total} frames", done / total
-        case Watching(done, total, left):
+        case RenderProgress(done, total):
+            text, share = f"rendering the example: {done} of {total} frames", done / total
+        case WatchProgress(done, total, left):
             rest = "" if left is None else f", {_duration(left)} left"
             text, share = f"watching: {done} of {total} frames{rest}", done / total
-        case Alive(seconds):
-            text, share = f"at work for {_duration(seconds)}", None
+        case Heartbeat(seconds):
+            text, share = f"working for {_duration(seconds)}", None
         case _:
             return ""
     value = "" if share is None else f' value="{share:.4f}"'
@@ -78,65 +73,62 @@ def progress(event: Watching | Drawing | Waiting | Alive | Text) -> str:
     )
 
 
-def player(film: Film | None, key: str) -> str:
-    """The video where the browser plays it; else its frames, which follow the chart."""
-    if film is None:
-        return '<div class="tempo-player empty">The video will be here.</div>'
-    files = f"tempo/visits/{escape(key)}"
-    stamp = f"{abs(hash((str(film.path), film.watched))):x}"  # another video has another address
+def player(opened: OpenVideo | None, key: str) -> str:
+    """The video if browsers can play it; otherwise single frames, which follow the chart."""
+    if opened is None:
+        return '<div class="tempo-player empty">The video appears here.</div>'
+    files = f"tempo/clients/{escape(key)}"
+    stamp = f"{abs(hash((str(opened.path), opened.watched))):x}"  # keeps browsers from caching across videos
     poster = f"{files}/frames/0.jpg?{stamp}"
-    video = film.session.video
-    if film.is_played:
-        # Where it turns out that the browser lacks the codec, page.js shows the frames instead.
+    video = opened.session.video
+    if opened.is_played:
+        # If the browser turns out to lack the codec, page.js shows the frames instead.
         inner = (
             f'<video id="tempo-video" controls playsinline preload="metadata" poster="{poster}" '
             f'src="{files}/video?{stamp}"></video>'
             f'<img class="still" hidden src="{poster}" data-stamp="{stamp}" alt="a frame of the video">'
         )
-    elif film.media_type:
-        inner = f'<img class="whole" src="{files}/video?{stamp}" alt="{escape(film.title)}">'
+    elif opened.media_type:
+        inner = f'<img class="whole" src="{files}/video?{stamp}" alt="{escape(opened.title)}">'
     else:
         inner = (
             f'<img class="still" src="{poster}" data-stamp="{stamp}" alt="a frame of the video">'
-            '<p class="tempo-note">Browsers cannot play this kind of file. The frame of the moment that you '
-            "choose is shown.</p>"
+            '<p class="tempo-note">Browsers cannot play this kind of file; the page shows the frame of the '
+            "moment that you choose.</p>"
         )
-    frames = len(film.session.sampling)
-    info = film.session.video_info
+    frames = len(opened.session.sampling)
+    info = opened.session.video_info
     facts = [
         clock(video.duration) if video.kind == "video" else "still image",
         f"{video.width}×{video.height}",
-        f"{frames} frame{'' if frames == 1 else 's'} watched in {film.watched:.1f} s",
+        f"{frames} frame{'' if frames == 1 else 's'} watched in {opened.watched:.1f} s",
     ]
-    remarks = "".join(map(note, film.session.warnings))
+    remarks = "".join(map(note, opened.session.warnings))
     reasons = "; ".join(dict.fromkeys(span.reason for span in info.lost))
     if info.lost:
-        remarks += note(f"{info.lost_seconds:.1f} s of this video could not be shown: {reasons}.")
+        remarks += note(f"{info.lost_seconds:.1f} s of this video could not be decoded: {reasons}.")
     remarks += "".join(map(note, info.remarks))
     return (
         f'<div class="tempo-player" data-files="{files}" data-stamp="{stamp}">{inner}'
-        f'<p class="tempo-caption"><b>{escape(film.title)}</b> · {" · ".join(facts)}</p>{remarks}</div>'
+        f'<p class="tempo-caption"><b>{escape(opened.title)}</b> · {" · ".join(facts)}</p>{remarks}</div>'
     )
 
 
-def allocation(visit: Visit, setting: Setting) -> str:
-    """The chart under SETTING, whether it was answered under it or not, and the strongest moments."""
-    film = visit.film
-    if film is None:
+def allocation(client: ClientSession, variant: Variant) -> str:
+    """The chart of the latest question under VARIANT, answered or not, and the strongest moments."""
+    opened = client.open_video
+    if opened is None:
         return ""
-    tokens, other = visit.tokens(setting), visit.tokens(setting.other)
+    tokens, other = client.tokens(variant), client.tokens(variant.other)
     if tokens is None or other is None:
-        return note(
-            "Ask something: how relevant each moment is, and the tokens that it gets, are shown here."
-        )
-    answer = next(iter(visit.turns[-1].answers.values()))
+        return note("Ask a question: this chart shows each moment's relevance and the tokens that it gets.")
+    answer = next(iter(client.turns[-1].answers.values()))
     segments, floor = answer.segments, answer.relevance_floor
-    most = visit.model.config.num_compression_tokens
-    way, otherwise = ("adaptive", "uniform") if setting.adaptive else ("uniform", "adaptive")
+    most = client.model.config.num_compression_tokens
     chips = "".join(
-        f'<button type="button" class="tempo-chip" data-seek="{stretch.start:.3f}">'
-        f"{clock(stretch.start)}–{clock(stretch.end)}<small>{stretch.relevance:.2f}</small></button>"
-        for stretch in strongest(segments, floor=floor)
+        f'<button type="button" class="tempo-chip" data-seek="{moment.start:.3f}">'
+        f"{clock(moment.start)}–{clock(moment.end)}<small>{moment.relevance:.2f}</small></button>"
+        for moment in strongest(segments, floor=floor)
     )
     found = (
         f'<div class="tempo-chips" aria-label="the strongest moments">{chips}</div>'
@@ -145,12 +137,12 @@ def allocation(visit: Visit, setting: Setting) -> str:
     )
     legend = (
         '<p class="tempo-legend"><i class="k-relevance"></i>relevance <i class="k-tokens"></i>'
-        f'tokens, {way} <i class="k-other"></i>tokens, {otherwise}</p>'
+        f'tokens, {variant.name} <i class="k-other"></i>tokens, {variant.other.name}</p>'
     )
     return (
         f'<div class="tempo-allocation">{chart(segments, tokens, other, most=most)}{legend}'
         f'<p class="tempo-sum"><b id="tempo-used">{sum(tokens)}</b> tokens used of a budget of '
-        f"<b>{setting.budget}</b></p>"
+        f"<b>{variant.budget}</b></p>"
         f'{found}<div class="tempo-tip" hidden><img alt=""><span></span></div></div>'
     )
 
@@ -158,7 +150,7 @@ def allocation(visit: Visit, setting: Setting) -> str:
 def conversation(
     turns: Sequence[Turn], *, duration: float, asked: str | None = None, written: str | None = None
 ) -> str:
-    """All turns, and the one that is being answered: what was ASKED and what is WRITTEN of its answer."""
+    """The turns, then the question that is being ASKED with the part of its answer WRITTEN so far."""
     shown = []
     for turn in turns:
         answer = turn.answer
@@ -169,7 +161,7 @@ def conversation(
     if asked is not None:
         shown.append(_turn(asked, written or "", duration, busy=True))
     if not shown:
-        return '<div class="tempo-talk empty">Questions and answers will be here.</div>'
+        return '<div class="tempo-talk empty">Questions and answers appear here.</div>'
     return f'<div class="tempo-talk" role="log" aria-live="polite">{"".join(shown)}</div>'
 
 
@@ -183,7 +175,7 @@ def _turn(question: str, text: str, duration: float, *, cut_off: bool = False, b
 
 
 def answer_html(text: str, duration: float, *, empty: str = "(no answer)") -> str:
-    """An answer with its times as buttons that take the player there; EMPTY: shown where it has no words."""
+    """An answer whose times are buttons that seek the player; EMPTY stands for an answer without words."""
     text = text.strip()
     if not text:
         return f'<span class="tempo-faint">{empty}</span>'
@@ -195,48 +187,46 @@ def answer_html(text: str, duration: float, *, empty: str = "(no answer)") -> st
     )
 
 
-def side_by_side(
-    turn: Turn | None, setting: Setting, *, duration: float, written: Mapping[Setting, str] | None = None
+def compare_variants(
+    turn: Turn | None, variant: Variant, *, duration: float, written: Mapping[Variant, str] | None = None
 ) -> str:
-    """The latest question's answers under adaptive and uniform, of the same budget."""
+    """The latest question's answers under adaptive and uniform allocation of one budget, side by side."""
     if turn is None:
         return ""
-    ways = (Setting(setting.budget, True), Setting(setting.budget, False))
     cells = []
-    for way in ways:
-        answer, text = turn.answers.get(way), (written or {}).get(way)
-        name = "adaptive" if way.adaptive else "uniform"
+    for one in (Variant(variant.budget, True), Variant(variant.budget, False)):
+        answer, text = turn.answers.get(one), (written or {}).get(one)
         if answer is not None:
             took = answer.usage.timings["total"]
             foot = f"{answer.usage.visual_tokens} tokens · {took:.2f} s"
             body = answer_html(answer.text, duration)
         else:
             foot, body = "not answered yet", answer_html(text or "", duration, empty="…")
-        shown = " shown" if way == setting else ""
+        shown = " shown" if one == variant else ""
         cells.append(
-            f'<div class="tempo-way{shown}" data-way="{name}"><h4>{name}</h4><div>{body}</div>'
-            f"<small>{foot}</small></div>"
+            f'<div class="tempo-variant{shown}" data-variant="{one.name}"><h4>{one.name}</h4>'
+            f"<div>{body}</div><small>{foot}</small></div>"
         )
-    return f'<div class="tempo-ways">{"".join(cells)}</div>'
+    return f'<div class="tempo-variants">{"".join(cells)}</div>'
 
 
-def suggestions(film: Film | None) -> str:
-    """Questions that can be asked with one click."""
-    if film is None or not film.questions:
+def suggestions(opened: OpenVideo | None) -> str:
+    """Questions that one click asks."""
+    if opened is None or not opened.questions:
         return ""
     buttons = "".join(
         f'<button type="button" class="tempo-chip" data-ask="{escape(q)}">{escape(q)}</button>'
-        for q in film.questions
+        for q in opened.questions
     )
     return f'<div class="tempo-chips" aria-label="questions to try">{buttons}</div>'
 
 
-def figures(answer: Answer | None, film: Film | None, key: str) -> str:
-    """What an answer took: tokens, time by phase as a bar, memory; and the exports."""
-    if answer is None or film is None:
-        return note("Tokens, time and memory of the latest answer will be here.")
+def figures(answer: Answer | None, opened: OpenVideo | None, key: str) -> str:
+    """Tokens, time by phase as a bar, and memory of an answer; and the links that export it."""
+    if answer is None or opened is None:
+        return note("Tokens, time and memory of the latest answer appear here.")
     usage, video = answer.usage, answer.video
-    timings = answer.with_watching(film.session.timings).usage.timings
+    timings = answer.with_watching(opened.session.timings).usage.timings
     total = sum(timings[phase] for phase, _ in PHASES) or 1.0
     bar = "".join(
         f'<i class="p-{phase}" style="width:{timings[phase] / total * 100:.2f}%"></i>' for phase, _ in PHASES
@@ -248,12 +238,12 @@ def figures(answer: Answer | None, film: Film | None, key: str) -> str:
             f"{usage.visual_tokens} of {answer.budget} · {usage.visual_tokens / video.frames:.2f} a frame",
         ),
         ("text", f"{usage.prompt_tokens} tokens read · {usage.answer_tokens} written"),
-        ("this answer", f"{usage.timings['total']:.2f} s · watching before it {film.watched:.2f} s"),
+        ("this answer", f"{usage.timings['total']:.2f} s · watching before it {opened.watched:.2f} s"),
         ("memory", f"{size(usage.peak_memory_bytes)} at most"),
         ("model", answer.model),
     ]
     table = "".join(f"<tr><th>{name}</th><td>{escape(value)}</td></tr>" for name, value in rows)
-    files = f"tempo/visits/{escape(key)}"
+    files = f"tempo/clients/{escape(key)}"
     return (
         f'<div class="tempo-figures"><div class="tempo-phases">{bar}</div>'
         f'<p class="tempo-phase-names">{names}</p><table>{table}</table><p>'

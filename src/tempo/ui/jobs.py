@@ -1,7 +1,7 @@
-"""Work in a thread that can be followed from outside and stopped.
+"""Run slow work in a thread, stream its progress, and stop it when nobody waits for it any more.
 
-What a generator of the page waits for takes seconds or minutes. It runs in a thread of its own, so that the
-page can show meanwhile how far it is, and is told to stop when its visitor leaves or asks for something else.
+Watching and answering take seconds to minutes. A thread does the work while a generator yields its progress
+events to the page; closing the generator or stopping the task ends the work.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from typing import TypeVar
 
 from tempo.errors import TempoError
 
-from .request_queue import Line
+from .request_queue import RequestQueue, Ticket
 
 E = TypeVar("E")
-TICK = 0.25  # seconds between signs of life
+TICK = 0.25  # seconds between heartbeats
 
 
 class Stopped(Exception):
-    """The work is not wanted any more."""
+    """The task was stopped: its session closed or began something else."""
 
 
 class Task:
-    """Something that a visitor waits for, until it is stopped.
+    """Work that a session waits for, and the switch that stops it.
 
     Args:
         asks: whether it answers a new question.
@@ -45,21 +45,21 @@ class Task:
         self._stop.set()
 
     def check(self) -> None:
-        """Raises Stopped once it is stopped."""
+        """Raises Stopped if the task was stopped."""
         if self.stopped:
             raise Stopped
 
 
 @dataclass(frozen=True)
-class Waiting:
-    """It is not our turn yet: so many are ahead."""
+class Queued:
+    """The request waits for the model behind AHEAD others."""
 
     ahead: int
 
 
 @dataclass(frozen=True)
-class Alive:
-    """Nothing new since the last event; the work began so many seconds ago."""
+class Heartbeat:
+    """Nothing new since the last event; the work began SECONDS ago."""
 
     seconds: float
 
@@ -70,33 +70,42 @@ class _Ended:
 
 
 def follow(
-    line: Line,
+    request_queue: RequestQueue,
     task: Task,
     work: Callable[[Callable[[E], None]], None],
     *,
-    longest: float = math.inf,
-) -> Iterator[E | Waiting | Alive]:
-    """Stand in LINE, do WORK in a thread, and yield what it reports, with signs of life between.
+    timeout: float = math.inf,
+) -> Iterator[E | Queued | Heartbeat]:
+    """Wait for admission, do WORK in a thread, and yield the events that it reports, with heartbeats between.
 
-    WORK is called with a function that takes its events; that function raises Stopped once the TASK is
-    stopped, which is where the work ends. The turn is over when the work has really ended. Closing this
-    iterator stops the task. Nobody waits for WORK that takes more than LONGEST seconds.
+    WORK gets a function that takes its events; that function raises Stopped once the TASK is stopped, which
+    is where the work ends. The next request is admitted when the work has really ended. Closing this iterator
+    stops the task.
+
+    Args:
+        timeout: seconds after which the caller no longer waits for the work.
 
     Raises:
-        TempoError: too many wait already, or it took too long.
+        TempoError: the queue is full, or the work took too long.
         Stopped: the task was stopped.
         Exception: whatever the work raised.
     """
-    ticket = line.join()
+    ticket = request_queue.join()
     try:
         while ahead := ticket.ahead(TICK):
             task.check()
-            yield Waiting(ahead)
+            yield Queued(ahead)
         task.check()
     except BaseException:
         ticket.leave()
         raise
+    yield from _events(task, _start(task, work, ticket), timeout)
 
+
+def _start(
+    task: Task, work: Callable[[Callable[[E], None]], None], ticket: Ticket
+) -> queue.SimpleQueue[E | _Ended]:
+    """Start WORK in a thread and return the queue of its events, of which the last is _Ended."""
     events: queue.SimpleQueue[E | _Ended] = queue.SimpleQueue()
 
     def report(event: E) -> None:
@@ -112,8 +121,13 @@ def follow(
         ticket.leave()
         events.put(_Ended(error))
 
-    begun = time.monotonic()
     threading.Thread(target=run, name="tempo-ui-work", daemon=True).start()
+    return events
+
+
+def _events(task: Task, events: queue.SimpleQueue[E | _Ended], timeout: float) -> Iterator[E | Heartbeat]:
+    """Yield events until the work has ended, and a heartbeat wherever none comes for a while."""
+    begun = time.monotonic()
     ended: _Ended | None = None
     try:
         while ended is None:
@@ -121,9 +135,9 @@ def follow(
                 event = events.get(timeout=TICK)
             except queue.Empty:
                 task.check()
-                if time.monotonic() - begun > longest:
-                    raise TempoError(f"this takes longer than {longest:g} s, so it was given up") from None
-                yield Alive(time.monotonic() - begun)
+                if time.monotonic() - begun > timeout:
+                    raise TempoError(f"gave up after {timeout:g} s") from None
+                yield Heartbeat(time.monotonic() - begun)
                 continue
             if isinstance(event, _Ended):
                 ended = event

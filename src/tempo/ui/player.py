@@ -1,4 +1,4 @@
-"""A video that a visitor has opened: the file, what the model keeps of it, and its frames to look at."""
+"""The open video of a browser page: its file, its watched session, and its frames as JPEG."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from tempo.inference.session import Session
 from tempo.reporting.plot.thumbnails import thumbnail
 from tempo.video.video import Video
 
-TEXT_TOKENS, TIMESTAMP_TOKENS = 1024, 12  # of the context: for question and answer, and for a segment's time
-KEPT_FRAMES = 256  # JPEG files of a few kilobytes
-# What browsers play, and what they show; of everything else the frames are shown.
+# Context that is reserved for question and answer, and for the timestamp of each segment.
+TEXT_TOKENS, TIMESTAMP_TOKENS = 1024, 12
+CACHED_FRAMES = 256  # JPEG files of a few kilobytes
+# What browsers play and show; for every other file the page shows single frames.
 PLAYED = {
     ".mp4": "video/mp4",
     ".m4v": "video/mp4",
@@ -39,7 +40,7 @@ SHOWN = {
 
 @dataclass(frozen=True)
 class Span:
-    """A stretch of time of which no question was asked yet."""
+    """A segment's time, before a question gives it relevance and tokens."""
 
     start: float
     end: float
@@ -48,29 +49,29 @@ class Span:
 
 
 class Frames:
-    """Small pictures of moments, decoded when they are asked for.
+    """Thumbnails of a video, decoded on request and cached.
 
     Args:
-        path: the file; it is opened anew, apart from whoever watches it.
+        path: the file; it gets a decoder of its own, apart from the one that watches it.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._video: Video | None = None
         self._lock = threading.Lock()
-        self._kept: OrderedDict[float, bytes | None] = OrderedDict()
+        self._cached: OrderedDict[float, bytes | None] = OrderedDict()
 
     def jpeg(self, time: float) -> bytes | None:
-        """The frame on screen at TIME seconds; None where it cannot be decoded."""
+        """The frame at TIME seconds as JPEG, or None if it cannot be decoded."""
         with self._lock:
-            if time not in self._kept:
+            if time not in self._cached:
                 if self._video is None:
                     self._video = Video.open(self._path)
-                self._kept[time] = _jpeg(self._video, min(max(time, 0.0), self._video.duration))
-                if len(self._kept) > KEPT_FRAMES:
-                    self._kept.popitem(last=False)
-            self._kept.move_to_end(time)
-            return self._kept[time]
+                self._cached[time] = _jpeg(self._video, min(max(time, 0.0), self._video.duration))
+                if len(self._cached) > CACHED_FRAMES:
+                    self._cached.popitem(last=False)
+            self._cached.move_to_end(time)
+            return self._cached[time]
 
 
 def _jpeg(video: Video, time: float) -> bytes | None:
@@ -82,15 +83,15 @@ def _jpeg(video: Video, time: float) -> bytes | None:
     return data.getvalue()
 
 
-class Film:
-    """What is open.
+class OpenVideo:
+    """A video that is open on a page.
 
     Attributes:
-        path: the file that is watched, and played where the browser can.
-        title: its name as the visitor knows it.
-        session: what the model keeps of it.
-        questions: that could be asked, for the examples.
-        watched: how many seconds watching took.
+        path: the file that is watched, and played if the browser can.
+        title: the name that the page shows.
+        session: the watched video, ready for questions.
+        questions: suggestions; only examples have them.
+        watched: seconds that watching took.
     """
 
     def __init__(
@@ -105,18 +106,18 @@ class Film:
 
     @property
     def media_type(self) -> str | None:
-        """What a browser plays or shows the file as; None: it cannot."""
+        """The MIME type as which a browser plays or shows the file, or None if it cannot."""
         suffix = self.path.suffix.lower()
         return {**PLAYED, **SHOWN}.get(suffix) if self.path.is_file() else None
 
     @property
     def is_played(self) -> bool:
-        """Whether it goes into a player with a time line."""
+        """Whether the browser plays it, rather than shows it as an image."""
         return (self.media_type or "").startswith("video/")
 
     @property
     def spans(self) -> list[Span]:
-        """The segments, as far as they are known before a question."""
+        """The times of the segments."""
         segment = self.session.engine.config.segment_frames
         starts = self.session.sampling.times[::segment].tolist()
         if self.session.video.kind == "image":
@@ -127,20 +128,20 @@ class Film:
         ]
 
     @property
-    def least_budget(self) -> int:
-        """One token a segment."""
+    def min_budget(self) -> int:
+        """The smallest budget: one token a segment."""
         return len(self.spans)
 
     @property
-    def most_budget(self) -> int:
-        """Every memory token of every segment, as far as the model's context goes."""
+    def max_budget(self) -> int:
+        """The largest budget: every memory token of every segment, or as many as the context holds."""
         config = self.session.engine.config
         count = len(self.spans)
-        room = config.context - TEXT_TOKENS - count * TIMESTAMP_TOKENS
-        return max(self.least_budget, min(count * config.num_compression_tokens, room))
+        capacity = config.context - TEXT_TOKENS - count * TIMESTAMP_TOKENS
+        return max(self.min_budget, min(count * config.num_compression_tokens, capacity))
 
     @property
-    def usual_budget(self) -> int:
-        """The model's own, within the limits."""
+    def default_budget(self) -> int:
+        """The model's own budget, within the limits."""
         usual = self.session.engine.config.visual_token_budget
-        return min(max(self.least_budget, usual), self.most_budget)
+        return min(max(self.min_budget, usual), self.max_budget)

@@ -1,4 +1,4 @@
-"""Who computes next: one at a time or a few, first come first served, and only so many wait."""
+"""A bounded first-in-first-out queue that admits requests to the model, one or a few at a time."""
 
 from __future__ import annotations
 
@@ -7,27 +7,27 @@ import threading
 from tempo.errors import TempoError
 
 
-class Line:
-    """A queue, in front of the model for example.
+class RequestQueue:
+    """Admits requests in the order of their arrival.
 
     Args:
-        most_waiting: how many may wait behind those whose turn it is.
-        at_once: how many have their turn at the same time.
+        max_queued: requests that may wait; one more is refused.
+        concurrency: requests that run at the same time.
     """
 
-    def __init__(self, most_waiting: int, *, at_once: int = 1) -> None:
-        self._most_waiting = most_waiting
-        self._at_once = at_once
+    def __init__(self, max_queued: int, *, concurrency: int = 1) -> None:
+        self._max_queued = max_queued
+        self._concurrency = concurrency
         self._change = threading.Condition()
         self._tickets: list[Ticket] = []
 
     def join(self) -> Ticket:
-        """Stand at the end. Raises TempoError where too many wait already."""
+        """Join at the end of the queue. Raises TempoError if it is full."""
         with self._change:
-            waiting = len(self._tickets) - self._at_once
-            if waiting >= self._most_waiting:
+            waiting = len(self._tickets) - self._concurrency
+            if waiting >= self._max_queued:
                 raise TempoError(
-                    f"{waiting} {'other is' if waiting == 1 else 'others are'} waiting already; "
+                    f"{waiting} {'request is' if waiting == 1 else 'requests are'} already waiting; "
                     "try again in a minute"
                 )
             ticket = Ticket(self)
@@ -35,7 +35,7 @@ class Line:
             return ticket
 
     def __len__(self) -> int:
-        """How many there are, those whose turn it is included."""
+        """Requests that run or wait."""
         return len(self._tickets)
 
     def _ahead(self, ticket: Ticket, seconds: float) -> int:
@@ -44,7 +44,7 @@ class Line:
             return self._before(ticket)
 
     def _before(self, ticket: Ticket) -> int:
-        return max(0, self._tickets.index(ticket) - self._at_once + 1)
+        return max(0, self._tickets.index(ticket) - self._concurrency + 1)
 
     def _leave(self, ticket: Ticket) -> None:
         with self._change:
@@ -54,15 +54,15 @@ class Line:
 
 
 class Ticket:
-    """A place in a :class:`Line`."""
+    """The place of one request in a :class:`RequestQueue`."""
 
-    def __init__(self, line: Line) -> None:
-        self._line = line
+    def __init__(self, queue: RequestQueue) -> None:
+        self._queue = queue
 
     def ahead(self, seconds: float) -> int:
-        """Wait up to SECONDS for the turn and return how many are still ahead; 0: it is ours."""
-        return self._line._ahead(self, seconds)
+        """Wait up to SECONDS to be admitted; return how many requests are still ahead, 0 once admitted."""
+        return self._queue._ahead(self, seconds)
 
     def leave(self) -> None:
-        """Give up the place, or the turn once it is done with. A second time does nothing."""
-        self._line._leave(self)
+        """Leave the queue, whether the request ran or not. Leaving twice does nothing."""
+        self._queue._leave(self)

@@ -1,4 +1,4 @@
-"""The server: the page, the visitors' files, and what both may do."""
+"""Serve the page and the files of its sessions over HTTP, with a strict content security policy."""
 
 from __future__ import annotations
 
@@ -21,17 +21,23 @@ from tempo.text_safety import whole_text
 
 from .access import Access
 from .callbacks import Actions
-from .clients import Visits
-from .examples import Shelf
+from .client import ClientSession
+from .clients import ClientSessions
+from .examples import ExampleVideos
 from .export import picture, to_json
 from .page import HEAD, build, theme
+from .player import OpenVideo
 
 if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+
     from tempo.inference.engine import Tempo
 
 STATIC = Path(__file__).parent / "static"
-PORTS = range(7860, 7960)  # tried in turn where none is given
-# Nothing is fetched from, or sent to, anywhere but this server. Gradio has scripts and styles in its page.
+PORTS = range(7860, 7960)  # Gradio tries them in turn if no port is given
+PRIVATE = {"cache-control": "private, max-age=3600"}
+# The page may talk to this server only. Gradio has inline scripts and styles in its page.
 POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data: blob:; media-src 'self' blob:; font-src 'self' data:; worker-src 'self' blob:; "
@@ -42,24 +48,27 @@ App = Callable[[Scope, Any, Any], Awaitable[None]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
-    """What the operator decides.
+class ServerConfig:
+    """The operator's configuration of a server.
 
     Attributes:
-        host, port: where to listen; no port: the first free one from 7860 on.
-        allowed: files and folders that every visitor may open.
-        upload_bytes: how large an upload may be.
-        most_open: visitors who may have a video open at once.
-        most_waiting: visitors who may wait for the model.
-        share: make a public address through a service of Gradio's.
+        host, port: where to listen; no port: the first free one from 7860.
+        allowed: files and folders that every page may open.
+        upload_bytes: largest upload.
+        max_open: sessions with an open video.
+        max_queued: requests that may wait for the model.
+        cache: where watched videos are kept.
+        fps, max_frames: frames watched a second and of a video; None: the model's own.
+        share: create a public URL through a service of Gradio's.
+        browser: open the page in this machine's browser.
     """
 
     host: str = "127.0.0.1"
     port: int | None = None
     allowed: tuple[Path, ...] = ()
     upload_bytes: int = 2_000_000_000
-    most_open: int = 8
-    most_waiting: int = 16
+    max_open: int = 8
+    max_queued: int = 16
     cache: CacheKind = "auto"
     fps: float | None = None
     max_frames: int | None = None
@@ -67,36 +76,36 @@ class Settings:
     browser: bool = False
 
     def check(self) -> Access:
-        """Raises TempoError: an allowed path is not there, or Gradio is not installed."""
+        """Raises TempoError if an allowed path does not exist or Gradio is not installed."""
         if importlib.util.find_spec("gradio") is None:
-            raise TempoError("the page needs Gradio: pip install 'tempo-video[ui]'")
+            raise TempoError("the page needs Gradio; install it with: pip install 'tempo-video[ui]'")
         return Access(self.allowed, upload_bytes=self.upload_bytes)
 
 
 class Server:
-    """A page that is being served, until it is closed.
+    """Serves a page until it is closed.
 
     Attributes:
-        url: where it is.
-        public_url: the address that was asked for with `share`.
+        url: the page's URL.
+        public_url: the URL that `share` created, or None.
     """
 
-    def __init__(self, model: Tempo, settings: Settings) -> None:
-        """Raises TempoError: as `Settings.check`, or the port is taken."""
+    def __init__(self, model: Tempo, settings: ServerConfig) -> None:
+        """Raises TempoError as `ServerConfig.check` does, or if the port is taken."""
         access = settings.check()
         self.folder = Path(tempfile.mkdtemp(prefix="tempo-ui-"))
-        _keep_to_itself(self.folder / "uploads")
-        self.visits = Visits(
+        _configure_gradio(self.folder / "uploads")
+        self.clients = ClientSessions(
             model,
-            self.folder / "visits",
-            most_open=settings.most_open,
-            most_waiting=settings.most_waiting,
+            self.folder / "clients",
+            max_open=settings.max_open,
+            max_queued=settings.max_queued,
             cache=settings.cache,
         )
         actions = Actions(
-            self.visits,
+            self.clients,
             access,
-            Shelf(self.folder / "examples"),
+            ExampleVideos(self.folder / "examples"),
             max_frames=settings.max_frames,
             fps=settings.fps,
         )
@@ -108,7 +117,7 @@ class Server:
             self.close()
             raise
 
-    def _launch(self, settings: Settings) -> tuple[str, str | None]:
+    def _launch(self, settings: ServerConfig) -> tuple[str, str | None]:
         from starlette.middleware import Middleware
 
         loopback = _is_loopback(settings.host) and not settings.share
@@ -136,26 +145,26 @@ class Server:
         except OSError as error:
             wanted = settings.port or f"{PORTS.start} to {PORTS.stop - 1}"
             raise TempoError(
-                f"port {wanted} on {settings.host} cannot be had; give another with --port"
+                f"port {wanted} on {settings.host} is not available; choose another with --port"
             ) from error
-        app.router.routes[:0] = _routes(self.visits)
+        app.router.routes[:0] = _routes(self.clients)
         return url, public
 
     def wait(self) -> None:
-        """Until it is closed, or Ctrl-C."""
+        """Block until the server is closed, or Ctrl-C is pressed."""
         while not self._closed.wait(0.5):
             pass
 
     def close(self) -> None:
-        """Stop all work and remove all files."""
+        """Stop all work and delete all files."""
         self._closed.set()
-        self.visits.close()
+        self.clients.close()
         self._page.close(verbose=False)
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def _keep_to_itself(uploads: Path) -> None:
-    """Gradio reads these when a page is built."""
+def _configure_gradio(uploads: Path) -> None:
+    """Keep uploads in our own folder and telemetry off; Gradio reads these variables when a page is built."""
     uploads.mkdir()
     os.environ["GRADIO_TEMP_DIR"] = str(uploads)
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
@@ -170,8 +179,11 @@ def _is_loopback(host: str) -> bool:
 
 
 class _Guard:
-    """Adds the policy to every answer, and on a loopback address answers nobody who came by another name:
-    a page elsewhere could have its own name point here."""
+    """Adds security headers to every response, and protects a loopback server against DNS rebinding.
+
+    A server on a loopback address refuses requests for any other host name: a page elsewhere could let its
+    own name resolve to this machine.
+    """
 
     def __init__(self, app: App, *, loopback: bool) -> None:
         self._app = app
@@ -184,7 +196,12 @@ class _Guard:
         host = next((value for name, value in scope["headers"] if name == b"host"), b"").decode("latin-1")
         if self._loopback and not _is_loopback(host.rsplit(":", 1)[0] if not host.endswith("]") else host):
             await send({"type": "http.response.start", "status": 421, "headers": []})
-            await send({"type": "http.response.body", "body": b"this server is for this machine alone\n"})
+            await send(
+                {
+                    "type": "http.response.body",
+                    "body": b"this server answers requests from this machine only\n",
+                }
+            )
             return
 
         async def with_policy(message: MutableMapping[str, Any]) -> None:
@@ -200,70 +217,80 @@ class _Guard:
         await self._app(scope, receive, with_policy)
 
 
-def _routes(visits: Visits) -> list[Any]:
-    """The page's own files, and those of a visit for who knows its key."""
-    from starlette.exceptions import HTTPException
-    from starlette.requests import Request
-    from starlette.responses import FileResponse, Response
+def _routes(clients: ClientSessions) -> list[Any]:
+    """The page's static files, and the files of each session for whoever knows its key."""
     from starlette.routing import Mount, Route
     from starlette.staticfiles import StaticFiles
 
-    private = {"cache-control": "private, max-age=3600"}
+    files = _SessionFiles(clients)
+    own = "/tempo/clients/{key}"
+    return [
+        Route(f"{own}/video", files.video),
+        Route(f"{own}/frames/{{milliseconds:int}}.jpg", files.frame),
+        Route(f"{own}/tempo.json", files.json),
+        Route(f"{own}/tempo.png", files.png),
+        Mount("/tempo/static", StaticFiles(directory=STATIC)),
+    ]
 
-    def film_of(request: Request) -> Any:
-        visit = visits.with_key(request.path_params["key"])
-        if visit is None or visit.film is None:
-            raise HTTPException(404)
-        return visit, visit.film
 
-    async def video(request: Request) -> Response:
-        _, film = film_of(request)
-        if film.media_type is None:
+class _SessionFiles:
+    """The endpoints for the files of a session: its video, single frames, and the exports."""
+
+    def __init__(self, clients: ClientSessions) -> None:
+        self._clients = clients
+
+    async def video(self, request: Request) -> Response:
+        from starlette.exceptions import HTTPException
+        from starlette.responses import FileResponse
+
+        _, opened = self._find(request)
+        if opened.media_type is None:
             raise HTTPException(415)
-        return FileResponse(film.path, media_type=film.media_type, headers=private)
+        return FileResponse(opened.path, media_type=opened.media_type, headers=PRIVATE)
 
-    async def frame(request: Request) -> Response:
-        _, film = film_of(request)
+    async def frame(self, request: Request) -> Response:
+        from starlette.exceptions import HTTPException
+        from starlette.responses import Response
+
+        _, opened = self._find(request)
         try:
             time = request.path_params["milliseconds"] / 1000
-            data = await asyncio.to_thread(film.frames.jpeg, time)
+            data = await asyncio.to_thread(opened.frames.jpeg, time)
         except (TempoError, OverflowError):  # a number of hundreds of digits
             data = None
         if data is None:
             raise HTTPException(404)
-        return Response(data, media_type="image/jpeg", headers=private)
+        return Response(data, media_type="image/jpeg", headers=PRIVATE)
 
-    async def json_file(request: Request) -> Response:
-        visit, _ = film_of(request)
-        return _saved(lambda: _as_json(to_json(visit)), "json")
+    async def json(self, request: Request) -> Response:
+        client, _ = self._find(request)
+        return _download(lambda: _json_bytes(to_json(client)), "application/json", "tempo.json")
 
-    async def png_file(request: Request) -> Response:
-        visit, _ = film_of(request)
-        return await asyncio.to_thread(_saved, lambda: picture(visit), "png")
+    async def png(self, request: Request) -> Response:
+        client, _ = self._find(request)
+        return await asyncio.to_thread(_download, lambda: picture(client), "image/png", "tempo.png")
 
-    def _as_json(value: Any) -> bytes:
-        return whole_text(json.dumps(value, ensure_ascii=False, indent=1)).encode()
+    def _find(self, request: Request) -> tuple[ClientSession, OpenVideo]:
+        """The session whose key is in the URL, and its open video; status 404 if there is none."""
+        from starlette.exceptions import HTTPException
 
-    def _saved(make: Callable[[], bytes], ending: str) -> Response:
-        try:
-            data = make()
-        except TempoError as error:
-            return Response(f"{error}\n", status_code=409, media_type="text/plain")
-        kind = {"json": "application/json", "png": "image/png"}[ending]
-        return Response(
-            data,
-            media_type=kind,
-            headers={
-                "content-disposition": f'attachment; filename="tempo.{ending}"',
-                "cache-control": "no-store",
-            },
-        )
+        client = self._clients.by_key(request.path_params["key"])
+        if client is None or client.open_video is None:
+            raise HTTPException(404)
+        return client, client.open_video
 
-    own = "/tempo/visits/{key}"
-    return [
-        Route(f"{own}/video", video),
-        Route(f"{own}/frames/{{milliseconds:int}}.jpg", frame),
-        Route(f"{own}/tempo.json", json_file),
-        Route(f"{own}/tempo.png", png_file),
-        Mount("/tempo/static", StaticFiles(directory=STATIC)),
-    ]
+
+def _json_bytes(value: Any) -> bytes:
+    return whole_text(json.dumps(value, ensure_ascii=False, indent=1)).encode()
+
+
+def _download(make: Callable[[], bytes], media_type: str, name: str) -> Response:
+    """What MAKE returns as a file to save; status 409 if there is nothing to save yet."""
+    from starlette.responses import Response
+
+    try:
+        data = make()
+    except TempoError as error:
+        return Response(f"{error}\n", status_code=409, media_type="text/plain")
+    headers = {"content-disposition": f'attachment; filename="{name}"', "cache-control": "no-store"}
+    return Response(data, media_type=media_type, headers=headers)

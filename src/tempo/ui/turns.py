@@ -1,4 +1,4 @@
-"""A question of a conversation on the page, with its answers under several settings."""
+"""A turn of a conversation: a question and its answers under several allocation variants."""
 
 from __future__ import annotations
 
@@ -9,19 +9,25 @@ from tempo.inference.results import Answer
 
 
 @dataclass(frozen=True)
-class Setting:
-    """How many tokens an answer may rest on, and whether they go where the relevance is."""
+class Variant:
+    """A token budget, and whether it is allocated by relevance (adaptive) or evenly (uniform)."""
 
     budget: int
     adaptive: bool
 
     @property
-    def other(self) -> Setting:
-        return Setting(self.budget, not self.adaptive)
+    def name(self) -> str:
+        """How the page calls the allocation."""
+        return "adaptive" if self.adaptive else "uniform"
+
+    @property
+    def other(self) -> Variant:
+        """The other allocation of the same budget."""
+        return Variant(self.budget, not self.adaptive)
 
 
-class Writing(TypedDict, total=False):
-    """How an answer is written; see :class:`tempo.inference.session.AskOptions`."""
+class GenerationOptions(TypedDict, total=False):
+    """How an answer is generated; see :class:`tempo.inference.session.AskOptions`."""
 
     max_new_tokens: int
     temperature: float
@@ -29,10 +35,10 @@ class Writing(TypedDict, total=False):
 
 
 @dataclass(frozen=True)
-class Text:
-    """The answer under SETTING so far."""
+class PartialAnswer:
+    """The text so far of an answer that is being generated."""
 
-    setting: Setting
+    variant: Variant
     text: str
 
 
@@ -41,25 +47,25 @@ class Turn:
     """A question with its answers.
 
     Attributes:
-        earlier: the (question, answer) pairs that it followed.
-        setting: under which the answer is shown, and remembered in later questions.
-        answers: the whole answers so far, by setting.
+        earlier: the (question, answer) pairs that came before it.
+        variant: whose answer the page shows, and later questions are read with.
+        answers: the complete answers so far.
     """
 
     question: str
     earlier: tuple[tuple[str, str], ...]
-    writing: Writing
-    setting: Setting
-    answers: dict[Setting, Answer] = field(default_factory=dict)
+    generation: GenerationOptions
+    variant: Variant
+    answers: dict[Variant, Answer] = field(default_factory=dict)
 
     @property
     def answer(self) -> Answer | None:
-        """Under the setting that is shown; None: it is not whole yet."""
-        return self.answers.get(self.setting)
+        """The answer that the page shows, or None while it is being generated."""
+        return self.answers.get(self.variant)
 
     @property
     def relevance(self) -> list[float] | None:
-        """Of every segment: the same under every setting."""
+        """Relevance of every segment, which does not depend on the variant; None before the first answer."""
         for answer in self.answers.values():
             return [segment.relevance for segment in answer.segments]
         return None

@@ -1,5 +1,5 @@
-// What the page does by itself: seek, show the frame under the pointer, move the play head.
-// All listeners are on the document, because Gradio replaces what they are for.
+// What happens in the browser alone: seek the player, preview frames in the chart, move its play head.
+// All listeners are on the document, because Gradio replaces the elements below it.
 (() => {
   "use strict";
 
@@ -15,9 +15,9 @@
   function seek(seconds) {
     const box = player();
     if (!box) return;
-    const film = video();
-    // A hair later: the frame that begins here, not the one that ends.
-    if (film && !film.hidden) film.currentTime = seconds + 0.001;
+    const element = video();
+    // A millisecond later: the frame that begins here, not the one that ends.
+    if (element && !element.hidden) element.currentTime = seconds + 0.001;
     const still = box.querySelector("img.still");
     if (still && !still.hidden) still.src = frame(seconds * 1000);
     mark(seconds);
@@ -56,7 +56,7 @@
     if (picture.getAttribute("src") !== source) {
       picture.classList.add("loading");
       picture.onload = picture.onerror = () => picture.classList.remove("loading");
-      // Only where the pointer rests is a frame worth decoding.
+      // Decode a frame only where the pointer rests.
       window.clearTimeout(wanted);
       wanted = window.setTimeout(() => picture.setAttribute("src", source), 60);
     }
@@ -94,7 +94,7 @@
       if (!box || box.disabled) return;
       box.value = question.dataset.ask;
       box.dispatchEvent(new Event("input", { bubbles: true }));
-      // Gradio takes the new text up before it is sent.
+      // Gradio needs a moment to read the new text.
       window.setTimeout(() => document.querySelector("#tempo-ask")?.click(), 50);
     }
   });
@@ -118,25 +118,25 @@
     if (segments[chosen]) tip(segments[chosen]);
   });
 
-  // A slider moved by keys is let go as one moved by the pointer is.
+  // Gradio reports the release of a slider for the pointer only; do so for keys as well.
   document.addEventListener("keyup", (event) => {
     if (event.target.matches?.("#tempo-budget input[type=range]") && /^(Arrow|Page|Home|End)/.test(event.key)) {
       event.target.dispatchEvent(new PointerEvent("pointerup", { bubbles: true }));
     }
   });
 
-  // --- uploads: what the server would refuse is refused before it is sent ----------------------------------------
+  // --- uploads: refuse before sending what the server would refuse ------------------------------------------------
 
   function refusal(file) {
     const { kinds, most } = document.querySelector(".tempo-head").dataset;
     const ending = (/\.[^.]+$/.exec(file.name) || [""])[0].toLowerCase();
     if (!kinds.split(" ").includes(ending)) {
-      return `${file.name}: ${ending || "a file without an ending"} is not a kind that can be opened; it can be ` +
-        "a video (mp4, mov, mkv, webm, avi …) or an image (gif, png, jpg …)";
+      return `${file.name}: ${ending || "a file without a suffix"} is not supported; upload a video ` +
+        "(mp4, mov, mkv, webm, avi …) or an image (gif, png, jpg …)";
     }
     if (file.size <= Number(most)) return "";
     const [has, may] = [file.size, Number(most)].map((bytes) => `${(bytes / 1e6).toFixed(1)} MB`);
-    return `${file.name}: has ${has}, and uploads may have ${may} at most`;
+    return `${file.name}: has ${has}; uploads are limited to ${may}`;
   }
 
   for (const name of ["change", "drop"]) {
@@ -159,7 +159,7 @@
     }, true);
   }
 
-  // --- the player; media events do not bubble, so they are caught on the way down --------------------------------
+  // --- the player; media events do not bubble, so these listeners capture them ------------------------------------
 
   for (const name of ["timeupdate", "seeked"]) {
     document.addEventListener(name, (event) => {
@@ -167,26 +167,26 @@
     }, true);
   }
 
-  // A chart that is drawn anew gets its play head back.
-  let drawn = null;
+  // A new chart gets the play head of the old one.
+  let current = null;
   new MutationObserver(() => {
     const svg = chart();
-    if (!svg || svg === drawn) return;
-    drawn = svg;
-    const film = video();
-    if (film && film.currentTime > 0) mark(film.currentTime);
+    if (!svg || svg === current) return;
+    current = svg;
+    const element = video();
+    if (element && element.currentTime > 0) mark(element.currentTime);
   }).observe(document.documentElement, { childList: true, subtree: true });
 
   document.addEventListener("error", (event) => {
-    const film = event.target;
-    if (film.id !== "tempo-video" || !film.error) return;
-    film.hidden = true;
-    const still = film.parentElement.querySelector("img.still");
+    const element = event.target;
+    if (element.id !== "tempo-video" || !element.error) return;
+    element.hidden = true;
+    const still = element.parentElement.querySelector("img.still");
     if (!still || !still.hidden) return;
     still.hidden = false;
     const remark = document.createElement("p");
     remark.className = "tempo-note";
-    remark.textContent = "This browser cannot play this file. The frame of the moment that you choose is shown.";
+    remark.textContent = "This browser cannot play this file; the page shows the frame of the moment that you choose.";
     still.after(remark);
   }, true);
 })();
