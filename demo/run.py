@@ -16,7 +16,7 @@ from rich.text import Text
 import tempo
 from tempo.cli.answer_report import answer_text
 from tempo.cli.render import chart, indented, moments
-from tempo.console import ACCENT, FAINT, Output, counting
+from tempo.console import ACCENT, FAINT, Output, progress_bar
 from tempo.formatting import clock, printable, size
 from tempo.inference.results import Answer
 from tempo.inference.session import Session
@@ -43,7 +43,7 @@ def main() -> None:
     first, second = (question_of(truth, kind) for kind in KINDS)
 
     heading("2  A question", "the film is watched, and what does not depend on the question is kept")
-    with counting("loading"):
+    with progress_bar("loading"):
         model = tempo.load(args.model)
     session = watch(model, path)
     answer = session.ask(first["text"], max_new_tokens=48).with_watching(session.timings)
@@ -74,7 +74,7 @@ def film(length: int) -> tuple[Path, dict[str, Any]]:
     if not path.with_suffix(".json").is_file():
         OUT.mkdir(exist_ok=True)
         spec = FileSpec(seconds=length, height=360, fps=12, held_out=True)
-        with counting("drawing", "frames") as progress:
+        with progress_bar("drawing", "frames") as progress:
             make_file(path, spec, seed=SEED, questions=40, progress=progress)
     truth = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
     with av.open(str(path)) as container:
@@ -95,7 +95,7 @@ def question_of(truth: dict[str, Any], kind: str) -> dict[str, Any]:
 def watch(model: tempo.Tempo, path: Path) -> Session:
     """Watch with a progress bar; what stays of it is one line."""
     started = time.perf_counter()
-    with counting("watching", "frames") as progress:
+    with progress_bar("watching", "frames") as progress:
         session = model.watch(path, cache="host", progress=progress)
     frames, took = len(session.sampling), time.perf_counter() - started
     line(Text.assemble("watched ", ("━" * 40, ACCENT), f" {frames} frames in {took:.1f} s"))

@@ -3,7 +3,7 @@
 import json
 
 from tempo.evaluation import manifest
-from tempo.evaluation.item_log import Log, Record
+from tempo.evaluation.item_log import ItemLog, ItemRecord
 from tempo.evaluation.settings import Settings
 
 # Group, seconds, frames, tokens, answer, what lmms-eval reads in it, and the truth.
@@ -38,7 +38,7 @@ def write_run(folder, *, budget=8192, limit=None):
         "other": {"anls,none": 0.5},
     }
     results.write_text(json.dumps({"results": figures}))
-    log = Log(folder)
+    log = ItemLog(folder)
     lines = []
     for item, (group, seconds, frames, tokens, text, said, truth) in enumerate(VIDEOMME):
         log.add(
@@ -68,7 +68,9 @@ def write_run(folder, *, budget=8192, limit=None):
 
 
 def record(task, item, **values):
-    return Record(**{"task": task, "item": item, "asked": "a", "question": "?", "video": "v.mp4", **values})
+    return ItemRecord(
+        **{"task": task, "item": item, "asked": "a", "question": "?", "video": "v.mp4", **values}
+    )
 
 
 def write_lines(results, task, lines):

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import tempo
 from tempo.cli.options import add_model_options, given, positive_integer
-from tempo.console import counting, say
+from tempo.console import progress_bar, say
 from tempo.errors import TempoError
 from tempo.evaluation.evaluated_model import hash_of
 from tempo.evaluation.manifest import decoder, hardware, versions
@@ -62,7 +62,7 @@ def _measure(args: argparse.Namespace, arguments: Sequence[str]) -> str:
         f"torch {packages['torch']}, transformers {packages['transformers']}, {decoder()}.",
         f"Measured by `python -m research.ablations {shlex.join(arguments)}`.",
     ]
-    with counting("answering", "videos") as progress:
+    with progress_bar("answering", "videos") as progress:
         return run(
             model,
             args.folder,

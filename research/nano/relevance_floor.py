@@ -23,7 +23,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import tempo
-from tempo.console import counting
+from tempo.console import progress_bar
 from tempo.inference.engine import Tempo
 from tempo.inference.session import Session
 from tempo.stats import wilson
@@ -163,7 +163,7 @@ def main() -> None:
     args = parser.parse_args()
     model = tempo.load(args.model)
     found: list[Search] = []
-    with tempfile.TemporaryDirectory() as folder, counting("looking", "films") as progress:
+    with tempfile.TemporaryDirectory() as folder, progress_bar("looking", "films") as progress:
         for number in range(args.films):
             film = list(searches(model, number, Path(folder), looks=args.looks, questions=args.questions))
             found += film

@@ -1,7 +1,6 @@
-"""Standard output and standard error: results, one-line messages and progress bars.
+"""Write to the terminal: results on stdout, one-line messages and progress bars on stderr.
 
-Colour is left to rich, which drops it where the output is not a terminal, where ``NO_COLOR`` is set, and
-where the terminal is dumb.
+Rich drops colours if the output is not a terminal, if ``NO_COLOR`` is set, and on a dumb terminal.
 """
 
 from __future__ import annotations
@@ -16,13 +15,13 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tempo.formatting import printable
 
-PIPED_COLUMNS = 500  # of tables where nobody looks: names and paths stay in one piece
+PIPED_COLUMNS = 500  # table width without a terminal, so that names and paths are not wrapped
 ACCENT = "bold cyan"
 FAINT = "dim"
 
 
 class Output(Console):
-    """Standard output. Where its reader has gone it says so, instead of ending the process by itself."""
+    """Standard output. If its reader is gone it raises BrokenPipeError, where rich would exit."""
 
     def __init__(self) -> None:
         super().__init__(highlight=False)
@@ -30,23 +29,23 @@ class Output(Console):
             self.width = PIPED_COLUMNS
 
     def on_broken_pipe(self) -> None:
-        """Called by rich while it handles the error."""
+        """Rich calls this while it handles the error."""
         raise
 
 
 def say(message: str) -> None:
-    """Print MESSAGE as one line on stderr, behind the name of the program."""
+    """Print MESSAGE as one line on stderr, prefixed with ``tempo:``."""
     print("tempo:", printable(" ".join(message.split())), file=sys.stderr, flush=True)
 
 
 @contextmanager
-def counting(
+def progress_bar(
     what: str, unit: str = "", *, before: str = "", after: str = ""
 ) -> Iterator[Callable[[int, int], None]]:
-    """Show on stderr, where that is a terminal, how far WHAT has got, for as long as the block runs.
+    """Show a progress bar for WHAT on stderr while the block runs, if stderr is a terminal.
 
-    Yields a function that takes (done, total), counted in UNIT. Until it is called the bar only moves,
-    labelled BEFORE; once all is done it is labelled AFTER. Never called, it shows that something goes on.
+    Yields a function that takes (done, total), counted in UNIT. Until its first call the bar pulses with the
+    label BEFORE, and once everything is done with the label AFTER.
     """
     console = Console(stderr=True)
     shown = Progress(

@@ -1,8 +1,8 @@
-"""The errors that a user can mend.
+"""The errors that a user can fix.
 
-Whatever goes wrong because of something given from outside (a file, an option, a checkpoint) is raised as one
-of these. The message is a single line that names the file or the option and says what to do; the command line
-prints it behind ``tempo:`` and nothing else. Any other exception is a fault in tempo itself.
+Code raises one of these for everything wrong with its input: a file, an option, a checkpoint. The message is
+one line that names the file or option and says what to do; the command line prints only this line, prefixed
+with ``tempo:``. Any other exception is a bug in tempo.
 """
 
 import errno
@@ -10,63 +10,63 @@ import os
 
 
 class TempoError(Exception):
-    """Something outside tempo is wrong and the user can mend it. The command line exits with status 1."""
+    """The user can fix the cause. The command line exits with status 1."""
 
 
 class UsageError(TempoError, ValueError):
-    """An option or an argument has a value that can never work. The command line exits with status 2.
+    """An option or argument has a value that can never work. The command line exits with status 2.
 
-    It is a :class:`ValueError` too, so that Python callers can catch it as they would from any other library.
+    It is a :class:`ValueError` too, as Python callers expect from a library.
     """
 
 
 class NoRoomError(TempoError):
-    """What was watched cannot be kept in the place that was asked for; another place may have the room."""
+    """The watched video does not fit into the chosen cache; another cache may have room."""
 
 
 class NoNumbersError(TempoError):
-    """A model computed NaN or infinity: its dtype overflows, or its weights are damaged."""
+    """The model computed NaN or infinity: its dtype overflows, or its weights are damaged."""
 
     @classmethod
     def in_dtype(cls, dtype: object) -> "NoNumbersError":
-        """What to do about it where the model computes in DTYPE."""
+        """The error of a model that computes in DTYPE, with advice for that dtype."""
         name = str(dtype).removeprefix("torch.")
         do = "use --dtype bfloat16 or float32"
         if name != "float16":
-            do = "its weights are probably damaged, so fetch them again"
-        return cls(f"the model computed no numbers (NaN or infinity) in {name}; {do}")
+            do = "its weights are probably damaged; download them again"
+        return cls(f"the model computed NaN or infinity in {name}; {do}")
 
 
 class UnfamiliarVideoWarning(UserWarning):
-    """The model knows other videos than the one that it is asked about; its answers may mean nothing."""
+    """The model was not trained for this kind of video; its answers may be meaningless."""
 
 
 class ConversationFullError(TempoError):
-    """A question does not fit behind the earlier ones of its conversation; a new one, or fewer turns, do."""
+    """The context has no room for another question after the earlier turns of the conversation."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(f"{message}; begin a new conversation, or keep fewer turns")
+        super().__init__(f"{message}; start a new conversation, or keep fewer turns")
 
 
 def reason_of(error: OSError | ValueError) -> str:
-    """What the system says of a file: one line, without its name."""
+    """The system's reason for an error with a file: one line, without the file's name."""
     return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
 def is_full(error: OSError) -> bool:
-    """Whether it says that a disk, or a user's share of it, has no room left."""
+    """Whether a disk, or the user's quota of it, is full."""
     return error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG)
 
 
-def told(error: BaseException) -> str:
-    """What to tell a user about ERROR, whatever it is: one line."""
+def describe(error: BaseException) -> str:
+    """Any error as one line for a user."""
     if isinstance(error, TempoError):
         return str(error)
-    # By name: importing torch to compare classes would make every failure slow.
+    # By name: importing torch to compare classes would slow down every failure.
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return "out of memory: lower --max-frames, keep nothing with --cache none, or choose another --device"
+        return "out of memory: lower --max-frames, set --cache none, or choose another --device"
     if isinstance(error, OSError) and is_full(error):
-        return f"something could not be written ({reason_of(error)}): make room on the disk"
+        return f"cannot write a file ({reason_of(error)}): free some disk space"
     if isinstance(error, OSError) and isinstance(error.filename, str | bytes):
         return f"{os.fsdecode(error.filename)}: {reason_of(error)}; check the path and its permissions"
-    return f"a fault in tempo itself: {type(error).__name__}: {error} (TEMPO_DEBUG=1 shows where)"
+    return f"bug in tempo: {type(error).__name__}: {error} (TEMPO_DEBUG=1 shows the traceback)"

@@ -1,10 +1,10 @@
-"""How times, sizes and foreign texts are written, wherever people read them."""
+"""Format times, sizes and untrusted texts for people."""
 
 from __future__ import annotations
 
 
 def clock(seconds: float) -> str:
-    """Return SECONDS as ``mm:ss``, from an hour on as ``h:mm:ss``; fractions are cut off."""
+    """Return SECONDS as ``mm:ss``, or as ``h:mm:ss`` from one hour; fractions are dropped."""
     minutes, rest = divmod(int(max(seconds, 0.0)), 60)
     if minutes < 60:
         return f"{minutes:02d}:{rest:02d}"
@@ -12,12 +12,12 @@ def clock(seconds: float) -> str:
 
 
 def printable(text: str) -> str:
-    """Return TEXT with every character that could steer the terminal replaced; line ends and tabs stay."""
+    """Return TEXT with control characters replaced, which could steer a terminal; newlines and tabs stay."""
     return "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def size(count: int) -> str:
-    """Return COUNT bytes in the largest decimal unit that leaves at least one: ``1.2 GB``."""
+    """Return COUNT bytes in the largest decimal unit that fits: ``1.2 GB``."""
     value, unit = float(count), "bytes"
     for larger in ("kB", "MB", "GB", "TB"):
         if value < 1000:

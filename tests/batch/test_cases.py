@@ -57,14 +57,14 @@ def test_a_cases_own_options_go_first(tmp_path):
         (ONE | {"options": {"budget": True}}, "'budget'"),
         (ONE | {"options": {"fps": float("nan")}}, "'fps'"),
         (ONE | {"options": {"adaptive": 1}}, "'adaptive'"),
-        (ONE | {"budget": 64}, "belongs into 'options'"),
+        (ONE | {"budget": 64}, "move 'budget' into 'options'"),
     ],
 )
 def test_a_senseless_case_says_why_and_the_others_stay(tmp_path, value, says):
     bad, good = read(tmp_path, [value, ONE])
     assert says in bad.error
     assert not good.error
-    json.dumps(bad.failed(bad.error), allow_nan=False)
+    json.dumps(bad.failure(bad.error), allow_nan=False)
 
 
 @pytest.mark.parametrize(

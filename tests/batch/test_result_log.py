@@ -6,7 +6,7 @@ import os
 import pytest
 
 from tempo.batch.cases import Case
-from tempo.batch.result_log import Results, done
+from tempo.batch.result_log import Results, completed
 from tempo.errors import TempoError
 
 
@@ -15,7 +15,7 @@ def case(number, query="what?", *, name=None, **settings):
 
 
 def answered(one):
-    return {**one.heading(), "answer": f"as {one.query}", "n": 1.5}
+    return {**one.header(), "answer": f"as {one.query}", "n": 1.5}
 
 
 def test_cut_off_at_any_byte_it_goes_on_from_the_last_whole_line(tmp_path):
@@ -26,7 +26,7 @@ def test_cut_off_at_any_byte_it_goes_on_from_the_last_whole_line(tmp_path):
         path = tmp_path / "results.jsonl"
         path.write_bytes(whole[:length])
         results = Results(path)
-        left = [one for one in cases if one.number not in done(cases, results.records, path)]
+        left = [one for one in cases if one.number not in completed(cases, results.records, path)]
         # A line that lacks nothing but its end is whole.
         assert len(left) == 3 - sum(length >= end - 1 for end in ends), length
         for one in left:
@@ -54,7 +54,7 @@ def test_zeroes_that_a_power_failure_leaves_are_dropped_and_that_case_is_asked_a
         path = tmp_path / "results.jsonl"
         path.write_bytes(b"".join(left) + end)
         results = Results(path)
-        found = done(cases, results.records, path)
+        found = completed(cases, results.records, path)
         assert sorted(found) == [1, 2][: len(left)], end[:30]
         for one in cases:
             if one.number not in found:
@@ -69,7 +69,7 @@ def test_a_lost_line_between_whole_ones_is_asked_again(tmp_path):
     first, last = (json.dumps(answered(one)) for one in (case(1, "a"), case(3, "c")))
     path.write_text(f"{first}\n" + "\0" * 100 + f"\n{last}\n")
     results = Results(path)
-    assert sorted(done([case(1, "a"), case(2, "b"), case(3, "c")], results.records, path)) == [1, 3]
+    assert sorted(completed([case(1, "a"), case(2, "b"), case(3, "c")], results.records, path)) == [1, 3]
     results.close()
 
 
@@ -92,7 +92,7 @@ def test_two_runs_do_not_write_to_one_file(tmp_path):
 def test_a_file_of_something_else_is_left_alone(tmp_path, content):
     path = tmp_path / "mine"
     path.write_text(content)
-    with pytest.raises(TempoError, match="another file"):
+    with pytest.raises(TempoError, match="choose another --output"):
         Results(path)
     assert path.read_text() == content
 
@@ -115,9 +115,9 @@ def test_a_full_disk_is_told(tmp_path):
 def test_failures_are_forgotten_all_at_once_and_the_rest_stays(tmp_path):
     path = tmp_path / "results.jsonl"
     results = Results(path)
-    results.append(case(1).failed("no such file"))
+    results.append(case(1).failure("no such file"))
     results.append(answered(case(2)))
-    results.forget_failures()
+    results.remove_failures()
     results.append(answered(case(3)))
     results.close()
     assert [json.loads(line)["id"] for line in path.read_text().splitlines()] == [2, 3]
@@ -137,7 +137,7 @@ def test_half_a_surrogate_pair_can_be_written(tmp_path):
 
 
 def numbers(cases, records):
-    return sorted(done(cases, records, "results.jsonl"))
+    return sorted(completed(cases, records, "results.jsonl"))
 
 
 def test_cases_may_be_moved_added_and_removed():

@@ -244,7 +244,7 @@ def test_a_file_damaged_in_the_middle_is_watched_and_the_loss_is_told(tempo, tmp
     assert {span["reason"] for span in video["lost"]} == {"pictures are damaged"}
     assert done.stderr.count("\n") == 1
     assert str(path) in done.stderr
-    assert f"{lost:.1f} s of it could not be shown (pictures are damaged)" in done.stderr
+    assert f"{lost:.1f} s could not be decoded (pictures are damaged)" in done.stderr
 
 
 # --- models that cannot be loaded -------------------------------------------------------------------------

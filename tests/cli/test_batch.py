@@ -178,7 +178,7 @@ def test_ctrl_c_stops_cleanly_and_says_where_it_stands(many, tmp_path):
     _, said = process.communicate(timeout=120)
     assert process.returncode == 130
     assert said == (
-        f"tempo: stopped; {len(read(output))} of 18 cases are done, and the same command goes on from there\n"
+        f"tempo: stopped; {len(read(output))} of 18 cases are done; run the same command again to resume\n"
     )
     assert not any(map(alive, mine))
 

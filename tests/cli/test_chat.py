@@ -140,7 +140,7 @@ class Terminal:
 @pytest.mark.slow
 def test_at_a_terminal_ctrl_c_stops_the_answer_and_ctrl_d_ends(clip, tmp_path):
     terminal = Terminal(tmp_path, "chat", clip, *TINY_MODEL, "--max-new-tokens", "12000")
-    assert "Ask, or say /help." in terminal.wait_for("> ")
+    assert "Ask a question, or type /help." in terminal.wait_for("> ")
     terminal.type("What colour is the square?\n")
     terminal.wait_for("square?\r\n")
     terminal.wait_for("\x1b")  # the bar that moves until the first word; the answer would take minutes

@@ -9,7 +9,7 @@ from tempo.version import __version__
 def test_findings_as_text_and_as_json(tempo, tmp_path):
     done = tempo("doctor")
     assert (done.returncode, done.stderr) == (0, "")
-    assert "Everything that tempo needs is here" in done.stdout
+    assert "tempo is ready to use" in done.stdout
     assert len(done.stdout.splitlines()) <= 40, "it fits on a screen"
     for words in (
         __version__,

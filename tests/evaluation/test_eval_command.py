@@ -60,7 +60,7 @@ def test_an_environment_without_lmms_eval_is_named(tmp_path, monkeypatch, capsys
     bare.chmod(0o755)
     monkeypatch.setenv(VARIABLE, str(bare))
     assert main(["eval", "lvbench", "--out", str(tmp_path / "run")]) == 1
-    assert f"{bare}: has no lmms-eval" in capsys.readouterr().err
+    assert f"{bare}: lmms-eval is missing" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
 
 
@@ -84,10 +84,10 @@ def test_files_are_checked_without_lmms_eval(tmp_path, monkeypatch, capsys):
         (folder / "videos" / f"{name}.mp4").touch()
     call = ["eval", "longvideobench_val_v", "--data", str(tmp_path / "data"), "--check"]
     assert main(call) == 1
-    assert f"missing: 1, for 1 questions: {folder / 'videos' / 'c.mp4'}" in capsys.readouterr().err
+    assert f"missing videos: 1, for 1 questions: {folder / 'videos' / 'c.mp4'}" in capsys.readouterr().err
     (folder / "videos" / "c.mp4").touch()
     assert main(call) == 0
-    assert "LongVideoBench (val): 3 questions, every video is there" in capsys.readouterr().out
+    assert "LongVideoBench (val): 3 questions, no video is missing" in capsys.readouterr().out
 
 
 def test_the_command_line_of_one_and_of_several_processes(tmp_path):
@@ -104,10 +104,10 @@ def test_the_command_line_of_one_and_of_several_processes(tmp_path):
 
 
 def test_nothing_is_fetched_where_all_is_here(tmp_path):
-    inside = job(tmp_path, include=tmp_path, offline=True).surroundings()
+    inside = job(tmp_path, include=tmp_path, offline=True).environment_variables()
     assert (inside["HF_HUB_OFFLINE"], inside["HF_DATASETS_OFFLINE"]) == ("1", "1")
     assert Path(inside["HF_DATASETS_CACHE"]).is_relative_to(tmp_path)
-    assert job(tmp_path).surroundings().get("HF_HUB_OFFLINE") == os.environ.get("HF_HUB_OFFLINE")
+    assert job(tmp_path).environment_variables().get("HF_HUB_OFFLINE") == os.environ.get("HF_HUB_OFFLINE")
 
 
 def test_the_reason_is_found_in_what_lmms_eval_wrote(tmp_path):

@@ -14,7 +14,7 @@ from tempo.evaluation.benchmarks import (
 )
 from tempo.evaluation.layouts import read_release
 from tempo.evaluation.local_tasks import read_releases, write_tasks
-from tempo.evaluation.miniature import Film, write_releases
+from tempo.evaluation.miniature import RenderedVideo, write_releases
 from tempo.evaluation.tasks import VIDEO, video_of
 from tempo.synthetic.expressions import SyntheticQuestion
 
@@ -29,7 +29,7 @@ def film(folder, number):
         SyntheticQuestion("colour", f"What colour is thing {n}?\nA. red", "BC"[n], (), (), options=COLOURS)
         for n in (0, 1)
     ]
-    return Film(path.stem, path, 10.0, questions)
+    return RenderedVideo(path.stem, path, 10.0, questions)
 
 
 @pytest.fixture
@@ -117,7 +117,7 @@ def test_parquet_is_read_by_whoever_can(data):
     ("damage", "words"),
     [
         (lambda data: (data / "LVBench" / "video_info.meta.jsonl").unlink(), "no release of LVBench"),
-        (lambda data: (data / "LVBench" / "video_info.meta.jsonl").write_text("{"), "not readable"),
+        (lambda data: (data / "LVBench" / "video_info.meta.jsonl").write_text("{"), "cannot be read"),
         (lambda data: (data / "LVBench" / "video_info.meta.jsonl").write_text('{"x": 1}'), "video_path"),
         (lambda data: (data / "LVBench" / "video_info.meta.jsonl").write_text(""), "no questions"),
     ],
@@ -149,7 +149,7 @@ def test_tasks_build_on_lmms_evals_own(data, tmp_path):
     assert f'include: "{theirs}"' in text
     assert "process_results" not in text  # prompts and scoring are theirs
     assert len((tmp_path / "tasks" / "lvbench.jsonl").read_text().splitlines()) == 6
-    with pytest.raises(TempoError, match="has no task"):
+    with pytest.raises(TempoError, match=r"the task .* is missing"):
         write_tasks(read_releases(["videomme"], data, read_table=no_parquet), tmp_path, lmms_eval=package)
 
 

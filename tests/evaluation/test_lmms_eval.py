@@ -11,7 +11,7 @@ from tempo.evaluation.benchmarks import BENCHMARKS, LOCAL
 from tempo.evaluation.environment import find
 from tempo.evaluation.item_log import read_records
 from tempo.evaluation.letters import letter_of
-from tempo.evaluation.miniature import draw_films, write_releases
+from tempo.evaluation.miniature import render_videos, write_releases
 from tempo.evaluation.run_results import read_run
 
 # A start of lmms-eval alone takes ten seconds, and many times that beside other work.
@@ -42,7 +42,7 @@ def environment():
 def data(environment, tmp_path_factory):
     """All four releases of the same two films; Video-MME's annotations as Parquet, as they are published."""
     folder = tmp_path_factory.mktemp("benchmarks")
-    films = draw_films(folder / "films", films=FILMS, questions=QUESTIONS, seconds=8.0)
+    films = render_videos(folder / "films", count=FILMS, questions=QUESTIONS, seconds=8.0)
     assert [len(film.questions) for film in films] == [QUESTIONS] * FILMS
     write_releases(folder / "data", films)
     source = folder / "data" / "Video-MME" / "videomme" / "test.jsonl"
@@ -122,7 +122,7 @@ def test_alone_and_in_two_processes_all_is_the_same_but_the_work(environment, da
 
 
 def test_what_cannot_be_read_is_an_error_and_a_run_goes_on(environment, data, tmp_path, capsys):
-    video = data / "LVBench" / "all_videos" / "film0.mp4"
+    video = data / "LVBench" / "all_videos" / "video0.mp4"
     whole = video.read_bytes()
     video.unlink()
     folder = tmp_path / "run"
@@ -130,7 +130,7 @@ def test_what_cannot_be_read_is_an_error_and_a_run_goes_on(environment, data, tm
     # Missing: refused before anything runs.
     assert evaluate(environment, *call) == 1
     assert (
-        f"missing: 1, for {QUESTIONS} questions: {data / 'LVBench' / video.name};" in capsys.readouterr().err
+        f"missing videos: 1, for {QUESTIONS} questions: {data / 'LVBench' / video.name};" in capsys.readouterr().err
     )
     assert not (folder / "lmms-eval").exists()
     # Damaged: found out by watching. As many errors as are allowed: the rest is answered and scored.

@@ -18,7 +18,7 @@ from tempo.evaluation.report import (
 )
 from tempo.evaluation.run_results import read_run
 from tempo.evaluation.settings import Settings
-from tempo.evaluation.summary import Share, summarise
+from tempo.evaluation.summary import Accuracy, summarise
 from tempo.reporting.charts import BarValue, Series, bar_chart
 from tempo.reporting.plot.svg import to_svg
 from tempo.reporting.report_files import to_json
@@ -35,11 +35,11 @@ def test_scores_are_of_the_answered_items_and_guess_nothing(run):
     assert one.score == pytest.approx(60.0)
     assert one.no_letter == 1
     assert one.errors == [("gone.mp4: no such file; check the path", 1)]
-    assert one.groups == [("short", Share(1, 2)), ("medium", Share(1, 1)), ("long", Share(1, 2))]
+    assert one.groups == [("short", Accuracy(1, 2)), ("medium", Accuracy(1, 1)), ("long", Accuracy(1, 2))]
     assert one.durations == [
-        ("under 1 min", Share(1, 2)),
-        ("3–10 min", Share(1, 1)),
-        ("20–60 min", Share(1, 2)),
+        ("under 1 min", Accuracy(1, 2)),
+        ("3–10 min", Accuracy(1, 1)),
+        ("20–60 min", Accuracy(1, 2)),
     ]
 
 
@@ -54,7 +54,7 @@ def test_tokens_and_seconds(run):
 def test_mlvu_is_the_mean_over_its_categories(run):
     one = summarise(run, run.tasks["mlvu_dev"])
     assert one.score == pytest.approx((200 / 3 + 100) / 2)
-    assert one.shares == Share(3, 4)
+    assert one.shares == Accuracy(3, 4)
 
 
 def test_the_published_score_is_that_of_the_same_budget(tmp_path):
@@ -71,9 +71,9 @@ def test_the_published_score_is_that_of_the_same_budget(tmp_path):
 
 def test_intervals():
     # Wilson's, for 8 of 10 and 0 of 10, from the textbook formula: (0.490, 0.943) and (0, 0.278).
-    assert Share(8, 10).margin == pytest.approx(100 * (0.9433 - 0.4902) / 2, abs=0.05)
-    assert Share(0, 10).margin == pytest.approx(100 * 0.2775 / 2, abs=0.05)
-    assert math.isnan(Share(0, 0).score)
+    assert Accuracy(8, 10).margin == pytest.approx(100 * (0.9433 - 0.4902) / 2, abs=0.05)
+    assert Accuracy(0, 10).margin == pytest.approx(100 * 0.2775 / 2, abs=0.05)
+    assert math.isnan(Accuracy(0, 0).score)
 
 
 def test_the_report_says_all_of_it(run):
@@ -125,7 +125,7 @@ def test_three_files_are_written(run, tmp_path):
 
 
 def test_a_folder_that_is_no_run(tmp_path):
-    with pytest.raises(TempoError, match="not the folder of a"):
+    with pytest.raises(TempoError, match="name the folder of a"):
         read_run(tmp_path)
     manifest.begin(tmp_path / "begun", {"settings": {}})
     with pytest.raises(TempoError, match="not finished"):
@@ -153,7 +153,7 @@ def test_manifests_hold_a_run_to_its_beginning(tmp_path):
     assert manifest.begin(tmp_path, values) is True
     assert len(manifest.read(tmp_path)["begun"]) == 2
     other = {**values, "settings": Settings(budget=8192).to_json()}
-    with pytest.raises(TempoError, match="budget=4096 and is now asked for budget=8192"):
+    with pytest.raises(TempoError, match="budget=4096, not budget=8192"):
         manifest.begin(tmp_path, other)
     manifest.finish(tmp_path, errors=0)
     assert manifest.read(tmp_path)["finished"]

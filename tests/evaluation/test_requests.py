@@ -66,7 +66,7 @@ def test_tasks_that_end_the_process_over_a_missing_video_do_not(tmp_path):
         raise AssertionError
 
     assert ask(assertion, {"video_path": "x.mp4"}, picture=tmp_path).error.startswith(
-        "x.mp4: the task does not"
+        "x.mp4: lmms-eval's task cannot"
     )
 
 

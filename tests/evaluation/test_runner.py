@@ -11,8 +11,8 @@ from tempo.evaluation.runner import (
     Item,
     TooManyErrors,
     by_video,
-    deal,
-    until,
+    cut_at_stop,
+    distribute,
 )
 from tempo.evaluation.settings import Settings
 
@@ -153,13 +153,13 @@ def test_items_are_grouped_and_dealt_by_video():
     items = [Item(task="t", number=n, video=f"v{n % 3}", question="?") for n in range(10)]
     groups = by_video(items)
     assert [[item.number for item in group] for group in groups] == [[0, 3, 6, 9], [1, 4, 7], [2, 5, 8]]
-    hands = deal(groups, 2)
-    assert sorted(item.number for hand in hands for item in hand) == list(range(10))
-    assert {frozenset(item.video for item in hand) for hand in hands} == {
+    shares = distribute(groups, 2)
+    assert sorted(item.number for share in shares for item in share) == list(range(10))
+    assert {frozenset(item.video for item in share) for share in shares} == {
         frozenset({"v0"}),
         frozenset({"v1", "v2"}),
     }
-    assert deal(groups, 5)[3:] == [[], []]
+    assert distribute(groups, 5)[3:] == [[], []]
 
 
 @pytest.mark.parametrize(
@@ -173,4 +173,4 @@ def test_items_are_grouped_and_dealt_by_video():
     ],
 )
 def test_where_answers_end(text, stop, wanted):
-    assert until(text, stop) == wanted
+    assert cut_at_stop(text, stop) == wanted

@@ -3,7 +3,7 @@
 import pytest
 
 from tempo.evaluation.benchmarks import BENCHMARKS
-from tempo.evaluation.item_log import Record
+from tempo.evaluation.item_log import ItemRecord
 from tempo.evaluation.letters import letter_of
 from tempo.evaluation.scoring import odd, outcome, repeats
 
@@ -11,7 +11,7 @@ LVBENCH, LONG = BENCHMARKS["lvbench"], BENCHMARKS["longvideobench_val_v"]
 
 
 def record(text="", **values):
-    return Record(
+    return ItemRecord(
         **{"task": "t", "item": 0, "asked": "a", "question": "?", "video": "v", "text": text} | values
     )
 

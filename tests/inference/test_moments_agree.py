@@ -21,7 +21,7 @@ from tempo.reporting.plot import plot
 from tempo.reporting.plot.figure import Picture, Rectangle
 from tempo.reporting.plot.layout import STRONG
 from tempo.ui import html_panels
-from tempo.ui.turns import Setting, Turn
+from tempo.ui.turns import Turn, Variant
 from tempo.video.video import Video
 
 # Two neighbours that are one moment, six more apart from one another, and what is below half of the best.
@@ -41,12 +41,12 @@ def spans(text):
     return re.findall(r"(\d\d:\d\d)–(\d\d:\d\d)", text)
 
 
-class PageVisit:
-    """As much of a visit as the page draws moments of."""
+class PageSession:
+    """As much of a session as the page needs to chart moments."""
 
     def __init__(self, answer, model):
-        self.film, self.model = object(), model
-        self.turns = [Turn("?", (), {}, Setting(64, True), {Setting(64, True): answer})]
+        self.open_video, self.model = object(), model
+        self.turns = [Turn("?", (), {}, Variant(64, True), {Variant(64, True): answer})]
 
     def tokens(self, setting):
         return [segment.tokens for segment in self.turns[0].answer.segments]
@@ -58,7 +58,7 @@ def film(tmp_path_factory):
 
 
 def chips(found, model):
-    page = html_panels.allocation(PageVisit(found, model), Setting(64, True))
+    page = html_panels.allocation(PageSession(found, model), Variant(64, True))
     return page, spans("".join(re.findall(r"<button[^>]*tempo-chip[^>]*>([^<]*)<", page)))
 
 
@@ -125,7 +125,7 @@ def test_seconds_are_clocks_wherever_an_answer_is_read(film, tiny, capsys):
     assert (values["answer"], values["answer_display"]) == (found.text, written)
     labels = [shape.text for shape in plot(found, film).shapes if hasattr(shape, "text")]
     assert written in labels
-    turn = PageVisit(found, tiny).turns[0]
+    turn = PageSession(found, tiny).turns[0]
     for page in (
         html_panels.conversation([turn], duration=100.0),
         html_panels.side_by_side(turn, turn.setting, duration=100.0),

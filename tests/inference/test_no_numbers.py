@@ -16,8 +16,9 @@ from tempo.errors import NoNumbersError
 from tempo.evaluation.runner import Answerer, Item
 from tempo.evaluation.settings import Settings
 from tempo.modeling.saving import convert
-from tempo.ui.client import Setting, Source
-from tempo.ui.clients import Visits
+from tempo.ui.client import VideoSource
+from tempo.ui.clients import ClientSessions
+from tempo.ui.turns import Variant
 
 GOOD, BAD = "What is it?", "What is it, Zzyzx?"
 OPTIONS = {"device": "cpu", "dtype": "float32"}
@@ -65,7 +66,7 @@ def test_scores_that_are_no_numbers(model, clip, cache):
     session = model.watch(clip, cache=cache)
     assert session.ask(GOOD, max_new_tokens=2).segments
     for ask in (session.ask, session.route):
-        with pytest.raises(NoNumbersError, match=r"computed no numbers.*float32; .*fetch them again$"):
+        with pytest.raises(NoNumbersError, match=r"NaN or infinity in float32; .*download them again$"):
             ask(BAD)
     assert session.ask(GOOD, max_new_tokens=2).segments
 
@@ -118,7 +119,7 @@ def test_commands_end_with_one_line(partly, clip, tmp_path, verb):
     name, *options = verb
     done = run(tmp_path, name, clip, BAD, "--model", partly, "--dtype", "float32", *options)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith("tempo: the model computed no numbers")
+    assert done.stderr.startswith("tempo: the model computed NaN or infinity")
     assert done.stderr.count("\n") == 1
 
 
@@ -132,7 +133,7 @@ def test_a_batch_goes_on_and_writes_all_others(partly, clip, tmp_path):
     records = [json.loads(line) for line in output.read_text().splitlines()]
     assert [record["query"] for record in records] == asked
     assert ["error" in record for record in records] == [False, True, False]
-    assert records[1]["error"].startswith("the model computed no numbers")
+    assert records[1]["error"].startswith("the model computed NaN or infinity")
 
 
 def test_an_evaluation_goes_on(model, clip):
@@ -143,17 +144,17 @@ def test_an_evaluation_goes_on(model, clip):
     settings = dataclasses.replace(Settings(), fps=2.0, min_frames=8, max_frames=24, budget=64)
     records = Answerer(settings, lambda: model).answer(items, known={})
     assert [records["t", number].error is None for number in range(3)] == [True, False, True]
-    assert records["t", 1].error.startswith("the model computed no numbers")
+    assert records["t", 1].error.startswith("the model computed NaN or infinity")
 
 
-def test_the_page_says_it_and_the_visit_goes_on(model, clip, tmp_path):
-    visits = Visits(model, tmp_path / "visits", most_open=2, most_waiting=4)
+def test_the_page_says_it_and_the_session_goes_on(model, clip, tmp_path):
+    clients = ClientSessions(model, tmp_path / "clients", max_open=2, max_queued=4)
     try:
-        visit = visits.arrive("page")
-        list(visit.open(lambda report: Source(clip, clip.name)))
+        client = clients.get_or_create("page")
+        list(client.open(lambda report: VideoSource(clip, clip.name)))
         with pytest.raises(NoNumbersError):
-            list(visit.ask(BAD, Setting(60, True), {"max_new_tokens": 2}))
-        list(visit.ask(GOOD, Setting(60, True), {"max_new_tokens": 2}))
-        assert [turn.question for turn in visit.turns] == [GOOD]
+            list(client.ask(BAD, Variant(60, True), {"max_new_tokens": 2}))
+        list(client.ask(GOOD, Variant(60, True), {"max_new_tokens": 2}))
+        assert [turn.question for turn in client.turns] == [GOOD]
     finally:
-        visits.close()
+        clients.close()

@@ -113,8 +113,8 @@ def test_models_that_are_none(name, monkeypatch):
         ({"options": {"budget": HUGE}}, "'budget' must be a whole number"),
         ({"options": {"max_frames": 10**30}}, "'max_frames' must be a whole number"),
         ({"options": {"temperature": -HUGE}}, "'temperature' must be a number"),
-        ({"video_path": ["a.mp4"]}, "'video_path' must be a text"),
-        ({"query": {"text": "What?"}}, "'query' must be a text"),
+        ({"video_path": ["a.mp4"]}, "'video_path' must be a non-empty string"),
+        ({"query": {"text": "What?"}}, "'query' must be a non-empty string"),
     ],
 )
 def test_batch_cases(tmp_path, one, words):
@@ -193,7 +193,7 @@ def test_one_frame_is_watched_with_a_remark(clip, capsys):
     assert main(["ask", str(clip), "What?", "--max-frames", "1", "--json", "--max-new-tokens", "2"]) == 0
     out, err = capsys.readouterr()
     assert json.loads(out)["video"]["frames"] == 1
-    assert "--max-frames 1: the first frame alone is watched" in err.splitlines()[0]
+    assert "--max-frames 1: only the first frame is watched" in err.splitlines()[0]
 
 
 @pytest.mark.parametrize("name", ["x" * 300 + ".svg", "a\0b.svg", "\ud83d.svg", ".svg", "a.svg/b.svg", ""])
@@ -229,7 +229,7 @@ def test_an_output_that_is_full_or_closed_is_no_fault_of_ours(verb):
     with open("/dev/full", "w") as full:
         done = subprocess.run(run, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert done.returncode == 1
-    assert done.stderr.startswith("tempo: something could not be written (No space left on device)")
+    assert done.stderr.startswith("tempo: cannot write a file (No space left on device)")
     assert done.stderr.count("\n") == 1
     for closing in ("<&-", ">&-", "2>&-"):
         shell = ["sh", "-c", f'exec "$@" {closing}', "sh", *run]

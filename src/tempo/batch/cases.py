@@ -1,4 +1,4 @@
-"""The cases of a batch run: ``{"video_path": …, "query": …}`` in a JSON list or one a line."""
+"""Read the cases of a batch run, ``{"video_path": …, "query": …}`` objects in JSON or JSONL."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from tempo.errors import TempoError
 from tempo.number_checks import is_number, is_whole, shown
 from tempo.storage.regular_files import check_has_an_end
 
-WATCHING = ("fps", "max_frames")
-# What a case may say in its "options", by type; the values are checked where they are used.
+SAMPLING_OPTIONS = ("fps", "max_frames")
+# The type of each option of a case; the code that uses a value checks it.
 OPTIONS: dict[str, str] = {
     "fps": "a number",
     "max_frames": "a whole number",
     "budget": "a whole number",
     "adaptive": "true or false",
-    "keep": "a text",
+    "keep": "a string",
     "max_new_tokens": "a whole number",
     "temperature": "a number",
     "top_p": "a number",
@@ -32,11 +32,11 @@ class Case:
     """One question about one video.
 
     Attributes:
-        number: its place in the file, from 1.
+        number: its position in the file, from 1.
         id: its name in the results: its own "id", or its number.
         named: whether it has an "id" of its own.
-        settings: model and options that it is answered with.
-        error: why it cannot be asked at all, or "".
+        settings: the model and the options to answer it with.
+        error: why the case is invalid, or "".
     """
 
     number: int
@@ -49,11 +49,11 @@ class Case:
 
     @property
     def content(self) -> str:
-        """What is asked of what, and how; equal for equal cases."""
+        """Video, question and settings as a text; equal for equal cases."""
         return content_of({"video_path": self.video_path, "query": self.query, "settings": self.settings})
 
-    def heading(self) -> dict[str, Any]:
-        """How its record in the results begins."""
+    def header(self) -> dict[str, Any]:
+        """The fields with which its record in the results begins."""
         return {
             "id": self.id,
             "video_path": self.video_path,
@@ -61,14 +61,14 @@ class Case:
             "settings": self.settings,
         }
 
-    def failed(self, error: str) -> dict[str, Any]:
-        """Its record where it could not be answered."""
-        return {**self.heading(), "error": error}
+    def failure(self, error: str) -> dict[str, Any]:
+        """Its record if it could not be answered."""
+        return {**self.header(), "error": error}
 
 
 @dataclass(frozen=True)
-class Group:
-    """Cases of one video that is watched in one way, in the order of the file."""
+class VideoGroup:
+    """Cases that share a video and its sampling, in the order of the file."""
 
     video_path: str
     sampling: dict[str, Any]
@@ -76,18 +76,18 @@ class Group:
 
 
 def content_of(record: Mapping[str, Any]) -> str:
-    """A text that is equal for records and cases with the same video, question and settings."""
+    """Video, question and settings as a text; equal for a record and its case."""
     return json.dumps([record.get(name) for name in ("video_path", "query", "settings")], sort_keys=True)
 
 
 def read_cases(path: Path, settings: Mapping[str, Any]) -> list[Case]:
-    """Read the cases of a JSON or JSONL file. A case that makes no sense is returned with its `error`.
+    """Read the cases of a JSON or JSONL file. An invalid case is returned with its `error`.
 
     Args:
-        settings: model and options of the whole run; a case's own options go before them.
+        settings: model and options of the whole run; a case's own options override them.
 
     Raises:
-        TempoError: the file cannot be read, is neither JSON nor JSONL, is empty, or has an id twice.
+        TempoError: the file cannot be read, is neither JSON nor JSONL, is empty, or repeats an id.
     """
     check_has_an_end(path)
     try:
@@ -95,10 +95,10 @@ def read_cases(path: Path, settings: Mapping[str, Any]) -> list[Case]:
     except OSError as error:
         raise TempoError(f"{path}: cannot be read ({error.strerror}); check the path") from error
     except UnicodeDecodeError:
-        raise TempoError(f"{path}: not a text in UTF-8; give JSON or JSONL") from None
+        raise TempoError(f"{path}: not UTF-8 text; provide JSON or JSONL") from None
     cases = [_case(number, value, settings) for number, value in enumerate(_values(path, text), 1)]
     if not cases:
-        raise TempoError(f'{path}: there are no cases; write {{"video_path": …, "query": …}} objects')
+        raise TempoError(f'{path}: no cases in this file; write {{"video_path": …, "query": …}} objects')
     seen: dict[str | int, int] = {}
     for case in cases:
         if case.id in seen and (case.named or cases[seen[case.id] - 1].named):
@@ -107,8 +107,8 @@ def read_cases(path: Path, settings: Mapping[str, Any]) -> list[Case]:
     return cases
 
 
-def group(cases: Iterable[Case]) -> list[Group]:
-    """Put cases of the same video, watched in the same way, together; in the order of their first ones."""
+def group(cases: Iterable[Case]) -> list[VideoGroup]:
+    """Group cases that share a video and its sampling, in the order of their first cases."""
     found: dict[str, list[Case]] = {}
     for case in cases:
         assert case.video_path is not None
@@ -116,26 +116,26 @@ def group(cases: Iterable[Case]) -> list[Group]:
         key = json.dumps([path, _sampling(case)], sort_keys=True)
         found.setdefault(key, []).append(case)
     return [
-        Group(members[0].video_path or "", _sampling(members[0]), tuple(members))
+        VideoGroup(members[0].video_path or "", _sampling(members[0]), tuple(members))
         for members in found.values()
     ]
 
 
 def _sampling(case: Case) -> dict[str, Any]:
-    return {name: case.settings[name] for name in WATCHING if name in case.settings}
+    return {name: case.settings[name] for name in SAMPLING_OPTIONS if name in case.settings}
 
 
 def _values(path: Path, text: str) -> Sequence[Any]:
-    """The JSON values of a list, or of one object a line."""
+    """The JSON values of a list, or of one object per line."""
     if text.lstrip().startswith("["):
         try:
             values = json.loads(text)
         except (ValueError, RecursionError) as error:
-            raise TempoError(f"{path}: not JSON ({error}); mend the file") from None
+            raise TempoError(f"{path}: not JSON ({error}); fix the file") from None
         assert isinstance(values, list)
         return values
     if text.lstrip().startswith("{"):
-        # One object over several lines is a file with one case.
+        # One object over several lines is one case.
         try:
             return [json.loads(text)]
         except (ValueError, RecursionError):
@@ -147,13 +147,13 @@ def _values(path: Path, text: str) -> Sequence[Any]:
                 values.append(json.loads(line))
             except (ValueError, RecursionError) as error:
                 reason = str(error).split(": line")[0]
-                raise TempoError(f"{path}, line {number}: not JSON ({reason}); mend the file") from None
+                raise TempoError(f"{path}, line {number}: not JSON ({reason}); fix the file") from None
     return values
 
 
 def _case(number: int, value: Any, settings: Mapping[str, Any]) -> Case:
     if not isinstance(value, dict):
-        return Case(number, number, False, None, None, error=f"a case is an object, not {_shown(value)}")
+        return Case(number, number, False, None, None, error=f"a case must be an object, not {_shown(value)}")
     problems: list[str] = []
     texts: dict[str, str | None] = {}
     for name in ("video_path", "query"):
@@ -162,18 +162,18 @@ def _case(number: int, value: Any, settings: Mapping[str, Any]) -> Case:
         if name not in value:
             problems.append(f"{name!r} is missing")
         elif not isinstance(text, str) or not text.strip():
-            problems.append(f"{name!r} must be a text that is not empty, not {_shown(text)}")
+            problems.append(f"{name!r} must be a non-empty string, not {_shown(text)}")
     own = value.get("id")
     named = isinstance(own, str | int) and not isinstance(own, bool)
     if own is not None and not named:
-        problems.append(f"'id' must be a text or a whole number, not {_shown(own)}")
+        problems.append(f"'id' must be a string or a whole number, not {_shown(own)}")
     options = value.get("options") or {}
     if not isinstance(options, dict):
         problems.append(f"'options' must be an object, not {_shown(options)}")
         options = {}
     wrong = {name: problem for name, given in options.items() if (problem := _problem(name, given))}
     problems += wrong.values()
-    problems += [f"{name!r} belongs into 'options'" for name in OPTIONS if name in value]
+    problems += [f"move {name!r} into 'options'" for name in OPTIONS if name in value]
     return Case(
         number,
         own if named and own is not None else number,
@@ -188,13 +188,13 @@ def _case(number: int, value: Any, settings: Mapping[str, Any]) -> Case:
 def _problem(name: str, value: Any) -> str:
     """What is wrong with an option of a case, or ""."""
     if name not in OPTIONS:
-        return f"there is no option {name!r}; there are {', '.join(OPTIONS)}"
+        return f"unknown option {name!r}; choose from {', '.join(OPTIONS)}"
     kind = OPTIONS[name]
     fits = {
         "a number": is_number(value),
         "a whole number": is_whole(value, least=-(2**63)),
         "true or false": isinstance(value, bool),
-        "a text": isinstance(value, str),
+        "a string": isinstance(value, str),
     }
     return "" if fits[kind] else f"{name!r} must be {kind}, not {_shown(value)}"
 

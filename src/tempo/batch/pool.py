@@ -1,7 +1,6 @@
-"""The workers of a batch run.
+"""Distribute the videos of a batch run to worker processes, and replace workers that die.
 
-Each is a process of its own, so that one that dies (of memory, of a file that its decoder cannot stand) costs
-the case it was at and nothing else.
+A worker that dies (out of memory, or of a file that crashes the decoder) costs only its current case.
 """
 
 from __future__ import annotations
@@ -18,95 +17,95 @@ from typing import Any
 from tempo.errors import TempoError, UsageError
 
 from . import worker
-from .cases import Case, Group
-from .worker import Work
+from .cases import Case, VideoGroup
+from .worker import WorkerConfig
 
-GRACE = 5.0  # seconds that a worker has to end by itself
+GRACE = 5.0  # seconds for a worker to exit by itself
 
 
-def answers(groups: Sequence[Group], work: Work) -> Iterator[tuple[Case, dict[str, Any]]]:
-    """Answer every case of GROUPS: (case, record) in the order in which they are done.
+def run_groups(groups: Sequence[VideoGroup], config: WorkerConfig) -> Iterator[tuple[Case, dict[str, Any]]]:
+    """Answer every case of GROUPS and yield (case, record) in the order of completion.
 
     Closing the iterator ends the workers.
 
     Raises:
         UsageError, TempoError: the model cannot be loaded.
     """
-    waiting = deque(groups)
-    crew: list[_Worker] = []
+    pending = deque(groups)
+    workers: list[_Worker] = []
     try:
-        crew += [_Worker(work, index) for index in range(min(work.workers, len(groups)))]
-        while waiting or any(one.group is not None for one in crew):
-            ready = wait([one.connection for one in crew])
-            for one in [one for one in crew if one.connection in ready]:
+        workers += [_Worker(config, index) for index in range(min(config.workers, len(groups)))]
+        while pending or any(one.group is not None for one in workers):
+            ready = wait([one.connection for one in workers])
+            for one in [one for one in workers if one.connection in ready]:
                 try:
                     kind, content = one.connection.recv()
                 except (EOFError, OSError):
-                    crew.remove(one)
-                    yield from one.buried(waiting)
-                    if waiting:
-                        crew.append(_Worker(work, one.index))
+                    workers.remove(one)
+                    yield from one.handle_death(pending)
+                    if pending:
+                        workers.append(_Worker(config, one.index))
                     continue
-                if kind == "unusable":
+                if kind == "load_error":
                     message, is_usage = content
                     raise (UsageError if is_usage else TempoError)(message)
                 if kind == "record":
-                    yield one.finished(*content)
-                else:  # ready for the first group, or done with one
+                    yield one.complete(*content)
+                else:  # the model is loaded, or a group is done
                     one.loaded = True
-                    one.give(waiting.popleft() if waiting else None)
+                    one.assign(pending.popleft() if pending else None)
     finally:
-        for one in crew:
+        for one in workers:
             one.end()
 
 
 class _Worker:
-    """A process, and the group that it is at."""
+    """A worker process and its current group."""
 
-    def __init__(self, work: Work, index: int) -> None:
+    def __init__(self, config: WorkerConfig, index: int) -> None:
         self.index = index
-        self.group: Group | None = None
+        self.group: VideoGroup | None = None
         self.loaded = False
-        self._left: list[Case] = []
+        self._remaining: list[Case] = []
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
-        self.process = context.Process(target=worker.main, args=(theirs, work, index), daemon=True)
+        self.process = context.Process(target=worker.main, args=(theirs, config, index), daemon=True)
         with _without_ctrl_c():
             self.process.start()
         theirs.close()
 
-    def give(self, group: Group | None) -> None:
-        """Hand a group over; None: there is nothing more to do."""
-        self.group, self._left = group, list(group.cases) if group else []
-        with contextlib.suppress(OSError):  # it died just now; the connection will say so
+    def assign(self, group: VideoGroup | None) -> None:
+        """Send a group to the process; None ends it."""
+        self.group, self._remaining = group, list(group.cases) if group else []
+        with contextlib.suppress(OSError):  # it just died, which the connection will report
             self.connection.send(group)
 
-    def finished(self, number: int, record: dict[str, Any]) -> tuple[Case, dict[str, Any]]:
-        """Take a record in."""
-        case = next(case for case in self._left if case.number == number)
-        self._left.remove(case)
+    def complete(self, number: int, record: dict[str, Any]) -> tuple[Case, dict[str, Any]]:
+        """Return the case of a record, and cross it off the group."""
+        case = next(case for case in self._remaining if case.number == number)
+        self._remaining.remove(case)
         return case, record
 
-    def buried(self, waiting: deque[Group]) -> Iterator[tuple[Case, dict[str, Any]]]:
-        """It died: the case that it was at has failed, and the others of its group go back.
+    def handle_death(self, pending: deque[VideoGroup]) -> Iterator[tuple[Case, dict[str, Any]]]:
+        """Fail the current case of a dead worker, and put the rest of its group back.
 
         Raises:
-            TempoError: it never came as far as a case.
+            TempoError: the worker died while it loaded the model.
         """
         self.process.join()
         self.connection.close()
         how = _how_it_ended(self.process.exitcode)
         if not self.loaded:
-            raise TempoError(f"a worker ended while it loaded the model ({how}); try fewer --workers")
-        if self._left:
-            case, *others = self._left
+            raise TempoError(f"a worker died while loading the model ({how}); try fewer --workers")
+        if self._remaining:
+            case, *others = self._remaining
             if self.group is not None and others:
-                waiting.appendleft(replace(self.group, cases=tuple(others)))
-            yield case, case.failed(f"the worker process ended at this case ({how})")
+                pending.appendleft(replace(self.group, cases=tuple(others)))
+            yield case, case.failure(f"the worker process died at this case ({how})")
         self.group = None
 
     def end(self) -> None:
-        """See to it that the process is gone."""
+        """Wait for the process to exit; kill it if it does not."""
         if self.group is not None or not self.loaded:
             self.process.terminate()
         self.process.join(GRACE)
@@ -120,14 +119,14 @@ def _how_it_ended(status: int | None) -> str:
     if status is not None and status < 0:
         with contextlib.suppress(ValueError):
             name = signal.Signals(-status).name
-            return f"{name}, which is often a lack of memory" if name == "SIGKILL" else name
+            return f"{name}, often due to lack of memory" if name == "SIGKILL" else name
     return f"exit status {status}"
 
 
 @contextlib.contextmanager
 def _without_ctrl_c() -> Iterator[None]:
-    """A process that is started in here never sees Ctrl-C: the one that started it decides what it means."""
-    if not hasattr(signal, "pthread_sigmask"):  # Windows; there a worker hears Ctrl-C too
+    """Let processes that start in this block ignore Ctrl-C: only their parent handles it."""
+    if not hasattr(signal, "pthread_sigmask"):  # on Windows workers receive Ctrl-C too
         yield
         return
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})

@@ -1,7 +1,7 @@
-"""The results of a batch run: one JSON object a line, each written once and for good.
+"""The append-only results of a batch run: one JSON object per line, never lost and never repeated.
 
-A line is appended with one call and brought to the disk before the next case counts as done. Whatever kills
-the process, the file holds whole lines and at most one beginning of a line, which the next run removes.
+Each line is appended in one call and flushed to disk before the next case counts as done. Whatever kills the
+process, the file holds complete lines and at most one partial line, which the next run removes.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from .cases import Case, content_of
 
 
 class Results:
-    """The file of results, locked as long as it is open.
+    """The file of results, locked while it is open.
 
     Attributes:
-        records: what it holds, in the order of its lines.
+        records: its records, in the order of its lines.
     """
 
     def __init__(self, path: Path) -> None:
-        """Open PATH, or make it, and read what an earlier run left.
+        """Open or create PATH and read the results of earlier runs.
 
         Raises:
             TempoError: it cannot be written, holds something else than results, or another run writes to it.
@@ -43,7 +43,7 @@ class Results:
             raise
 
     def append(self, record: dict[str, Any]) -> None:
-        """Write one RECORD, and return once it is on the disk.
+        """Append one RECORD, and return once it is on disk.
 
         Raises:
             TempoError: it cannot be written.
@@ -57,8 +57,8 @@ class Results:
             raise self._unwritable(error) from error
         self.records.append(record)
 
-    def forget_failures(self) -> None:
-        """Remove the records of cases that failed, all at once."""
+    def remove_failures(self) -> None:
+        """Remove the records of failed cases atomically."""
         kept = [record for record in self.records if "error" not in record]
         if len(kept) == len(self.records):
             return
@@ -73,7 +73,7 @@ class Results:
         self.records = kept
 
     def close(self) -> None:
-        """Close the file and let others write to it."""
+        """Close the file and release its lock."""
         if self._file >= 0:
             os.close(self._file)
         self._file = -1
@@ -81,8 +81,8 @@ class Results:
     def _open(self) -> int:
         try:
             if self.path.exists() and not self.path.is_file():
-                raise TempoError(f"{self.path}: not a file; results need one that can be read again")
-            binary = getattr(os, "O_BINARY", 0)  # Windows, where line ends would be changed otherwise
+                raise TempoError(f"{self.path}: not a regular file; choose another --output")
+            binary = getattr(os, "O_BINARY", 0)  # Windows would change line ends otherwise
             file = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | binary, 0o666)
         except OSError as error:
             raise TempoError(f"{self.path}: cannot be opened ({error.strerror}); check its folder") from error
@@ -90,20 +90,22 @@ class Results:
             locked = lock(opened, wait=False)
         if locked is False:
             os.close(file)
-            raise TempoError(f"{self.path}: another run is writing to it; wait for it or name another file")
+            raise TempoError(
+                f"{self.path}: another run is writing to this file; wait for it or choose another --output"
+            )
         return file
 
     def read(self) -> None:
-        """Read the file again, and remove what was never finished at its end.
+        """Read the file again, and remove an incomplete end.
 
-        That is the beginning of a line, which a killed run leaves, and zeroes, which a power failure leaves.
+        A killed run leaves a partial line there, a power failure zeroes.
 
         Raises:
-            TempoError: it holds something else than results.
+            TempoError: the file holds something else than results.
         """
         self.records = []
         data = self.path.read_bytes()
-        at = whole = 0  # where the line begins, and where the last whole record ends
+        at = whole = 0  # where this line begins, and where the last complete record ends
         for number, line in enumerate(data.split(b"\n"), 1):
             end = at + len(line)
             text = line.replace(b"\0", b"")
@@ -112,24 +114,24 @@ class Results:
                 whole = end + 1 if end < len(data) else at + len(line.rstrip(b"\0"))
             elif not _unfinished(line, text, last=end == len(data)):
                 raise TempoError(
-                    f"{self.path}, line {number}: not a result of a batch run; name another file as --output"
+                    f"{self.path}, line {number}: not a result of a batch run; choose another --output"
                 )
             at = end + 1
         os.ftruncate(self._file, whole)
-        if self.records and data[whole - 1 : whole] != b"\n":  # only the end of its line is missing
+        if self.records and data[whole - 1 : whole] != b"\n":  # only its newline is missing
             os.write(self._file, b"\n")
 
     def _unwritable(self, error: OSError) -> TempoError:
         return TempoError(
-            f"{self.path}: cannot be written ({error.strerror}); what is in it stays, and the same command "
-            "goes on from there"
+            f"{self.path}: cannot be written ({error.strerror}); its results are safe: run the same command "
+            "again to resume"
         )
 
 
 def _unfinished(line: bytes, text: bytes, *, last: bool) -> bool:
-    """Whether a LINE is what a run that was ended has left: TEXT is what it holds beside zeroes.
+    """Whether a LINE is the partial record of an interrupted run; TEXT is the line without zeroes.
 
-    Anything else is somebody's file.
+    Anything else belongs to the user.
     """
     if not text:
         return last or bool(line)
@@ -146,15 +148,17 @@ def _record(line: bytes) -> dict[str, Any] | None:
     return value if ("answer" in value) != ("error" in value) else None
 
 
-def done(cases: Sequence[Case], records: Iterable[dict[str, Any]], path: Path) -> dict[int, dict[str, Any]]:
-    """The records of those of CASES that have one, by the number of the case.
+def completed(
+    cases: Sequence[Case], records: Iterable[dict[str, Any]], path: Path
+) -> dict[int, dict[str, Any]]:
+    """The records of the CASES that have one, by the number of the case.
 
-    A case with an id of its own is known by it, any other by what it asks; so cases may be added, removed or
-    moved between runs.
+    A case with an id of its own is identified by it, any other by its content; so you may add, remove or move
+    cases between runs.
 
     Raises:
-        TempoError: a record belongs to a case with the same id and another content, or was made with another
-            model or other options.
+        TempoError: a record has the id of a case with other content, or was made with another model or other
+            options.
     """
     named = {case.id: case for case in cases if case.named}
     unnamed: dict[str, list[Case]] = {}
@@ -172,7 +176,7 @@ def done(cases: Sequence[Case], records: Iterable[dict[str, Any]], path: Path) -
             found[alike.pop(0).number] = record
         elif same is not None or (record["video_path"], record["query"]) in asked:
             raise TempoError(
-                f"{path}: the result with the id {case_id!r} was made for another question or with other "
-                "options; name another file as --output"
+                f"{path}: the result with the id {case_id!r} belongs to another question or other options; "
+                "choose another --output"
             )
     return found

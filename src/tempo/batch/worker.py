@@ -1,4 +1,4 @@
-"""A worker of a batch run: a process that answers the cases of one video after another."""
+"""A worker process of a batch run: it answers the cases of one video after another."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING, Any
 
-from tempo.errors import UsageError, told
+from tempo.errors import UsageError, describe
 
-from .cases import WATCHING, Case, Group
+from .cases import SAMPLING_OPTIONS, Case, VideoGroup
 
 if TYPE_CHECKING:
     from tempo.inference.cache_policy import CacheKind
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Work:
-    """What all workers of a run have in common: the model, as arguments of `tempo.load`, and the cache."""
+class WorkerConfig:
+    """What all workers of a run share: the arguments of `tempo.load`, the cache, and their number."""
 
     model: str | None
     model_options: dict[str, Any]
@@ -31,32 +31,32 @@ class Work:
     workers: int
 
 
-def main(connection: Connection, work: Work, index: int) -> None:
-    """Load the model, then answer the groups that come in, until None comes.
+def main(connection: Connection, config: WorkerConfig, index: int) -> None:
+    """Load the model, then answer the groups that arrive until None arrives.
 
-    What goes back are pairs: ("ready", None); ("record", (number of the case, its record)); ("done", None)
-    after each group; ("unusable", (message, whether it is wrong usage)) where the model cannot be loaded.
+    Sends pairs: ("ready", None) once the model is loaded, or ("load_error", (message, whether it is a usage
+    error)); ("record", (number of the case, its record)); ("done", None) after each group.
     """
     threading.Thread(target=_end_with_parent, daemon=True).start()
     if not _debugging():
         warnings.simplefilter("ignore")
     try:
-        model = _load(work, index)
+        model = _load(config, index)
     except Exception as error:
         _trace(error)
-        connection.send(("unusable", (told(error), isinstance(error, UsageError))))
+        connection.send(("load_error", (describe(error), isinstance(error, UsageError))))
         return
     connection.send(("ready", None))
     while (group := connection.recv()) is not None:
-        for number, record in answer(model, group, cache=work.cache):
+        for number, record in answer(model, group, cache=config.cache):
             connection.send(("record", (number, record)))
         connection.send(("done", None))
 
 
-def answer(model: Tempo, group: Group, *, cache: CacheKind) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Watch the video of a group once and ask its questions: (number, record) of every case.
+def answer(model: Tempo, group: VideoGroup, *, cache: CacheKind) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Watch the video of a group once, ask its questions, and yield (number, record) of every case.
 
-    Whatever goes wrong is the record of the case that it went wrong for.
+    An error becomes the record of its case.
     """
     from tempo.inference.serialization import record
     from tempo.video.video import Video
@@ -67,40 +67,40 @@ def answer(model: Tempo, group: Group, *, cache: CacheKind) -> Iterator[tuple[in
     except Exception as error:
         _trace(error)
         for case in group.cases:
-            yield case.number, case.failed(told(error))
+            yield case.number, case.failure(describe(error))
         return
-    for place, case in enumerate(group.cases):
+    for index, case in enumerate(group.cases):
         try:
             found = session.ask(case.query or "", **_options(case))
-            if place == 0:
+            if index == 0:
                 found = found.with_watching(session.timings)
-            yield case.number, {**case.heading(), **record(found)}
+            yield case.number, {**case.header(), **record(found)}
         except Exception as error:
             _trace(error)
-            yield case.number, case.failed(told(error))
+            yield case.number, case.failure(describe(error))
 
 
 def _options(case: Case) -> dict[str, Any]:
-    return {name: value for name, value in case.settings.items() if name not in (*WATCHING, "model")}
+    return {name: value for name, value in case.settings.items() if name not in (*SAMPLING_OPTIONS, "model")}
 
 
-def _load(work: Work, index: int) -> Tempo:
-    """Load the model; several workers share the processor's cores and spread over the GPUs."""
+def _load(config: WorkerConfig, index: int) -> Tempo:
+    """Load the model; several workers share the CPU cores and spread over the GPUs."""
     import torch
 
     import tempo
 
-    options = dict(work.model_options)
+    options = dict(config.model_options)
     gpus = torch.cuda.device_count()
     if options.get("device", "auto") == "auto" and gpus > 1:
         options["device"] = f"cuda:{index % gpus}"
-    if work.workers > 1:
-        torch.set_num_threads(max(1, torch.get_num_threads() // work.workers))
-    return tempo.load(work.model, **options)
+    if config.workers > 1:
+        torch.set_num_threads(max(1, torch.get_num_threads() // config.workers))
+    return tempo.load(config.model, **options)
 
 
 def _end_with_parent() -> None:
-    """End this process as soon as the one that started it is gone, whatever ended it."""
+    """Exit as soon as the parent process is gone, for whatever reason."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         wait([parent.sentinel])

@@ -1,20 +1,20 @@
-"""Watch a video and answer a question about it.
+"""Answer a question about a video.
 
-VIDEO is a file, a GIF, a still image or a folder of images, or the http(s) address of a file. The answer
-comes first, then a bar of the memory tokens that each moment was given, and the moments that mattered most
-for the question. Times in the answer are shown as mm:ss. "nothing stands out" says that the model found no
-moment that matters for the question: mistrust the answer then.
+VIDEO is a video file, an image, a GIF, a folder of images, or the http(s) address of a file. The output is
+the answer, a chart of the memory tokens that each segment got, and the moments most relevant to the question.
+Times in the answer appear as mm:ss. If the output says "nothing stands out", no moment is relevant to the
+question: do not trust the answer.
 
-The embedded model knows generated videos (`tempo synthetic make`) and nothing else. For real footage, fetch
-the published weights with `tempo download`, and name them with --model.
+The embedded model understands only synthetic videos (`tempo synthetic make`). For real footage, run
+`tempo download` and pass the published weights with --model.
 
 Examples:
   tempo synthetic make films
   tempo ask films/0-000.mp4 "Which way does the pink triangle move?"
   tempo ask films/0-000.mp4 "Which comes first, the pink star or the triangle?" --budget 256
-  tempo ask films/0-000.mp4 "Is there a heart?" --cache disk   # the next question is cheap
+  tempo ask films/0-000.mp4 "Is there a heart?" --cache disk   # makes the next question cheap
   tempo ask films/0-000.mp4 "When is the red circle on screen?" --json | jq .moments
-  tempo ask films/0-000.mp4 "What colour is the triangle?" --plot answer.png   # or .svg, or .html
+  tempo ask films/0-000.mp4 "What colour is the triangle?" --plot answer.png   # or .svg, .html
   tempo ask film.mp4 "Who is at the door?" --model Vision-CAIR/Tempo-6B --device cuda
 """
 
@@ -28,7 +28,6 @@ from .options import (
     add_model_options,
     add_plot_option,
     add_watch_options,
-    given,
     non_empty_text,
 )
 
@@ -37,10 +36,10 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare VIDEO, QUESTION, the shared options and the form of the output."""
-    parser.add_argument("video", metavar="VIDEO", help="what to watch")
+    """Declare the options."""
+    parser.add_argument("video", metavar="VIDEO", help="the video to watch")
     parser.add_argument(
-        "question", metavar="QUESTION", type=non_empty_text, help="what to find out, in plain words"
+        "question", metavar="QUESTION", type=non_empty_text, help="the question, in plain words"
     )
     add_model_options(parser)
     add_watch_options(parser)
@@ -49,10 +48,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_plot_option(group)
     output = group.add_mutually_exclusive_group()
     output.add_argument("--json", action="store_true", help="print one JSON object instead of text")
-    output.add_argument(
-        "-v", "--verbose", action="store_true", help="print the figures too: tokens, seconds, memory"
-    )
-    output.add_argument("-q", "--quiet", action="store_true", help="print the answer alone")
+    output.add_argument("-v", "--verbose", action="store_true", help="print tokens, seconds and memory too")
+    output.add_argument("-q", "--quiet", action="store_true", help="print only the answer")
 
 
 def run(args: argparse.Namespace) -> None:
@@ -60,19 +57,13 @@ def run(args: argparse.Namespace) -> None:
     from tempo.console import Output
     from tempo.inference.serialization import record
 
-    from .answer_report import (
-        answer_text,
-        print_answer,
-        print_json,
-        tell_losses,
-    )
+    from .answer_report import answer_text, print_answer, print_json
 
     if args.plot is not None:
         from tempo.reporting.plot import check_path
 
         check_path(args.plot)  # before anything that takes long
     answer = _ask(args)
-    tell_losses(answer.video)
     console = Output()
     if args.json:
         print_json(record(answer))
@@ -83,26 +74,13 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _ask(args: argparse.Namespace) -> Answer:
-    from tempo.console import counting
+    from .model_loading import answer_options, open_video, watched
 
-    from .answer_report import tell_unfamiliar
-    from .model_loading import (
-        WATCH_OPTIONS,
-        answer_options,
-        load_model,
-        open_video,
-        remark_on_watching,
-    )
-
-    remark_on_watching(args)
-    video = open_video(args.video)  # first: it is quick, and loading a model for nothing is not
-    with counting("watching", "frames", before="loading", after="answering") as progress:
-        model = load_model(args)
-        tell_unfamiliar(model, video)
-        session = model.watch(video, cache=args.cache, progress=progress, **given(args, *WATCH_OPTIONS))
+    video = open_video(args.video)  # before the model loads, which takes longer
+    with watched(args, video, then="answering") as session:
         answer = session.ask(args.question, **answer_options(args)).with_watching(session.timings)
         if args.plot is not None:
             from tempo.reporting.plot import plot, save
 
             save(plot(answer, video, question=args.question), args.plot)
-        return answer
+    return answer

@@ -1,18 +1,18 @@
-"""Answer many questions about many videos, and go on where a run was stopped.
+"""Answer many questions about many videos; resume after an interruption.
 
-CASES is a JSON list, or JSONL with one object a line, of {"video_path": …, "query": …}. A case may have an
-"id", which its result is known by (else it is its number), and "options" that go before those of the command
-line: fps, max_frames, budget, adaptive, keep, max_new_tokens, temperature, top_p. Paths are taken from the
-folder that the command runs in. Several questions about one video watch it once.
+CASES is a JSON list, or JSONL with one object per line, of {"video_path": …, "query": …}. A case may have an
+"id" that identifies its result (default: its number), and "options" that override the command line: fps,
+max_frames, budget, adaptive, keep, max_new_tokens, temperature, top_p. Relative paths start at the current
+folder. Several questions about one video watch it once.
 
-RESULTS gets one line a case as soon as it is done: id, video_path, query, settings, and either what
-`tempo ask --json` prints or "error". Stopped in any way and started again, the command goes on with what is
-missing. The exit status is 1 if any case failed, now or before.
+The command appends one line to RESULTS as soon as a case is done: id, video_path, query, settings, and either
+the output of `tempo ask --json` or "error". After an interruption, run the same command again: it answers
+only what is missing. The exit status is 1 if any case failed, in this run or an earlier one.
 
 Examples:
   tempo batch cases.json --output results.jsonl --model Vision-CAIR/Tempo-6B
   tempo batch cases.jsonl --output results.jsonl --model Vision-CAIR/Tempo-6B --budget 4096 --workers 2
-  tempo batch films.jsonl --output results.jsonl --json    # of generated videos, with the embedded model
+  tempo batch films.jsonl --output results.jsonl --json    # synthetic videos, with the embedded model
   tempo batch films.jsonl --output results.jsonl --retry-failed
 """
 
@@ -36,24 +36,25 @@ if TYPE_CHECKING:
     from tempo.batch.cases import Case
     from tempo.batch.result_log import Results
 
-LISTED = 20  # videos in the table, at most
+MAX_LISTED = 20  # videos in the table
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare CASES, the results, the workers and the shared options."""
+    """Declare the options."""
     parser.add_argument("cases", metavar="CASES", type=Path, help="a JSON or JSONL file")
     parser.add_argument(
-        "--output", metavar="RESULTS", type=Path, required=True, help="a JSONL file; made, or continued"
+        "--output", metavar="RESULTS", type=Path, required=True, help="a JSONL file to create or continue"
     )
     parser.add_argument(
         "--workers",
         type=positive_integer,
         default=1,
         metavar="N",
-        help="processes that load the model and take one video at a time; with several GPUs, one each "
-        "(default: 1)",
+        help="processes, each with its own copy of the model; they spread over the GPUs (default: 1)",
     )
-    parser.add_argument("--retry-failed", action="store_true", help="ask the cases again that failed before")
+    parser.add_argument(
+        "--retry-failed", action="store_true", help="answer again the cases that failed before"
+    )
     parser.add_argument("--json", action="store_true", help="print the summary as one JSON object")
     add_model_options(parser)
     add_watch_options(parser)
@@ -61,35 +62,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Answer what is not answered yet, then sum up."""
+    """Answer the cases that have no result yet, then print a summary."""
     from tempo.batch.cases import read_cases
-    from tempo.batch.result_log import Results, done
+    from tempo.batch.result_log import Results, completed
     from tempo.console import Output, say
     from tempo.errors import TempoError
 
     from .answer_report import print_json
-    from .model_loading import ANSWER_OPTIONS, WATCH_OPTIONS, remark_on_watching
+    from .model_loading import ANSWER_OPTIONS, WATCH_OPTIONS, warn_about_one_frame
 
     began = time.monotonic()
     settings = {"model": args.model, **given(args, *WATCH_OPTIONS, *ANSWER_OPTIONS)}
     cases = read_cases(args.cases, settings)
-    remark_on_watching(args)
+    warn_about_one_frame(args)
     if args.output.exists() and args.output.samefile(args.cases):
-        raise TempoError(f"{args.output}: these are the cases; name another file as --output")
+        raise TempoError(f"{args.output}: this is the file of cases; choose another --output")
     results = Results(args.output)
     try:
         if args.retry_failed:
-            results.forget_failures()
-        found = done(cases, results.records, args.output)
+            results.remove_failures()
+        found = completed(cases, results.records, args.output)
         before = len(found)
         try:
             _answer(args, [case for case in cases if case.number not in found], results)
         except KeyboardInterrupt:
-            results.read()  # a record may have been written and not been noted
-            count = len(done(cases, results.records, args.output))
-            say(f"stopped; {count} of {len(cases)} cases are done, and the same command goes on from there")
+            results.read()  # the last record may have been written but not counted
+            count = len(completed(cases, results.records, args.output))
+            say(f"stopped; {count} of {len(cases)} cases are done; run the same command again to resume")
             return 130
-        found = done(cases, results.records, args.output)
+        found = completed(cases, results.records, args.output)
     finally:
         results.close()
     kept = [found[case.number] for case in cases]
@@ -112,28 +113,28 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _answer(args: argparse.Namespace, cases: Sequence[Case], results: Results) -> None:
-    """Ask CASES, and write and tell what comes of each."""
+    """Answer CASES, append each result to RESULTS, and report errors and progress."""
     from tempo.batch.cases import group
-    from tempo.batch.pool import answers
-    from tempo.batch.worker import Work
-    from tempo.console import counting, say
+    from tempo.batch.pool import run_groups
+    from tempo.batch.worker import WorkerConfig
+    from tempo.console import progress_bar, say
 
     from .model_loading import MODEL_OPTIONS
 
-    senseless = [case for case in cases if case.error]
+    invalid = [case for case in cases if case.error]
     groups = group(case for case in cases if not case.error)
-    work = Work(args.model, given(args, *MODEL_OPTIONS), args.cache, args.workers)
-    done = len(senseless)
+    config = WorkerConfig(args.model, given(args, *MODEL_OPTIONS), args.cache, args.workers)
+    done = len(invalid)
     warned: set[str] = set()
-    with counting("answering", "cases") as progress:
+    with progress_bar("answering", "cases") as progress:
         progress(done, len(cases))
-        for case in senseless:
-            _note(case, case.failed(case.error), results)
-        coming = answers(groups, work)
+        for case in invalid:
+            _record_result(case, case.failure(case.error), results)
+        coming = run_groups(groups, config)
         try:
             for case, record in coming:
-                _note(case, record, results)
-                for warning in record.get("warnings", ()):  # one of the model, whatever the case
+                _record_result(case, record, results)
+                for warning in record.get("warnings", ()):  # about the model, so the same for every case
                     if warning not in warned:
                         warned.add(warning)
                         say(warning)
@@ -143,7 +144,7 @@ def _answer(args: argparse.Namespace, cases: Sequence[Case], results: Results) -
             coming.close()  # type: ignore[attr-defined]
 
 
-def _note(case: Case, record: dict[str, Any], results: Results) -> None:
+def _record_result(case: Case, record: dict[str, Any], results: Results) -> None:
     from tempo.console import say
 
     results.append(record)
@@ -153,7 +154,7 @@ def _note(case: Case, record: dict[str, Any], results: Results) -> None:
 
 
 def _table(records: Sequence[dict[str, Any]], before: int, seconds: float) -> Any:
-    """What became of the cases, a row a video and one for all of them."""
+    """The outcome of the cases: one row per video, and one for all of them."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -166,22 +167,22 @@ def _table(records: Sequence[dict[str, Any]], before: int, seconds: float) -> An
     table = Table(box=box.SIMPLE_HEAD, show_footer=True, show_edge=False)
     rows = [(name, *_counts(members)) for name, members in videos.items()]
     total = _counts(records)
-    table.add_column("video", f"{len(videos)} in all", overflow="fold")
+    table.add_column("video", f"{len(videos)} in total", overflow="fold")
     for name, figure in zip(("cases", "answered", "failed", "tokens", "seconds"), total, strict=True):
         table.add_column(name, figure, justify="right")
-    for row in rows[:LISTED]:
+    for row in rows[:MAX_LISTED]:
         table.add_row(*(Text(printable(cell)) for cell in row))
-    if len(rows) > LISTED:
-        table.add_row(Text(f"and {len(rows) - LISTED} more", style="dim"))
+    if len(rows) > MAX_LISTED:
+        table.add_row(Text(f"and {len(rows) - MAX_LISTED} more", style="dim"))
     table.caption = f"{len(records) - before} cases in {seconds:.1f} s" + (
-        f", {before} before" if before else ""
+        f", {before} in earlier runs" if before else ""
     )
     table.caption_justify = "left"
     return table
 
 
 def _counts(records: Sequence[dict[str, Any]]) -> tuple[str, str, str, str, str]:
-    """Cases, answered, failed, tokens read and seconds taken, as texts."""
+    """Cases, answered, failed, tokens read and seconds, as texts."""
     answered = [record for record in records if "error" not in record]
     tokens = sum(record["visual_tokens"] for record in answered)
     seconds = sum(record["timings"]["total"] for record in answered)

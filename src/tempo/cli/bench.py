@@ -1,15 +1,15 @@
-"""Measure what an answer costs: the first one, the next ones, and other ways to get it.
+"""Measure latency, memory and FLOPs against baselines.
 
-Of each VIDEO it takes seconds by phase, the time to the first token, peak memory, floating-point operations
-and tokens: for a first answer with nothing kept, for follow-ups on a kept video, and with the same weights
-for one pass (everything computed anew, all segments in one batch), uniform allocation, and no compression.
-Without VIDEO it draws films of --minutes; with it, --minutes are the lengths that it is repeated to. Let
-nothing else run meanwhile.
+For each VIDEO, the report gives seconds by phase, the time to first token, peak memory, FLOPs and tokens: for
+a first answer without a cache, for follow-ups on a cached video, and for three baselines with the same
+weights: one pass (recompute everything, all segments in one batch), uniform allocation, and no compression.
+Without VIDEO, the command renders synthetic videos of --minutes; with it, it repeats the video to that
+length. Run on an idle machine.
 
 Examples:
-  tempo bench film.mp4    # costs do not depend on what is in a film
+  tempo bench holiday.mp4    # the content of the video does not matter
   tempo bench --minutes 10 20 60 --questions 32 --out costs
-  tempo bench film.mp4 --model Vision-CAIR/Tempo-6B --budget 8192 --no-baselines --json
+  tempo bench holiday.mp4 --model Vision-CAIR/Tempo-6B --budget 8192 --no-baselines --json
 """
 
 from __future__ import annotations
@@ -36,23 +36,30 @@ if TYPE_CHECKING:
 
 STEM = "performance"
 VIDEOS = Path("runs", "bench")
-RENDERED_MINUTES = (1.0, 10.0)
+DEFAULT_MINUTES = (1.0, 10.0)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare VIDEO, what is measured, and the shared options of the model."""
+    """Declare the options."""
     parser.add_argument(
-        "videos", metavar="VIDEO", nargs="*", help="what to measure on (default: films drawn into runs/bench)"
+        "videos",
+        metavar="VIDEO",
+        nargs="*",
+        help="videos to measure on (default: synthetic ones, in runs/bench)",
     )
     parser.add_argument(
         "--minutes",
         type=positive_number,
         nargs="+",
         metavar="M",
-        help="lengths of the films (default: of drawn ones 1 10, of VIDEO as long as it is)",
+        help="lengths of the videos (default: 1 10 for synthetic ones, the length of VIDEO otherwise)",
     )
     parser.add_argument(
-        "--height", type=positive_integer, default=720, metavar="P", help="of drawn films (default: 720)"
+        "--height",
+        type=positive_integer,
+        default=720,
+        metavar="P",
+        help="height of synthetic videos (default: 720)",
     )
     parser.add_argument(
         "--question",
@@ -60,47 +67,52 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=non_empty_text,
         nargs="+",
         metavar="Q",
-        help="what to ask (default: eight questions of our own)",
+        help="questions to ask (default: eight built-in ones)",
     )
     parser.add_argument(
-        "--questions", type=positive_integer, metavar="N", help="asked of one kept video (default: 16)"
+        "--questions",
+        type=positive_integer,
+        metavar="N",
+        help="number of questions about one cached video (default: 16)",
     )
     parser.add_argument(
-        "--budget", type=positive_integer, metavar="N", help="memory tokens (default: the model's own)"
+        "--budget",
+        type=positive_integer,
+        metavar="N",
+        help="memory tokens for the whole video (default: the model's own)",
     )
     parser.add_argument(
         "--budgets",
         type=positive_integer,
         nargs="+",
         metavar="N",
-        help="further ones to try on the kept video (default: 1024 4096 8192 12288)",
+        help="budgets to compare on the cached video (default: 1024 4096 8192 12288)",
     )
-    parser.add_argument("--fps", type=positive_number, metavar="F", help="frames watched a second")
-    parser.add_argument("--max-frames", type=positive_integer, metavar="N", help="frames watched at most")
+    parser.add_argument("--fps", type=positive_number, metavar="F", help="frames to watch per second")
+    parser.add_argument("--max-frames", type=positive_integer, metavar="N", help="most frames to watch")
     parser.add_argument(
-        "--max-new-tokens", type=positive_integer, metavar="N", help="of an answer (default: 16)"
+        "--max-new-tokens", type=positive_integer, metavar="N", help="most tokens to generate (default: 16)"
     )
     parser.add_argument(
         "--cache",
         choices=("device", "host", "disk"),
         metavar="C",
-        help="where the kept video is kept: device, host or disk (default: host)",
+        help="where to cache the video: device, host or disk (default: host)",
     )
     parser.add_argument(
         "--no-baselines",
         dest="baselines",
         action="store_const",
         const=False,
-        help="leave out one pass, uniform and no compression",
+        help="skip the baselines",
     )
-    parser.add_argument("--out", metavar="DIR", type=Path, help=f"write {STEM}.md, .html and .json there")
+    parser.add_argument("--out", metavar="DIR", type=Path, help=f"write {STEM}.md, .html and .json to DIR")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     add_model_options(parser)
 
 
 def run(args: argparse.Namespace) -> None:
     """Measure, print, write."""
-    import tempo
     from tempo.benchmarking.comparison import figures, tables
     from tempo.benchmarking.measure import measure
     from tempo.console import say
@@ -108,8 +120,10 @@ def run(args: argparse.Namespace) -> None:
     from tempo.reporting.report_files import to_json, write_files
     from tempo.reporting.tables import to_markdown
 
+    from .model_loading import load_model
+
     plan = _plan(args)
-    model = tempo.load(args.model, **given(args, "base", "device", "dtype", "attention"))
+    model = load_model(args)
     measured = []
     for path in _videos(args):
         say(path)
@@ -137,27 +151,29 @@ def _plan(args: argparse.Namespace) -> BenchmarkPlan:
 
 
 def _videos(args: argparse.Namespace) -> list[str]:
-    """What is measured on; films that are drawn or repeated are made once, in VIDEOS."""
+    """The videos to measure on. Rendered and repeated ones are made once, in VIDEOS."""
     from tempo.benchmarking.videos import as_long_as, rendered
-    from tempo.console import counting
+    from tempo.console import progress_bar
 
     if args.videos and args.minutes is None:
         return args.videos
     try:
         VIDEOS.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise TempoError(f"{VIDEOS}: cannot be made ({error.strerror})") from error
+        raise TempoError(
+            f"{VIDEOS}: cannot be created ({error.strerror}); run the command in another folder"
+        ) from error
     if args.videos:
         return [str(as_long_as(path, VIDEOS, minutes)) for path in args.videos for minutes in args.minutes]
     paths = []
-    for minutes in args.minutes or RENDERED_MINUTES:
-        with counting(f"drawing {minutes:g} minutes", "frames") as progress:
+    for minutes in args.minutes or DEFAULT_MINUTES:
+        with progress_bar(f"rendering {minutes:g} minutes", "frames") as progress:
             paths.append(str(rendered(VIDEOS, minutes, args.height, progress=progress)))
     return paths
 
 
 def _conditions(args: argparse.Namespace, model: object) -> list[str]:
-    """On what, with what, and by which command; for whoever wants to compare."""
+    """The machine, the versions and the command, so that others can compare."""
     from tempo.evaluation.manifest import decoder, hardware, versions
     from tempo.version import __version__
 

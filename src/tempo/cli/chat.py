@@ -1,20 +1,20 @@
-"""Talk about a video: it is watched once, and every question sees the earlier ones.
+"""Hold a conversation about a video: watch it once, then answer follow-up questions.
 
-Answers appear as they are written; times in them are shown as mm:ss. Questions are read from the terminal or,
-one a line, from whatever is piped in. Ctrl-C stops an answer; Ctrl-D or /quit ends the conversation.
+Answers stream as they are generated; times in them appear as mm:ss. Type questions at the terminal, or pipe
+them in, one per line. Ctrl-C stops an answer; Ctrl-D or /quit ends the conversation.
 
-  /budget [N]     memory tokens for the next answers; without N: what they are
-  /moments [N]    the N strongest moments of the last answer, and its allocation over time
+  /budget [N]     set the memory tokens of the next answers; without N, show them
+  /moments [N]    list the N strongest moments of the last answer, and chart its allocation
   /plot FILE      draw the last answer's allocation as FILE.png, .svg or .html
-  /clear          forget the questions and answers so far; the video stays watched
-  /help           this list
-  /quit           the end
+  /clear          start a new conversation about the same video
+  /help           list these commands
+  /quit           end the conversation
 
 Examples:
   tempo synthetic make films
   tempo chat films/0-000.mp4
   tempo chat films/0-000.mp4 --budget 256 --cache disk
-  tempo chat films/0-000.mp4 --keep-turns 4   # of a long talk
+  tempo chat films/0-000.mp4 --keep-turns 4   # limit the history that questions see
   tempo chat holiday.mp4 --model Vision-CAIR/Tempo-6B < questions.txt
 """
 
@@ -30,7 +30,6 @@ from .options import (
     add_answer_options,
     add_model_options,
     add_watch_options,
-    given,
     integer_from_zero,
     positive_integer,
 )
@@ -44,8 +43,8 @@ PROMPT = "> "
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare VIDEO and the shared options."""
-    parser.add_argument("video", metavar="VIDEO", help="what to watch")
+    """Declare the options."""
+    parser.add_argument("video", metavar="VIDEO", help="the video to watch")
     add_model_options(parser)
     add_watch_options(parser)
     add_answer_options(parser)
@@ -54,55 +53,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--keep-turns",
         type=integer_from_zero,
         metavar="N",
-        help="latest questions, with their answers, that a new one is read with (default: all of them, until "
-        "they fill the model's context)",
+        help="turns of history that a question sees (default: all, until they fill the model's context)",
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Watch, then answer until there is nothing more to read."""
-    from tempo.console import counting
+    """Watch, then answer until the input ends."""
+    from .model_loading import answer_options, open_video, watched
 
-    from .answer_report import tell_losses, tell_unfamiliar
-    from .model_loading import (
-        WATCH_OPTIONS,
-        answer_options,
-        load_model,
-        open_video,
-        remark_on_watching,
-    )
-
-    remark_on_watching(args)
-    video = open_video(args.video)
-    with counting("watching", "frames", before="loading") as progress:
-        model = load_model(args)
-        tell_unfamiliar(model, video)
-        sampling = given(args, *WATCH_OPTIONS)
-        session = model.watch(video, cache=args.cache, several=True, progress=progress, **sampling)
-    tell_losses(session.video_info)
-    talk = _Talk(
-        session.conversation(keep_turns=args.keep_turns), answer_options(args), asked_by_hand=_by_hand()
-    )
-    for line in _lines(talk):
-        talk.hear(line)
-        if talk.over:
+    with watched(args, open_video(args.video), several=True) as session:
+        pass  # the progress bar is for watching only
+    conversation = session.conversation(keep_turns=args.keep_turns)
+    interactive = sys.stdin.isatty() and sys.stdout.isatty()
+    chat = _Chat(conversation, answer_options(args), interactive=interactive)
+    for line in _lines(chat):
+        chat.handle(line)
+        if chat.ended:
             break
-    return 1 if talk.failures and not talk.asked_by_hand else 0
+    return 1 if chat.failures and not chat.interactive else 0
 
 
-def _by_hand() -> bool:
-    return sys.stdin.isatty() and sys.stdout.isatty()
-
-
-def _lines(talk: _Talk) -> Iterator[str]:
-    """What is typed, or piped in, line by line."""
-    if not talk.asked_by_hand:
+def _lines(chat: _Chat) -> Iterator[str]:
+    """The lines that the user types or pipes in."""
+    if not chat.interactive:
         for line in sys.stdin:
             yield line.rstrip("\n")
         return
     with contextlib.suppress(ImportError):
         import readline  # noqa: F401 - gives input() its line editing and history
-    talk.say_how()
+    chat.greet()
     while True:
         try:
             yield input(PROMPT)
@@ -111,21 +90,21 @@ def _lines(talk: _Talk) -> Iterator[str]:
             return
 
 
-class _Talk:
-    """A conversation, and what its commands need.
+class _Chat:
+    """A conversation and the commands that steer it.
 
     Attributes:
-        asked_by_hand: at a terminal; an interrupted answer then does not end everything.
-        failures: how many lines could not be answered.
-        over: whether /quit was said.
+        interactive: whether it runs at a terminal, where Ctrl-C stops the answer and not the program.
+        failures: lines that could not be answered.
+        ended: whether the user gave /quit.
     """
 
-    def __init__(self, conversation: Conversation, options: dict[str, Any], *, asked_by_hand: bool) -> None:
+    def __init__(self, conversation: Conversation, options: dict[str, Any], *, interactive: bool) -> None:
         from tempo.console import Output
 
-        self.asked_by_hand = asked_by_hand
+        self.interactive = interactive
         self.failures = 0
-        self.over = False
+        self.ended = False
         self._conversation = conversation
         self._options = options
         self._last: tuple[str, Answer] | None = None
@@ -139,8 +118,8 @@ class _Talk:
             "/quit": self._quit,
         }
 
-    def hear(self, line: str) -> None:
-        """Answer a question or do what a command says. What is wrong is told, and the talk goes on."""
+    def handle(self, line: str) -> None:
+        """Answer a question or run a command. Errors are printed, and the conversation continues."""
         from tempo.console import say
         from tempo.errors import ConversationFullError, TempoError
 
@@ -154,22 +133,23 @@ class _Talk:
                 self._answer(line)
         except ConversationFullError as error:
             self.failures += 1
-            say(f"{error}: /clear begins anew, and --keep-turns N forgets the oldest turns by itself")
+            say(f"{error}: give /clear, or start with --keep-turns N to limit the history")
         except TempoError as error:
             self.failures += 1
             say(str(error))
 
-    def say_how(self) -> None:
-        """Greet somebody at a terminal."""
+    def greet(self) -> None:
+        """Print the greeting of an interactive conversation."""
         from tempo.console import FAINT
         from tempo.formatting import clock
 
         video = self._conversation.session.video
-        greeting = f"{clock(video.duration)} watched. Ask, or say /help."
+        greeting = f"Watched {clock(video.duration)} of video. Ask a question, or type /help."
         self._console.print(greeting, style=FAINT, soft_wrap=True)
 
     def _answer(self, question: str) -> None:
-        from tempo.console import counting
+        """Stream the answer to a question."""
+        from tempo.console import progress_bar
         from tempo.formatting import printable
         from tempo.inference.timestamps import ClockTimes
 
@@ -177,11 +157,11 @@ class _Talk:
         times = ClockTimes()
         written = False
         try:
-            with counting("looking"):
+            with progress_bar("answering"):
                 piece = next(stream, None)
             while piece is not None:
                 shown = times.add(piece)
-                # Blanks before the first word would look like an answer that says nothing.
+                # Leading blanks would look like an empty answer.
                 if shown := shown if written else shown.lstrip():
                     written = True
                     self._write(printable(shown))
@@ -191,7 +171,7 @@ class _Talk:
         except KeyboardInterrupt:
             stream.close()
             self._write("\n")
-            if not self.asked_by_hand:
+            if not self.interactive:
                 raise
             return
         except BaseException:
@@ -211,7 +191,7 @@ class _Talk:
 
         name, _, rest = line.partition(" ")
         if name not in self._commands:
-            raise UsageError(f"there is no {name}; there are {', '.join(self._commands)}")
+            raise UsageError(f"unknown command {name}; choose from {', '.join(self._commands)}")
         self._commands[name](rest.strip())
 
     def _budget(self, text: str) -> None:
@@ -239,7 +219,7 @@ class _Talk:
         from tempo.reporting.plot import check_path, plot, save
 
         if not text:
-            raise UsageError("/plot needs a file, as in: /plot answer.png")
+            raise UsageError("/plot needs a file name, for example: /plot answer.png")
         question, answer = self._last_answer()
         path = check_path(text)
         save(plot(answer, self._conversation.session.video, question=question), path)
@@ -247,20 +227,20 @@ class _Talk:
 
     def _clear(self, _: str) -> None:
         self._conversation.clear()
-        self._console.print("a new conversation")
+        self._console.print("started a new conversation")
 
     def _help(self, _: str) -> None:
         commands = (__doc__ or "").split("\n\n")[2]
         self._console.print(commands, soft_wrap=True, markup=False)
 
     def _quit(self, _: str) -> None:
-        self.over = True
+        self.ended = True
 
     def _last_answer(self) -> tuple[str, Answer]:
         from tempo.errors import TempoError
 
         if self._last is None:
-            raise TempoError("there is no answer yet; ask something first")
+            raise TempoError("there is no answer yet; ask a question first")
         return self._last
 
 

@@ -1,6 +1,6 @@
-"""Print a script that lets a shell complete verbs, options and their values.
+"""Print a script that completes commands, options and their values in your shell.
 
-It is written from the options of this very version; print it again after an update.
+The script holds the options of this version of tempo; print it again after an update.
 
 Examples:
   tempo completion bash > ~/.local/share/bash-completion/completions/tempo
@@ -16,12 +16,12 @@ from .shell_completion import SHELLS, verbs_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare SHELL."""
+    """Declare the options."""
     parser.add_argument("shell", metavar="SHELL", choices=tuple(SHELLS), help=", ".join(SHELLS))
 
 
 def run(args: argparse.Namespace) -> None:
-    """Read every verb's parser and print the script."""
+    """Print the script for the parsers of all commands."""
     from .main import VERBS, parser_of
 
     verbs = [verb for name, summary in VERBS.items() for verb in verbs_of(name, parser_of(name), summary)]

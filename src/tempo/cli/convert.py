@@ -1,7 +1,7 @@
-"""Write a checkpoint in the other layout: every tensor keeps its bits.
+"""Convert a checkpoint between the published layout and one self-contained folder.
 
-The published layout (Vision-CAIR/Tempo-6B) needs its base model beside it. Tempo's own is one folder with
-everything in it, which loads by itself. Weights that torch.save wrote become safetensors files.
+The published layout (Vision-CAIR/Tempo-6B) needs its base model in another folder. Tempo's own layout is one
+folder with everything in it. Every tensor keeps its bits; weights in torch.save files become safetensors.
 
 Examples:
   tempo convert Vision-CAIR/Tempo-6B tempo-6b
@@ -17,40 +17,38 @@ from .options import given
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare SOURCE, DESTINATION, the layout and the base."""
-    parser.add_argument("source", metavar="SOURCE", help="a checkpoint's folder or hub name")
+    """Declare the options."""
+    parser.add_argument("source", metavar="SOURCE", help="checkpoint folder or Hub name")
     parser.add_argument("destination", metavar="DESTINATION", type=Path, help="a new or empty folder")
     parser.add_argument(
         "--layout",
         choices=("tempo", "published"),
         default="tempo",
-        help="what to write: tempo (the default) or published",
+        help="layout to write: tempo or published (default: tempo)",
     )
     parser.add_argument(
         "--base",
         metavar="B",
-        help="the base model of a published checkpoint, where it is not found by itself",
+        help="base model of a published checkpoint, if it is not found automatically",
     )
     parser.add_argument(
         "--adapter",
         metavar="A",
         type=Path,
-        help="merge the adapter that `tempo train` wrote into this folder; the layout is tempo",
+        help="merge the adapter that `tempo train` wrote to folder A; needs the tempo layout",
     )
 
 
 def run(args: argparse.Namespace) -> None:
-    """Convert and say how much was written."""
-    from tempo.console import counting
+    """Convert the checkpoint and print its size."""
+    from tempo.console import progress_bar
     from tempo.errors import UsageError
     from tempo.formatting import size
     from tempo.modeling.saving import convert
 
     if args.adapter is not None and args.layout != "tempo":
-        raise UsageError(
-            "--adapter: what is written is in the tempo layout; convert it once more for the other"
-        )
-    with counting(f"writing {args.destination}"):
+        raise UsageError("--adapter: writes the tempo layout only; convert the result again for the other")
+    with progress_bar(f"writing {args.destination}"):
         if args.adapter is not None:
             from tempo.training.lora import write_merged
 

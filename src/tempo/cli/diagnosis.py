@@ -1,4 +1,4 @@
-"""What there is on this machine to watch videos with, what is wrong, and what would make it faster."""
+"""Inspect this machine for `tempo doctor`: hardware, dependencies, problems and suggestions."""
 
 from __future__ import annotations
 
@@ -15,23 +15,24 @@ from tempo.formatting import size
 from tempo.version import __version__
 
 CODECS = {"H.264": "h264", "HEVC": "hevc", "VP9": "vp9", "AV1": "libdav1d", "MPEG-4": "mpeg4"}
-PUBLISHED_BYTES = 12e9  # of the published weights in bfloat16
+PUBLISHED_BYTES = 12e9  # the published weights in bfloat16
 
 
 @dataclass
 class Diagnosis:
-    """Findings as (name, text) by section. `problems` keep tempo from working, `advice` makes it faster."""
+    """Findings as (name, text) by section; `problems` keep tempo from working, `advice` speeds it up."""
 
     sections: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     advice: list[str] = field(default_factory=list)
 
     def add(self, section: str, name: str, text: str) -> None:
+        """Add a finding to a section."""
         self.sections.setdefault(section, []).append((name, text))
 
 
 def diagnose() -> Diagnosis:
-    """Look at everything. Nothing is loaded or fetched."""
+    """Inspect everything; load and download nothing."""
     found = Diagnosis()
     _program(found)
     _processor(found)
@@ -56,10 +57,10 @@ def _processor(found: Diagnosis) -> None:
     from tempo.devices import available_bytes, pick_dtype
 
     cores, threads = _cores(), torch.get_num_threads()
-    found.add("machine", "processor", f"{cores} cores, of which torch uses {threads}")
+    found.add("machine", "processor", f"{cores} cores; torch uses {threads}")
     limit = next((name for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS") if name in os.environ), None)
     if limit is not None and threads < cores:
-        found.advice.append(f"{limit} keeps torch to {threads} of {cores} cores: unset it")
+        found.advice.append(f"{limit} limits torch to {threads} of {cores} cores: unset it")
     cpu = torch.device("cpu")
     fast = pick_dtype("auto", cpu) is torch.bfloat16
     found.add("machine", "computes in", "bfloat16" if fast else "float32")
@@ -67,8 +68,8 @@ def _processor(found: Diagnosis) -> None:
     found.add("machine", "memory", f"{size(free)} free")
     if free < PUBLISHED_BYTES and not torch.cuda.is_available():
         found.advice.append(
-            f"the published weights take {size(int(PUBLISHED_BYTES))} and {size(free)} are free; "
-            "the embedded model needs 1 GB"
+            f"the published weights need {size(int(PUBLISHED_BYTES))} of memory and {size(free)} are free: "
+            "use a larger machine for them; the embedded model needs 1 GB"
         )
 
 
@@ -81,19 +82,19 @@ def _devices(found: Diagnosis) -> None:
         gpu = torch.cuda.get_device_properties(index)
         found.add("devices", f"cuda:{index}", f"{gpu.name}, {size(gpu.total_memory)}")
     if torch.backends.mps.is_available():
-        found.add("devices", "mps", "the GPU of this processor")
+        found.add("devices", "mps", "the GPU of this Mac")
     chosen = pick_device("auto")
-    found.add("devices", "chosen", f"{chosen} (--device names another)")
+    found.add("devices", "chosen", f"{chosen} (choose another with --device)")
     if chosen.type != "cpu":
         return
     if torch.version.cuda is None and (shutil.which("nvidia-smi") or os.path.exists("/dev/nvidia0")):
-        found.advice.append("there is a GPU, and this build of torch cannot use it: install one with CUDA")
+        found.advice.append("this build of torch cannot use the GPU: install a build with CUDA")
     elif os.path.exists("/dev/nvidia0"):
-        found.advice.append("there is a GPU, and torch cannot reach it: check its driver and the permissions")
+        found.advice.append("torch cannot reach the GPU: check its driver and the permissions")
     else:
         found.advice.append(
-            "there is no GPU: the embedded model does without; the published weights are slow, and with "
-            "--cache disk only the first question on a video is"
+            "there is no GPU: the embedded model needs none; the published weights are slow, but with "
+            "--cache disk only for the first question about a video"
         )
 
 
@@ -106,7 +107,7 @@ def _decoder(found: Diagnosis) -> None:
     there = [name for name, codec in CODECS.items() if _decodes(codec)]
     found.add("decoder", "decodes", ", ".join(there))
     if "H.264" not in there:
-        found.problems.append("this build of PyAV does not decode H.264: install `av` from its wheel")
+        found.problems.append("this build of PyAV does not decode H.264: install the wheel of `av`")
 
 
 def _attention(found: Diagnosis) -> None:
@@ -126,9 +127,9 @@ def _models(found: Diagnosis) -> None:
     if (NANO / "config.json").is_file():
         found.add("models", "embedded", str(NANO))
     else:
-        found.problems.append("this installation has no embedded model: install tempo again")
+        found.problems.append("the embedded model is missing: reinstall tempo")
     for one in hub.cached_models():
-        state = size(one.size) if one.complete else f"incomplete: tempo download {one.name}"
+        state = size(one.size) if one.complete else f"incomplete; resume with: tempo download {one.name}"
         found.add("models", one.name, state)
 
 
@@ -145,13 +146,13 @@ def _folders(found: Diagnosis) -> None:
         return
     existing = next(folder for folder in (cache.root, *cache.root.absolute().parents) if folder.exists())
     free = shutil.disk_usage(existing).free
-    found.add("folders", "videos", f"{cache.root}, up to {size(cache.limit_bytes)}; {size(free)} free there")
+    found.add("folders", "videos", f"{cache.root}, up to {size(cache.limit_bytes)}; {size(free)} free")
     if not os.access(existing, os.W_OK):
-        found.problems.append(f"{cache.root} cannot be written: set TEMPO_CACHE to another folder")
+        found.problems.append(f"{cache.root} is not writable: set TEMPO_CACHE to another folder")
     elif free < cache.limit_bytes:
         found.advice.append(
-            f"{cache.root} may grow to {size(cache.limit_bytes)} and has {size(free)}: set TEMPO_CACHE to a "
-            "larger disk, or TEMPO_CACHE_GB"
+            f"{cache.root} may grow to {size(cache.limit_bytes)} and {size(free)} are free: set TEMPO_CACHE "
+            "to a folder on a larger disk, or lower TEMPO_CACHE_GB"
         )
 
 

@@ -1,8 +1,8 @@
-"""Show on one screen what this machine watches videos with, and what would make it faster.
+"""Check hardware and dependencies and suggest speed-ups.
 
-Program, processor, memory, devices, decoder, attention backend, models and folders; then what keeps tempo
-from working, if anything, and what would speed it up. Nothing is loaded or fetched. The exit status is 1 if
-something keeps it from working.
+The report covers the program, processor, memory, devices, decoder, attention backend, models and folders,
+then problems that keep tempo from working, and suggestions. The command loads and downloads nothing. The exit
+status is 1 if there is a problem.
 
 Examples:
   tempo doctor
@@ -15,18 +15,18 @@ import argparse
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the form of the output."""
+    """Declare the options."""
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Look, and tell."""
-    from tempo.console import counting
+    """Print the report."""
+    from tempo.console import progress_bar
 
     from .answer_report import print_json
     from .diagnosis import diagnose
 
-    with counting("looking"):
+    with progress_bar("checking"):
         found = diagnose()
     if args.json:
         sections = {name: dict(rows) for name, rows in found.sections.items()}
@@ -48,11 +48,11 @@ def _show(sections: dict[str, list[tuple[str, str]]], problems: list[str], advic
     for name, rows in sections.items():
         console.print(Text(name, style=ACCENT))
         console.print(indented(table(rows)), soft_wrap=True)
-    for name, lines in (("what keeps it from working", problems), ("what would make it faster", advice)):
+    for name, lines in (("problems", problems), ("suggestions", advice)):
         if lines:
             console.print(Text(name, style=ACCENT))
             console.print(
                 indented(Text("\n").join(Text(f"- {printable(line)}") for line in lines)), soft_wrap=True
             )
     if not problems:
-        console.print("Everything that tempo needs is here.")
+        console.print("tempo is ready to use.")

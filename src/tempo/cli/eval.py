@@ -1,12 +1,12 @@
-"""Measure a model on published benchmarks with lmms-eval, and report what came out.
+"""Evaluate a model on published benchmarks with lmms-eval.
 
-TASK is lvbench, mlvu_dev, videomme, longvideobench_val_v, all (these four), debug (ten items of Video-MME)
-or any task that lmms-eval knows. A run writes its manifest, every answer and its report into one folder; the
-same command goes on with a run that was ended. `tempo eval report RUN…` reports on runs, beside one another
-and beside the published scores.
+TASK is lvbench, mlvu_dev, videomme, longvideobench_val_v, all (these four), debug (ten items of Video-MME),
+or any other lmms-eval task. A run writes its manifest, every answer and its report to one folder; to resume
+it, run the same command again. `tempo eval report RUN…` compares runs with each other and with the published
+scores.
 
-With --data nothing is fetched: the benchmarks are read from folders as their authors release them (LVBench,
-MLVU, Video-MME, LongVideoBench below DIR). `debug` without --data draws its own films.
+With --data, the command downloads nothing and reads the benchmarks as their authors release them, from the
+folders LVBench, MLVU, Video-MME and LongVideoBench below DIR. `debug` without --data renders its own videos.
 
 The published weights (Vision-CAIR/Tempo-6B) are for academic and non-commercial use only.
 
@@ -42,56 +42,70 @@ REPORT = "report"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare TASK and the options; the model's are the ones that all verbs share."""
+    """Declare the options."""
     parser.add_argument(
-        "tasks", metavar="TASK", nargs="+", type=non_empty_text, help="what to run; or: report RUN…"
+        "tasks", metavar="TASK", nargs="+", type=non_empty_text, help="task to run; or: report RUN…"
+    )
+    parser.add_argument("--data", metavar="DIR", type=Path, help="folder with the benchmarks' releases")
+    parser.add_argument(
+        "--check", action="store_true", help="only check which files are missing below --data"
     )
     parser.add_argument(
-        "--data", metavar="DIR", type=Path, help="read the benchmarks' releases from below DIR"
+        "--out", metavar="DIR", type=Path, help="folder of the run (default: runs/eval/TASK-MODEL-BUDGET)"
     )
-    parser.add_argument("--check", action="store_true", help="only say which files are missing below --data")
-    parser.add_argument(
-        "--out", metavar="DIR", type=Path, help="where the run is kept (default: runs/eval/TASK-MODEL-BUDGET)"
-    )
-    parser.add_argument("--limit", metavar="N", type=positive_integer, help="items of each task at most")
+    parser.add_argument("--limit", metavar="N", type=positive_integer, help="most items of each task")
     parser.add_argument(
         "--max-errors",
         metavar="N",
         type=number_from_zero,
         default=0,
-        help="videos may be missing or unreadable for so many items before the run fails (default: 0)",
+        help="abort after more than N failed items (default: 0)",
     )
     parser.add_argument(
-        "--processes", metavar="N", type=positive_integer, default=1, help="one for each GPU (default: 1)"
+        "--processes",
+        metavar="N",
+        type=positive_integer,
+        default=1,
+        help="processes; use one per GPU (default: 1)",
     )
     parser.add_argument(
-        "--seed", metavar="N", type=number_from_zero, default=0, help="of all that draws (default: 0)"
+        "--seed", metavar="N", type=number_from_zero, default=0, help="random seed (default: 0)"
     )
     parser.add_argument(
-        "--python", metavar="P", help="the Python of the environment that has lmms-eval (default: found)"
+        "--python", metavar="P", help="Python of the environment with lmms-eval (default: search)"
     )
     add_model_options(parser)
+    _add_watching(parser)
+    _add_answering(parser)
+
+
+def _add_watching(parser: argparse.ArgumentParser) -> None:
     watching = parser.add_argument_group("watching")
-    watching.add_argument("--fps", type=positive_number, metavar="F", help="frames a second (default: 2)")
     watching.add_argument(
-        "--min-frames", type=positive_integer, metavar="N", help="frames at least (default: 8)"
+        "--fps", type=positive_number, metavar="F", help="frames to watch per second (default: 2)"
     )
     watching.add_argument(
-        "--max-frames", type=positive_integer, metavar="N", help="frames at most (default: 1024)"
+        "--min-frames", type=positive_integer, metavar="N", help="fewest frames to watch (default: 8)"
+    )
+    watching.add_argument(
+        "--max-frames", type=positive_integer, metavar="N", help="most frames to watch (default: 1024)"
     )
     watching.add_argument(
         "--no-group",
         dest="group",
         action="store_const",
         const=False,
-        help="watch a video anew for each of its questions, instead of once for all of them",
+        help="watch a video again for each of its questions, instead of once",
     )
     watching.add_argument(
         "--cache",
         choices=("device", "host", "disk"),
         metavar="C",
-        help="where a video is kept between its questions: device, host or disk (default: device)",
+        help="where to cache a video between its questions: device, host or disk (default: device)",
     )
+
+
+def _add_answering(parser: argparse.ArgumentParser) -> None:
     answering = parser.add_argument_group("answering")
     answering.add_argument(
         "--budget",
@@ -104,10 +118,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         dest="adaptive",
         action="store_const",
         const=False,
-        help="give every moment the same share of the budget",
+        help="give every segment the same share of the budget",
     )
     answering.add_argument(
-        "--keep", choices=KEEPS, metavar="K", help=f"which memory tokens stay: {', '.join(KEEPS)}"
+        "--keep",
+        choices=KEEPS,
+        metavar="K",
+        help=f"which memory tokens of a segment to keep: {', '.join(KEEPS)}",
     )
 
 
@@ -115,18 +132,18 @@ def run(args: argparse.Namespace) -> None:
     """Run the tasks, or report on runs."""
     if args.tasks[0] == REPORT:
         if len(args.tasks) < 2:
-            raise UsageError("tempo eval report: name the folder of at least one run")
+            raise UsageError("tempo eval report: name at least one run's folder")
         _report([Path(name) for name in args.tasks[1:]], args.out)
         return
-    from tempo.console import counting, say
+    from tempo.console import progress_bar, say
     from tempo.evaluation.benchmarks import DEBUG
-    from tempo.evaluation.orchestrate import Order, carry_out, check
+    from tempo.evaluation.orchestrate import RunSpec, check, evaluate
 
     if DEBUG in args.tasks and len(args.tasks) > 1:
-        raise UsageError("debug is a run of its own; name it alone")
+        raise UsageError("debug cannot be combined with other tasks; name it alone")
     if args.check and args.data is None:
-        raise UsageError("--check is about the files below --data; say where they are")
-    order = Order(
+        raise UsageError("--check needs --data; name the folder with the releases")
+    spec = RunSpec(
         names=args.tasks,
         settings=_settings(args),
         folder=args.out or _folder(args),
@@ -138,11 +155,11 @@ def run(args: argparse.Namespace) -> None:
         python=args.python,
     )
     if args.check:
-        print(check(order))
+        print(check(spec))
         return
-    with counting("answering", "items", before="starting lmms-eval", after="scoring") as progress:
-        carry_out(order, say=say, progress=progress)
-    _report([order.folder], None)
+    with progress_bar("answering", "items", before="starting lmms-eval", after="scoring") as progress:
+        evaluate(spec, say=say, progress=progress)
+    _report([spec.folder], None)
 
 
 def _report(runs: list[Path], out: Path | None) -> None:
@@ -158,14 +175,16 @@ def _report(runs: list[Path], out: Path | None) -> None:
 def _settings(args: argparse.Namespace) -> Settings:
     from tempo.evaluation.settings import Settings
 
-    named = ("base", "device", "dtype", "attention", "fps", "min_frames", "max_frames")
+    from .model_loading import MODEL_OPTIONS
+
+    named = (*MODEL_OPTIONS, "fps", "min_frames", "max_frames")
     return Settings(
         pretrained=args.model, **given(args, *named, "group", "cache", "budget", "adaptive", "keep")
     )
 
 
 def _folder(args: argparse.Namespace) -> Path:
-    """Where a run goes that was given no folder: equal runs to the same one, so that they go on."""
+    """The default folder of a run: the same for equal commands, so that they resume."""
     parts = ["+".join(args.tasks), Path(args.model).name if args.model else "tempo-nano"]
     parts += [str(args.budget)] if args.budget else []
     return Path("runs", "eval", "-".join(parts))

@@ -1,20 +1,19 @@
-"""The command line: ``tempo VERB …``.
+"""The command line, ``tempo COMMAND …``: find the command's module, parse its options, run it, report errors.
 
-A verb is one module in :mod:`tempo.cli`. To add one, write ``cli/NAME.py`` with
+A command is one module in :mod:`tempo.cli`. To add one, write ``cli/NAME.py`` with
 
-* a docstring: what ``tempo NAME --help`` says, ending in a block that begins with ``Examples:``,
-* ``add_arguments(parser)``: declares the options on an :class:`argparse.ArgumentParser` of the verb's own,
-* ``run(args)``: does the work and returns the exit status (``None`` is 0),
+* a docstring: the text of ``tempo NAME --help``, ending in a block that begins with ``Examples:``,
+* ``add_arguments(parser)``, which declares the options on an :class:`argparse.ArgumentParser`,
+* ``run(args)``, which does the work and returns the exit status (``None`` is 0),
 
-and add one line to ``VERBS`` below. Options that several verbs share are declared in
-:mod:`tempo.cli.options`. A verb with verbs of its own (``tempo synthetic make``) calls
-``parser.add_subparsers``.
+and add one line to ``VERBS`` below. :mod:`tempo.cli.options` declares the options that several commands
+share. A command with subcommands (``tempo synthetic make``) calls ``parser.add_subparsers``.
 
-Only the module of the verb that was asked for is imported, and it imports torch and whatever else is slow
-inside ``run``: help and usage errors answer at once.
+Only the module of the given command is imported, and it imports torch and other slow packages inside ``run``:
+help and usage errors appear at once.
 
-Exit status: 0 done, 1 something that the user can mend, 2 wrong usage, 130 stopped with Ctrl-C. Errors are
-one line on stderr behind ``tempo:``. With ``TEMPO_DEBUG=1`` in the environment the traceback is shown too.
+Exit status: 0 success, 1 an error that the user can fix, 2 wrong usage, 130 stopped with Ctrl-C. Errors are
+one line on stderr that begins with ``tempo:``. ``TEMPO_DEBUG=1`` in the environment shows the traceback too.
 """
 
 import argparse
@@ -30,44 +29,39 @@ import warnings
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from tempo.errors import (
-    TempoError,
-    UsageError,
-    is_full,
-    told,
-)
+from tempo.errors import TempoError, UsageError, describe, is_full
 from tempo.version import __version__
 
 VERBS = {
     "ask": "answer a question about a video",
-    "batch": "answer many questions about many videos, and go on where a run was stopped",
-    "bench": "measure what an answer costs: seconds, memory, operations, beside other ways to get one",
-    "chat": "talk about a video, with answers as they are written",
-    "completion": "print a script that lets bash, zsh or fish complete this command",
-    "convert": "write a checkpoint in the other layout: published, or one folder that loads by itself",
-    "eval": "measure a model on published benchmarks with lmms-eval, and report what came out",
-    "doctor": "show what this machine watches videos with, and what would make it faster",
-    "download": "fetch the published weights, or another model, from the hub",
-    "models": "list the models that are installed, cached, or to be had",
-    "moments": "find the moments of a video that matter for something, and cut them out",
-    "serve": "serve a model to OpenAI clients over HTTP, and watch each video once for all of them",
+    "batch": "answer many questions about many videos; resume after an interruption",
+    "bench": "measure latency, memory and FLOPs against baselines",
+    "chat": "hold a conversation about a video",
+    "completion": "print a completion script for bash, zsh or fish",
+    "convert": "convert a checkpoint between the published layout and one self-contained folder",
+    "doctor": "check hardware and dependencies and suggest speed-ups",
+    "download": "download the published weights, or another model, from the Hugging Face Hub",
+    "eval": "evaluate a model on published benchmarks with lmms-eval",
+    "models": "list installed, cached and downloadable models",
+    "moments": "find the moments of a video that match a description, and cut them out",
+    "serve": "serve a model to OpenAI clients over HTTP",
     "synthetic": "make videos with known content, and measure a model on them",
-    "train": "train a model as a recipe says, or go on with a run that was stopped",
-    "ui": "open a page in the browser: a video, questions, and the moments that the answers rest on",
+    "train": "train a model from a recipe, or resume a run",
+    "ui": "serve a page in the browser for asking questions about videos",
 }
 
 FIRST_STEPS = """\
 Examples:
-  tempo synthetic make films                          # videos that the embedded model knows
+  tempo synthetic make films                          # videos that the embedded model understands
   tempo ask films/0-000.mp4 "Which way does the pink triangle move?"
-  tempo download                                  # the model for real footage
+  tempo download                                  # the published weights, for real footage
   tempo ask holiday.mp4 "When does the dog jump into the water?" --model Vision-CAIR/Tempo-6B
   tempo ask --help
 """
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are one line that also says where the help is."""
+    """An argument parser whose errors are one line that names the help to read."""
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         kwargs.setdefault("formatter_class", _HelpFormatter)
@@ -89,7 +83,7 @@ class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``tempo`` with the arguments ARGV (default: those of the process) and return the exit status."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    _open_what_is_closed()
+    _reopen_closed_streams()
     try:
         status = _run(arguments)
         sys.stdout.flush()
@@ -100,13 +94,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         _say("stopped")
         return 130
-    except BrokenPipeError:  # whoever read our output has gone, as `head` does
+    except BrokenPipeError:  # the reader of our output is gone, as `head` is after its last line
         _drop_output()
         return 141
     except Exception as error:
-        _say(told(error), error)
+        _say(describe(error), error)
         if isinstance(error, OSError) and is_full(error):
-            _drop_output()  # it may be what is full
+            _drop_output()  # stdout may be on the full disk
         return 1
 
 
@@ -115,13 +109,13 @@ def _run(arguments: list[str]) -> int:
         return _overview(arguments)
     verb, *rest = arguments
     _quieten_libraries()
-    _be_lenient()
+    _replace_bad_characters()
     args = parser_of(verb).parse_args(rest)
     return _module(verb).run(args) or 0
 
 
 def parser_of(verb: str) -> Parser:
-    """Return the parser for what follows VERB."""
+    """Return the parser of the arguments after VERB."""
     module = _module(verb)
     description, _, examples = (module.__doc__ or "").partition("Examples:")
     parser = Parser(
@@ -138,12 +132,12 @@ def _module(verb: str) -> Any:
 
 
 def _overview(arguments: list[str]) -> int:
-    """Answer `tempo` without a verb: with the help, the version, or the verb that was probably meant."""
+    """Handle `tempo` without a known command: print the help or the version, or suggest a command."""
     listing = "\n".join(f"  {verb:<10} {summary}" for verb, summary in VERBS.items())
     parser = Parser(
         prog="tempo",
-        usage="tempo VERB …",
-        description=f"Ask questions of long videos.\n\nVerbs (each has its own --help):\n{listing}",
+        usage="tempo COMMAND …",
+        description=f"Ask questions about long videos.\n\nCommands (each has its own --help):\n{listing}",
         epilog=FIRST_STEPS,
     )
     parser.add_argument("--version", action="version", version=f"tempo {__version__}")
@@ -153,13 +147,13 @@ def _overview(arguments: list[str]) -> int:
     if not arguments[0].startswith("-"):
         near = difflib.get_close_matches(arguments[0], VERBS, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
-        parser.error(f"there is no verb {arguments[0]!r}{hint}")
+        parser.error(f"unknown command {arguments[0]!r}{hint}")
     parser.parse_args(arguments)
-    parser.error("a verb comes first")
+    parser.error("name a command first")
 
 
 def _quieten_libraries() -> None:
-    """Keep stderr for tempo's own lines: the libraries' remarks help nobody who asked a question."""
+    """Silence the libraries' warnings and progress bars, so that stderr holds tempo's own lines only."""
     if _debugging():
         return
     warnings.simplefilter("ignore")
@@ -170,28 +164,28 @@ def _quieten_libraries() -> None:
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 
 
-def _open_what_is_closed() -> None:
-    """Python has no stream where a shell closed one with `>&-`; what goes there goes nowhere."""
+def _reopen_closed_streams() -> None:
+    """Open the null device in place of a stream that the shell closed with `>&-`."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - to the end
 
 
 def _drop_output() -> None:
-    """Let nothing more of stdout be written: Python would complain again when it exits."""
+    """Send the rest of stdout nowhere; Python would fail again when it flushes the stream at exit."""
     with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _be_lenient() -> None:
-    """Let no character that a terminal or a pipe cannot encode, or that was typed wrongly, end anything."""
+def _replace_bad_characters() -> None:
+    """Replace characters that a stream cannot encode or decode, instead of failing on them."""
     for stream in (sys.stdin, sys.stdout):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
 
 
 def _say(message: str, error: Exception | None = None) -> None:
-    """Print MESSAGE as one line on stderr, after the traceback of ERROR where that was asked for."""
+    """Print MESSAGE as one line on stderr, after the traceback of ERROR if TEMPO_DEBUG is set."""
     from tempo.console import say
 
     if error is not None and _debugging():

@@ -1,14 +1,17 @@
-"""From arguments to a model and its options, in the same way for every verb."""
+"""Open the video, load the model and watch, in the same way for every command."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from .options import given
 
 if TYPE_CHECKING:
     from tempo.inference.engine import Tempo
+    from tempo.inference.session import Session
     from tempo.video.video import Video
 
 MODEL_OPTIONS = ("base", "device", "dtype", "attention")
@@ -17,18 +20,18 @@ ANSWER_OPTIONS = ("budget", "adaptive", "keep", "max_new_tokens", "temperature")
 
 
 def open_video(path: str) -> Video:
-    """Open what is to be watched, and show how far that is where it has to be downloaded first."""
+    """Open a video, with a progress bar if it is downloaded first."""
     import tempo
-    from tempo.console import counting
+    from tempo.console import progress_bar
     from tempo.video.remote import scheme_of
 
     if not scheme_of(path):
         return tempo.Video.open(path)
-    with counting("downloading", "MB", before="connecting", after="downloading") as move:
+    with progress_bar("downloading", "MB", before="connecting", after="downloading") as update:
 
         def progress(done: int, total: int | None) -> None:
             megabytes = done // 1_000_000
-            move(megabytes, megabytes if total is None else max(1, -(-total // 1_000_000)))
+            update(megabytes, megabytes if total is None else max(1, -(-total // 1_000_000)))
 
         return tempo.Video.open(path, progress=progress)
 
@@ -40,14 +43,48 @@ def load_model(args: argparse.Namespace) -> Tempo:
     return tempo.load(args.model, **given(args, *MODEL_OPTIONS))
 
 
-def remark_on_watching(args: argparse.Namespace) -> None:
-    """Say what one would not expect of what the user asked for."""
+@contextmanager
+def watched(
+    args: argparse.Namespace, video: Video, *, then: str = "", several: bool = False
+) -> Iterator[Session]:
+    """Load the model, watch VIDEO and yield the session; warnings follow once the block has succeeded.
+
+    A progress bar shows how far it is. It stays for the block, labelled THEN.
+    """
+    from tempo.console import progress_bar
+
+    with progress_bar("watching", "frames", before="loading", after=then) as progress:
+        model = load_model(args)
+        sampling = given(args, *WATCH_OPTIONS)
+        session = model.watch(video, cache=args.cache, several=several, progress=progress, **sampling)
+        yield session
+    _warn(args, session)
+
+
+def warn_about_one_frame(args: argparse.Namespace) -> None:
+    """Say on stderr what a limit of one frame means, if that is what the user asked for."""
     from tempo.console import say
 
     if args.max_frames == 1:
-        say("--max-frames 1: the first frame alone is watched, as if the video were a picture of it")
+        say("--max-frames 1: only the first frame is watched, as a still image")
+
+
+def _warn(args: argparse.Namespace, session: Session) -> None:
+    """Say on stderr why the results may be worse than the user expects."""
+    from tempo.console import say
+
+    warn_about_one_frame(args)
+    for warning in session.warnings:
+        say(warning)
+    video = session.video_info
+    if video.lost:
+        reasons = "; ".join(dict.fromkeys(span.reason for span in video.lost))
+        say(
+            f"{video.path or 'frames'}: {video.lost_seconds:.1f} s could not be decoded ({reasons}); "
+            "the rest was watched"
+        )
 
 
 def answer_options(args: argparse.Namespace) -> dict[str, Any]:
-    """What the user said about answering, as keyword arguments of `Session.ask`."""
+    """The answer options that the user gave, as keyword arguments of `Session.ask`."""
     return given(args, *ANSWER_OPTIONS)

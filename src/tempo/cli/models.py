@@ -1,7 +1,7 @@
-"""List the models that are installed, in the hub's cache, or to be had.
+"""List installed, cached and downloadable models.
 
-A FOLDER is looked at too: whether it holds a model that tempo can load, in which layout, and whether it is
-complete. Nothing is fetched, and no network is used.
+For each FOLDER, report whether it holds a model that tempo can load, its layout, and whether it is complete.
+The command downloads nothing and uses no network. The exit status is 1 if a FOLDER cannot be loaded.
 
 Examples:
   tempo models
@@ -18,7 +18,7 @@ from typing import Any
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare FOLDER and the form of the output."""
+    """Declare the options."""
     parser.add_argument(
         "folders", metavar="FOLDER", nargs="*", type=Path, help="a folder that may hold a model"
     )
@@ -26,8 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Look and list; the status is 1 if one of the folders cannot be loaded."""
-    os.environ["HF_HUB_OFFLINE"] = "1"  # read when the hub's client is imported, which is later
+    """Print the list; the status is 1 if one of the folders cannot be loaded."""
+    os.environ["HF_HUB_OFFLINE"] = "1"  # the Hub client reads it on import, below
     from tempo.console import Output
 
     from .answer_report import print_json
@@ -49,23 +49,23 @@ def _embedded() -> dict[str, Any]:
         "name": "tempo-nano",
         "state": "installed" if here else "not installed",
         "bytes": _size(NANO) if here else 0,
-        "remark": "used where no --model is given; knows the drawn world of `tempo synthetic make`",
+        "remark": "the default; understands only synthetic videos (`tempo synthetic make`)",
     }
 
 
 def _folder(folder: Path) -> dict[str, Any]:
-    """What a folder is, without loading it."""
+    """Describe a folder without loading its weights."""
     from tempo.errors import TempoError
     from tempo.modeling import TempoQwenForCausalLM
     from tempo.modeling.loading import check_checkpoint, find_checkpoint
 
     try:
         if not folder.is_dir():
-            raise TempoError("there is no such folder")
+            raise TempoError("no such folder")
         source = find_checkpoint(folder)
     except TempoError as error:
         return {"name": str(folder), "state": "no model", "bytes": 0, "remark": str(error)}
-    remark = "layout tempo" if source.base is None else f"layout published, base {source.base}"
+    remark = "layout tempo" if source.base is None else f"layout published, base model {source.base}"
     state = "complete"
     try:
         check_checkpoint(TempoQwenForCausalLM, source)
@@ -75,13 +75,13 @@ def _folder(folder: Path) -> dict[str, Any]:
 
 
 def _on_the_hub() -> list[dict[str, Any]]:
-    """What the cache has, and the published weights in any case."""
+    """The models in the Hub's cache, and the published weights in any case."""
     from tempo.modeling import hub
 
     found = []
     for one in hub.cached_models():
         problem = one.problem or _problem_of_base(one.folder)
-        remark = f"{problem}; tempo download {one.name} goes on" if problem else ""
+        remark = f"{problem}; resume with: tempo download {one.name}" if problem else ""
         if one.name == hub.PUBLISHED:
             remark = "; ".join(filter(None, ["non-commercial research only", remark]))
         state = "incomplete" if problem else "cached"
@@ -92,21 +92,21 @@ def _on_the_hub() -> list[dict[str, Any]]:
                 "name": hub.PUBLISHED,
                 "state": "available",
                 "bytes": 0,
-                "remark": "non-commercial research only; fetched by: tempo download",
+                "remark": "non-commercial research only; get it with: tempo download",
             }
         )
     return found
 
 
 def _problem_of_base(folder: Path) -> str:
-    """What is wrong with the base model that a model on the hub needs beside it, or ""."""
+    """What is wrong with the base model that a cached model needs, or ""."""
     from tempo.modeling import hub
 
     base = hub.base_of(folder)
     if base is None or base.count("/") != 1:
         return ""
     here = hub.cached(base)
-    return here.problem if here is not None else f"its base model {base} is not here"
+    return here.problem if here is not None else f"its base model {base} is not cached"
 
 
 def _size(folder: Path) -> int:

@@ -1,7 +1,7 @@
-"""The options that several verbs share: declared once, so that they mean and are called the same everywhere.
+"""The command line options that several commands share, and the parsers of their values.
 
-An option that is not given stays ``None`` and :func:`given` leaves it out, so that the defaults live in one
-place: the Python functions that the verbs call.
+An option that is not given stays ``None`` and :func:`given` omits it, so that the defaults live in one place:
+the Python functions that the commands call.
 """
 
 import argparse
@@ -23,17 +23,15 @@ ATTENTIONS = ("sdpa", "eager", "flash_attention_2")
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
-    """Which model answers, and where it runs."""
+    """Declare which model answers and where it runs."""
     group = parser.add_argument_group("model")
     group.add_argument(
         "--model",
         metavar="M",
-        help="a checkpoint's folder or hub name (default: the embedded model, which knows generated videos "
-        "only)",
+        help="checkpoint folder or Hub name (default: the embedded model, which understands only synthetic "
+        "videos)",
     )
-    group.add_argument(
-        "--base", metavar="B", help="the base compressor of a published checkpoint: folder or hub name"
-    )
+    group.add_argument("--base", metavar="B", help="base model of a published checkpoint: folder or Hub name")
     group.add_argument("--device", metavar="D", help="auto, cpu, cuda, cuda:1, mps … (default: auto)")
     group.add_argument("--dtype", choices=DTYPES, metavar="T", help=f"{', '.join(DTYPES)} (default: auto)")
     group.add_argument(
@@ -42,73 +40,73 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
 
 
 def add_watch_options(parser: argparse.ArgumentParser) -> None:
-    """Which frames are watched and where the result is kept."""
+    """Declare which frames are watched and where the watched video is cached."""
     group = parser.add_argument_group("watching")
-    group.add_argument("--fps", type=frame_rate, metavar="F", help="frames watched a second (default: 2)")
+    group.add_argument("--fps", type=frame_rate, metavar="F", help="frames to watch per second (default: 2)")
     group.add_argument(
         "--max-frames",
         type=positive_integer,
         metavar="N",
-        help="frames watched at most; of a longer video N are taken, evenly spread (default: 1024)",
+        help="most frames to watch, spread evenly over a longer video (default: 1024)",
     )
     group.add_argument(
         "--cache",
         choices=CACHES,
         default="auto",
         metavar="C",
-        help="where to keep what was watched: none, device, host, or disk, which makes the next question on "
-        "the same video cheap (default: auto, which is disk for what is there already, else none)",
+        help="where to cache the watched video: none, device, host or disk; disk makes the next question "
+        "about it cheap (default: auto, reuse an existing disk entry; otherwise do not cache)",
     )
 
 
 def add_answer_options(parser: argparse.ArgumentParser) -> None:
-    """How many tokens the moments get and how long the answer may be."""
+    """Declare how tokens are allocated and how the answer is generated."""
     group = parser.add_argument_group("answering")
     group.add_argument(
         "--budget",
         type=positive_integer,
         metavar="N",
-        help="memory tokens for the whole video (default: the model's own, 8192 for the published weights)",
+        help="memory tokens for the whole video (default: the model's own; 8192 for the published weights)",
     )
     group.add_argument(
         "--no-adaptive",
         dest="adaptive",
         action="store_const",
         const=False,
-        help="give every moment the same share of the budget",
+        help="give every segment the same share of the budget",
     )
     group.add_argument(
         "--keep",
         choices=KEEPS,
         metavar="K",
-        help=f"which memory tokens stay: {', '.join(KEEPS)} (default: head)",
+        help=f"which memory tokens of a segment to keep: {', '.join(KEEPS)} (default: head)",
     )
     group.add_argument(
         "--max-new-tokens",
         type=positive_integer,
         metavar="N",
-        help="length of the answer at most (default: 256)",
+        help="most tokens to generate (default: 256)",
     )
     group.add_argument(
         "--temperature",
         type=number_from_zero,
         metavar="T",
-        help="0 (the default) always takes the likeliest word, more draws more freely",
+        help="sampling temperature; 0 always takes the likeliest token (default: 0)",
     )
 
 
 def add_plot_option(group: argparse._ArgumentGroup) -> None:
-    """A picture of the answer."""
+    """Declare the option that draws the answer."""
     group.add_argument(
         "--plot",
         type=Path,
         metavar="FILE",
-        help="draw relevance and tokens over time, with the strongest moments, as FILE.png, .svg or .html",
+        help="draw relevance, tokens and the strongest moments over time as FILE.png, .svg or .html",
     )
 
 
 def given(args: argparse.Namespace, *names: str) -> dict[str, Any]:
-    """Return those of the options NAMES that the user gave, as keyword arguments."""
+    """The options among NAMES that the user gave, as keyword arguments."""
     return {name: getattr(args, name) for name in names if getattr(args, name) is not None}
 
 
@@ -121,11 +119,11 @@ def positive_number(text: str) -> float:
 
 
 def frame_rate(text: str) -> float:
-    """Parse frames a second."""
+    """Parse a number of frames per second."""
     value = _number(text)
     if not SLOWEST <= value <= FASTEST:
         raise argparse.ArgumentTypeError(
-            f"must be frames a second, above 0 and at most {FASTEST:g}, not {text!r}"
+            f"must be frames per second, above 0 and at most {FASTEST:g}, not {text!r}"
         )
     return value
 
@@ -176,7 +174,7 @@ def integer_from_zero(text: str) -> int:
 
 
 def non_empty_text(text: str) -> str:
-    """Parse a text that holds more than blanks."""
+    """Parse a text that is not blank."""
     if not text.strip():
         raise argparse.ArgumentTypeError("must not be empty")
     return text

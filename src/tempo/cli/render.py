@@ -1,7 +1,6 @@
-"""How results look in a terminal: clock times, the bar of the allocation, the strongest moments, progress.
+"""Render results as styled text for a terminal: the allocation chart, the strongest moments, tables.
 
-What is drawn here is text with styles and does not know where it goes. Colour is rich's affair: it leaves it
-out where the output is no terminal, where ``NO_COLOR`` is set, and where the terminal is dumb.
+Rich drops the colours if the output is not a terminal, if ``NO_COLOR`` is set, and on a dumb terminal.
 """
 
 from collections.abc import Sequence
@@ -17,19 +16,19 @@ from tempo.inference.moments import (
     strongest,
 )
 
-HEIGHTS = " ▁▂▃▄▅▆▇█"  # of a column, in eighths
-LENGTHS = " ▏▎▍▌▋▊▉█"  # of the last cell of a horizontal bar, in eighths
-CHART_COLUMNS = 60  # of an hour every column is a minute
+HEIGHTS = " ▁▂▃▄▅▆▇█"  # heights of a column, in eighths
+LENGTHS = " ▏▎▍▌▋▊▉█"  # lengths of the last cell of a horizontal bar, in eighths
+CHART_COLUMNS = 60  # one per minute of an hour
 WIDEST_SEGMENT = 8  # columns, so that a chart of two segments does not fill the line
 METER_COLUMNS = 12
 
 
 def chart(segments: Sequence[Routed], *, floor: float = 0.0, columns: int = CHART_COLUMNS) -> Text:
-    """Draw the allocation over time on two lines: columns as high as the tokens, and the clock below.
+    """Chart the tokens of the segments over time: one line of columns, and one of clock times below.
 
-    Where there are more segments than COLUMNS, a column shows the largest of the segments that fall into it.
-    The full height is the largest number of tokens that any segment keeps. The strongest moments stand out,
-    unless their relevance is below FLOOR.
+    With more segments than COLUMNS, a column shows the largest of its segments. The full height is the
+    largest number of tokens in any segment. The strongest moments with a relevance of at least FLOOR are
+    highlighted.
     """
     count = len(segments)
     width = count * min(columns // count, WIDEST_SEGMENT) if count <= columns else columns
@@ -40,7 +39,7 @@ def chart(segments: Sequence[Routed], *, floor: float = 0.0, columns: int = CHAR
         first = column * count // width
         members = range(first, max((column + 1) * count // width, first + 1))
         tokens = max(segments[i].tokens for i in members)
-        height = -(-tokens * 8 // most)  # rounded up: whatever keeps a token is seen
+        height = -(-tokens * 8 // most)  # rounded up, so that even one token is visible
         bar.append(HEIGHTS[height], style=ACCENT if marked.intersection(members) else FAINT)
     bar.append(f"  up to {most} token{'' if most == 1 else 's'}", style=FAINT)
     return Text("\n").join([bar, Text(axis(segments[0].start, segments[-1].end, width), style=FAINT)])
@@ -49,7 +48,7 @@ def chart(segments: Sequence[Routed], *, floor: float = 0.0, columns: int = CHAR
 def axis(start: float, end: float, width: int) -> str:
     """Return a line of WIDTH columns with clock times, START on the left and END on the right.
 
-    The times between them stand where their column is. A line too narrow for the two ends grows beyond WIDTH.
+    Times between them stand in their own columns. A line that is too narrow for both ends grows beyond WIDTH.
     """
     last = clock(end)
     line = clock(start)
@@ -60,9 +59,9 @@ def axis(start: float, end: float, width: int) -> str:
 
 
 def moments(segments: Sequence[Routed], *, count: int = COUNT, floor: float = 0.0) -> Text:
-    """List the strongest moments, at most COUNT: when, how relevant, how many tokens they keep.
+    """List up to COUNT strongest moments with their time, relevance and tokens.
 
-    Where none reaches a relevance of FLOOR, it says so.
+    Says so if no segment reaches a relevance of FLOOR.
     """
     found = strongest(segments, count, floor=floor)
     if not found:
@@ -84,7 +83,7 @@ def meter(share: float, *, columns: int = METER_COLUMNS) -> str:
 
 
 def table(rows: Sequence[tuple[str, str]]) -> Text:
-    """Align (name, figure) ROWS, the names faint."""
+    """Align ROWS of (name, value), with faint names."""
     widest = max(len(name) for name, _ in rows)
     return Text("\n").join(
         Text.assemble((name.ljust(widest + 2), FAINT), printable(value)) for name, value in rows
@@ -92,5 +91,5 @@ def table(rows: Sequence[tuple[str, str]]) -> Text:
 
 
 def indented(text: Text, by: int = 2) -> Text:
-    """Return TEXT with every line moved BY columns to the right."""
+    """Return TEXT with every line indented BY columns."""
     return Text("\n").join(Text(" " * by) + line for line in text.split())

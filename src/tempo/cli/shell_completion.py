@@ -1,6 +1,6 @@
-"""Completion scripts for shells, written from the parsers themselves.
+"""Generate shell completion scripts from the argument parsers.
 
-A script holds every verb with its options and their values, so that pressing TAB starts no Python.
+A script lists every command with its options and their values, so that completion starts no Python.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Option:
-    """An option of a verb: its spellings, whether a value follows, and which values if they are few."""
+    """An option of a command: its spellings, whether it takes a value, and the choices if it has any."""
 
     names: tuple[str, ...]
     takes_value: bool
@@ -23,7 +23,7 @@ class Option:
 
 @dataclass(frozen=True)
 class Verb:
-    """A verb, or a verb's own verb (``world make``): its options, and what its first argument can be."""
+    """A command or subcommand (``synthetic make``): its options, and the choices of its first argument."""
 
     name: str
     help: str
@@ -32,7 +32,7 @@ class Verb:
 
 
 def verbs_of(name: str, parser: argparse.ArgumentParser, summary: str) -> Iterator[Verb]:
-    """A verb, and those that it has itself."""
+    """Yield a command and its subcommands."""
     options: list[Option] = []
     choices: list[str] = []
     inner: dict[str, argparse.ArgumentParser] = {}
@@ -41,8 +41,8 @@ def verbs_of(name: str, parser: argparse.ArgumentParser, summary: str) -> Iterat
             inner = action.choices
         elif action.option_strings:
             values = tuple(map(str, action.choices)) if action.choices else ()
-            told = "" if action.help in (None, argparse.SUPPRESS) else str(action.help)
-            options.append(Option(tuple(action.option_strings), action.nargs != 0, values, told))
+            text = "" if action.help in (None, argparse.SUPPRESS) else str(action.help)
+            options.append(Option(tuple(action.option_strings), action.nargs != 0, values, text))
         elif action.choices:
             choices += map(str, action.choices)
     yield Verb(name, summary, tuple(options), (*inner, *choices))
@@ -51,7 +51,7 @@ def verbs_of(name: str, parser: argparse.ArgumentParser, summary: str) -> Iterat
 
 
 def bash(verbs: list[Verb]) -> str:
-    """A script for bash."""
+    """Return the script for bash."""
     return _BASH.format(
         verbs=_words([verb.name for verb in verbs if " " not in verb.name]),
         options="\n".join(_case(verb.name, _words(_names(verb))) for verb in verbs),
@@ -71,19 +71,19 @@ def bash(verbs: list[Verb]) -> str:
 
 
 def zsh(verbs: list[Verb]) -> str:
-    """A script for zsh, which completes with the one for bash."""
+    """Return the script for zsh, which runs the one for bash."""
     return _ZSH.format(bash=bash(verbs))
 
 
 def fish(verbs: list[Verb]) -> str:
-    """A script for fish."""
+    """Return the script for fish."""
     lines = ["# Completion of tempo for fish.", "complete -c tempo -e"]
     top = [verb for verb in verbs if " " not in verb.name]
     every = " ".join(verb.name for verb in top)
     for verb in top:
-        told = shlex.quote(verb.help)
+        summary = shlex.quote(verb.help)
         lines.append(
-            f"complete -c tempo -f -n 'not __fish_seen_subcommand_from {every}' -a {verb.name} -d {told}"
+            f"complete -c tempo -f -n 'not __fish_seen_subcommand_from {every}' -a {verb.name} -d {summary}"
         )
     for verb in verbs:
         first, _, second = verb.name.partition(" ")
@@ -97,8 +97,8 @@ def fish(verbs: list[Verb]) -> str:
             value = " -r" if option.takes_value else ""
             if option.choices:
                 value += f" -f -a {shlex.quote(' '.join(option.choices))}"
-            told = shlex.quote(" ".join(option.help.replace("%%", "%").split()))
-            lines.append(f"complete -c tempo -n '{when}' {names}{value} -d {told}")
+            summary = shlex.quote(" ".join(option.help.replace("%%", "%").split()))
+            lines.append(f"complete -c tempo -n '{when}' {names}{value} -d {summary}")
     return "\n".join(lines) + "\n"
 
 
@@ -161,7 +161,7 @@ complete -o bashdefault -F _tempo tempo
 """
 
 _ZSH = """\
-# Completion of tempo for zsh, through its understanding of bash's.
+# Completion of tempo for zsh, through bash's.
 autoload -Uz compinit bashcompinit
 (( $+functions[compdef] )) || compinit
 bashcompinit

@@ -95,7 +95,7 @@ def check(recipe: "Recipe") -> None:
         TempoError: more samples are unusable than the recipe allows, or all of a source, or something is
             missing altogether.
     """
-    from tempo.console import counting
+    from tempo.console import progress_bar
     from tempo.errors import TempoError
     from tempo.formatting import printable
     from tempo.training import dry_run, model_init
@@ -109,7 +109,7 @@ def check(recipe: "Recipe") -> None:
         datasets.append(("validation", held_out))
     sources = []
     for field, some, number in [(f, d, n) for f, d in datasets for n in range(len(d.sources))]:
-        with counting("reading", "records") as progress:
+        with progress_bar("reading", "records") as progress:
             source = dry_run.check_source(some, number, progress)
         sources.append(source)
         told = "generated without end" if source.records is None else f"{source.records} records"

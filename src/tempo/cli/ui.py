@@ -91,7 +91,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Serve until Ctrl-C or SIGTERM."""
-    from tempo.console import counting
+    from tempo.console import progress_bar
     from tempo.formatting import printable
     from tempo.ui.server import Server, ServerConfig
 
@@ -110,7 +110,7 @@ def run(args: argparse.Namespace) -> None:
         **given(args, "fps", "max_frames"),
     )
     config.check()  # before the model loads, which takes longer
-    with counting("loading"):
+    with progress_bar("loading"):
         server = Server(load_model(args), config)
     signal.signal(signal.SIGTERM, _interrupt)
     try:

@@ -1,6 +1,8 @@
-"""Published benchmarks, run through lmms-eval as it is published, and reported on one scale.
+"""Evaluate a model on published benchmarks with an unmodified lmms-eval, and report scores on one scale.
 
-`plugin` is what lmms-eval loads; `answering` answers its items and knows nothing of it. `launch` runs
-lmms-eval in the environment that has it. `results`, `tables`, `plots` and `report` read what a run left
-behind and need nothing but tempo's core dependencies.
+:mod:`~tempo.evaluation.orchestrate` runs an evaluation from start to end: it checks the data, writes the
+:mod:`~tempo.evaluation.manifest` and lets :mod:`~tempo.evaluation.launch` start lmms-eval in its own
+environment. There :mod:`~tempo.evaluation.plugin` is loaded, and :mod:`~tempo.evaluation.runner` answers the
+items. :mod:`~tempo.evaluation.run_results` reads what a run wrote, :mod:`~tempo.evaluation.summary` computes
+the scores, and :mod:`~tempo.evaluation.report` writes the report.
 """

@@ -1,4 +1,4 @@
-"""The four benchmarks of the published evaluation: their names, their groups, and the published scores."""
+"""The four benchmarks of the published evaluation: task names, groups, and published scores."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from dataclasses import dataclass, field
 ALL = "all"
 DEBUG = "debug"
 DEBUG_ITEMS = 10
-LOCAL = "_local"
-"""What lmms-eval's name of a task ends in where tempo has pointed it at local files."""
+LOCAL = "_local"  # suffix of an lmms-eval task that reads local files
 
 
 @dataclass(frozen=True, kw_only=True)
 class Published:
-    """What the authors of the published weights report: per cent right, and memory tokens a frame."""
+    """A score that the authors of the published weights report, in percent, and memory tokens per frame."""
 
     score: float
     tokens: float | None = None
@@ -26,14 +25,15 @@ class Benchmark:
     """One benchmark.
 
     Attributes:
-        task: lmms-eval's name of it. `yaml`: where its task is, below lmms-eval's `tasks`.
-        title: how people call it. `split`: lmms-eval's name of the part that is asked.
-        folders: what its folder below `--data` may be called.
-        score: under which key lmms-eval logs what it makes of an item.
-        letters: the most options that a question has.
-        by: what its items are grouped by (a field of theirs), in which order, and how the groups are called.
-        averaged: whether the score is the mean over the groups, not over the items.
-        published: by budget.
+        task, yaml, split: its lmms-eval task, the task's file below lmms-eval's `tasks`, and the split used.
+        title: its usual name.
+        folders: possible names of its folder below `--data`.
+        score: the key under which lmms-eval logs the verdict on an item.
+        letters: the letters of its options.
+        by: the field of an item that names its group.
+        groups: the groups in order, with the names that a report shows.
+        averaged: whether the score is the mean over groups rather than over items.
+        published: published scores by budget.
     """
 
     task: str
@@ -133,7 +133,7 @@ BENCHMARKS = {
 
 
 def tasks_of(names: list[str]) -> list[str]:
-    """The tasks that the names on the command line stand for, each once; `debug` has to stand alone."""
+    """Expand the task names of the command line, without duplicates."""
     found: list[str] = []
     for name in names:
         for task in list(BENCHMARKS) if name == ALL else ["videomme"] if name == DEBUG else [name]:

@@ -1,4 +1,4 @@
-"""The environment that has lmms-eval. It need not be the one that tempo runs in: their pins seldom agree."""
+"""Find a Python environment with lmms-eval; its pinned dependencies seldom agree with tempo's own."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ for row in pyarrow.parquet.read_table(sys.argv[1]).to_pylist():
 
 @dataclass(frozen=True)
 class Environment:
-    """A Python that has lmms-eval and tempo's plugin.
+    """A Python environment with lmms-eval and tempo's plugin.
 
     Attributes:
-        python: the interpreter.
-        version: of lmms-eval.
-        folder: of the package.
+        python: path of the interpreter.
+        version: version of lmms-eval.
+        folder: folder of the lmms-eval package.
     """
 
     python: str
@@ -53,22 +53,22 @@ class Environment:
     folder: Path
 
     def read_parquet(self, file: Path) -> list[dict[str, Any]]:
-        """The rows of a Parquet file, which only this environment can read.
+        """Read a Parquet file, which tempo's own dependencies cannot.
 
         Raises:
-            TempoError: it cannot either.
+            TempoError: the file is damaged.
         """
         done = _run([self.python, "-c", _READ_PARQUET, str(file)])
         if done.returncode:
             reason = (done.stderr.strip() or "no reason given").splitlines()[-1]
-            raise TempoError(f"{file}: not readable as Parquet ({reason})")
+            raise TempoError(f"{file}: cannot be read as Parquet ({reason})")
         return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 def find(python: str | None = None) -> Environment:
-    """The environment of the given interpreter, or the first that has lmms-eval.
+    """Return the environment of an interpreter, or the first one with lmms-eval.
 
-    Looked for: the one that `TEMPO_EVAL_PYTHON` names, this one, and `.venv-eval` of a checkout.
+    The search covers `TEMPO_EVAL_PYTHON`, the current interpreter, and `.venv-eval` of a checkout.
 
     Raises:
         TempoError: there is none, or it lacks something.
@@ -81,20 +81,24 @@ def find(python: str | None = None) -> Environment:
                 raise TempoError(f"{named}: cannot be run; name the Python of an environment with lmms-eval")
         elif found["lmms_eval"] is None:
             if named:
-                raise TempoError(f"{named}: has no lmms-eval; install the extra tempo-video[eval] there")
+                raise TempoError(
+                    f"{named}: lmms-eval is missing; install tempo-video[eval] in this environment"
+                )
         else:
             return _checked(candidate, found)
     raise TempoError(
-        "there is no lmms-eval; run `make eval-env` in a checkout of tempo, or install tempo-video[eval] in "
-        f"an environment of its own and name its Python with --python or {VARIABLE}"
+        "lmms-eval is not installed; run `make eval-env` in a checkout of tempo, or install "
+        f"tempo-video[eval] in its own environment and name its Python with --python or {VARIABLE}"
     )
 
 
 def _checked(python: str, found: dict[str, Any]) -> Environment:
     if not found["lmms_eval"].startswith(SUPPORTED):
-        raise TempoError(f"{python}: has lmms-eval {found['lmms_eval']}, and tempo needs {SUPPORTED}x")
+        raise TempoError(f"{python}: lmms-eval {found['lmms_eval']} is not supported; install {SUPPORTED}x")
     if not found["plugin"]:
-        raise TempoError(f"{python}: has lmms-eval and not tempo; install tempo-video there too")
+        raise TempoError(
+            f"{python}: tempo is missing beside lmms-eval; install tempo-video in this environment"
+        )
     return Environment(python, found["lmms_eval"], Path(found["folder"]))
 
 
@@ -107,7 +111,7 @@ def _candidates() -> Iterator[str]:
 
 
 def _probe(python: str) -> dict[str, Any] | None:
-    """What an interpreter has; None where it cannot be run."""
+    """What an interpreter has installed, or None if it cannot be run."""
     try:
         done = _run([python, "-c", _PROBE])
         return json.loads(done.stdout) if done.returncode == 0 else None

@@ -1,4 +1,4 @@
-"""The model that a run evaluates, and a hash by which it is known again."""
+"""Load the model under evaluation, and hash it so that a resumed run cannot change models."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 def load(settings: Settings, *, device: torch.device, run: Path | None = None) -> Tempo:
-    """Load the model, and where it is a run's, write into its manifest what is only known now.
+    """Load the model; for a RUN's folder, record the model and the machine in its manifest.
 
     Raises:
-        TempoError: it cannot be loaded, or is another one than the run was begun with.
+        TempoError: the model cannot be loaded, or the run was begun with another model.
     """
     import tempo
 
@@ -38,7 +38,7 @@ def load(settings: Settings, *, device: torch.device, run: Path | None = None) -
 
 
 def hash_of(settings: Settings) -> str:
-    """Hash of the checkpoint's files, and of its base's where it has one; both ends and 64 blocks of each."""
+    """Hash the files of the checkpoint and of its base model: both ends and 64 blocks of each file."""
     from tempo.inference.engine import EMBEDDED
     from tempo.modeling.loading import find_checkpoint
 

@@ -1,6 +1,6 @@
-"""What a run knows of each of its items: one line of JSON, on the disk the moment it is answered.
+"""The log of a run's answers: one line of JSON per item, written as soon as the item is answered.
 
-These lines are what a killed run goes on from, and what the report is made of.
+An interrupted run resumes from these lines, and the report is made from them.
 """
 
 from __future__ import annotations
@@ -15,25 +15,24 @@ from typing import Any
 from tempo.errors import TempoError
 from tempo.storage.json_lines import json_line, numbered_lines
 
-Key = tuple[str, int]
-"""Task and number of an item."""
+Key = tuple[str, int]  # task and number of an item
 
 
 @dataclass(frozen=True, kw_only=True)
-class Record:
-    """One answered item, or one that could not be.
+class ItemRecord:
+    """The answer to one item, or the reason why it failed.
 
     Attributes:
-        task, item: the benchmark and the number that lmms-eval gives the item.
-        asked: hash of what was asked of what; an answer is used again only for the same.
-        about: what the benchmark says of the item: its category, its length, the right answer.
-        text: the answer; empty where there is an `error`.
+        task, item: the lmms-eval task and the item's number in it.
+        asked: hash of question, video and options; an answer is reused only for the same hash.
+        about: the benchmark's metadata: category, length, correct answer.
+        text: the answer; empty if there is an `error`.
         finished: whether the model ended its answer itself.
         error: why there is no answer.
-        duration: seconds of video. frames, segments: what was watched of it.
+        duration: length of the video in seconds.
+        frames, segments: frames and segments that were watched.
         visual_tokens: memory tokens that the decoder read, of a `budget`.
-        seconds: by phase and in total. What a session watched once for several questions counts for the
-            first of them.
+        seconds: by phase and in total. Watching a video for several questions counts for the first of them.
     """
 
     task: str
@@ -60,14 +59,14 @@ class Record:
         return self.task, self.item
 
 
-class Log:
-    """Appends records to a file of its own for each process of a run."""
+class ItemLog:
+    """Appends records to a file; each process of a run has its own."""
 
     def __init__(self, folder: Path, rank: int = 0) -> None:
         self.path = folder / f"answers-{rank}.jsonl"
 
-    def add(self, record: Record) -> None:
-        """Write one line; a line that the end of an earlier process cut off does not swallow it."""
+    def add(self, record: ItemRecord) -> None:
+        """Append one line, on a line of its own even if an earlier process died in the middle of one."""
         line = json_line(asdict(record))
         with self.path.open("a+b") as file:
             if file.seek(0, os.SEEK_END):
@@ -77,15 +76,15 @@ class Log:
             file.write(line)
 
 
-def read_records(folder: Path) -> dict[Key, Record]:
-    """The latest record of every item in a run's folder; an answer wins over an error.
+def read_records(folder: Path) -> dict[Key, ItemRecord]:
+    """The latest record of every item in a run's folder; an answer takes precedence over an error.
 
-    A line that was cut off when the process died is left out.
+    A line that was cut off when its process died is skipped.
 
     Raises:
         TempoError: a line is damaged in another way.
     """
-    found: dict[Key, Record] = {}
+    found: dict[Key, ItemRecord] = {}
     for path in sorted(folder.glob("answers-*.jsonl")):
         for record in _read(path):
             known = found.get(record.key)
@@ -95,17 +94,17 @@ def read_records(folder: Path) -> dict[Key, Record]:
 
 
 def count_records(folder: Path) -> int:
-    """How many lines a run has written so far; quick, and of no other meaning than progress."""
+    """The number of lines that a run has written so far; a quick estimate of its progress."""
     return sum(path.read_bytes().count(b"\n") for path in folder.glob("answers-*.jsonl"))
 
 
-def _read(path: Path) -> Iterable[Record]:
-    known = {one.name for one in fields(Record)}
+def _read(path: Path) -> Iterable[ItemRecord]:
+    known = {one.name for one in fields(ItemRecord)}
     for number, line in numbered_lines(path):
         try:
             values = json.loads(line)
         except ValueError:
-            continue  # cut off by the end of the process; its item is simply asked again
+            continue  # cut off when the process died; the item is asked again
         if not isinstance(values, dict) or not {"task", "item", "asked"} <= values.keys():
-            raise TempoError(f"{path}, line {number}: not a line that tempo wrote; remove it")
-        yield Record(**{name: value for name, value in values.items() if name in known})
+            raise TempoError(f"{path}, line {number}: not a record of a run; remove the line")
+        yield ItemRecord(**{name: value for name, value in values.items() if name in known})

@@ -1,4 +1,4 @@
-"""Run lmms-eval in its environment, watch how far it gets, and find out why where it fails."""
+"""Run lmms-eval in its environment, follow its progress, and extract the reason if it fails."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .settings import Settings
 LOG = "lmms-eval.log"
 RESULTS = "lmms-eval"
 POLL = 0.2  # seconds
-PATIENCE = 10.0  # seconds that a process has to end by itself
+GRACE = 10.0  # seconds for a process to exit by itself
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,13 +28,13 @@ class Job:
     """One call of lmms-eval.
 
     Attributes:
-        tasks: names that lmms-eval knows, with what is in `include`.
-        include: a folder with further tasks, on local files.
-        limit: items of each task at most.
-        seed: of everything that draws.
-        processes: how many share the items.
-        max_errors: items without an answer before the run ends.
-        offline: nothing is to be fetched.
+        tasks: names of lmms-eval tasks, those in `include` too.
+        include: a folder with additional tasks that read local files.
+        limit: most items of each task.
+        seed: random seed.
+        processes: processes that share the items.
+        max_errors: failed items before the run aborts.
+        offline: whether to forbid downloads.
     """
 
     folder: Path
@@ -51,7 +51,7 @@ class Job:
         """The command line."""
         start = [python, "-m"]
         if self.processes > 1:
-            # What `accelerate launch` calls too, but that one starts several processes on GPUs alone.
+            # As `accelerate launch` does, which starts several processes on GPUs only.
             start += ["torch.distributed.run", "--standalone", "--nproc_per_node", str(self.processes), "-m"]
         folder = str(self.folder.resolve())
         arguments = f"{self.settings.to_arguments()},run={folder},max_errors={self.max_errors}"
@@ -64,13 +64,13 @@ class Job:
             call += ["--limit", str(self.limit)]
         return start + call
 
-    def surroundings(self) -> dict[str, str]:
+    def environment_variables(self) -> dict[str, str]:
         """The environment variables."""
         values = dict(os.environ, TOKENIZERS_PARALLELISM="false", PYTHONUNBUFFERED="1")
         if self.processes > 1 and self.settings.device == "cpu":
             values["ACCELERATE_USE_CPU"] = "true"
         if self.include is not None:
-            # What is made of local files is of use to this run alone.
+            # A cache of local files serves this run only.
             values["HF_DATASETS_CACHE"] = str(self.folder.resolve() / "tasks" / "cache")
         if self.offline:
             values.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1")
@@ -81,13 +81,13 @@ def run(job: Job, environment: Environment, *, progress: Callable[[int], None] =
     """Run a job to its end.
 
     Args:
-        progress: called now and then with the number of items that are answered.
+        progress: called repeatedly with the number of items answered.
 
     Raises:
-        TempoError: it came to no result; the message says why.
+        TempoError: lmms-eval produced no result; the message says why.
     """
     if "," in str(job.folder.resolve()):
-        raise TempoError(f"{job.folder}: lmms-eval takes no commas in the path; choose another --out")
+        raise TempoError(f"{job.folder}: lmms-eval does not accept commas in this path; choose another --out")
     before = results_of(job.folder)
     done_before = count_records(job.folder)
     log = job.folder / LOG
@@ -100,8 +100,8 @@ def run(job: Job, environment: Environment, *, progress: Callable[[int], None] =
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            env=job.surroundings(),
-            start_new_session=True,  # so that we end it and its children, and nobody else does
+            env=job.environment_variables(),
+            start_new_session=True,  # so that we can end it with its children, and Ctrl-C does not
         )
         try:
             while process.poll() is None:
@@ -110,9 +110,7 @@ def run(job: Job, environment: Environment, *, progress: Callable[[int], None] =
         finally:
             _end(process)
     if results_of(job.folder) == before:  # lmms-eval's own exit status is 0 all the same
-        raise TempoError(
-            f"{_reason(log, start)}; {log} has the whole of it. The same command goes on from here"
-        )
+        raise TempoError(f"{_reason(log, start)}; see {log}, then run the same command again to resume")
 
 
 def results_of(folder: Path) -> list[Path]:
@@ -121,7 +119,7 @@ def results_of(folder: Path) -> list[Path]:
 
 
 def failed_items(folder: Path) -> list[str]:
-    """Why the items that have no answer have none."""
+    """The errors of the items without an answer."""
     return [record.error for record in read_records(folder).values() if record.error is not None]
 
 
@@ -135,7 +133,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     for sign in (signal.SIGTERM, signal.SIGKILL):
         try:
             os.killpg(process.pid, sign)
-            process.wait(PATIENCE)
+            process.wait(GRACE)
             return
         except ProcessLookupError:
             return
@@ -144,7 +142,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def _reason(log: Path, start: int) -> str:
-    """The last thing that looks like a reason in what was written to the log from byte `start` on."""
+    """The last error message in the log from byte START on."""
     text = log.read_bytes()[start:].decode(errors="replace")
     text = re.sub(r"\x1b\[[0-9;]*m", "", text)
     errors = re.findall(r"^(?:[A-Za-z_]+\.)*([A-Za-z_]*(?:Error|Errors|Exit)): (.+)$", text, re.MULTILINE)
@@ -152,4 +150,4 @@ def _reason(log: Path, start: int) -> str:
         name, words = errors[-1]
         return words if name in ("TempoError", "UsageError", "TooManyErrors") else f"{name}: {words}"
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return f"lmms-eval ended without a result ({lines[-1][:200] if lines else 'it said nothing'})"
+    return f"lmms-eval ended without a result ({lines[-1][:200] if lines else 'no output'})"

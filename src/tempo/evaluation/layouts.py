@@ -1,13 +1,13 @@
-"""The releases of the four benchmarks as folders → items as lmms-eval's tasks take them.
+"""Read the benchmarks as their authors release them, into items for lmms-eval's tasks.
 
-Each reader takes what the benchmark's authors publish and what lmms-eval's copies of it look like:
+Each reader accepts the authors' release and lmms-eval's copy of it:
 
     LVBench         video_info.meta.jsonl | data/train-*.parquet         KEY.mp4
     MLVU            json/1_plotQA.json …  | *.parquet                    video/1_plotQA/*.mp4
     Video-MME       videomme/test-*.parquet (or .json, .jsonl)           data/ID.mp4
     LongVideoBench  lvb_val.json          | validation-*.parquet         videos/*.mp4
 
-A video is looked for by its path below the release, and failing that by its name in any folder of it.
+A video is found by its path below the release, or else by its name in any folder of the release.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from .tasks import VIDEO
 
 Row = dict[str, Any]
 ReadTable = Callable[[Path], list[Row]]
-"""Reads a Parquet file; not ours to do, because nothing in tempo's core can."""
+"""Reads a Parquet file, which tempo's own dependencies cannot."""
 
 SUFFIXES = (".mp4", ".mkv", ".webm", ".avi", ".mov", ".m4v", ".flv")
 
@@ -43,29 +43,29 @@ ANNOTATIONS = {
     ),
     "longvideobench_val_v": ("lvb_val.json", "validation-*.parquet", "data/validation-*.parquet"),
 }
-# What MLVU's release calls the groups that its table calls otherwise.
+# Groups whose names in MLVU's release differ from those in its table.
 _MLVU_NAMES = {"findNeedle": "needle"}
 
 
 @dataclass(frozen=True)
-class Local:
-    """A benchmark on the disk: its items, and the videos that are named and not there."""
+class LocalRelease:
+    """A benchmark on disk: its items, and the paths of missing videos."""
 
     items: list[Row]
     missing: list[str]
 
     @property
     def lost(self) -> int:
-        """How many items have no video."""
+        """The number of items without a video."""
         gone = set(self.missing)
         return sum(item[VIDEO] in gone for item in self.items)
 
 
-def read_release(benchmark: Benchmark, data: Path, *, read_table: ReadTable) -> Local:
-    """The items of a benchmark's release below `data`, each with the path of its video.
+def read_release(benchmark: Benchmark, data: Path, *, read_table: ReadTable) -> LocalRelease:
+    """Read the items of a benchmark's release below DATA, each with the path of its video.
 
     Raises:
-        TempoError: there is no release of it, or its annotations are not as they should be.
+        TempoError: there is no release of the benchmark, or its annotations are invalid.
     """
     root, files = _find(benchmark, data)
     videos = _Videos(root)
@@ -85,14 +85,14 @@ def read_release(benchmark: Benchmark, data: Path, *, read_table: ReadTable) -> 
                 f"{file}: not the annotations of {benchmark.title} ({type(error).__name__}: {error})"
             ) from error
     if not items:
-        raise TempoError(f"{root}: the annotations of {benchmark.title} hold no questions")
-    return Local(items, missing)
+        raise TempoError(f"{root}: no questions in the annotations of {benchmark.title}; download them again")
+    return LocalRelease(items, missing)
 
 
 def _find(benchmark: Benchmark, data: Path) -> tuple[Path, list[Path]]:
-    """The folder of a release, and its annotations."""
+    """The folder of a release and its annotation files."""
     if not data.is_dir():
-        raise TempoError(f"{data}: no such folder; give the one that the benchmarks' releases are in")
+        raise TempoError(f"{data}: no such folder; name the folder with the benchmarks' releases")
     roots = [data / name for name in benchmark.folders if (data / name).is_dir()]
     for root in [*roots, data]:
         for pattern in ANNOTATIONS[benchmark.task]:
@@ -100,13 +100,12 @@ def _find(benchmark: Benchmark, data: Path) -> tuple[Path, list[Path]]:
                 return root, found
     wanted = " or ".join(ANNOTATIONS[benchmark.task])
     raise TempoError(
-        f"{data}: no release of {benchmark.title} in it; "
-        f"there should be {benchmark.folders[0]}/ with {wanted}"
+        f"{data}: no release of {benchmark.title} in this folder; add {benchmark.folders[0]}/ with {wanted}"
     )
 
 
 class _Videos:
-    """The video files below a folder, by their names."""
+    """An index of the video files below a folder."""
 
     def __init__(self, root: Path) -> None:
         self._by_stem: dict[str, list[Path]] = defaultdict(list)
@@ -116,7 +115,7 @@ class _Videos:
                     self._by_stem[Path(name).stem].append(Path(folder) / name)
 
     def find(self, wanted: str) -> Path | None:
-        """The file whose path ends most like the wanted one; another container's suffix will do."""
+        """The file whose path matches WANTED best from its end; the suffix may differ."""
         parts = PurePosixPath(wanted).parts
 
         def likeness(path: Path) -> tuple[int, bool, str]:
@@ -140,9 +139,9 @@ def _rows(file: Path, read_table: ReadTable) -> list[Row]:
             return [json.loads(line) for line in text.split("\n") if line.strip()]
         rows = json.loads(text)
     except (OSError, ValueError) as error:
-        raise TempoError(f"{file}: not readable ({str(error).splitlines()[0]})") from error
+        raise TempoError(f"{file}: cannot be read ({str(error).splitlines()[0]})") from error
     if not isinstance(rows, list):
-        raise TempoError(f"{file}: a list of questions is expected in it")
+        raise TempoError(f"{file}: not a list of questions; download the annotations again")
     return rows
 
 

@@ -1,9 +1,8 @@
-"""Which letter an answer gives: one rule for every letter, in the languages that models answer in.
+"""Extract the option letter from a free-form answer, in the languages that models answer in.
 
-An answer gives a letter in one of four ways, of which the first that applies decides: in a slot that is made
-for it (`<answer>B</answer>`, a LaTeX box), in words that announce it ("the answer is B", "答案是B"), at the
-very beginning ("B. red", "B because …"), or by naming a single letter where an answer would ("I think B").
-Whatever names two letters ("B or C", "(A) red (B) blue") gives none.
+The first rule that finds a letter decides: a slot (`<answer>B</answer>`, a LaTeX box), an announcement ("the
+answer is B", "答案是B"), the very beginning ("B. red", "B because …"), or a single letter in the place of an
+answer ("I think B"). An answer that names two letters ("B or C", "(A) red (B) blue") gives none.
 """
 
 from __future__ import annotations
@@ -118,32 +117,32 @@ class _Mention:
 
 
 def letter_of(text: str, letters: str, options: Mapping[str, str] | None = None) -> str | None:
-    """The letter that an answer gives, or None where it gives none or several.
+    """The letter that an answer gives, or None if it gives none or several.
 
     Args:
         text: the answer.
-        letters: those that there are, like "ABCD".
-        options: the text of each, where it is known. It tells "A red", the option, from "A red ball falls".
+        letters: the possible letters, such as "ABCD".
+        options: the text of each option, if known; tells the option "A red" from "A red ball falls".
     """
     text = _plain(text)
     if slots := [one[1] if one[1] is not None else one[2] for one in _SLOT.finditer(text)]:
         text = slots[-1].strip()
     reader = _Reader(text, letters, options or {})
-    for way in (reader.announced, reader.leading, reader.alone, reader.hinted):
-        found = way()
+    for rule in (reader.announced, reader.leading, reader.alone, reader.hinted):
+        found = rule()
         if found:
             return found.pop() if len(found) == 1 else None
     return None
 
 
 def options_of(question: str) -> dict[str, str]:
-    """The options that a question lists, one a line: "A. red", "(B) blue" or "C) green"."""
+    """The options that a question lists, one per line: "A. red", "(B) blue" or "C) green"."""
     lines = re.finditer(r"^\s*\(?([A-Z])[).:]\s*(\S.*?)\s*$", question, re.MULTILINE)
     return {line[1]: line[2] for line in lines}
 
 
 def _plain(text: str) -> str:
-    """The text without thoughts, emphasis, LaTeX and marks of direction; full-width letters made plain."""
+    """The text without reasoning, Markdown, LaTeX and direction marks, and with plain letters."""
     text = unicodedata.normalize("NFKC", text)
     text = re.sub(r"[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]", "", text)
     text = re.sub(r"^.*</think>", "", text, flags=re.DOTALL)
@@ -155,7 +154,7 @@ def _plain(text: str) -> str:
 
 
 class _Reader:
-    """One answer, and the ways to find a letter in it. Each way returns the letters that it finds."""
+    """One answer and the rules that find letters in it; each rule returns the letters it finds."""
 
     def __init__(self, text: str, letters: str, options: Mapping[str, str]) -> None:
         self.text = text

@@ -1,4 +1,4 @@
-"""lmms-eval's own tasks, pointed at local files: prompts, scoring and generation settings stay theirs."""
+"""Write variants of lmms-eval's tasks that read local files; prompts and scoring stay lmms-eval's."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from tempo.errors import TempoError
 
 from .benchmarks import BENCHMARKS, LOCAL
-from .layouts import Local, ReadTable, read_release
+from .layouts import LocalRelease, ReadTable, read_release
 
 _TASK = """\
 include: {include}
@@ -21,31 +21,31 @@ doc_to_visual: !function tempo.evaluation.tasks.video_of
 """
 
 
-def read_releases(tasks: list[str], data: Path, *, read_table: ReadTable) -> dict[str, Local]:
-    """Every benchmark of `tasks` as it is below `data`; nothing is written.
+def read_releases(tasks: list[str], data: Path, *, read_table: ReadTable) -> dict[str, LocalRelease]:
+    """Read the releases of all TASKS below DATA.
 
     Raises:
-        TempoError: a task that is none of the four, or whose release is not there.
+        TempoError: a task is none of the four benchmarks, or its release is missing.
     """
     for task in tasks:
         if task not in BENCHMARKS:
             raise TempoError(
-                f"--data is for {', '.join(BENCHMARKS)}; lmms-eval fetches the data of {task} itself"
+                f"--data supports {', '.join(BENCHMARKS)}; run {task} without it, with data from the Hub"
             )
     return {task: read_release(BENCHMARKS[task], data, read_table=read_table) for task in tasks}
 
 
-def write_tasks(releases: dict[str, Local], folder: Path, *, lmms_eval: Path) -> list[str]:
-    """Write a task for each release into `folder`, and return their names.
+def write_tasks(releases: dict[str, LocalRelease], folder: Path, *, lmms_eval: Path) -> list[str]:
+    """Write a task for each release to FOLDER, and return their names.
 
-    They have names of their own, because lmms-eval prefers its own task where two are called alike, and asks
-    the tasks that it is given as files through its older interface.
+    The names differ from lmms-eval's own: of two tasks with one name, it prefers its own, and it runs tasks
+    that are given as files through its older interface.
 
     Args:
-        lmms_eval: the folder of the package, whose tasks are built upon.
+        lmms_eval: the folder of the lmms-eval package, whose tasks are included.
 
     Raises:
-        TempoError: this lmms-eval has no such task.
+        TempoError: this version of lmms-eval lacks a task.
     """
     folder.mkdir(parents=True, exist_ok=True)
     written = []
@@ -53,7 +53,7 @@ def write_tasks(releases: dict[str, Local], folder: Path, *, lmms_eval: Path) ->
         benchmark = BENCHMARKS[task]
         include = lmms_eval / "tasks" / benchmark.yaml
         if not include.is_file():
-            raise TempoError(f"{lmms_eval}: has no task {benchmark.yaml}; tempo needs lmms-eval 0.7")
+            raise TempoError(f"{lmms_eval}: the task {benchmark.yaml} is missing; install lmms-eval 0.7")
         items = folder / f"{task}.jsonl"
         items.write_text(
             "".join(json.dumps(item, ensure_ascii=False) + "\n" for item in release.items), encoding="utf-8"

@@ -1,4 +1,4 @@
-"""What was run, with what, on what: enough to run it again."""
+"""The manifest of a run: settings, model, versions and hardware, enough to reproduce it."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 NAME = "manifest.json"
 PACKAGES = ("torch", "transformers", "av", "numpy", "accelerate", "datasets", "lmms-eval")
-# A run that goes on has to agree with its beginning in these.
+# A resumed run must agree with its beginning in these.
 FIXED = ("tasks", "data", "settings", "limit", "seed", "lmms_eval")
 
 
 def write(folder: Path, values: dict[str, Any]) -> None:
-    """Write the manifest, whole or not at all.
+    """Write the manifest atomically.
 
     Raises:
         TempoError: it cannot be written.
@@ -46,22 +46,24 @@ def read(folder: Path) -> dict[str, Any]:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise TempoError(f"{folder}: no {NAME} in it; it is not the folder of a `tempo eval` run") from None
+        raise TempoError(
+            f"{folder}: no {NAME} in this folder; name the folder of a `tempo eval` run"
+        ) from None
     except (OSError, ValueError) as error:
-        raise TempoError(f"{path}: not readable ({str(error).splitlines()[0]})") from error
+        raise TempoError(f"{path}: cannot be read ({str(error).splitlines()[0]})") from error
     if not isinstance(values, dict) or "settings" not in values:
-        raise TempoError(f"{path}: not a manifest that tempo wrote")
+        raise TempoError(f"{path}: not a manifest of a run; name the folder of a `tempo eval` run")
     return values
 
 
 def begin(folder: Path, values: dict[str, Any]) -> bool:
-    """Begin a run in `folder`, or go on with the one that is there. Returns whether it goes on.
+    """Begin a run in FOLDER, or resume the one in it. Returns whether it resumes.
 
     Args:
-        values: `FIXED` and whatever else is worth writing down.
+        values: the `FIXED` values and any others to record.
 
     Raises:
-        TempoError: the run that is there was begun with something else.
+        TempoError: the run in the folder was begun with other values.
     """
     if not (folder / NAME).exists():
         folder.mkdir(parents=True, exist_ok=True)
@@ -72,19 +74,19 @@ def begin(folder: Path, values: dict[str, Any]) -> bool:
         if there.get(name) != values.get(name):
             raise TempoError(
                 f"{folder}: was begun with {_difference(name, there.get(name), values.get(name))}; "
-                "give the same again to go on with it, or another --out"
+                "use the same value to resume it, or another --out"
             )
     write(folder, {**there, "begun": [*there.get("begun", []), _now()]})
     return True
 
 
 def finish(folder: Path, **values: Any) -> None:
-    """Add what is known at the end."""
+    """Record the values that are known at the end of a run."""
     write(folder, {**read(folder), **values, "finished": _now()})
 
 
 def note_worker(folder: Path, model: Tempo, model_hash: str) -> None:
-    """Called in the process that computes: what it computes with, and that the model is still the same one.
+    """Record the model and the machine of the worker process.
 
     Raises:
         TempoError: the run was begun with another model.
@@ -93,7 +95,7 @@ def note_worker(folder: Path, model: Tempo, model_hash: str) -> None:
     before = values.get("worker", {}).get("model_hash")
     if before not in (None, model_hash):
         raise TempoError(
-            f"{folder}: was begun with another model (hash {before[:12]}, and this is {model_hash[:12]}); "
+            f"{folder}: was begun with another model (hash {before[:12]}, now {model_hash[:12]}); "
             "choose another --out"
         )
     config = model.config
@@ -114,7 +116,7 @@ def note_worker(folder: Path, model: Tempo, model_hash: str) -> None:
 
 
 def versions() -> dict[str, str]:
-    """Of Python and of the packages that decide what comes out."""
+    """Versions of Python and of the packages that affect the results."""
     found = {"python": platform.python_version(), "tempo": __version__}
     for name in PACKAGES:
         try:
@@ -125,7 +127,7 @@ def versions() -> dict[str, str]:
 
 
 def decoder() -> str:
-    """What decodes the videos, with its FFmpeg."""
+    """The version of the video decoder and of its FFmpeg."""
     import av
 
     libraries = av.library_versions
@@ -149,7 +151,7 @@ def hardware() -> dict[str, Any]:
 
 
 def commit() -> str | None:
-    """The commit of a checkout of tempo, with a plus where something is changed; None elsewhere."""
+    """The commit of a checkout of tempo, with a plus if files are modified; None outside a checkout."""
     here = Path(__file__).parent
 
     def git(*arguments: str) -> str:
@@ -160,7 +162,7 @@ def commit() -> str | None:
 
     try:
         if not git("ls-files", Path(__file__).name):
-            return None  # installed below somebody else's repository
+            return None  # installed inside another repository
         changed = git("status", "--porcelain", "--untracked-files=no")
         return git("rev-parse", "HEAD") + ("+" if changed else "")
     except (OSError, subprocess.CalledProcessError):
@@ -176,12 +178,12 @@ def _processor() -> str:
 
 
 def _difference(name: str, there: Any, now: Any) -> str:
-    """The first thing in which two values of `name` differ."""
+    """The first difference between two values of NAME."""
     if isinstance(there, dict) and isinstance(now, dict):
         for key in [*there, *now]:
             if there.get(key) != now.get(key):
-                return f"{key}={there.get(key)} and is now asked for {key}={now.get(key)}"
-    return f"{name}={there} and is now asked for {name}={now}"
+                return f"{key}={there.get(key)}, not {key}={now.get(key)}"
+    return f"{name}={there}, not {name}={now}"
 
 
 def _now() -> str:

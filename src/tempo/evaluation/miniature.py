@@ -1,6 +1,6 @@
-"""Miniatures of the four releases, drawn by tempo.synthetic: the same layouts, a dozen questions each.
+"""Write miniatures of the four benchmark releases: synthetic videos in the same layouts, few questions.
 
-With them the whole way can be tried anywhere in a minute: files, prompts, plugin, scoring, report.
+They exercise the whole evaluation in a minute on any machine: files, prompts, plugin, scoring and report.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ _VIDEOMME = {
 
 
 @dataclass(frozen=True)
-class Film:
-    """A drawn film and what is asked about it."""
+class RenderedVideo:
+    """A synthetic video and the questions about it."""
 
     name: str
     path: Path
@@ -41,57 +41,59 @@ class Film:
     questions: list[SyntheticQuestion]
 
 
-def draw_films(
-    folder: Path, *, films: int, questions: int, seconds: float = 12.0, seed: str = ""
-) -> list[Film]:
-    """Draw `films` films of `seconds` and longer, each with `questions` questions of four options."""
+def render_videos(
+    folder: Path, *, count: int, questions: int, seconds: float = 12.0, seed: str = ""
+) -> list[RenderedVideo]:
+    """Render COUNT videos of SECONDS and longer, each with QUESTIONS questions of four options."""
     folder.mkdir(parents=True, exist_ok=True)
-    drawn = []
-    for number in range(films):
+    rendered = []
+    for number in range(count):
         spec = FileSpec(seconds=seconds * (1 + number % 3), height=120, fps=6)
         rng = random.Random(f"miniature/{seed}/{number}")
         script = make_script(rng, duration=spec.seconds, aspect=ASPECTS[spec.aspect])
-        name = f"film{number}"
+        name = f"video{number}"
         path = folder / f"{name}.mp4"
         write_video(script, path, spec)
-        drawn.append(Film(name, path, spec.seconds, _questions(rng, script, questions)))
-    return drawn
+        rendered.append(RenderedVideo(name, path, spec.seconds, _questions(rng, script, questions)))
+    return rendered
 
 
-def write_releases(data: Path, films: list[Film]) -> None:
-    """Write all four releases of the same films below `data`."""
-    write_lvbench(data / "LVBench", films)
-    write_mlvu(data / "MLVU", films)
-    write_videomme(data / "Video-MME", films)
-    write_longvideobench(data / "LongVideoBench", films)
+def write_releases(data: Path, videos: list[RenderedVideo]) -> None:
+    """Write all four releases of the same videos below DATA."""
+    write_lvbench(data / "LVBench", videos)
+    write_mlvu(data / "MLVU", videos)
+    write_videomme(data / "Video-MME", videos)
+    write_longvideobench(data / "LongVideoBench", videos)
 
 
-def write_lvbench(root: Path, films: list[Film]) -> None:
+def write_lvbench(root: Path, videos: list[RenderedVideo]) -> None:
+    """Write a release of LVBench."""
     rows = []
-    for film in films:
-        _place(film, root / "all_videos" / f"{film.name}.mp4")
+    for video in videos:
+        _place(video, root / "all_videos" / f"{video.name}.mp4")
         qa = [
             {
-                "uid": f"{film.name}-{number}",
+                "uid": f"{video.name}-{number}",
                 "question": "\n".join([_asked(q), *(f"({a}) {o}" for a, o in _options(q))]),
                 "answer": q.answer,
                 "question_type": [_LVBENCH[number % len(_LVBENCH)]],
                 "time_reference": "",
             }
-            for number, q in enumerate(film.questions)
+            for number, q in enumerate(video.questions)
         ]
-        rows.append({"key": film.name, "type": "cartoon", "video_info": {}, "qa": qa})
+        rows.append({"key": video.name, "type": "cartoon", "video_info": {}, "qa": qa})
     (root / "video_info.meta.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
 
 
-def write_mlvu(root: Path, films: list[Film]) -> None:
+def write_mlvu(root: Path, videos: list[RenderedVideo]) -> None:
+    """Write a release of MLVU."""
     rows: dict[int, list[dict[str, Any]]] = {}
-    for place, (film, question) in enumerate((f, q) for f in films for q in f.questions):
+    for place, (video, question) in enumerate((v, q) for v in videos for q in v.questions):
         group = place % len(_MLVU)
-        _place(film, root / "video" / _MLVU_FILES[group] / f"{film.name}.mp4")
+        _place(video, root / "video" / _MLVU_FILES[group] / f"{video.name}.mp4")
         row = {
-            "video": f"{film.name}.mp4",
-            "duration": film.seconds,
+            "video": f"{video.name}.mp4",
+            "duration": video.seconds,
             "question": _asked(question),
             "candidates": list(question.options),
             "answer": question.options[LETTERS.index(question.answer)],
@@ -103,54 +105,56 @@ def write_mlvu(root: Path, films: list[Film]) -> None:
         (root / "json" / f"{_MLVU_FILES[group]}.json").write_text(json.dumps(its_rows), "utf-8")
 
 
-def write_videomme(root: Path, films: list[Film]) -> None:
+def write_videomme(root: Path, videos: list[RenderedVideo]) -> None:
+    """Write a release of Video-MME."""
     rows = []
-    for place, film in enumerate(films):
-        _place(film, root / "data" / f"{film.name}.mp4")
+    for place, video in enumerate(videos):
+        _place(video, root / "data" / f"{video.name}.mp4")
         rows += [
             {
                 "video_id": f"{place + 1:03}",
                 "duration": ("short", "medium", "long")[place % 3],
                 "domain": "Knowledge",
                 "sub_category": "Technology",
-                "videoID": film.name,
+                "videoID": video.name,
                 "question_id": f"{place + 1:03}-{number + 1}",
                 "task_type": _VIDEOMME[q.kind],
                 "question": _asked(q),
                 "options": [f"{letter}. {option}." for letter, option in _options(q)],
                 "answer": q.answer,
             }
-            for number, q in enumerate(film.questions)
+            for number, q in enumerate(video.questions)
         ]
     (root / "videomme").mkdir(parents=True)
     (root / "videomme" / "test.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
 
 
-def write_longvideobench(root: Path, films: list[Film]) -> None:
+def write_longvideobench(root: Path, videos: list[RenderedVideo]) -> None:
+    """Write a release of LongVideoBench."""
     rows = []
-    for film in films:
-        _place(film, root / "videos" / f"{film.name}.mp4")
+    for video in videos:
+        _place(video, root / "videos" / f"{video.name}.mp4")
         rows += [
             {
-                "id": f"{film.name}_{number}",
-                "video_id": film.name,
-                "video_path": f"{film.name}.mp4",
+                "id": f"{video.name}_{number}",
+                "video_id": video.name,
+                "video_path": f"{video.name}.mp4",
                 "question": _asked(q),
                 "candidates": list(q.options),
                 "correct_choice": LETTERS.index(q.answer),
-                "duration_group": 15 if film.seconds <= 15 else 60,
-                "duration": film.seconds,
+                "duration_group": 15 if video.seconds <= 15 else 60,
+                "duration": video.seconds,
                 "question_category": "E2O",
                 "topic_category": "cartoon",
                 "level": "L1-Perception",
             }
-            for number, q in enumerate(film.questions)
+            for number, q in enumerate(video.questions)
         ]
     (root / "lvb_val.json").write_text(json.dumps(rows), "utf-8")
 
 
 def _questions(rng: random.Random, script: Script, count: int) -> list[SyntheticQuestion]:
-    """`count` different questions with four options; fewer where the film allows no more."""
+    """COUNT different questions with four options, or fewer if the video allows no more."""
     found: list[SyntheticQuestion] = []
     for attempt in range(count * 20):
         if len(found) == count:
@@ -171,12 +175,12 @@ def _options(question: SyntheticQuestion) -> list[tuple[str, str]]:
     return list(zip(LETTERS, question.options, strict=True))
 
 
-def _place(film: Film, path: Path) -> None:
-    """The film at `path`, without a second copy where the disk allows it."""
+def _place(video: RenderedVideo, path: Path) -> None:
+    """Link the video to PATH, or copy it if the file system has no links."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists():
         return
     try:
-        os.link(film.path, path)
+        os.link(video.path, path)
     except OSError:
-        shutil.copy(film.path, path)
+        shutil.copy(video.path, path)

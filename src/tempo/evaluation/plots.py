@@ -1,4 +1,4 @@
-"""The plots of a report: scores beside the published ones, tokens, and the parts of each benchmark."""
+"""Plot scores against the published ones, tokens, and the groups of each benchmark."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from tempo.reporting.plot.figure import Figure
 
 from .report_tables import summaries_of
 from .run_results import Run
-from .summary import Share, Summary
+from .summary import Accuracy, Summary
 
 
 def figures(runs: Sequence[Run]) -> list[Figure]:
-    """The plots: scores, tokens a frame, and each benchmark by length of the video and by its own groups."""
+    """Plots of scores, of tokens per frame, and of each benchmark by video length and by its own groups."""
     by_task = {
         task: summaries
         for task, summaries in summaries_of(runs).items()
@@ -30,8 +30,8 @@ def figures(runs: Sequence[Run]) -> list[Figure]:
         return []
     titles = [next(one.title for one in summaries if one is not None) for summaries in by_task.values()]
     found = [
-        bar_chart("Right answers, per cent", titles, _scores(runs, by_task)),
-        bar_chart("Memory tokens a frame", titles, _tokens(runs, by_task), unit="tokens"),
+        bar_chart("Correct answers, percent", titles, _scores(runs, by_task)),
+        bar_chart("Memory tokens per frame", titles, _tokens(runs, by_task), unit="tokens"),
     ]
     for title, summaries in zip(titles, by_task.values(), strict=True):
         found += _parts(runs, f"{title}: accuracy against duration", [_durations(one) for one in summaries])
@@ -84,14 +84,14 @@ def _tokens(runs: Sequence[Run], by_task: dict[str, list[Summary | None]]) -> li
 def _published(
     summaries: Sequence[Summary | None], runs: Sequence[Run], budget: int | None
 ) -> tuple[float, float | None] | None:
-    """Score and tokens a frame that are published for a budget."""
+    """The published score and tokens per frame of a budget."""
     for one, run in zip(summaries, runs, strict=True):
         if one is not None and one.published is not None and run.budget == budget:
             return one.published.score, one.published.tokens
     return None
 
 
-def _parts(runs: Sequence[Run], title: str, parts: Sequence[dict[str, Share]]) -> list[Figure]:
+def _parts(runs: Sequence[Run], title: str, parts: Sequence[dict[str, Accuracy]]) -> list[Figure]:
     names = list(dict.fromkeys(name for part in parts for name in part))
     if not names:
         return []
@@ -106,14 +106,14 @@ def _parts(runs: Sequence[Run], title: str, parts: Sequence[dict[str, Share]]) -
     return [bar_chart(title, names, series)]
 
 
-def _bar(run: str, name: str, share: Share) -> BarValue:
+def _bar(run: str, name: str, share: Accuracy) -> BarValue:
     hint = f"{run}, {name}: {share.score:.1f} ({share.right} of {share.total})"
     return BarValue(share.score, share.margin, hint)
 
 
-def _durations(one: Summary | None) -> dict[str, Share]:
+def _durations(one: Summary | None) -> dict[str, Accuracy]:
     return {} if one is None else dict(one.durations)
 
 
-def _groups(one: Summary | None) -> dict[str, Share]:
+def _groups(one: Summary | None) -> dict[str, Accuracy]:
     return {} if one is None else dict(one.groups)

@@ -1,4 +1,4 @@
-"""A report on runs, as Markdown, as a page with plots, and as data."""
+"""Write the report on one or more runs as Markdown, as HTML with plots, and as JSON."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tempo.reporting.tables import to_markdown
 from .plots import figures
 from .report_tables import summaries_of, tables
 from .run_results import Run
-from .summary import Share, Summary
+from .summary import Accuracy, Summary
 
 TITLE = "Evaluation"
 STEM = "report"
@@ -31,7 +31,7 @@ def page(runs: Sequence[Run]) -> str:
 
 
 def data(runs: Sequence[Run]) -> dict[str, Any]:
-    """The same figures: by task and run."""
+    """The report as JSON values, by task and run."""
     return {
         "runs": {run.name: dict(run.manifest) for run in runs},
         "tasks": {
@@ -44,7 +44,7 @@ def data(runs: Sequence[Run]) -> dict[str, Any]:
 
 
 def write(runs: Sequence[Run], folder: Path) -> list[Path]:
-    """Write report.md, report.html and report.json into `folder`, and return their paths.
+    """Write report.md, report.html and report.json to FOLDER, and return their paths.
 
     Raises:
         TempoError: they cannot be written.
@@ -60,5 +60,5 @@ def _values(one: Summary) -> dict[str, Any]:
     return values | {"shares": _share(one.shares), "errors": dict(one.errors)}
 
 
-def _share(share: Share) -> dict[str, Any]:
+def _share(share: Accuracy) -> dict[str, Any]:
     return {**asdict(share), "score": share.score}

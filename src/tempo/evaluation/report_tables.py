@@ -1,4 +1,4 @@
-"""What a report says, as titled tables of text. How they look is the affair of `report` and `page`."""
+"""The tables of a report, as text without formatting."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ from collections.abc import Sequence
 from tempo.reporting.tables import Table
 
 from .run_results import Run
-from .summary import Share, Summary, summarise
+from .summary import Accuracy, Summary, summarise
 
 NONE = "–"
-LISTED = 20
-"""How many reasons of failure a report lists."""
+MAX_LISTED = 20  # errors in a report
 
 
 def summaries_of(runs: Sequence[Run]) -> dict[str, list[Summary | None]]:
-    """By task, one for each run; None where a run has not that task."""
+    """The summary of each run by task; None if a run lacks the task."""
     tasks = list(dict.fromkeys(task for run in runs for task in run.tasks))
     return {
         task: [summarise(run, run.tasks[task]) if task in run.tasks else None for run in runs]
@@ -25,7 +24,7 @@ def summaries_of(runs: Sequence[Run]) -> dict[str, list[Summary | None]]:
 
 
 def tables(runs: Sequence[Run]) -> list[Table]:
-    """Everything that a report on these runs says."""
+    """All tables of a report on these runs."""
     by_task = summaries_of(runs)
     found = [_scores(runs, by_task), _answers(runs, by_task), _cost(runs, by_task)]
     for summaries in by_task.values():
@@ -35,7 +34,7 @@ def tables(runs: Sequence[Run]) -> list[Table]:
 
 
 def _scores(runs: Sequence[Run], by_task: dict[str, list[Summary | None]]) -> Table:
-    rows, notes = [], ["Per cent of the answered questions, with the 95 % interval."]
+    rows, notes = [], ["Percent of the answered questions, with the 95 % interval."]
     averaged = partial = False
     for summaries in by_task.values():
         known = [one for one in summaries if one is not None and one.benchmark is not None]
@@ -47,11 +46,11 @@ def _scores(runs: Sequence[Run], by_task: dict[str, list[Summary | None]]) -> Ta
         partial |= any(one.published is not None and not one.comparable for one in known)
         rows.append([known[0].title, *cells, " / ".join(sorted(published))])
     if averaged:
-        notes.append("MLVU: the mean over its categories, as published; the interval is that of all.")
-    notes.append("Published: Vision-CAIR/Tempo-6B at the same budget, as its authors report it.")
+        notes.append("MLVU: the mean over its categories, as published; the interval is over all questions.")
+    notes.append("Published: the score of Vision-CAIR/Tempo-6B at the same budget, as its authors report it.")
     if partial:
         notes.append(
-            "Not the published conditions: other sampling or allocation, or a part of the questions only."
+            "* Not the published conditions: other sampling or allocation, or only part of the questions."
         )
     return Table("Scores", ["benchmark", *_names(runs), "published"], rows, notes)
 
@@ -69,8 +68,8 @@ def _answers(runs: Sequence[Run], by_task: dict[str, list[Summary | None]]) -> T
             rows.append([*row, str(one.no_letter), str(errors), kinds or "0"])
     head = ["", "answered", "right", "no letter", "errors", "degenerate"]
     notes = [
-        "An error is an item without an answer, such as a video that cannot be read; it counts neither for "
-        "nor against the score. An answer that gives no letter is never right; none is guessed."
+        "An error is an item without an answer, for example because its video cannot be read; it does not "
+        "affect the score. An answer without a letter is wrong; no letter is guessed."
     ]
     return Table("Answers", head, rows, notes)
 
@@ -97,28 +96,28 @@ def _cost(runs: Sequence[Run], by_task: dict[str, list[Summary | None]]) -> Tabl
             )
     head = [
         "",
-        "tokens a frame",
+        "tokens per frame",
         "published",
-        "tokens a question",
+        "tokens per question",
         "frames",
         "videos",
-        "s a question",
-        "s in all",
+        "s per question",
+        "s in total",
     ]
     notes = [
-        "Seconds are the model's, without loading it and without lmms-eval; where the questions of a video "
-        "share one session, watching counts once."
+        "Seconds exclude loading the model and lmms-eval's own time; if the questions about a video share a "
+        "session, watching counts once."
     ]
-    return Table("What it took", head, rows, notes)
+    return Table("Cost", head, rows, notes)
 
 
 def _parts(runs: Sequence[Run], summaries: Sequence[Summary | None]) -> list[Table]:
-    """A benchmark by its own groups, and by the length of the videos."""
+    """The scores of a benchmark by its own groups and by video length."""
     title = next(one.title for one in summaries if one is not None)
     found = []
     for what, parts in (
         ("by group", [None if one is None else dict(one.groups) for one in summaries]),
-        ("by length of the video", [None if one is None else dict(one.durations) for one in summaries]),
+        ("by video length", [None if one is None else dict(one.durations) for one in summaries]),
     ):
         names = list(dict.fromkeys(name for part in parts if part is not None for name in part))
         rows = [[name, *(_share(part, name) for part in parts)] for name in names]
@@ -134,8 +133,8 @@ def _errors(runs: Sequence[Run], by_task: dict[str, list[Summary | None]]) -> Ta
         if (one := summaries[number]) is not None
         for why, count in one.errors
     ]
-    notes = [f"{len(rows) - LISTED} more are in answers-*.jsonl."] if len(rows) > LISTED else []
-    return Table("Errors", ["", "questions", "why"], rows[:LISTED], notes, words=True)
+    notes = [f"answers-*.jsonl lists {len(rows) - MAX_LISTED} more."] if len(rows) > MAX_LISTED else []
+    return Table("Errors", ["", "questions", "reason"], rows[:MAX_LISTED], notes, words=True)
 
 
 def _own(runs: Sequence[Run], by_task: dict[str, list[Summary | None]]) -> Table:
@@ -147,8 +146,8 @@ def _own(runs: Sequence[Run], by_task: dict[str, list[Summary | None]]) -> Table
             cells = [f"{figure[metric]:.4g}" if metric in figure else NONE for figure in figures]
             rows.append([f"{title}: {metric}", *cells])
     notes = [
-        "On the scale of each task, which is 0 to 1 for some and 0 to 100 for others. They count errors as "
-        "wrong, guess where LongVideoBench gets no letter, and give an MLVU category without questions 0."
+        "On the scale of each task, 0 to 1 for some and 0 to 100 for others. lmms-eval counts errors as "
+        "wrong, guesses a letter for LongVideoBench if there is none, and scores an empty MLVU category 0."
     ]
     return Table("lmms-eval's own figures", ["", *_names(runs)], rows, notes)
 
@@ -157,7 +156,7 @@ def _manifest(runs: Sequence[Run]) -> Table:
     columns = [_facts(run) for run in runs]
     names = list(dict.fromkeys(name for column in columns for name in column))
     rows = [[name, *(column.get(name, NONE) for column in columns)] for name in names]
-    return Table("How it was run", ["", *_names(runs)], rows, words=True)
+    return Table("Configuration", ["", *_names(runs)], rows, words=True)
 
 
 def _facts(run: Run) -> dict[str, str]:
@@ -171,11 +170,11 @@ def _facts(run: Run) -> dict[str, str]:
         "model": f"{worker.get('model', NONE)} (hash {str(worker.get('model_hash', NONE))[:12]})",
         "budget": f"{run.budget} tokens, {'by relevance' if settings['adaptive'] else 'the same for all'}, "
         f"{settings['keep']}",
-        "sampling": f"{settings['fps']:g} frames a second, "
+        "sampling": f"{settings['fps']:g} frames per second, "
         f"{settings['min_frames']} to {settings['max_frames']}, "
-        f"{worker.get('segment_frames', NONE)} a segment",
-        "questions of a video": "on one session" if settings["group"] else "each on its own",
-        "part": "all" if values.get("limit") is None else f"the first {values['limit']} items of each task",
+        f"{worker.get('segment_frames', NONE)} per segment",
+        "questions about a video": "share one session" if settings["group"] else "each watches again",
+        "items": "all" if values.get("limit") is None else f"the first {values['limit']} items of each task",
         "computed in": f"{worker.get('dtype', NONE)} on {computer}",
         "processes": str(values.get("processes", 1)),
         "decoder": str(worker.get("decoder", NONE)),
@@ -208,7 +207,7 @@ def _published(one: Summary) -> str:
     return f"{one.published.score:.1f}" + ("" if one.comparable else " *")
 
 
-def _share(part: dict[str, Share] | None, name: str) -> str:
+def _share(part: dict[str, Accuracy] | None, name: str) -> str:
     if part is None or name not in part:
         return NONE
     return f"{part[name].score:.1f} ({part[name].right}/{part[name].total})"

@@ -1,4 +1,4 @@
-"""A request of lmms-eval's chat interface → an item: the words, the one video or picture, the options."""
+"""Convert a request of lmms-eval's chat interface into an item: question, video, generation options."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from tempo.errors import TempoError, UsageError
 
 from .runner import Item
 
-NOTED = (str, int, float, bool)
-LONGEST = 200
-"""Characters of a value that is worth noting; a question's own text is in the record anyway."""
+RECORDED_TYPES = (str, int, float, bool)
+MAX_CHARACTERS = 200  # of a recorded value; the question itself is in the record anyway
 
 Messages = list[dict[str, Any]]
 
@@ -26,17 +25,17 @@ def read_request(
     *,
     picture: Path,
 ) -> Item:
-    """What is asked. An item whose video is not there, or that tempo cannot be asked, says why.
+    """The item of a request. It has an `error` if its video is missing or tempo does not support it.
 
     Args:
         doc: the benchmark's own entry.
-        messages: makes the messages of it; tasks end the process here where a video is missing.
-        picture: where to put a picture that lmms-eval has opened already.
+        messages: creates the messages; some tasks exit the process here if a video is missing.
+        picture: where to save an image that lmms-eval has already opened.
 
     Raises:
-        UsageError: the task wants another way of writing answers.
+        UsageError: the task needs a generation option that tempo lacks.
     """
-    about = _noted(doc)
+    about = _metadata(doc)
     try:
         question, video = read_messages(messages(), picture=picture)
     except (Exception, SystemExit) as error:
@@ -47,10 +46,10 @@ def read_request(
 
 
 def read_messages(messages: Messages, *, picture: Path) -> tuple[str, str]:
-    """The words of the messages, and the path of the one video or picture among them.
+    """The text of the messages, and the path of their video or image.
 
     Raises:
-        TempoError: there is another number of them, or only a part of a video is meant.
+        TempoError: there is not exactly one, or the task asks about a part of a video.
     """
     words: list[str] = []
     media: list[dict[str, Any]] = []
@@ -63,28 +62,30 @@ def read_messages(messages: Messages, *, picture: Path) -> tuple[str, str]:
                 media.append(part)
     if len(media) != 1 or media[0]["type"] not in ("video", "image"):
         kinds = ", ".join(part["type"] for part in media) or "nothing"
-        raise TempoError(f"tempo watches one video or picture for a question, and here is: {kinds}")
+        raise TempoError(f"a question needs exactly one video or image, not: {kinds}")
     source: Any = media[0].get("url")
     if isinstance(source, dict):
         if {"video_start", "video_end"} & source.keys():
-            raise TempoError("only a part of a video is asked about, and tempo watches whole ones")
+            raise TempoError("questions about a part of a video are not supported")
         source = source.get("path") or source.get("url")
-    if hasattr(source, "save"):  # a picture of PIL
+    if hasattr(source, "save"):  # a PIL image
         source.convert("RGB").save(picture)
         source = str(picture)
     if not isinstance(source, str):
-        raise TempoError(f"a video is given as {type(source).__name__}, and tempo reads files")
+        raise TempoError(f"a video must be a file, not {type(source).__name__}")
     return "\n".join(words), source
 
 
 def read_options(task: str, options: dict[str, Any]) -> dict[str, Any]:
-    """lmms-eval's generation arguments, as an item has them.
+    """Convert lmms-eval's generation arguments to those of an item.
 
     Raises:
-        UsageError: beams are asked for.
+        UsageError: the task asks for beam search.
     """
     if (options.get("num_beams") or 1) > 1:
-        raise UsageError(f"{task}: num_beams={options['num_beams']}; tempo writes one answer, without beams")
+        raise UsageError(
+            f"{task}: num_beams={options['num_beams']} is not supported; choose a task without beam search"
+        )
     temperature = float(options.get("temperature") or 0.0)
     stop = options.get("until") or ()
     return {
@@ -95,20 +96,22 @@ def read_options(task: str, options: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _noted(doc: dict[str, Any]) -> dict[str, Any]:
-    """What the report may want to group by: short values, and short lists of them."""
+def _metadata(doc: dict[str, Any]) -> dict[str, Any]:
+    """The metadata that a report may group by: short values, and short lists of them."""
     return {
         name: value
         for name, value in doc.items()
-        if (isinstance(value, NOTED) and len(str(value)) <= LONGEST)
-        or (isinstance(value, list) and len(value) <= 10 and all(isinstance(x, NOTED) for x in value))
+        if (isinstance(value, RECORDED_TYPES) and len(str(value)) <= MAX_CHARACTERS)
+        or (
+            isinstance(value, list) and len(value) <= 10 and all(isinstance(x, RECORDED_TYPES) for x in value)
+        )
     }
 
 
 def _missing(doc: dict[str, Any], error: BaseException) -> str:
-    """Why an item has no question; tasks say so by ending the process, or by an empty assertion."""
+    """Why an item has no question. Tasks report that by exiting the process or by an empty assertion."""
     named = next((doc[key] for key in ("video_path", "video_name", "videoID", "video") if doc.get(key)), "")
     text = str(error).strip()
     if isinstance(error, AssertionError) and not text:
-        return f"{named}: the task does not find this video"
+        return f"{named}: lmms-eval's task cannot find this video"
     return text or f"{named}: {type(error).__name__}"

@@ -1,4 +1,4 @@
-"""A run's folder → what became of each of its items."""
+"""Read the folder of a finished run: the verdict on each item, and lmms-eval's own metrics."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tempo.storage.json_lines import numbered_lines
 
 from . import manifest
 from .benchmarks import BENCHMARKS, LOCAL, Benchmark
-from .item_log import Record, read_records
+from .item_log import ItemRecord, read_records
 from .launch import results_of
 from .scoring import (
     Odd,
@@ -25,9 +25,9 @@ from .scoring import (
 
 @dataclass(frozen=True)
 class Scored:
-    """An item, what became of it, and whether its answer is degenerate."""
+    """An item with its outcome, and how its answer is degenerate, if it is."""
 
-    record: Record
+    record: ItemRecord
     outcome: Outcome
     odd: Odd | None
 
@@ -41,8 +41,8 @@ class Scored:
 
 
 @dataclass(frozen=True)
-class Own:
-    """A figure of lmms-eval's own: of all items, those without an answer and guessed ones included."""
+class TaskMetric:
+    """A metric that lmms-eval computed over all items, those with errors and guesses included."""
 
     metric: str
     value: float
@@ -50,18 +50,18 @@ class Own:
 
 @dataclass(frozen=True)
 class TaskResult:
-    """One task of a run. `benchmark` is None, and there are no `items`, where it is none of the four."""
+    """One task of a run; if it is none of the four, `benchmark` is None and `items` is empty."""
 
     task: str
     benchmark: Benchmark | None
     items: list[Scored]
-    records: list[Record]
-    own: list[Own]
+    records: list[ItemRecord]
+    own: list[TaskMetric]
 
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run. `name` is that of its folder."""
+    """A finished run, named after its folder."""
 
     name: str
     folder: Path
@@ -70,26 +70,26 @@ class Run:
 
     @property
     def budget(self) -> int | None:
-        """Memory tokens for a video."""
+        """Memory tokens for a whole video."""
         given = self.manifest["settings"].get("budget")
         return given if given is not None else self.worker.get("model_budget")
 
     @property
     def worker(self) -> Mapping[str, Any]:
-        """What is known of the process that computed."""
+        """The model and the machine of the run, as the manifest records them."""
         return self.manifest.get("worker", {})
 
 
 def read_run(folder: Path) -> Run:
-    """Read what a run left behind.
+    """Read the folder of a run.
 
     Raises:
-        TempoError: it is none, it is not finished, or something of it is missing.
+        TempoError: it is not the folder of a run, the run is not finished, or files are missing.
     """
     values = manifest.read(folder)
     found = results_of(folder)
     if not found:
-        raise TempoError(f"{folder}: not finished; give the command again that began it, and it goes on")
+        raise TempoError(f"{folder}: the run is not finished; run the command that began it again to resume")
     latest = found[-1]
     results = _json(latest)["results"]
     records = read_records(folder)
@@ -109,7 +109,7 @@ def _place(task: str, order: list[str]) -> int:
 
 
 def _task(
-    name: str, figures: Mapping[str, Any], samples: Path, records: Mapping[tuple[str, int], Record]
+    name: str, figures: Mapping[str, Any], samples: Path, records: Mapping[tuple[str, int], ItemRecord]
 ) -> TaskResult:
     plain = name.removesuffix(LOCAL)
     benchmark = BENCHMARKS.get(plain)
@@ -118,7 +118,9 @@ def _task(
         logged = json.loads(line)
         record = records.get((name, logged["doc_id"]))
         if record is None:
-            raise TempoError(f"{samples}: item {logged['doc_id']} has no line in answers-*.jsonl beside it")
+            raise TempoError(
+                f"{samples}: item {logged['doc_id']} has no record in answers-*.jsonl; evaluate again"
+            )
         its_records.append(record)
         if benchmark is not None:
             score = logged.get(benchmark.score)
@@ -126,10 +128,10 @@ def _task(
     return TaskResult(plain, benchmark, items, its_records, _own(figures))
 
 
-def _own(figures: Mapping[str, Any]) -> list[Own]:
-    """lmms-eval's figures of a task, without their errors."""
+def _own(figures: Mapping[str, Any]) -> list[TaskMetric]:
+    """lmms-eval's metrics of a task, without their standard errors."""
     return [
-        Own(key.partition(",")[0], float(value))
+        TaskMetric(key.partition(",")[0], float(value))
         for key, value in figures.items()
         if "," in key and "_stderr" not in key and isinstance(value, int | float)
     ]
@@ -139,4 +141,4 @@ def _json(path: Path) -> dict[str, Any]:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise TempoError(f"{path}: not readable ({str(error).splitlines()[0]})") from error
+        raise TempoError(f"{path}: cannot be read ({str(error).splitlines()[0]})") from error

@@ -1,4 +1,4 @@
-"""Items of a benchmark → records. Knows videos and questions, and nothing of lmms-eval."""
+"""Answer the items of a benchmark, watching each video once; independent of lmms-eval."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tempo.errors import TempoError
 from tempo.video.video import Video
 
-from .item_log import Key, Record
+from .item_log import ItemRecord, Key
 from .settings import Settings
 
 if TYPE_CHECKING:
@@ -22,17 +22,19 @@ if TYPE_CHECKING:
 
 
 class TooManyErrors(TempoError):
-    """More items failed than the user allows."""
+    """More items failed than `max_errors` allows."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Item:
-    """A question of a benchmark, as it is to be asked.
+    """A question of a benchmark.
 
     Attributes:
-        question: with its options and its closing instruction: what both models read.
-        video: the path; None where `error` says why there is none.
-        stop: texts before which the answer ends.
+        question: the question with its options and its instruction, as both models read it.
+        video: path of the video; None if there is an `error`.
+        error: why the question cannot be asked.
+        about: metadata for the report.
+        stop: texts before which the answer is cut off.
     """
 
     task: str
@@ -52,17 +54,17 @@ class Item:
 
     @property
     def asked(self) -> str:
-        """Hash of everything that the answer depends on, but for the model."""
+        """A hash of everything but the model that the answer depends on."""
         what = [self.question, self.video, self.max_new_tokens, self.temperature, self.top_p, self.stop]
         return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:16]
 
 
 class Answerer:
-    """Answers items, the questions of one video on one watched session.
+    """Answers items; the questions about one video share a session.
 
     Args:
-        load: called once, when there is something to answer.
-        max_errors: raise TooManyErrors after more than these; None: never.
+        load: loads the model; called once, when there is something to answer.
+        max_errors: failed items before TooManyErrors is raised; None: never.
     """
 
     def __init__(
@@ -78,7 +80,7 @@ class Answerer:
     def model(self) -> Tempo:
         if self._model is None:
             self._model = self._load()
-            # The checkpoint's own minimum is for questions; a benchmark's is the published one.
+            # The checkpoint has its own minimum; a benchmark uses the published one.
             self._model.config.min_frames = self.settings.min_frames
         return self._model
 
@@ -86,15 +88,15 @@ class Answerer:
         self,
         items: Sequence[Item],
         *,
-        known: Mapping[Key, Record],
-        each: Callable[[Record], None] = lambda record: None,
-    ) -> dict[Key, Record]:
-        """A record for every item; those in `known` that were asked the same are not asked again.
+        known: Mapping[Key, ItemRecord],
+        each: Callable[[ItemRecord], None] = lambda record: None,
+    ) -> dict[Key, ItemRecord]:
+        """Return a record for every item; answers in KNOWN to the same question are reused.
 
         Args:
-            each: called with every new record, when it is there.
+            each: called with every new record at once.
         """
-        found: dict[Key, Record] = {}
+        found: dict[Key, ItemRecord] = {}
         open_items: dict[Key, Item] = {}
         for item in items:
             record = known.get(item.key)
@@ -103,7 +105,7 @@ class Answerer:
             else:
                 open_items[item.key] = item
         if any(item.error is None for item in open_items.values()):
-            _ = self.model  # that it cannot be loaded is no error of a video
+            _ = self.model  # load it here: a failure is not an error of a video
         for group in by_video(open_items.values()):
             for record in self._answer_group(group):
                 found[record.key] = record
@@ -111,15 +113,15 @@ class Answerer:
                 self._count(record)
         return found
 
-    def _count(self, record: Record) -> None:
+    def _count(self, record: ItemRecord) -> None:
         self._errors += record.error is not None
         if self._max_errors is not None and self._errors > self._max_errors:
             raise TooManyErrors(
-                f"{self._errors} items could not be answered and --max-errors is {self._max_errors}; "
-                f"the last one: {record.error}"
+                f"{self._errors} items failed and --max-errors is {self._max_errors}; "
+                f"the last error: {record.error}"
             )
 
-    def _answer_group(self, group: Sequence[Item]) -> Iterable[Record]:
+    def _answer_group(self, group: Sequence[Item]) -> Iterable[ItemRecord]:
         """The records of items that share a video."""
         first = group[0]
         if first.video is None or first.error is not None:
@@ -145,11 +147,11 @@ class Answerer:
             video,
             fps=settings.fps,
             max_frames=settings.max_frames,
-            # A session for one question would be kept for nothing.
+            # Caching does not pay for a single question.
             cache=settings.cache if settings.group and questions > 1 else "none",
         )
 
-    def _ask(self, session: Session, item: Item, watching: Mapping[str, float]) -> Record:
+    def _ask(self, session: Session, item: Item, watching: Mapping[str, float]) -> ItemRecord:
         settings = self.settings
         answer = session.ask(
             item.question,
@@ -161,8 +163,8 @@ class Answerer:
             top_p=item.top_p,
         )
         return dataclasses.replace(
-            _blank(item),
-            text=until(answer.text, item.stop),
+            _base_record(item),
+            text=cut_at_stop(answer.text, item.stop),
             finished=answer.finished,
             duration=answer.video.duration,
             frames=answer.video.frames,
@@ -177,39 +179,39 @@ class Answerer:
 
 
 def by_video(items: Iterable[Item]) -> list[list[Item]]:
-    """Items grouped by their video, in the order in which the videos first come up."""
+    """Group items by video, in the order of each video's first item."""
     groups: dict[Any, list[Item]] = defaultdict(list)
     for item in items:
         groups[item.video if item.video is not None else item.key].append(item)
     return list(groups.values())
 
 
-def deal(groups: Sequence[Sequence[Item]], hands: int) -> list[list[Item]]:
-    """Whole groups for `hands` processes, about the same number of items each."""
-    dealt: list[list[Item]] = [[] for _ in range(hands)]
+def distribute(groups: Sequence[Sequence[Item]], processes: int) -> list[list[Item]]:
+    """Distribute whole groups over processes, with about the same number of items for each."""
+    shares: list[list[Item]] = [[] for _ in range(processes)]
     for group in sorted(groups, key=len, reverse=True):
-        min(dealt, key=len).extend(group)
-    return dealt
+        min(shares, key=len).extend(group)
+    return shares
 
 
-def until(text: str, stop: Sequence[str]) -> str:
-    """`text` up to the first of the `stop` texts. Blank lines before the answer do not end it."""
+def cut_at_stop(text: str, stop: Sequence[str]) -> str:
+    """TEXT up to the first of the STOP texts; leading blank lines do not count as one."""
     text = text.lstrip()
     ends = [text.find(end) for end in stop if end and end in text]
     return text[: min(ends)] if ends else text
 
 
 def _reason(error: Exception) -> str:
-    """What the report says of it. A fault with one video must not end a run of days; want of memory does."""
+    """An error as the report shows it. A bug with one video does not end a run; lack of memory does."""
     if isinstance(error, TempoError):
         return str(error)
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         raise error
-    return f"a fault in tempo itself: {type(error).__name__}: {error}"
+    return f"bug in tempo: {type(error).__name__}: {error}"
 
 
-def _blank(item: Item) -> Record:
-    return Record(
+def _base_record(item: Item) -> ItemRecord:
+    return ItemRecord(
         task=item.task,
         item=item.number,
         asked=item.asked,
@@ -219,5 +221,5 @@ def _blank(item: Item) -> Record:
     )
 
 
-def _failed(item: Item, why: str) -> Record:
-    return dataclasses.replace(_blank(item), error=" ".join(why.split()), finished=False)
+def _failed(item: Item, why: str) -> ItemRecord:
+    return dataclasses.replace(_base_record(item), error=" ".join(why.split()), finished=False)

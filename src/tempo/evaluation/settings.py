@@ -1,4 +1,4 @@
-"""How a model is evaluated: the arguments that lmms-eval passes on, and that a manifest writes down."""
+"""The settings of an evaluation, which lmms-eval passes to the plugin and the manifest records."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from tempo.number_checks import (
 )
 
 BUDGETS = {"4k": 4096, "8k": 8192, "12k": 12288}
-KEPT = ("device", "host", "disk")
+CACHES = ("device", "host", "disk")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Everything that decides what a model answers. The sampling is that of the published evaluation.
+    """All settings that affect the answers. The default sampling is that of the published evaluation.
 
     Attributes:
-        pretrained: a checkpoint's folder or hub name; None: the embedded model.
-        base: the base model of a published checkpoint, where it is neither beside it nor where it says.
+        pretrained: checkpoint folder or Hub name; None: the embedded model.
+        base: base model of a published checkpoint, if it is not found automatically.
         fps, min_frames, max_frames: which frames of a video are watched.
-        budget: memory tokens that the decoder reads of a video at most; None: the model's own.
-        adaptive: tokens by relevance, or the same number for every segment.
-        keep: which of a segment's memory tokens are kept.
-        dtype, attention, device: how the model computes.
-        group: whether the questions of one video are asked of one watched session.
-        cache: where that session is kept meanwhile: device, host or disk.
+        budget: memory tokens for a whole video; None: the model's own.
+        adaptive: allocate tokens by relevance rather than evenly.
+        keep: which memory tokens of a segment to keep.
+        dtype, attention, device: how the model runs.
+        group: whether the questions about one video share a session.
+        cache: where that session is cached: device, host or disk.
     """
 
     pretrained: str | None = None
@@ -59,41 +59,41 @@ class Settings:
         for name in ("adaptive", "group"):
             if not isinstance(getattr(self, name), bool):
                 raise UsageError(f"{name} must be True or False, not {getattr(self, name)!r}")
-        for name, choices in (("cache", KEPT), ("keep", KEEPS)):
+        for name, choices in (("cache", CACHES), ("keep", KEEPS)):
             if getattr(self, name) not in choices:
-                raise UsageError(f"{name}={getattr(self, name)!r}: it can be {', '.join(choices)}")
+                raise UsageError(f"{name}={getattr(self, name)!r}: choose from {', '.join(choices)}")
         if self.min_frames > self.max_frames:
             raise UsageError(f"min_frames={self.min_frames} is more than max_frames={self.max_frames}")
 
     @classmethod
     def from_arguments(cls, arguments: dict[str, Any]) -> Settings:
-        """The settings that lmms-eval's `--model_args` name; a budget may be 4k, 8k or 12k.
+        """Parse lmms-eval's `--model_args`; a budget may be 4k, 8k or 12k.
 
         Raises:
-            UsageError: an argument that does not exist, or a value that can never work.
+            UsageError: an argument does not exist, or a value can never work.
         """
         known = {field.name for field in fields(cls)}
         if unknown := sorted(set(arguments) - known):
-            raise UsageError(
-                f"there is no model argument {unknown[0]!r}; there are {', '.join(sorted(known))}"
-            )
+            raise UsageError(f"unknown model argument {unknown[0]!r}; choose from {', '.join(sorted(known))}")
         given = {name: value for name, value in arguments.items() if value is not None}
         if isinstance(given.get("budget"), str):
             given["budget"] = parse_budget(given["budget"])
         return cls(**given)
 
     def to_arguments(self) -> str:
-        """The same for lmms-eval's command line.
+        """The settings in the form of `--model_args`.
 
         Raises:
-            UsageError: a name that its syntax cannot carry.
+            UsageError: a name has characters that lmms-eval's syntax does not allow.
         """
         parts = []
         for name, value in self.to_json().items():
             if value is None:
                 continue
             if isinstance(value, str) and set(value) & set(",'\"{}[]"):
-                raise UsageError(f"{name}={value}: lmms-eval takes no commas, quotes and brackets; rename it")
+                raise UsageError(
+                    f"{name}={value}: lmms-eval does not accept commas, quotes and brackets; rename it"
+                )
             parts.append(f"{name}={value}")
         return ",".join(parts)
 
@@ -102,7 +102,7 @@ class Settings:
 
 
 def parse_budget(text: str) -> int:
-    """The number that a budget such as ``8k`` or ``8192`` stands for.
+    """Parse a budget such as ``8k`` or ``8192``.
 
     Raises:
         UsageError: it is neither.
@@ -110,5 +110,5 @@ def parse_budget(text: str) -> int:
     if (known := BUDGETS.get(text.lower())) is not None:
         return known
     if not text.isascii() or not text.isdigit() or len(text) > 18 or int(text) < 1:
-        raise UsageError(f"budget={text!r}: it can be {', '.join(BUDGETS)} or a whole number of at least 1")
+        raise UsageError(f"budget={text!r}: choose {', '.join(BUDGETS)} or a whole number of at least 1")
     return int(text)

@@ -1,4 +1,4 @@
-"""Items → figures: scores on one scale, from 0 to 100, with what they rest on. Pure functions."""
+"""Compute scores from items, on one scale from 0 to 100, with confidence intervals and costs."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from tempo.stats import wilson
 
 from .benchmarks import Benchmark, Published
 from .run_results import (
-    Own,
     Run,
     Scored,
+    TaskMetric,
     TaskResult,
 )
 
@@ -29,45 +29,50 @@ DURATIONS = (
 
 
 @dataclass(frozen=True)
-class Share:
-    """Right answers of all answers."""
+class Accuracy:
+    """The share of right answers."""
 
     right: int
     total: int
 
     @property
     def score(self) -> float:
-        """Per cent."""
+        """In percent."""
         return 100 * self.right / self.total if self.total else math.nan
 
     @property
     def margin(self) -> float:
-        """Half the width of the 95 % interval (Wilson), in per cent."""
+        """Half the width of the 95 % Wilson interval, in percent."""
         low, high = wilson(self.right, self.total)
         return 100 * (high - low) / 2
 
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """The figures of one task of one run.
+    """The scores and costs of one task of one run.
 
     Attributes:
-        score: per cent of the answered items, or the mean over the groups where the benchmark is `averaged`.
-        shares: right of answered. groups, durations: the same for parts, in order.
-        errors: items without an answer, by reason. no_letter: answers that give no letter.
-        odd: degenerate answers by kind.
-        tokens, per_frame: memory tokens that the decoder read, a question and a frame watched.
-        seconds: in all, a question. videos: different ones that were watched.
-        published: what is published for this budget, and whether the sampling is that of the publication.
-        own: lmms-eval's own figures, on whatever scale.
+        score: percent right of the answered items, or the mean over the groups of an `averaged` benchmark.
+        shares: right answers of all answers.
+        groups, durations: the same by group and by video length, in order.
+        errors: the number of items without an answer, by reason.
+        no_letter: the number of answers without a letter.
+        odd: the number of degenerate answers, by kind.
+        videos: the number of videos that were watched.
+        tokens, per_frame: memory tokens that the decoder read, per question and per frame watched.
+        frames: frames watched, per question.
+        seconds, seconds_each: in total, and per question.
+        published: the published score for this budget.
+        comparable: whether the run has the conditions of the publication.
+        own: lmms-eval's own metrics, on their own scales.
     """
 
     title: str
     benchmark: Benchmark | None
     score: float
-    shares: Share
-    groups: list[tuple[str, Share]]
-    durations: list[tuple[str, Share]]
+    shares: Accuracy
+    groups: list[tuple[str, Accuracy]]
+    durations: list[tuple[str, Accuracy]]
     errors: list[tuple[str, int]]
     no_letter: int
     odd: dict[str, int]
@@ -79,15 +84,15 @@ class Summary:
     seconds_each: float
     published: Published | None
     comparable: bool
-    own: list[Own]
+    own: list[TaskMetric]
 
 
 def summarise(run: Run, task: TaskResult) -> Summary:
-    """The figures of one task of a run."""
+    """Summarise one task of a run."""
     benchmark = task.benchmark
     answered = [item for item in task.items if item.answered]
     groups = [] if benchmark is None else _groups(benchmark, answered)
-    shares = share(answered)
+    shares = accuracy(answered)
     score = shares.score
     if benchmark is not None and benchmark.averaged and groups:
         score = mean(part.score for _, part in groups)
@@ -122,37 +127,37 @@ def summarise(run: Run, task: TaskResult) -> Summary:
     )
 
 
-def share(items: Sequence[Scored]) -> Share:
-    """How many of the items are right."""
-    return Share(sum(item.right for item in items), len(items))
+def accuracy(items: Sequence[Scored]) -> Accuracy:
+    """The accuracy over ITEMS."""
+    return Accuracy(sum(item.right for item in items), len(items))
 
 
 def mean(values: Iterable[float]) -> float:
-    """The mean, and not a number of nothing."""
+    """The mean, or NaN of no values."""
     numbers = list(values)
     return sum(numbers) / len(numbers) if numbers else math.nan
 
 
-def _groups(benchmark: Benchmark, items: Sequence[Scored]) -> list[tuple[str, Share]]:
-    """By the benchmark's own field; an item with several values counts for each."""
+def _groups(benchmark: Benchmark, items: Sequence[Scored]) -> list[tuple[str, Accuracy]]:
+    """Accuracy by the benchmark's own groups; an item with several groups counts for each."""
     parts: dict[str, list[Scored]] = defaultdict(list)
     for item in items:
         value = item.record.about.get(benchmark.by)
         for one in value if isinstance(value, list) else [] if value is None else [value]:
             parts[_plain(one)].append(item)
     order = [*benchmark.groups, *sorted(set(parts) - set(benchmark.groups))]
-    return [(benchmark.groups.get(name, name), share(parts[name])) for name in order if name in parts]
+    return [(benchmark.groups.get(name, name), accuracy(parts[name])) for name in order if name in parts]
 
 
-def _durations(items: Sequence[Scored]) -> list[tuple[str, Share]]:
+def _durations(items: Sequence[Scored]) -> list[tuple[str, Accuracy]]:
     parts: dict[str, list[Scored]] = defaultdict(list)
     for item in items:
         parts[next(name for name, end in DURATIONS if item.record.duration <= end)].append(item)
-    return [(name, share(parts[name])) for name, _ in DURATIONS if name in parts]
+    return [(name, accuracy(parts[name])) for name, _ in DURATIONS if name in parts]
 
 
 def _plain(value: Any) -> str:
-    """A group's name; 15.0 and 15 are one."""
+    """The name of a group; 15.0 and 15 are the same."""
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 

@@ -1,13 +1,12 @@
-"""What the tasks that run on local files name in their YAML."""
+"""Functions that the tasks on local files refer to in their YAML."""
 
 from __future__ import annotations
 
 from typing import Any
 
-VIDEO = "tempo_video"
-"""The field of an item that says where its video is."""
+VIDEO = "tempo_video"  # the field of an item with the path of its video
 
 
 def video_of(doc: dict[str, Any]) -> list[str]:
-    """The video of an item. Whoever watches it finds out whether it is there; tasks should not."""
+    """The video of an item; unlike in lmms-eval's tasks, the file need not exist."""
     return [doc[VIDEO]]
