@@ -87,8 +87,8 @@ def test_a_full_conversation_can_begin_anew(clip, tmp_path):
     assert said
     assert all("the conversation is full" in line and "/clear" in line for line in said)
     output = done.stdout.decode().splitlines()
-    assert "a new conversation" in output
-    assert len(output) > output.index("a new conversation") + 1, "and what is asked then is answered"
+    assert "started a new conversation" in output
+    assert len(output) > output.index("started a new conversation") + 1, "and what is asked then is answered"
     done = chat(tmp_path, *options, "--keep-turns", "1", lines=lines[:5])
     assert (done.returncode, done.stderr) == (0, b"")
 

@@ -46,7 +46,7 @@ def test_a_full_disk_leaves_nothing(tmp_path):
     script = f"""
 import resource, sys
 resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
-from tempo.cli import main
+from tempo.cli.main import main
 sys.exit(main(["convert", {str(TINY)!r}, {str(tmp_path / "own")!r}]))
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
