@@ -130,7 +130,8 @@ def test_what_cannot_be_read_is_an_error_and_a_run_goes_on(environment, data, tm
     # Missing: refused before anything runs.
     assert evaluate(environment, *call) == 1
     assert (
-        f"missing videos: 1, for {QUESTIONS} questions: {data / 'LVBench' / video.name};" in capsys.readouterr().err
+        f"missing videos: 1, for {QUESTIONS} questions: {data / 'LVBench' / video.name};"
+        in capsys.readouterr().err
     )
     assert not (folder / "lmms-eval").exists()
     # Damaged: found out by watching. As many errors as are allowed: the rest is answered and scored.

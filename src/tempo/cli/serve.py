@@ -1,7 +1,7 @@
-"""Serve a model to OpenAI clients over HTTP. A video is watched once for everybody.
+"""Serve a model to OpenAI clients over HTTP.
 
-The server answers POST /v1/chat/completions with a video_url, keeps what it has watched, and answers the next
-question on the same video from there, whoever asks it.
+The server answers POST /v1/chat/completions with a video_url. It watches each video once, caches it, and
+answers the next question about it from the cache, whichever client asks.
 
 Examples:
   tempo serve
@@ -21,39 +21,61 @@ _LOG_LEVELS = ("critical", "error", "warning", "info", "debug")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare where to listen, what may be fetched, what is kept, and the shared options."""
+    """Declare the options."""
     add_model_options(parser)
     server = parser.add_argument_group("server")
-    server.add_argument("--host", default="127.0.0.1", metavar="H", help="default: 127.0.0.1")
-    server.add_argument("--port", type=int, default=8000, metavar="P", help="0: any free one (default: 8000)")
-    server.add_argument("--api-key", metavar="KEY", help="clients must send it (default: $TEMPO_API_KEY)")
     server.add_argument(
-        "--allow-without-key", action="store_true", help="let other machines in although there is no key"
+        "--host", default="127.0.0.1", metavar="H", help="address to listen on (default: 127.0.0.1)"
     )
-    server.add_argument("--served-model-name", metavar="NAME", help="default: the model's own name")
     server.add_argument(
-        "--request-timeout", type=positive_number, default=3600.0, metavar="S", help="default: 3600"
+        "--port",
+        type=int,
+        default=8000,
+        metavar="P",
+        help="port to listen on; 0: any free one (default: 8000)",
+    )
+    server.add_argument(
+        "--api-key", metavar="KEY", help="key that clients must send (default: $TEMPO_API_KEY)"
+    )
+    server.add_argument(
+        "--allow-without-key", action="store_true", help="accept requests from other machines without a key"
+    )
+    server.add_argument(
+        "--served-model-name", metavar="NAME", help="name of the model in the API (default: its own)"
+    )
+    server.add_argument(
+        "--request-timeout",
+        type=positive_number,
+        default=3600.0,
+        metavar="S",
+        help="longest time for a request, in seconds (default: 3600)",
     )
     server.add_argument(
         "--max-queue",
         type=positive_integer,
         default=64,
         metavar="N",
-        help="requests at once; refuse more (default: 64)",
+        help="requests that may run or wait; refuse more (default: 64)",
     )
-    server.add_argument("--log-level", choices=_LOG_LEVELS, default="info", metavar="L", help="default: info")
+    server.add_argument(
+        "--log-level", choices=_LOG_LEVELS, default="info", metavar="L", help="log level (default: info)"
+    )
     media = parser.add_argument_group("videos")
     media.add_argument(
-        "--allowed-local-media-path", type=Path, metavar="DIR", help="open file:// addresses beneath it"
+        "--allowed-local-media-path", type=Path, metavar="DIR", help="allow file:// addresses below DIR"
     )
     media.add_argument(
         "--allowed-media-domains", nargs="+", default=(), metavar="HOST", help="fetch from these hosts only"
     )
     media.add_argument(
-        "--allow-private-addresses", action="store_true", help="fetch from private and loopback addresses too"
+        "--allow-private-addresses", action="store_true", help="allow private and loopback addresses"
     )
     media.add_argument(
-        "--max-video-mb", type=positive_integer, default=2000, metavar="MB", help="one video (default: 2000)"
+        "--max-video-mb",
+        type=positive_integer,
+        default=2000,
+        metavar="MB",
+        help="largest video (default: 2000)",
     )
     kept = parser.add_argument_group("cache")
     kept.add_argument(
@@ -61,13 +83,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("auto", "device", "host", "disk"),
         default="auto",
         metavar="C",
-        help="keep watched videos on the device, host or disk (default: auto, the first with room)",
+        help="where to cache watched videos: device, host or disk (default: auto, the first with room)",
     )
     kept.add_argument(
-        "--max-videos", type=positive_integer, default=64, metavar="N", help="watched videos (default: 64)"
+        "--max-videos",
+        type=positive_integer,
+        default=64,
+        metavar="N",
+        help="most videos to cache (default: 64)",
     )
     kept.add_argument(
-        "--memory-gb", type=positive_number, default=8.0, metavar="GB", help="for all of them (default: 8)"
+        "--memory-gb",
+        type=positive_number,
+        default=8.0,
+        metavar="GB",
+        help="memory for all cached videos (default: 8)",
     )
 
 
@@ -75,14 +105,14 @@ def run(args: argparse.Namespace) -> None:
     """Load the model and serve it until Ctrl-C or SIGTERM."""
     import importlib.util
 
-    from tempo.console import counting
+    from tempo.console import progress_bar
     from tempo.errors import TempoError
 
     from .model_loading import load_model
 
     for package in ("fastapi", "uvicorn", "multipart", "prometheus_client"):
         if importlib.util.find_spec(package) is None:
-            raise TempoError(f"the server needs {package}: pip install 'tempo-video[serve]'")
+            raise TempoError(f"the server needs {package}; install it with: pip install 'tempo-video[serve]'")
     from tempo.serving.fetched_files import FetchPolicy
     from tempo.serving.http_server import check_binding, serve
     from tempo.serving.service import ServiceSettings
@@ -92,7 +122,7 @@ def run(args: argparse.Namespace) -> None:
     allowed = args.allowed_local_media_path
     if allowed is not None and not allowed.is_dir():
         raise TempoError(f"--allowed-local-media-path {allowed}: no such folder")
-    with counting("loading"):
+    with progress_bar("loading"):
         model = load_model(args)
     limit = args.max_video_mb * 1_000_000
     settings = ServiceSettings(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tempo.errors import NoRoomError, TempoError, UsageError, told
+from tempo.errors import NoRoomError, TempoError, UsageError, describe
 
 _TYPES = {
     400: "BadRequestError",
@@ -47,4 +47,4 @@ def as_api_error(error: BaseException) -> ApiError:
         return ApiError(503, f"{error}; try again later")
     if isinstance(error, UsageError | TempoError):
         return ApiError(400, str(error))
-    return ApiError(500, told(error))
+    return ApiError(500, describe(error))
