@@ -128,6 +128,6 @@ def test_seconds_are_clocks_wherever_an_answer_is_read(film, tiny, capsys):
     turn = PageSession(found, tiny).turns[0]
     for page in (
         html_panels.conversation([turn], duration=100.0),
-        html_panels.side_by_side(turn, turn.setting, duration=100.0),
+        html_panels.compare_variants(turn, turn.variant, duration=100.0),
     ):
         assert written in re.sub(r"<[^>]*>", "", page)
