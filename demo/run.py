@@ -1,7 +1,7 @@
-"""A ten-minute film, watched once and asked twice: what `make demo` shows.
+"""The demo of `make demo`: a ten-minute synthetic video, watched once and asked twice.
 
-The film is drawn and encoded here, with backgrounds and wordings that the embedded model never saw before.
-So the right answers are known. Everything that is printed is measured while you look.
+The video is rendered and encoded here, with backgrounds and wordings that the embedded model was never
+trained on, so the right answers are known. Everything that it prints is measured at that moment.
 """
 
 import argparse
@@ -35,14 +35,14 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--model", help="a checkpoint's folder or hub name (default: the embedded model)")
-    parser.add_argument("--seconds", type=int, default=600, help="length of the film (default: 600)")
+    parser.add_argument("--seconds", type=int, default=600, help="length of the video (default: 600)")
     args = parser.parse_args()
 
-    heading("1  A film", "drawn here and encoded as H.264")
-    path, truth = film(args.seconds)
+    heading("1  A video", "rendered here and encoded as H.264")
+    path, truth = make_video(args.seconds)
     first, second = (question_of(truth, kind) for kind in KINDS)
 
-    heading("2  A question", "the film is watched, and what does not depend on the question is kept")
+    heading("2  A question", "the video is watched, and what does not depend on the question is cached")
     with progress_bar("loading"):
         model = tempo.load(args.model)
     session = watch(model, path)
@@ -61,20 +61,20 @@ def main() -> None:
     here = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
     for command in (
         f'.venv/bin/tempo ask {here} "{first["text"]}" --verbose',
-        ".venv/bin/tempo synthetic make films --seconds 120",
+        ".venv/bin/tempo synthetic make videos --seconds 120",
         ".venv/bin/tempo ask --help",
     ):
         line(Text(command, style=FAINT))
     console.print()
 
 
-def film(length: int) -> tuple[Path, dict[str, Any]]:
-    """The film of LENGTH seconds and its ground truth, made if they are not there yet."""
-    path = OUT / f"film-{length}.mp4"
+def make_video(length: int) -> tuple[Path, dict[str, Any]]:
+    """A video of LENGTH seconds and its ground truth, rendered unless they exist."""
+    path = OUT / f"video-{length}.mp4"
     if not path.with_suffix(".json").is_file():
         OUT.mkdir(exist_ok=True)
         spec = FileSpec(seconds=length, height=360, fps=12, held_out=True)
-        with progress_bar("drawing", "frames") as progress:
+        with progress_bar("rendering", "frames") as progress:
             make_file(path, spec, seed=SEED, questions=40, progress=progress)
     truth = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
     with av.open(str(path)) as container:
@@ -93,7 +93,7 @@ def question_of(truth: dict[str, Any], kind: str) -> dict[str, Any]:
 
 
 def watch(model: tempo.Tempo, path: Path) -> Session:
-    """Watch with a progress bar; what stays of it is one line."""
+    """Watch with a progress bar, which leaves one line."""
     started = time.perf_counter()
     with progress_bar("watching", "frames") as progress:
         session = model.watch(path, cache="host", progress=progress)
@@ -104,20 +104,20 @@ def watch(model: tempo.Tempo, path: Path) -> Session:
 
 
 def show(answer: Answer, question: dict[str, Any], session: Session) -> None:
-    """Question, answer, whether it is right, the moments that it rests on, and what it took."""
+    """Print the question, the answer, whether it is right, the strongest moments, and the timings."""
     line(Text(printable(question["text"]), style="italic"))
     window = session.engine.config.segment_frames / session.sampling.fps
     if is_correct(question, answer.text, window=window):
-        verdict = Text("  ✓ as drawn", style="green")
+        verdict = Text("  ✓ correct", style="green")
     else:
-        verdict = Text(f"  ✗ drawn was: {question['answer']}", style="red")
+        verdict = Text(f"  ✗ the correct answer is {question['answer']}", style="red")
     line(Text.assemble(answer_text(answer), verdict))
     floor = answer.relevance_floor
     for block in (chart(answer.segments, floor=floor), moments(answer.segments, floor=floor)):
         console.print()
         line(block)
-    drawn = ", ".join(f"{clock(start)}–{clock(end)}" for start, end in question["evidence"])
-    line(Text.assemble((drawn, FAINT), ("  is when it was drawn", FAINT)))
+    evidence = ", ".join(f"{clock(start)}–{clock(end)}" for start, end in question["evidence"])
+    line(Text.assemble((evidence, FAINT), ("  is when it is on screen", FAINT)))
     console.print()
     timings = dict(answer.usage.timings)
     total = timings.pop("total")
