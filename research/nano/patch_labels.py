@@ -1,5 +1,5 @@
-"""What covers each visual token's cell: the dense task that the vision tower starts on, before any
-language."""
+"""Patch labels: what covers the pixels of each visual token, the dense task that the vision tower starts
+on."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from torch.nn import functional as F
 from tempo.synthetic.script import Scene, Script, Thing
 from tempo.synthetic.vocabulary import ACTIONS, CHANGES, SIGN
 
-from .targets import FACTS, looks_of
+from .targets import TARGETS, looks_of
 
-CELL = 16  # pixels of one visual token: patch 8, merged 2×2
+PATCH_SIZE = 16  # pixels of one visual token: patch 8, merged 2×2
 
 _MOTIONS = {action: number for number, action in enumerate((*ACTIONS[:5], *CHANGES), start=1)}
 
-# What is told of a cell, with the number of values; 0 is "nothing", or "does not apply". Values are those
+# What is told of a patch, with the number of values; 0 is "nothing", or "does not apply". Values are those
 # of a memory token's facts, but for what is seen of an action in two frames.
-ASPECTS = {fact: FACTS[fact] for fact in ("sort", "shape", "colour", "size")} | {
+ASPECTS = {fact: TARGETS[fact] for fact in ("sort", "shape", "colour", "size")} | {
     "motion": len(_MOTIONS) + 1,
-    "name": FACTS["name"],
+    "name": TARGETS["name"],
 }
 
 
@@ -31,7 +31,7 @@ def _told(thing: Thing) -> tuple[int, ...]:
 
 
 def _far(scene: Scene, thing: Thing, time: float, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """How far cells are from the middle of `thing`, in units of its radius."""
+    """How far patches are from the middle of `thing`, in units of its radius."""
     cx, cy = scene.at(thing, time)
     radius = scene.radius(thing, time)
     if thing.shape == SIGN:
@@ -39,10 +39,10 @@ def _far(scene: Scene, thing: Thing, time: float, x: np.ndarray, y: np.ndarray) 
     return np.hypot(x - cx, y - cy) / radius
 
 
-def cell_labels(script: Script, times: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def label_patches(script: Script, times: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """What covers each visual token of each frame pair: int64 [T, V, 6], see ASPECTS; 0 where nothing
     does."""
-    columns, rows = size[0] // CELL, size[1] // CELL
+    columns, rows = size[0] // PATCH_SIZE, size[1] // PATCH_SIZE
     width, height = script.extent
     x, y = np.meshgrid((np.arange(columns) + 0.5) / columns * width, (np.arange(rows) + 0.5) / rows * height)
     half_x, half_y = width / columns / 2, height / rows / 2
@@ -62,15 +62,15 @@ def cell_labels(script: Script, times: np.ndarray, size: tuple[int, int]) -> np.
     return labels.reshape(len(times) // 2, -1, len(ASPECTS))
 
 
-class CellHead(nn.Module):
-    """What covers each visual token's cell. Used to start the tower, then thrown away."""
+class PatchLabelHead(nn.Module):
+    """Reads from each visual token what covers its patch. Used to start the tower, then thrown away."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
         self.linear = nn.Linear(width, sum(ASPECTS.values()))
 
     def forward(self, tokens_VD: Tensor, labels_VA: Tensor) -> tuple[Tensor, dict[str, float]]:
-        """Loss, and for each of ASPECTS the share of right answers on the cells to which it applies."""
+        """Loss, and for each of ASPECTS the share of right answers on the patches to which it applies."""
         parts = self.linear(tokens_VD).float().split(tuple(ASPECTS.values()), dim=-1)
         covered = labels_VA[:, 0] > 0
         weight = torch.where(covered, 1.0, 0.15)

@@ -25,7 +25,7 @@ from tempo.synthetic.questions import make_question
 
 from .config import MEMORY_TOKENS
 from .packing import PackedPrompts
-from .targets import Code, facts
+from .targets import Codebook, auxiliary_targets
 from .weights import load_trained
 
 KINDS = ("shape", "when", "first", "after")
@@ -35,7 +35,7 @@ STORIES = ((8, 0.0), (8, 1.0), (32, 0.0), (32, 1.0), (128, 0.0))  # segments, an
 @torch.no_grad()
 def share_right(
     model: TempoQwenForCausalLM,
-    code: Code,
+    codebook: Codebook,
     prompts: PackedPrompts,
     kind: str,
     *,
@@ -56,12 +56,12 @@ def share_right(
             continue
         counts = [MEMORY_TOKENS if shown else 1 for shown in asked.shown]
         tables = [
-            torch.from_numpy(facts(script, asked.expressions, moment, count))
+            torch.from_numpy(auxiliary_targets(script, asked.expressions, moment, count))
             for moment, count in zip(times, counts, strict=True)
         ]
         stamps = [f"{float(moment[0]) + window / 2:.1f}" for moment in times]
         story = story_rows([story_row(prompts, stamps, counts, [asked])], [[asked]], prompts)
-        _, figures = read(model, story, code.embed(Code.certain(torch.cat(tables))))
+        _, figures = read(model, story, codebook.embed(Codebook.certain(torch.cat(tables))))
         right.append(figures["answers"])
     return sum(right) / len(right)
 
@@ -81,12 +81,12 @@ def main() -> None:
     prompts = PackedPrompts(load_prompts(find_checkpoint(args.model)))
     model = load_trained(args.model).eval()
     words = model if args.codebook is None else load_trained(args.codebook)
-    code = Code(words.model.embed_tokens.weight.detach().clone(), prompts.plain)
+    codebook = Codebook(words.model.embed_tokens.weight.detach().clone(), prompts.plain)
     columns = [f"{segments}{' alike' if alike else ''}" for segments, alike in STORIES]
     print("".join(text.rjust(10) for text in ("segments", *columns)))
     for kind in KINDS:
         figures = [
-            share_right(model, code, prompts, kind, segments=segments, alike=alike, stories=args.stories)
+            share_right(model, codebook, prompts, kind, segments=segments, alike=alike, stories=args.stories)
             for segments, alike in STORIES
         ]
         print("".join(text.rjust(10) for text in (kind, *(f"{figure:.2f}" for figure in figures))))

@@ -1,8 +1,8 @@
-"""What each memory token is to tell, and the fixed code in which it tells it.
+"""Auxiliary targets: the facts that each memory token is to tell, and the codebook in which it tells them.
 
 A memory token is a vector, and nothing says what it should hold but the answers that a decoder gives much
 later. Small models find that out slowly. So the compressor is first taught to write facts that are known from
-the script, and the decoder, apart from it, to read them. The code between the two is a sum of fixed
+the script, and the decoder, apart from it, to read them. The codebook between the two is a sum of fixed
 orthogonal vectors, one for each fact.
 
 The first memory token carries all that any one question needs from its segment; the others list the things
@@ -61,8 +61,8 @@ _WIDE = {
     "name": len(NAMES) + 1,
     "next name": len(NAMES) + 1,
 }
-FACTS = _PLAIN | _WIDE
-VALUES = sum(FACTS.values())
+TARGETS = _PLAIN | _WIDE
+VALUES = sum(TARGETS.values())
 # The word for each value, where the decoder says it in an answer.
 _SPOKEN = {
     "number": ("1", "2", "3", "4"),
@@ -76,12 +76,13 @@ _SPOKEN = {
 _SORTS = ("", "shape", "picture", SIGN)
 # How sharply a value is told from the others of its fact; hundreds need more to be certain than a few do.
 _SHARPNESS = {"name": 24, "next name": 24}
-# How much a fact counts in writing, where others count one. Names are the most uncertain and would be most of
-# what is learnt; which segments match, and what follows them, is what answers about long videos hang on.
+# How much a fact counts in the compressor's loss, where others count one. Names are the most uncertain and
+# would be most of what is learnt; which segments match, and what follows them, is what answers about long
+# videos hang on.
 _WEIGHT = {"match": 3.0, "further": 3.0, "shape": 2.0, "next shape": 2.0, "next colour": 2.0}
-CODE_NORM = 3.0  # length of a fact's vector: a token outweighs a word, whose embedding is about 1.5 long
+VECTOR_NORM = 3.0  # length of a fact's vector: a token outweighs a word, whose embedding is about 1.5 long
 _NAME_NUMBERS = {name: number for number, name in enumerate(NAMES, start=1)}
-_COLUMNS = {fact: column for column, fact in enumerate(FACTS)}
+_COLUMNS = {fact: column for column, fact in enumerate(TARGETS)}
 
 
 def _words(facts: dict[str, int]) -> list[str]:
@@ -131,10 +132,12 @@ def _visible(script: Script, times: np.ndarray) -> list[tuple[int, float, Scene,
     return found
 
 
-def facts(script: Script, looks: Sequence[ReferringExpression], times: np.ndarray, tokens: int) -> np.ndarray:
+def auxiliary_targets(
+    script: Script, looks: Sequence[ReferringExpression], times: np.ndarray, tokens: int
+) -> np.ndarray:
     """What `tokens` memory tokens of a segment with frames at `times` (seconds) tell about `looks`: int64
     [tokens, F]."""
-    table = np.zeros((tokens, len(FACTS)), np.int64)
+    table = np.zeros((tokens, len(TARGETS)), np.int64)
     visible = _visible(script, times)
     if not visible:
         return table
@@ -175,7 +178,7 @@ def _outside(vectors_ND: Tensor, basis_KD: Tensor) -> Tensor:
     return vectors_ND - vectors_ND @ basis_KD.T @ basis_KD
 
 
-class Code:
+class Codebook:
     """Fixed orthogonal vectors, one for each value of each fact; a memory token is the sum of its facts'
     vectors.
 
@@ -211,7 +214,7 @@ class Code:
         def turned(vectors_ND: Tensor) -> Tensor:
             return F.normalize(_outside(vectors_ND @ turn, closed), dim=1)
 
-        names = F.normalize(_outside(pointing(_words({"name": FACTS["name"]})), closed), dim=1)
+        names = F.normalize(_outside(pointing(_words({"name": TARGETS["name"]})), closed), dim=1)
         # A number has no word of its own: its first digit as it is, its second one turned.
         digits = F.normalize(_outside(pointing(list("0123456789")), closed), dim=1)
         for number in NUMBERS:
@@ -219,8 +222,8 @@ class Code:
             names[_NAME_NUMBERS[number]] = F.normalize(digits[first] + turned(digits)[second], dim=0)
         # What follows is told as what is here is, turned.
         vectors = torch.cat([closed, names, turned(turned(names))])
-        self.vectors_VD = (vectors * CODE_NORM).to(embedding_WD.device)
-        self.norm = CODE_NORM
+        self.vectors_VD = (vectors * VECTOR_NORM).to(embedding_WD.device)
+        self.norm = VECTOR_NORM
 
     def embed(self, weights_NV: Tensor) -> Tensor:
         """Memory tokens [N, D] from weights of all values [N, VALUES]: one-hot for each fact where it is
@@ -228,24 +231,24 @@ class Code:
         return weights_NV @ self.vectors_VD
 
     @staticmethod
-    def certain(facts_NF: Tensor) -> Tensor:
+    def certain(targets_NF: Tensor) -> Tensor:
         """One-hot weights [N, VALUES] of facts [N, F]."""
         return torch.cat(
-            [F.one_hot(f, n) for f, n in zip(facts_NF.unbind(1), FACTS.values(), strict=True)], 1
+            [F.one_hot(f, n) for f, n in zip(targets_NF.unbind(1), TARGETS.values(), strict=True)], 1
         ).float()
 
-    def loss(self, tokens_ND: Tensor, facts_NF: Tensor, weight_N: Tensor) -> tuple[Tensor, Tensor]:
-        """How far memory tokens are from telling `facts_NF`, and whether each fact is told right: bool [N,
+    def loss(self, tokens_ND: Tensor, targets_NF: Tensor, weight_N: Tensor) -> tuple[Tensor, Tensor]:
+        """How far memory tokens are from telling `targets_NF`, and whether each fact is told right: bool [N,
         F].
 
-        Weighted cross entropy over the values of each fact, and the squared distance to the code, which keeps
-        its scale."""
+        Weighted cross entropy over the values of each fact, and the squared distance to the codebook, which
+        keeps its scale."""
         tokens_ND = tokens_ND.float()
         score_NV = tokens_ND @ self.vectors_VD.T / self.norm**2
-        loss_N = (tokens_ND - self.embed(self.certain(facts_NF))).square().sum(1) / self.norm**2
+        loss_N = (tokens_ND - self.embed(self.certain(targets_NF))).square().sum(1) / self.norm**2
         right = []
         for name, score, fact in zip(
-            FACTS, score_NV.split(tuple(FACTS.values()), 1), facts_NF.unbind(1), strict=True
+            TARGETS, score_NV.split(tuple(TARGETS.values()), 1), targets_NF.unbind(1), strict=True
         ):
             uncertain_N = F.cross_entropy(_SHARPNESS.get(name, 8) * score, fact, reduction="none")
             loss_N = loss_N + _WEIGHT.get(name, 1.0) * uncertain_N

@@ -4,7 +4,7 @@
         --base src/tempo/assets/nano-base --out runs/wide
 
 Texts of the plain world are spelt as before, so nothing that was learnt is lost. The new tokens begin as
-random directions: in a code of facts (`facts`) they are what names point at.
+random directions: in the codebook of the auxiliary targets (`targets`) they are what names point at.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from tempo.synthetic.vocabulary import (
 )
 
 from .patch_labels import ASPECTS
-from .targets import VALUES, Code
+from .targets import VALUES, Codebook
 from .weights import load_trained
 
 VERBS = ("moves", "stands", "appears", "disappears")
@@ -123,8 +123,8 @@ def name_by_sight(
         ids: list[int] = tokenizer.encode(text, add_special_tokens=False)
         return ids
 
-    code = Code(model.model.embed_tokens.weight.detach(), spell)
-    closed = F.normalize(code.vectors_VD[: VALUES - 2 * (len(NAMES) + 1)], dim=1)
+    codebook = Codebook(model.model.embed_tokens.weight.detach(), spell)
+    closed = F.normalize(codebook.vectors_VD[: VALUES - 2 * (len(NAMES) + 1)], dim=1)
     random = torch.randn(rank, closed.shape[1], generator=torch.Generator().manual_seed(2))
     free_RD = torch.linalg.qr((random - random @ closed.T @ closed).T).Q.T
     with torch.no_grad():

@@ -2,6 +2,9 @@
 
 import json
 import math
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +21,7 @@ from tempo.training.config import (
     ScheduleConfig,
     ValidationConfig,
 )
+from tempo.training.config_parsing import write_recipe
 from tempo.training.distributed import DistributedContext
 from tempo.training.run_setup import load_data
 from tempo.training.trainer import Trainer, resume, train
@@ -136,6 +140,28 @@ def test_a_resumed_run_has_the_same_validations_and_the_same_best(validated, tmp
     assert validations(out) == validations(whole)
     assert losses(out) == losses(whole)
     assert again.best == result.best
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("parallel", ["ddp", "fsdp"])
+def test_two_processes_measure_what_one_does(validated, tmp_path, parallel):
+    mine, whole, _ = validated
+    out = tmp_path / "run"
+    write_recipe(replace(mine, out=str(out), tensorboard=False, parallel=parallel), tmp_path / "recipe.yaml")
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "tempo"]
+    done = subprocess.run(
+        [sys.executable, *launch, "train", str(tmp_path / "recipe.yaml")],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("best validation") == 1
+    ours, theirs = validations(out), validations(whole)
+    assert ours.keys() == theirs.keys()
+    for step, figures in theirs.items():
+        assert ours[step] == {name: pytest.approx(value, rel=1e-3) for name, value in figures.items()}
 
 
 def test_held_out_data_are_the_same_every_time(validated):

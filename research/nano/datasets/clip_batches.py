@@ -11,7 +11,7 @@ from torch import Tensor
 
 from research.nano.config import FRAME_SIZES, MEMORY_TOKENS
 from research.nano.packing import Packed, Row, pack
-from research.nano.patch_labels import CELL
+from research.nano.patch_labels import PATCH_SIZE
 from tempo.training.data.sources import SourceContext
 
 from .clips import LONG, Plan, draw, plan_clip
@@ -63,7 +63,7 @@ class ClipBatches(PackedBatches):
             ]
             plans = [plan for plan in drafts if plan.groups]
         width, height = FRAME_SIZES[aspect]
-        grid = (height // CELL, width // CELL)
+        grid = (height // PATCH_SIZE, width // PATCH_SIZE)
         rows: list[Row] = []
         for plan in plans:
             # Memory tokens that several questions share are written with one of them in mind.

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from research.nano.config import DESCRIBE_PROMPT, FRAME_SIZES, MEMORY_TOKENS
 from research.nano.packing import Packed, pack
-from research.nano.patch_labels import CELL
-from research.nano.targets import facts
+from research.nano.patch_labels import PATCH_SIZE
+from research.nano.targets import auxiliary_targets
 from tempo.synthetic.questions import make_question
 from tempo.synthetic.render import render
 from tempo.synthetic.script import Script
@@ -26,13 +26,13 @@ DESCRIBED = 0.15  # of the segments; of the others a summary is asked
 
 
 @dataclass(frozen=True)
-class SegmentFacts:
+class SegmentTargets:
     frames: Tensor  # uint8 [B, 8, H, W, 3]
     packed: Packed
-    facts_NF: Tensor  # of every memory token, in the order of `packed`
+    targets_NF: Tensor  # of every memory token, in the order of `packed`
 
 
-class SegmentFactsBatches(PackedBatches):
+class SegmentTargetBatches(PackedBatches):
     """Segments with questions about them, each with the facts that its memory tokens should tell.
 
     Args:
@@ -45,11 +45,11 @@ class SegmentFactsBatches(PackedBatches):
         super().__init__(context)
         self.rows, self.questions, self.wide = rows, questions, wide
 
-    def __getitem__(self, step: int) -> SegmentFacts:
+    def __getitem__(self, step: int) -> SegmentTargets:
         rng = random.Random(f"writing/{self.seed}/{step}")
         aspect = rng.choices(tuple(FRAME_SIZES), (0.6, 0.2, 0.2))[0]
         size = FRAME_SIZES[aspect]
-        tokens = (size[0] // CELL) * (size[1] // CELL)
+        tokens = (size[0] // PATCH_SIZE) * (size[1] // PATCH_SIZE)
         frames, rows, tables = [], [], []
         for _ in range(self.rows):
             script, times = scene_somewhere(rng, aspect, self.wide)
@@ -59,14 +59,14 @@ class SegmentFactsBatches(PackedBatches):
                 count = kept(rng, shown)
                 branch = self.prompts.routing(question.text, shown, question.earlier)
                 row.branches.append(replace(branch, memory=count))
-                tables.append(facts(script, question.expressions, times, count))
+                tables.append(auxiliary_targets(script, question.expressions, times, count))
             text, shown = self._listing(rng, script, times)
             row.branches.append(replace(self.prompts.routing(text, shown), memory=MEMORY_TOKENS))
-            tables.append(facts(script, (), times, MEMORY_TOKENS))
+            tables.append(auxiliary_targets(script, (), times, MEMORY_TOKENS))
             rows.append(row)
-        return SegmentFacts(
+        return SegmentTargets(
             torch.from_numpy(np.stack(frames)),
-            pack(rows, self.prompts, (size[1] // CELL, size[0] // CELL)),
+            pack(rows, self.prompts, (size[1] // PATCH_SIZE, size[0] // PATCH_SIZE)),
             torch.from_numpy(np.concatenate(tables)),
         )
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from research.nano.config import DESCRIBE_PROMPT, FRAME_SIZES
 from research.nano.packing import Packed, pack
-from research.nano.patch_labels import ASPECTS, CELL, cell_labels
+from research.nano.patch_labels import ASPECTS, PATCH_SIZE, label_patches
 from tempo.synthetic.captions import caption, seen_action
 from tempo.synthetic.expressions import SyntheticQuestion
 from tempo.synthetic.follow_ups import random_follow_ups
@@ -51,9 +51,9 @@ WHOLE_SHARE = 0.25
 @dataclass(frozen=True)
 class SegmentBatch:
     frames: Tensor  # uint8 [B, 8, H, W, 3]
-    packed: Packed | None  # of the first segments; None where nothing but their cells is learnt
-    # int64 [B·T·V, A]: what covers each visual token (cells.ASPECTS); 0 for nothing
-    cells: Tensor
+    packed: Packed | None  # of the first segments; None where nothing but patch labels is learnt
+    # int64 [B·T·V, A]: what covers each visual token (patch_labels.ASPECTS); 0 for nothing
+    patch_labels: Tensor
 
 
 def sampling_of(rng: random.Random) -> tuple[float, float]:
@@ -226,8 +226,8 @@ class SegmentBatches(PackedBatches):
         rng = random.Random(f"{self.seed}/{step}")
         aspect = rng.choices(tuple(FRAME_SIZES), (0.6, 0.2, 0.2))[0]
         size = FRAME_SIZES[aspect]
-        tokens = (size[0] // CELL) * (size[1] // CELL)
-        frames, rows, cells = [], [], []
+        tokens = (size[0] // PATCH_SIZE) * (size[1] // PATCH_SIZE)
+        frames, rows, labels = [], [], []
         glimpses, seen = [], []
         for _ in range(self.extra):
             # The tower looks at one pair of frames at a time: four of four films teach it more than four of
@@ -237,11 +237,11 @@ class SegmentBatches(PackedBatches):
                 first = rng.randrange(7)
                 pair = times[first : first + 2]
                 glimpses.append(render(script, pair, size))
-                seen.append(cell_labels(script, pair, size))
+                seen.append(label_patches(script, pair, size))
         for _ in range(self.batch):
             script, times = scene_somewhere(rng, aspect, self.wide)
             frames.append(render(script, times, size))
-            cells.append(cell_labels(script, times, size))
+            labels.append(label_patches(script, times, size))
             row = self.prompts.segment(times, tokens)
             row.branches.append(self.prompts.answering(DESCRIBE_PROMPT, caption(script, times)))
             for question, truth in routing_questions(rng, script, times, self.routings):
@@ -249,8 +249,8 @@ class SegmentBatches(PackedBatches):
             for question in direct_questions(rng, script, times, self.questions):
                 row.branches.append(self.prompts.answering(question.text, question.answer))
             rows.append(row)
-        packed = pack(rows, self.prompts, (size[1] // CELL, size[0] // CELL)) if rows else None
+        packed = pack(rows, self.prompts, (size[1] // PATCH_SIZE, size[0] // PATCH_SIZE)) if rows else None
         frames += [np.concatenate(glimpses[n : n + 4]) for n in range(0, len(glimpses), 4)]
-        cells += [np.concatenate(seen[n : n + 4]) for n in range(0, len(seen), 4)]
-        told = torch.from_numpy(np.stack(cells)).view(-1, len(ASPECTS))
+        labels += [np.concatenate(seen[n : n + 4]) for n in range(0, len(seen), 4)]
+        told = torch.from_numpy(np.stack(labels)).view(-1, len(ASPECTS))
         return SegmentBatch(torch.from_numpy(np.stack(frames)), packed, told)

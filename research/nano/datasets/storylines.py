@@ -24,9 +24,9 @@ from research.nano.packing import (
     Row,
 )
 from research.nano.targets import (
-    FACTS,
-    Code,
-    facts,
+    TARGETS,
+    Codebook,
+    auxiliary_targets,
     name_told,
 )
 from tempo.errors import UsageError
@@ -93,27 +93,27 @@ Told: TypeAlias = tuple[Row, Tensor, list[Asked]]
 @dataclass(frozen=True)
 class StoryBatch:
     """Storylines with questions behind them, and weights [N, VALUES] of the facts that their memory tokens
-    tell, in order (facts.Code.embed)."""
+    tell, in order (Codebook.embed)."""
 
     story: StoryRows
     weights_NV: Tensor
 
 
-def doubtful(rng: random.Random, facts_NF: Tensor) -> Tensor:
+def doubtful(rng: random.Random, targets_NF: Tensor) -> Tensor:
     """Weights [N, VALUES] of facts as a compressor would tell them: mostly certain, now and then torn between
     two."""
-    weights_NV = Code.certain(facts_NF)
+    weights_NV = Codebook.certain(targets_NF)
     generator = torch.Generator().manual_seed(rng.getrandbits(62))
-    count = len(facts_NF)
-    other_NF = torch.stack([torch.randint(n, (count,), generator=generator) for n in FACTS.values()], 1)
-    doubt_NF = torch.rand(count, len(FACTS), generator=generator)
-    unsure_NF = torch.rand(count, len(FACTS), generator=generator) < 0.12
+    count = len(targets_NF)
+    other_NF = torch.stack([torch.randint(n, (count,), generator=generator) for n in TARGETS.values()], 1)
+    doubt_NF = torch.rand(count, len(TARGETS), generator=generator)
+    unsure_NF = torch.rand(count, len(TARGETS), generator=generator) < 0.12
     share_NF = torch.where(unsure_NF, 0.5 * doubt_NF, 0.04 * doubt_NF)
     # A match that is not there is seldom half seen: there are a hundred segments for every one that matters.
-    absent_N = facts_NF[:, 0] == 0
+    absent_N = targets_NF[:, 0] == 0
     share_NF[absent_N, 0] *= torch.where(torch.rand(int(absent_N.sum()), generator=generator) < 0.2, 1.0, 0.1)
-    other_NV = Code.certain(other_NF)
-    share_NV = torch.cat([share_NF[:, [f]].expand(-1, n) for f, n in enumerate(FACTS.values())], 1)
+    other_NV = Codebook.certain(other_NF)
+    share_NV = torch.cat([share_NF[:, [f]].expand(-1, n) for f, n in enumerate(TARGETS.values())], 1)
     return weights_NV * (1 - share_NV) + other_NV * share_NV
 
 
@@ -175,7 +175,7 @@ def drills(rng: random.Random, prompts: PackedPrompts, *, questions: int, wide: 
         if question:
             found.append(drill(rng, prompts, question))
     row = Row(list(prompts.decoder_open), [branch for branch, _ in found])
-    return row, torch.zeros(0, len(FACTS), dtype=torch.long), [asked for _, asked in found]
+    return row, torch.zeros(0, len(TARGETS), dtype=torch.long), [asked for _, asked in found]
 
 
 def story(
@@ -199,7 +199,7 @@ def story(
     everywhere = (True,) * segments
     whole = segments <= 2 and rng.random() < 0.5  # every memory token is there, so all can be told
     if alone == "naming":
-        group = _named(rng, [facts(script, (), t, 1) for t in times], stamps, questions)
+        group = _named(rng, [auxiliary_targets(script, (), t, 1) for t in times], stamps, questions)
     elif alone:
         group = _of_one_kind(rng, script, times, window, alone, questions)
     else:
@@ -208,7 +208,7 @@ def story(
         return None
     counts = [MEMORY_TOKENS if whole else kept(rng, shown) for shown in group[0].shown]
     tables = [
-        torch.from_numpy(facts(script, group[0].expressions, moment, MEMORY_TOKENS)[:count])
+        torch.from_numpy(auxiliary_targets(script, group[0].expressions, moment, MEMORY_TOKENS)[:count])
         for moment, count in zip(times, counts, strict=True)
     ]
     if whole:

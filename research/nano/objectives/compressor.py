@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from research.nano.datasets.segment_targets import SegmentFacts
+from research.nano.datasets.segment_targets import SegmentTargets
 from research.nano.packing import IGNORE, PackedPrompts, read_packed
-from research.nano.targets import FACTS, Code
+from research.nano.targets import TARGETS, Codebook
 from tempo.modeling import TempoQwenForCausalLM
 from tempo.modeling.qwen3_vl import vision_features
 from tempo.processing.image_processor import patches
@@ -28,7 +28,7 @@ from .packed_objective import PackedObjective
 LISTED_WEIGHT, EMPTY_WEIGHT = 0.5, 0.1
 
 
-def written(model: TempoQwenForCausalLM, batch: SegmentFacts) -> tuple[Tensor, Tensor]:
+def written(model: TempoQwenForCausalLM, batch: SegmentTargets) -> tuple[Tensor, Tensor]:
     """The states [T, D] of all tokens of a batch, and what is written into its memory tokens [N, D]."""
     compressor: Any = model.compressor
     visual, deep = vision_features(
@@ -40,8 +40,8 @@ def written(model: TempoQwenForCausalLM, batch: SegmentFacts) -> tuple[Tensor, T
 
 def write(
     model: TempoQwenForCausalLM,
-    batch: SegmentFacts,
-    code: Code,
+    batch: SegmentTargets,
+    codebook: Codebook,
     prompts: PackedPrompts,
     like: Tensor | None = None,
 ) -> tuple[Tensor, dict[str, float]]:
@@ -55,27 +55,27 @@ def write(
     states, tokens = written(model, batch)
     here = packed.memory_T >= 0
     first_N = packed.memory_T[here] == 0
-    listed_N = batch.facts_NF.any(1)
+    listed_N = batch.targets_NF.any(1)
     others_N = torch.where(listed_N, LISTED_WEIGHT, EMPTY_WEIGHT)
-    telling, right_NF = code.loss(tokens, batch.facts_NF, torch.where(first_N, 1.0, others_N))
+    telling, right_NF = codebook.loss(tokens, batch.targets_NF, torch.where(first_N, 1.0, others_N))
     if like is not None:
-        telling = (tokens - like).float().square().sum(1).mean() / code.norm**2
+        telling = (tokens - like).float().square().sum(1).mean() / codebook.norm**2
     asked = packed.labels_T != IGNORE
     yes, no = compressor.relevance_rows
     logits = states[asked].float() @ (yes - no)
     truth = (packed.labels_T[asked] == prompts.yes_id).float()
     routed = F.binary_cross_entropy_with_logits(logits, truth)
-    first, right, table = (x.cpu() for x in (first_N, right_NF, batch.facts_NF))
+    first, right, table = (x.cpu() for x in (first_N, right_NF, batch.targets_NF))
     lead, table = right[first], table[first]
     matched = table[:, 0] > 0
-    called = [place for place, fact in enumerate(FACTS) if fact in ("shape", "colour", "sort", "name")]
+    called = [place for place, fact in enumerate(TARGETS) if fact in ("shape", "colour", "sort", "name")]
     figures = {
         "told": telling.item(),
         "routing": ((logits > 0) == (truth > 0.5)).float().mean().item(),
         "called": lead[matched][:, called].all(1).float().mean().item(),
         "listed": right[~first & listed_N.cpu()][:, called].all(1).float().mean().item(),
     }
-    for place, fact in enumerate(FACTS):
+    for place, fact in enumerate(TARGETS):
         applies = matched & (table[:, place] > 0)
         figures[fact] = lead[applies][:, place].float().mean().item()
     figures["match"] = lead[:, 0].float().mean().item()
@@ -94,11 +94,11 @@ class CompressorObjective(PackedObjective):
         self, model: TempoQwenForCausalLM, prompts: Prompts, *, relevance_only: bool = False
     ) -> None:
         super().__init__(model, prompts)
-        self.code = Code(model.model.embed_tokens.weight.detach().float().clone(), self.prompts.plain)
+        self.codebook = Codebook(model.model.embed_tokens.weight.detach().float().clone(), self.prompts.plain)
         # In a list, so that it is no part of this module.
         self._before = [deepcopy(model).eval().requires_grad_(False)] if relevance_only else []
 
-    def loss_of(self, batch: SegmentFacts) -> tuple[Tensor, dict[str, float]]:
+    def loss_of(self, batch: SegmentTargets) -> tuple[Tensor, dict[str, float]]:
         with torch.no_grad():
             like = written(self._before[0], batch)[1] if self._before else None
-        return write(self.model, batch, self.code, self.prompts, like)
+        return write(self.model, batch, self.codebook, self.prompts, like)

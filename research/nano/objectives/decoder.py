@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from research.nano.datasets.clips import StoryRows
 from research.nano.datasets.storylines import StoryBatch
 from research.nano.packing import IGNORE
-from research.nano.targets import Code
+from research.nano.targets import Codebook
 from research.nano.weights import load_trained
 from tempo.modeling import TempoQwenForCausalLM
 from tempo.processing.prompts import Prompts
@@ -62,10 +62,10 @@ class DecoderObjective(PackedObjective):
         super().__init__(model, prompts)
         words = model if codebook is None else load_trained(codebook)
         weight = words.model.embed_tokens.weight.detach().float().clone()
-        self.code = Code(weight.to(model.device), self.prompts.plain)
+        self.codebook = Codebook(weight.to(model.device), self.prompts.plain)
 
     def loss_of(self, batch: StoryBatch) -> tuple[Tensor, dict[str, float]]:
-        memory_ND = self.code.embed(batch.weights_NV)
+        memory_ND = self.codebook.embed(batch.weights_NV)
         if self.training:
-            memory_ND = memory_ND + torch.randn_like(memory_ND) * self.code.norm * NOISE
+            memory_ND = memory_ND + torch.randn_like(memory_ND) * self.codebook.norm * NOISE
         return read(self.model, batch.story, memory_ND)

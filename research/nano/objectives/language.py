@@ -47,6 +47,6 @@ class LanguageObjective(VisionObjective):
         output_rows = vlm.language_model.embed_tokens.weight
         loss, figures = answer_losses(states, output_rows, batch.packed, self.prompts)
         if len(visual_SVD) > rows:
-            labels, right = self.label_loss(visual_SVD, deepstack, batch.cells)
+            labels, right = self.label_loss(visual_SVD, deepstack, batch.patch_labels)
             loss, figures = loss + labels, figures | right
         return loss, figures

@@ -9,7 +9,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from research.nano.datasets.segments import SegmentBatch
-from research.nano.patch_labels import CellHead
+from research.nano.patch_labels import PatchLabelHead
 from tempo.modeling import TempoQwenForCausalLM
 from tempo.modeling.qwen3_vl import vision_features
 from tempo.processing.image_processor import patches
@@ -31,7 +31,7 @@ class VisionObjective(PackedObjective):
     def __init__(self, model: TempoQwenForCausalLM, prompts: Prompts, *, heads: str | None = None) -> None:
         super().__init__(model, prompts)
         width = model.config.compressor().text_config.hidden_size
-        self.heads = nn.ModuleList([CellHead(width), CellHead(width)])
+        self.heads = nn.ModuleList([PatchLabelHead(width), PatchLabelHead(width)])
         if heads is not None:
             self.load_own_state(heads)
 
@@ -49,4 +49,4 @@ class VisionObjective(PackedObjective):
         return final + EARLY_WEIGHT * early, right
 
     def loss_of(self, batch: SegmentBatch) -> tuple[Tensor, dict[str, float]]:
-        return self.label_loss(*self.see(batch), batch.cells)
+        return self.label_loss(*self.see(batch), batch.patch_labels)

@@ -23,6 +23,7 @@ from tempo.formatting import size
 
 if TYPE_CHECKING:
     from tempo.training.config import Recipe
+    from tempo.training.model_init import ModelSpec
     from tempo.training.trainer import TrainingResult
 
 
@@ -122,18 +123,30 @@ def check(recipe: "Recipe") -> None:
             print(f"            and {len(source.unusable) - LISTED} more")
     steps = steps_of(recipe, dataset)
     print(f"schedule    {steps} steps of {recipe.batch.global_batch_size} samples")
-    memory, figures = dry_run.estimate_memory(recipe, spec.config, spec.prompts)
-    for group, (trained, every) in figures.items():
-        share = "frozen" if not trained else f"{trained / 1e6:,.1f} M trained"
-        print(f"{group:<12}{every / 1e6:,.1f} M parameters, {share}")
-    parts = ("weights", "gradients", "optimizer_state", "chunk", "decoder", "memory_tokens")
-    told = " · ".join(f"{part.replace('_', ' ')} {size(getattr(memory, part))}" for part in parts)
-    print(f"one device  {size(memory.peak)}: {told}")
+    print_memory(recipe, spec)
     if useless := next((source for source in sources if source.useless), None):
         raise TempoError(f"{useless.name}: none of its {useless.records} records can be used; see above")
     unusable = sum(len(source.unusable) for source in sources)
     if unusable > recipe.skip_limit:
         raise TempoError(f"{unusable} records cannot be used and skip_limit is {recipe.skip_limit}")
+
+
+def print_memory(recipe: "Recipe", spec: "ModelSpec") -> None:
+    """Print the parameters of each group, and how much memory a step takes on one device."""
+    from tempo.training.dry_run import estimate_memory
+    from tempo.training.factories import find_factory
+
+    memory, figures = estimate_memory(recipe, spec.config, spec.prompts)
+    for group, (trained, every) in figures.items():
+        share = "frozen" if not trained else f"{trained / 1e6:,.1f} M trained"
+        print(f"{group:<12}{every / 1e6:,.1f} M parameters, {share}")
+    if recipe.objective.factory is not None:
+        find_factory(recipe.objective.factory, "objective.factory")
+        print("one device  not estimated for another objective than answers")
+        return
+    parts = ("weights", "gradients", "optimizer_state", "chunk", "decoder", "memory_tokens")
+    told = " · ".join(f"{part.replace('_', ' ')} {size(getattr(memory, part))}" for part in parts)
+    print(f"one device  {size(memory.peak)}: {told}")
 
 
 def report(result: "TrainingResult") -> None:

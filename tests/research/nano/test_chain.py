@@ -11,7 +11,7 @@ from nano_context import context, nano_prompts
 from safetensors.torch import load_file, save_file
 
 import tempo
-from research.nano.datasets.segment_targets import SegmentFactsBatches
+from research.nano.datasets.segment_targets import SegmentTargetBatches
 from research.nano.objectives.compressor import CompressorObjective, write, written
 from research.nano.objectives.vision import VisionObjective
 from research.nano.pipeline import HERE, read_steps, run_pipeline
@@ -118,13 +118,15 @@ def _changed(path: Path, at: int) -> bool:
 def test_a_router_that_learns_alone_holds_what_is_written() -> None:
     """The decoder of an aligned model reads what its compressor writes: that may not move."""
     model = load_trained(EMBEDDED)
-    segments = SegmentFactsBatches(context(seed=2), rows=2, questions=2)[0]
+    segments = SegmentTargetBatches(context(seed=2), rows=2, questions=2)[0]
     alone = CompressorObjective(model, nano_prompts(), relevance_only=True)
     with torch.no_grad():
         before = written(model, segments)[1]
         # Held to the facts, of which some are never certain, it would be hundreds of times as far off.
         output = alone([segments])
-        _, moved = write(model, segments, alone.code, alone.prompts, like=before + 0.1 * alone.code.norm)
+        _, moved = write(
+            model, segments, alone.codebook, alone.prompts, like=before + 0.1 * alone.codebook.norm
+        )
         model.projector[0].weight.mul_(1.5)
         _, after = alone.loss_of(segments)
     assert output.metrics["told"] == (pytest.approx(0, abs=1e-3), 1)

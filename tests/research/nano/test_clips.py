@@ -15,7 +15,7 @@ from research.nano.datasets.clips import (
     phrase,
     timeline,
 )
-from research.nano.datasets.segment_targets import SegmentFactsBatches
+from research.nano.datasets.segment_targets import SegmentTargetBatches
 from research.nano.datasets.segments import relevant, routing_questions, scene_somewhere
 from tempo.synthetic.expressions import SyntheticQuestion
 from tempo.synthetic.script import (
@@ -54,7 +54,7 @@ def test_writing_is_asked_often_enough_which_never_appears() -> None:
 
 def test_writing_asks_of_every_segment_for_all_that_is_seen() -> None:
     """Asked for it seldom, it told a quarter of the things behind the first wrong."""
-    batch = SegmentFactsBatches(context(seed=2), rows=8, questions=0, wide=0.5)[0]
+    batch = SegmentTargetBatches(context(seed=2), rows=8, questions=0, wide=0.5)[0]
     assert int((batch.packed.memory_T == MEMORY_TOKENS - 1).sum()) >= 8
 
 

@@ -22,9 +22,9 @@ from research.nano.objectives.decoder import read
 from research.nano.packing import IGNORE, PackedPrompts
 from research.nano.probe_decoder import share_right
 from research.nano.targets import (
-    FACTS,
-    Code,
-    facts,
+    TARGETS,
+    Codebook,
+    auxiliary_targets,
     name_told,
 )
 from research.nano.weights import load_trained
@@ -87,13 +87,13 @@ def _told(row: np.ndarray) -> dict[str, str | int]:
     }
     return {
         fact: names[fact][value - 1] if fact in names else int(value)
-        for fact, value in zip(FACTS, row, strict=True)
+        for fact, value in zip(TARGETS, row, strict=True)
         if value
     }
 
 
 def test_the_first_token_tells_of_what_is_asked_about(script: Script) -> None:
-    table = facts(script, [ReferringExpression(shape="star")], np.arange(4, 8, 0.5), tokens=6)
+    table = auxiliary_targets(script, [ReferringExpression(shape="star")], np.arange(4, 8, 0.5), tokens=6)
     assert _told(table[0]) == {
         "match": 1,
         "number": 2,
@@ -113,7 +113,8 @@ def test_the_first_token_tells_of_what_is_asked_about(script: Script) -> None:
 def test_of_two_looks_it_tells_which_is_here(script: Script) -> None:
     looks = [ReferringExpression(shape="heart"), ReferringExpression(shape="ring", colour="blue")]
     first, both, last = (
-        _told(facts(script, looks, np.arange(start, start + 4, 0.5), tokens=1)[0]) for start in (0, 3, 6)
+        _told(auxiliary_targets(script, looks, np.arange(start, start + 4, 0.5), tokens=1)[0])
+        for start in (0, 3, 6)
     )
     assert (first["match"], first["shape"]) == (2, "ring")
     assert (both["match"], both["shape"]) == (3, "ring")  # the earlier of the two
@@ -128,7 +129,8 @@ def test_of_four_looks_it_tells_which_are_here(script: Script) -> None:
         ReferringExpression(shape="heart"),
     ]
     first, both, last = (
-        _told(facts(script, looks, np.arange(start, start + 4, 0.5), tokens=1)[0]) for start in (0, 3, 6)
+        _told(auxiliary_targets(script, looks, np.arange(start, start + 4, 0.5), tokens=1)[0])
+        for start in (0, 3, 6)
     )
     assert (first["match"], first["further"]) == (2, 1)
     assert (both["match"], both["further"]) == (2, 3)
@@ -140,7 +142,7 @@ def test_pictures_and_signs_are_told_by_name() -> None:
     sign = Thing("sign", "red", "large", "left", 0.4, (1.2, 0.5, 1.0, 0.5), 5, 10, text="42")
     scenes = (Scene(0, 5, Background("flat", 1), (apple,)), Scene(5, 10, Background("flat", 2), (sign,)))
     wide = Script(10, 16 / 9, scenes, wide=True)
-    table = facts(wide, [ReferringExpression(shape="apple")], np.arange(3, 7, 0.5), tokens=4)
+    table = auxiliary_targets(wide, [ReferringExpression(shape="apple")], np.arange(3, 7, 0.5), tokens=4)
     assert _told(table[0]) == {
         "match": 1,
         "number": 1,
@@ -163,25 +165,27 @@ def test_pictures_and_signs_are_told_by_name() -> None:
 
 
 def test_where_nothing_matches_it_tells_of_the_first_thing(script: Script) -> None:
-    told = _told(facts(script, [ReferringExpression(colour="white")], np.arange(0, 4, 0.5), tokens=1)[0])
+    told = _told(
+        auxiliary_targets(script, [ReferringExpression(colour="white")], np.arange(0, 4, 0.5), tokens=1)[0]
+    )
     assert "match" not in told
     assert (told["colour"], told["shape"]) == ("blue", "ring")  # the leftmost
 
 
 def test_the_code_tells_what_was_written_in_it(model: TempoQwenForCausalLM, prompts: PackedPrompts) -> None:
-    code = Code(model.model.embed_tokens.weight.detach(), prompts.plain)
+    codebook = Codebook(model.model.embed_tokens.weight.detach(), prompts.plain)
     rng = np.random.default_rng(0)
-    table = torch.from_numpy(np.stack([rng.integers(n, size=500) for n in FACTS.values()], 1))
-    loss, right = code.loss(code.embed(Code.certain(table)), table, torch.ones(500))
-    shares = dict(zip(FACTS, right.float().mean(0).tolist(), strict=True))
+    table = torch.from_numpy(np.stack([rng.integers(n, size=500) for n in TARGETS.values()], 1))
+    loss, right = codebook.loss(codebook.embed(Codebook.certain(table)), table, torch.ones(500))
+    shares = dict(zip(TARGETS, right.float().mean(0).tolist(), strict=True))
     # Names are more than there are dimensions, and a model without words for them has some that are nearly
     # alike.
     assert {fact for fact, share in shares.items() if share < 1} <= {"name", "next name"}
     assert min(shares["name"], shares["next name"]) > 0.95
     assert loss < 0.2
     weights = doubtful(random.Random(0), table)
-    assert torch.allclose(weights.sum(1), torch.full((500,), float(len(FACTS))), atol=1e-4)
-    _, read_back = code.loss(code.embed(weights), table, torch.ones(500))
+    assert torch.allclose(weights.sum(1), torch.full((500,), float(len(TARGETS))), atol=1e-4)
+    _, read_back = codebook.loss(codebook.embed(weights), table, torch.ones(500))
     assert read_back.float().mean() > 0.98  # doubt never turns into its opposite
 
 
@@ -223,9 +227,9 @@ def test_a_gpu_reads_as_the_cpu_does(prompts: PackedPrompts) -> None:
     losses, sizes = [], []
     for device in (torch.device("cpu"), torch.device("cuda")):
         model = load_trained(EMBEDDED, device)
-        code = Code(model.model.embed_tokens.weight.detach().clone(), prompts.plain)
+        codebook = Codebook(model.model.embed_tokens.weight.detach().clone(), prompts.plain)
         here = moved(batch, device)
-        loss, _ = read(model, here.story, code.embed(here.weights_NV))
+        loss, _ = read(model, here.story, codebook.embed(here.weights_NV))
         loss.backward()
         losses.append(loss.item())
         sizes.append(torch.nn.utils.clip_grad_norm_(model.model.parameters(), 1.0).item())
@@ -277,10 +281,11 @@ def test_a_long_story_is_asked_more(prompts: PackedPrompts) -> None:
 def test_the_measure_tells_a_decoder_that_reads_from_one_that_does_not(
     prompts: PackedPrompts, model: TempoQwenForCausalLM
 ) -> None:
-    code = Code(model.model.embed_tokens.weight.detach().clone(), prompts.plain)
-    other = Code(model.model.embed_tokens.weight.detach().flip(1).clone(), prompts.plain)
+    codebook = Codebook(model.model.embed_tokens.weight.detach().clone(), prompts.plain)
+    other = Codebook(model.model.embed_tokens.weight.detach().flip(1).clone(), prompts.plain)
     right, wrong = (
-        share_right(model, told, prompts, "shape", segments=8, alike=1.0, stories=8) for told in (code, other)
+        share_right(model, told, prompts, "shape", segments=8, alike=1.0, stories=8)
+        for told in (codebook, other)
     )
     assert right >= 0.75
     assert wrong <= 0.5

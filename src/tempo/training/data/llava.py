@@ -7,7 +7,7 @@
 `image` in place of `video` for a still picture. OpenAI's form is read too: `messages`, whose content is a
 text or a list of parts. The markers `<image>` and `<video>` of questions say nothing that is not known and
 are taken out; answers are learnt to the letter. Two fields are tempo's own and may be left out: `id`, by
-which a sample is called in messages, and `evidence`, the moments that the questions are about, as [start,
+which a sample is called in messages, and `evidence`, the stretches that the questions are about, as [start,
 end] in seconds.
 
 A JSONL file is never in memory: only where its lines begin is.
@@ -37,7 +37,7 @@ class ConversationRecord:
     Attributes:
         media: path or http(s) address.
         turns: (question, answer) pairs in order.
-        evidence: [start, end] in seconds of the moments that the questions are about; None: not known.
+        evidence: [start, end] in seconds of what the questions are about; None: not known.
     """
 
     media: str

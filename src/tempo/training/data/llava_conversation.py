@@ -50,10 +50,10 @@ def read_conversation(value: Any) -> tuple[Pairs, str]:
 
 
 def read_evidence(value: Any) -> tuple[tuple[float, float], ...] | None:
-    """The moments that a conversation is about, in seconds.
+    """The stretches of a video that a conversation is about, in seconds.
 
     Raises:
-        TempoError: they are no moments.
+        TempoError: they are no stretches of time.
     """
     if value is None:
         return None

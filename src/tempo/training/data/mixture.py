@@ -1,7 +1,7 @@
-"""In which order samples are drawn from several sources.
+"""Which sample of which source comes when.
 
-Draw n is a pure function of the seed and n, so a run goes on at the sample at which it stopped, on any number
-of processes, without replaying anything. Draws come in blocks in each of which every source has its share;
+Sample n is a pure function of the seed and n, so a run resumes where it stopped, on any number of processes,
+without replaying anything. Samples come in blocks in each of which every source has its share;
 within a source every record comes once before any comes twice, in an order of its own each time.
 """
 
@@ -16,10 +16,10 @@ BLOCK = 4096
 
 
 class Mixture:
-    """Which record of which source draw n takes.
+    """Which record of which source sample n is.
 
     Args:
-        weights: how often each source is drawn from, relative to the others.
+        weights: how often each source is sampled, relative to the others.
         sizes: records of each source; None: it has no end.
     """
 
@@ -30,19 +30,19 @@ class Mixture:
         self._block = lru_cache(maxsize=4)(self._make_block)
         self._order = lru_cache(maxsize=2 * len(self.sizes))(self._make_order)
 
-    def __getitem__(self, draw: int) -> tuple[int, int]:
-        """(source, record) of a draw; of a source without end the record counts on."""
-        number, place = divmod(draw, BLOCK)
+    def __getitem__(self, index: int) -> tuple[int, int]:
+        """(source, record) of a sample; of a source without end the record counts on."""
+        number, place = divmod(index, BLOCK)
         sources, ranks = self._block(number)
         source = int(sources[place])
         nth = number * self.quotas[source] + int(ranks[place])
         return source, self._record(source, nth)
 
-    def substitute(self, draw: int, attempt: int) -> tuple[int, int]:
-        """What to take, of the same source, in place of a draw that cannot be read."""
-        source, _ = self[draw]
+    def substitute(self, index: int, attempt: int) -> tuple[int, int]:
+        """What to take, of the same source, instead of a sample that cannot be read."""
+        source, _ = self[index]
         size = self.sizes[source]
-        rng = np.random.default_rng([self.seed, 3, draw, attempt])
+        rng = np.random.default_rng([self.seed, 3, index, attempt])
         return source, int(rng.integers(size if size is not None else 1 << 62))
 
     def _record(self, source: int, nth: int) -> int:
@@ -56,7 +56,7 @@ class Mixture:
         return np.random.default_rng([self.seed, 2, source, epoch]).permutation(self.sizes[source] or 0)
 
     def _make_block(self, number: int) -> tuple[np.ndarray, np.ndarray]:
-        """The source of each draw of a block, and how many draws of that source come before it in it."""
+        """The source of each sample of a block, and how many samples of that source come before it."""
         sources = np.repeat(np.arange(len(self.quotas)), self.quotas)
         sources = np.random.default_rng([self.seed, 1, number]).permutation(sources)
         ranks = np.empty(BLOCK, np.int64)
@@ -74,7 +74,7 @@ class Mixture:
 
 
 def _quotas(weights: Sequence[float]) -> list[int]:
-    """How many draws of a block each source has: in proportion, at least one, in sum the block."""
+    """How many samples of a block each source has: in proportion, at least one, in sum the block."""
     exact = np.asarray(weights, float) / sum(weights) * BLOCK
     quotas = np.maximum(1, np.floor(exact)).astype(int)
     for source in np.argsort(exact - quotas)[::-1]:
