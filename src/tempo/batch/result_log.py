@@ -59,18 +59,18 @@ class Results:
 
     def remove_failures(self) -> None:
         """Remove the records of failed cases atomically."""
-        kept = [record for record in self.records if "error" not in record]
-        if len(kept) == len(self.records):
+        answered = [record for record in self.records if "error" not in record]
+        if len(answered) == len(self.records):
             return
         try:
             with replacing(self.path) as temporary:
-                temporary.write_bytes(b"".join(map(json_line, kept)))
+                temporary.write_bytes(b"".join(map(json_line, answered)))
                 temporary.chmod(os.fstat(self._file).st_mode & 0o777)
         except OSError as error:
             raise self._unwritable(error) from error
         self.close()
         self._file = self._open()
-        self.records = kept
+        self.records = answered
 
     def close(self) -> None:
         """Close the file and release its lock."""

@@ -93,13 +93,13 @@ def run(args: argparse.Namespace) -> int:
         found = completed(cases, results.records, args.output)
     finally:
         results.close()
-    kept = [found[case.number] for case in cases]
-    warnings = list(dict.fromkeys(line for record in kept for line in record.get("warnings", ())))
-    failed = sum("error" in record for record in kept)
+    records = [found[case.number] for case in cases]
+    warnings = list(dict.fromkeys(line for record in records for line in record.get("warnings", ())))
+    failed = sum("error" in record for record in records)
     if args.json:
         summary = {
             "cases": len(cases),
-            "answered": len(kept) - failed,
+            "answered": len(records) - failed,
             "failed": failed,
             "done_before": before,
             "seconds": time.monotonic() - began,
@@ -108,7 +108,7 @@ def run(args: argparse.Namespace) -> int:
         }
         print_json(summary)
     else:
-        Output().print(_table(kept, before, time.monotonic() - began))
+        Output().print(_table(records, before, time.monotonic() - began))
     return 1 if failed else 0
 
 

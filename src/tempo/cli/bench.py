@@ -75,6 +75,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="number of questions about one cached video (default: 16)",
     )
+    parser.add_argument("--out", metavar="DIR", type=Path, help=f"write {STEM}.md, .html and .json to DIR")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    add_model_options(parser)
+    _add_session_options(parser)
+
+
+def _add_session_options(parser: argparse.ArgumentParser) -> None:
+    """Declare how the video is watched and the questions are answered."""
     parser.add_argument(
         "--budget",
         type=positive_integer,
@@ -106,9 +114,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         const=False,
         help="skip the baselines",
     )
-    parser.add_argument("--out", metavar="DIR", type=Path, help=f"write {STEM}.md, .html and .json to DIR")
-    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
-    add_model_options(parser)
 
 
 def run(args: argparse.Namespace) -> None:

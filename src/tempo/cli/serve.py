@@ -60,6 +60,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     server.add_argument(
         "--log-level", choices=_LOG_LEVELS, default="info", metavar="L", help="log level (default: info)"
     )
+    _add_media(parser)
+
+
+def _add_media(parser: argparse.ArgumentParser) -> None:
+    """Declare which videos may be fetched, and where they are cached."""
     media = parser.add_argument_group("videos")
     media.add_argument(
         "--allowed-local-media-path", type=Path, metavar="DIR", help="allow file:// addresses below DIR"
@@ -77,22 +82,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="MB",
         help="largest video (default: 2000)",
     )
-    kept = parser.add_argument_group("cache")
-    kept.add_argument(
+    cache = parser.add_argument_group("cache")
+    cache.add_argument(
         "--cache",
         choices=("auto", "device", "host", "disk"),
         default="auto",
         metavar="C",
         help="where to cache watched videos: device, host or disk (default: auto, the first with room)",
     )
-    kept.add_argument(
+    cache.add_argument(
         "--max-videos",
         type=positive_integer,
         default=64,
         metavar="N",
         help="most videos to cache (default: 64)",
     )
-    kept.add_argument(
+    cache.add_argument(
         "--memory-gb",
         type=positive_number,
         default=8.0,

@@ -188,9 +188,9 @@ def _videomme(rows: list[Row], file: Path) -> Iterator[tuple[Row, str]]:
 
 
 def _longvideobench(rows: list[Row], file: Path) -> Iterator[tuple[Row, str]]:
-    kept = ("id", "video_id", "video_path", "question", "correct_choice", "duration_group", "duration")
+    fields = ("id", "video_id", "video_path", "question", "correct_choice", "duration_group", "duration")
     for row in rows:
-        item = {name: row[name] for name in kept} | {
+        item = {name: row[name] for name in fields} | {
             name: row.get(name, "") for name in ("question_category", "topic_category", "level")
         }
         options = row.get("candidates")

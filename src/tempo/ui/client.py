@@ -86,7 +86,7 @@ class ClientSession:
         folder: holds the uploaded files; created when needed, deleted when the session closes.
         key: an unguessable name of the session in the URLs of its files.
         open_queue: admits files to be opened, so that a slow file does not keep others from the model.
-        cache: where watched videos are kept.
+        cache: where watched videos are cached.
     """
 
     def __init__(

@@ -28,7 +28,7 @@ class ClientSessions:
         folder: holds the files of all sessions; deleted when the server closes.
         max_open: sessions with an open video; one more evicts the least recently used session.
         max_queued: requests that may wait for the model.
-        cache: where watched videos are kept.
+        cache: where watched videos are cached.
     """
 
     def __init__(

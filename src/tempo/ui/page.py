@@ -277,5 +277,5 @@ def _open_example(actions: Actions, example: Any, page: str, *fields: Any) -> It
 def _drop_state(page: Any, session: str) -> None:
     """Drop Gradio's copy of a closed page: two megabytes, which it keeps until 10,000 more pages came."""
     holder = getattr(page, "state_holder", None)
-    for kept in ("session_data", "time_last_used"):
-        getattr(holder, kept, {}).pop(session, None)
+    for name in ("session_data", "time_last_used"):
+        getattr(holder, name, {}).pop(session, None)

@@ -57,7 +57,7 @@ class ServerConfig:
         upload_bytes: largest upload.
         max_open: sessions with an open video.
         max_queued: requests that may wait for the model.
-        cache: where watched videos are kept.
+        cache: where watched videos are cached.
         fps, max_frames: frames watched a second and of a video; None: the model's own.
         share: create a public URL through a service of Gradio's.
         browser: open the page in this machine's browser.
