@@ -31,14 +31,14 @@ def pick_device(device: str | torch.device) -> torch.device:
     try:
         chosen = torch.device(device)
     except (RuntimeError, TypeError):
-        raise UsageError(f"device={device!r}: it can be auto, cpu, cuda, cuda:1, mps") from None
+        raise UsageError(f"device={device!r}: choose auto, cpu, cuda, cuda:1, mps …") from None
     present: dict[str, Callable[[], bool]] = {
         "cuda": lambda: torch.cuda.is_available() and (chosen.index or 0) < torch.cuda.device_count(),
         "mps": torch.backends.mps.is_available,
         "cpu": lambda: True,
     }
     if not present.get(chosen.type, lambda: False)():
-        raise TempoError(f"device={device}: there is none on this machine; use device=auto or cpu")
+        raise TempoError(f"device={device}: not available on this machine; use device=auto or cpu")
     return chosen
 
 

@@ -256,7 +256,7 @@ def test_a_page_in_the_place_of_a_file_is_not_kept_as_its_beginning(tempo, hub, 
     done = tempo("download", "--accept", **online(hub))
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
-    assert "a web page and not the hub" in done.stderr
+    assert "a web page instead of the Hub" in done.stderr
     (part,) = (tmp_path / "hub").rglob("*.part")
     assert part.stat().st_size == 0
     hub.portal = False
@@ -314,7 +314,7 @@ def test_models_says_of_a_folder_what_loading_says(tempo, fails, clip, tmp_path)
     assert (done.returncode, done.stderr) == (1, "")
     found = json.loads(done.stdout)["models"][1:5]
     assert [one["state"] for one in found] == ["incomplete"] * 4
-    for one, said in zip(found, ("Git LFS", "which is not there", "damaged", "Git LFS"), strict=True):
+    for one, said in zip(found, ("Git LFS", "a broken link to", "damaged", "Git LFS"), strict=True):
         assert said in one["remark"]
     assert fails("ask", clip, "What?", "--model", found[0]["name"]) == found[0]["remark"]
 

@@ -21,7 +21,7 @@ from tempo.training.config import documented
         (["RECIPE", "--resume", "nowhere"], 2, "leave RECIPE out"),
         (["--check", "RECIPE"], 1, "mine.jsonl: there is no such file of conversations"),
         (["RECIPE", "model.start=./nothing"], 1, "./nothing: there is no such folder"),
-        (["RECIPE", "device=cuda:77"], 1, "device=cuda:77: there is none on this machine"),
+        (["RECIPE", "device=cuda:77"], 1, "device=cuda:77: not available on this machine"),
     ],
 )
 def test_mistakes_are_one_line(tmp_path, monkeypatch, capsys, arguments, status, message):

@@ -49,5 +49,5 @@ def test_a_disk_that_cannot_be_written_to_is_like_one_without_room(engine, video
     engine.disk.root.mkdir()
     with read_only(engine.disk.root):
         assert not engine.watch(video, cache="auto", several=True).is_cached
-        with pytest.raises(NoRoomError, match=r"kept: cannot write there \(Permission denied\)"):
+        with pytest.raises(NoRoomError, match=r"kept: not writable \(Permission denied\)"):
             engine.watch(video, cache="disk", several=True)

@@ -199,7 +199,7 @@ def test_a_disk_that_fills_up_is_said_and_nothing_is_left(tmp_path):
     writer = DiskCache(tmp_path).writer("key", expected_bytes=1)
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
-        with pytest.raises(NoRoomError, match=r"cannot write there \(File too large\)"):
+        with pytest.raises(NoRoomError, match=r"not writable \(File too large\)"):
             writer.add(moments(0), prefilled())
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
@@ -267,7 +267,7 @@ def test_what_is_too_large_is_refused_before_it_is_written(tmp_path):
 def test_a_place_that_cannot_be_written_is_named(tmp_path):
     file = tmp_path / "file"
     file.write_text("")
-    with pytest.raises(TempoError, match=r"file/sub: cannot write there"):
+    with pytest.raises(TempoError, match=r"file/sub: not writable"):
         DiskCache(file / "sub").writer("key", expected_bytes=1)
 
 

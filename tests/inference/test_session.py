@@ -184,7 +184,7 @@ def test_where_nothing_can_be_written_auto_keeps_nothing(opened_before, engine, 
         session = session or engine.watch(video_of(case, tmp_path), cache="auto")
         check(session.ask(case.query, **case.options), case)
         assert not session.is_cached
-        with pytest.raises(TempoError, match=r"kept: cannot write there \(Permission denied\)"):
+        with pytest.raises(TempoError, match=r"kept: not writable \(Permission denied\)"):
             engine.watch(video_of(case, tmp_path), cache="disk")
 
 

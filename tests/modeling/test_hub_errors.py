@@ -36,12 +36,17 @@ REFUSALS = {
     "bare404": (404, {}, PAGE, "no model of this name"),
     "badtoken": (401, {"X-Error-Message": "Invalid credentials in Authorization header"}, b"", "your token"),
     "forbidden": (403, {"Content-Type": "text/html"}, PAGE, "forbidden (403)"),
-    "disabled": (403, {"X-Error-Message": "Access to this resource is disabled."}, b"", "has disabled it"),
-    "proxy": (407, {"Proxy-Authenticate": "Basic"}, PAGE, "your proxy wants a password; set HTTPS_PROXY="),
-    "toomany": (429, {"Retry-After": "1"}, b"{}", "no more requests for now (429); wait"),
-    "broken": (500, {}, PAGE, "out of order (500); try again later"),
-    "portal": (200, {"Content-Type": "text/html"}, PAGE, "a web page and not the hub"),
-    "around": (302, {"Location": "around"}, b"", "a web page and not the hub"),
+    "disabled": (
+        403,
+        {"X-Error-Message": "Access to this resource is disabled."},
+        b"",
+        "has disabled it; see",
+    ),
+    "proxy": (407, {"Proxy-Authenticate": "Basic"}, PAGE, "your proxy needs a password; set HTTPS_PROXY="),
+    "toomany": (429, {"Retry-After": "1"}, b"{}", "refuses further requests for now (429); wait"),
+    "broken": (500, {}, PAGE, "in front of it, failed (500); try again later"),
+    "portal": (200, {"Content-Type": "text/html"}, PAGE, "a web page instead of the Hub"),
+    "around": (302, {"Location": "around"}, b"", "a web page instead of the Hub"),
 }
 
 
@@ -88,7 +93,7 @@ def refused(monkeypatch, tmp_path):
         line = str(caught.value)
         assert line.startswith(f"owner/{kind}: ")
         assert "\n" not in line
-        assert "did not give it" not in line, "the kind is known"
+        assert "did not return it" not in line, "the kind is known"
         return line
 
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)

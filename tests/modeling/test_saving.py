@@ -129,7 +129,7 @@ def test_refusals(own, reference, tmp_path):
         convert(own, tmp_path / "x")
     with pytest.raises(TempoError, match="already in the published layout"):
         convert(reference / "tempo-tiny", tmp_path / "x", layout="published")
-    with pytest.raises(TempoError, match="there is something already"):
+    with pytest.raises(TempoError, match="already exists; choose a new folder"):
         convert(reference / "tempo-tiny", own)
     with pytest.raises(UsageError, match="layout="):
         convert(own, tmp_path / "x", layout="gguf")

@@ -13,7 +13,7 @@ CACHES: tuple[CacheKind, ...] = get_args(CacheKind)
 def check_kind(cache: str) -> CacheKind:
     """Raises UsageError for a place that does not exist."""
     if cache not in CACHES:
-        raise UsageError(f"cache={cache!r}: it can be {', '.join(CACHES)}")
+        raise UsageError(f"cache={cache!r}: choose from {', '.join(CACHES)}")
     return cache
 
 

@@ -66,14 +66,12 @@ def load(
         UsageError: an option that does not exist.
     """
     if attention not in ATTENTIONS:
-        raise UsageError(f"attention={attention!r}: it can be {', '.join(ATTENTIONS)}")
+        raise UsageError(f"attention={attention!r}: choose from {', '.join(ATTENTIONS)}")
     chosen_device = pick_device(device)
     prepare_process(chosen_device)
     if path is None:
         if not (EMBEDDED / "config.json").is_file():
-            raise TempoError(
-                "this installation has no embedded model; name a checkpoint, or install tempo again"
-            )
+            raise TempoError("the embedded model is missing; name a checkpoint, or reinstall tempo")
         path, name = EMBEDDED, "tempo-nano"
     else:
         name = str(path)

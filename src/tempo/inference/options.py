@@ -51,7 +51,7 @@ class ResolvedOptions:
             if not is_whole(value, least=1):
                 raise UsageError(f"{name} must be a whole number of at least 1, not {shown(value)}")
         if self.keep not in KEEPS:
-            raise UsageError(f"keep={self.keep!r}: it can be {', '.join(KEEPS)}")
+            raise UsageError(f"keep={self.keep!r}: choose from {', '.join(KEEPS)}")
         if not (is_number(self.temperature) and self.temperature >= 0):
             raise UsageError(f"temperature must be 0 or more, not {shown(self.temperature)}")
         if not (is_number(self.top_p) and 0 < self.top_p <= 1):

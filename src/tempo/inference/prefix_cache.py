@@ -138,7 +138,7 @@ class DiskCacheWriter:
             self.abandon()
             reason = error.strerror if isinstance(error, OSError) else "what is written there is damaged"
             raise NoRoomError(
-                f"{self.cache.root}: cannot write there ({reason}); use cache='host' or 'none'"
+                f"{self.cache.root}: not writable ({reason}); use cache='host' or 'none'"
             ) from error
 
 
@@ -193,7 +193,7 @@ class DiskCache:
         """
         if expected_bytes > self.limit_bytes:
             raise NoRoomError(
-                f"keeping this video takes {_gb(expected_bytes)}, and the disk cache is limited to "
+                f"caching this video needs {_gb(expected_bytes)}, and the disk cache is limited to "
                 f"{_gb(self.limit_bytes)}: raise TEMPO_CACHE_GB, lower max_frames, or use cache='none'"
             )
         try:
@@ -202,13 +202,13 @@ class DiskCache:
             free = shutil.disk_usage(self.root).free
             if expected_bytes > free:
                 raise NoRoomError(
-                    f"keeping this video takes {_gb(expected_bytes)}, and {self.root} has {_gb(free)} free: "
+                    f"caching this video needs {_gb(expected_bytes)}, and {self.root} has {_gb(free)} free: "
                     "set TEMPO_CACHE to another folder, or use cache='host' or 'none'"
                 )
             return DiskCacheWriter(self, key, expected_bytes=expected_bytes)
         except OSError as error:
             raise NoRoomError(
-                f"{self.root}: cannot write there ({error.strerror}); set TEMPO_CACHE to another folder"
+                f"{self.root}: not writable ({error.strerror}); set TEMPO_CACHE to another folder"
             ) from error
 
     def shrink(self, *, room: int = 0, keep: str | None = None) -> None:
@@ -257,7 +257,7 @@ def check_room(expected_bytes: int, available_bytes: int, *, cache: CacheKind) -
     """Raises NoRoomError when a video cannot be kept in memory, before any of it is watched."""
     if expected_bytes > available_bytes:
         raise NoRoomError(
-            f"keeping this video on the {cache} takes {_gb(expected_bytes)}, and {_gb(available_bytes)} are "
+            f"caching this video on the {cache} needs {_gb(expected_bytes)}, and {_gb(available_bytes)} are "
             "free: use cache='disk' or 'none', or lower max_frames"
         )
 
@@ -310,7 +310,7 @@ def _default_limit() -> int:
     except (ValueError, OverflowError):
         limit = -1
     if limit < 0:
-        raise UsageError(f"TEMPO_CACHE_GB={given!r} is not a number of gigabytes, of 0 or more")
+        raise UsageError(f"TEMPO_CACHE_GB={given!r} must be a number of gigabytes of at least 0")
     return limit
 
 

@@ -183,7 +183,7 @@ def _unpickled(file: Path) -> dict[str, torch.Tensor]:
     try:
         state = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:
-        raise TempoError(f"{file}: not readable as pickled weights ({first_line(error)})") from error
+        raise TempoError(f"{file}: cannot be read as pickled weights ({first_line(error)})") from error
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise TempoError(f"{file}: holds something else than tensors by their names; give a state_dict")
+        raise TempoError(f"{file}: does not hold named tensors; save a state_dict")
     return state

@@ -51,7 +51,7 @@ def check_config(folder: Path, values: dict[str, Any]) -> None:
             "that they were made from, or save it again after model.dequantize()",
         )
     if values.get("use_sliding_window"):
-        fields.refuse("use_sliding_window", "is set; every layer here attends to everything")
+        fields.refuse("use_sliding_window", "is set; tempo supports full attention only")
     _check_language(fields)
     fields.whole(*_TEMPO_WHOLE)
     fields.whole("tokenizer_model_max_length", optional=True)
@@ -63,7 +63,7 @@ def check_config(folder: Path, values: dict[str, Any]) -> None:
     geometry.number("std")
     for name, text in fields.inside("prompts", optional=True).values.items():
         if not isinstance(text, str):
-            fields.refuse(f"prompts.{name}", f"must be a text, not {text!r}")
+            fields.refuse(f"prompts.{name}", f"must be a string, not {text!r}")
     names = values.get("mm_vision_tower_aux_list")
     if names is not None and not (isinstance(names, list) and all(isinstance(n, str) and n for n in names)):
         fields.refuse(
@@ -112,7 +112,9 @@ def _check_language(fields: _Fields) -> None:
     heads = fields.values.get("num_attention_heads", 32)
     shared = fields.values.get("num_key_value_heads", 32) or heads
     if heads % shared:
-        fields.refuse("num_key_value_heads", f"is {shared}, of which {heads} heads are no multiple")
+        fields.refuse(
+            "num_key_value_heads", f"is {shared}, which does not divide num_attention_heads ({heads})"
+        )
     layers = fields.values.get("num_hidden_layers", 32)
     types = fields.values.get("layer_types")
     if types is not None and types != ["full_attention"] * layers:
@@ -129,7 +131,9 @@ def _rope(fields: _Fields) -> _Fields:
 def _check_rope(rope: _Fields, fields: _Fields) -> None:
     kind = rope.values.get("rope_type", rope.values.get("type", "default"))
     if kind != "default" and kind not in list(ROPE_INIT_FUNCTIONS):
-        rope.refuse("rope_type", f"is {kind!r}, which is not known; there are {_listed(ROPE_INIT_FUNCTIONS)}")
+        rope.refuse(
+            "rope_type", f"is {kind!r}, which is not supported; choose from {_listed(ROPE_INIT_FUNCTIONS)}"
+        )
     where = rope if "rope_theta" in rope.values else fields
     if where.values.get("rope_theta") is None:
         fields.refuse("rope_theta", "is missing; copy it from the configuration of the model it is built on")
@@ -142,10 +146,10 @@ def _check_vision(vision: _Fields, text: _Fields) -> None:
     vision.among("in_channels", [3])
     width, heads = vision.values.get("hidden_size", 1152), vision.values.get("num_heads", 16)
     if width % (4 * heads):
-        vision.refuse("num_heads", f"is {heads}, which does not divide hidden_size ({width}) into fourths")
+        vision.refuse("num_heads", f"is {heads}; 4 × num_heads must divide hidden_size ({width})")
     positions = vision.values.get("num_position_embeddings", 2304)
     if math.isqrt(positions) ** 2 != positions:
-        vision.refuse("num_position_embeddings", f"is {positions}, which is no square")
+        vision.refuse("num_position_embeddings", f"is {positions}, which is not a square number")
     vision.among("out_hidden_size", [text.values.get("hidden_size", 4096)])
     deep, depth = vision.values.get("deepstack_visual_indexes", []), vision.values.get("depth", 27)
     if not isinstance(deep, list) or not all(_is_whole(i, 0) and i < depth for i in deep):
@@ -179,14 +183,14 @@ class _Fields:
     def among(self, name: str, allowed: list[Any], *, required: bool = False) -> None:
         value = self.values.get(name, None if required else allowed[0])
         if value not in allowed:
-            self.refuse(name, f"is {_short(value)}; it can be {_listed(allowed)}")
+            self.refuse(name, f"is {_short(value)}; choose from {_listed(allowed)}")
 
     def dtype(self) -> None:
         for name in ("dtype", "torch_dtype"):
             value = self.values.get(name)
             known = getattr(torch, value, None) if isinstance(value, str) else None
             if value is not None and not (isinstance(known, torch.dtype) and known.is_floating_point):
-                self.refuse(name, f"is {_short(value)}; it can be bfloat16, float16 or float32")
+                self.refuse(name, f"is {_short(value)}; choose bfloat16, float16 or float32")
 
     def inside(self, name: str, *, optional: bool = False) -> _Fields:
         """The fields of the object that is one of these."""

@@ -188,12 +188,12 @@ def fetch(name: str, files: list[HubFile]) -> Path:
         free = shutil.disk_usage(home).free
     except OSError as error:
         raise TempoError(
-            f"{home}: cannot be made ({error.strerror}); set HF_HOME to another folder"
+            f"{home}: cannot be created ({error.strerror}); set HF_HOME to another folder"
         ) from error
     if (missing := missing_bytes(name, files)) > free:
         raise TempoError(
             f"{name}: {missing / 1e9:.1f} GB are missing, and {home.parent} has {free / 1e9:.1f} GB free; "
-            "make room, or set HF_HOME to another folder"
+            "free some space, or set HF_HOME to another folder"
         )
     for file in files:
         if file.etag and not (home / "blobs" / file.etag).is_file():
@@ -211,7 +211,7 @@ def _fetch_large(name: str, file: HubFile, destination: Path) -> None:
     part = _part(name, file)
     with part.open("ab") as writing:
         if lock(writing, wait=False) is False:
-            raise TempoError(f"{name}: another process is fetching {file.name}; wait for it")
+            raise TempoError(f"{name}: another process is downloading {file.name}; wait for it")
         if destination.is_file():  # another process was quicker
             part.unlink(missing_ok=True)
             return
@@ -237,7 +237,9 @@ def _fetch_large(name: str, file: HubFile, destination: Path) -> None:
             _check_no_page(name, part, size)
         if len(file.etag) == 64 and _sha256(part) != file.etag:
             part.unlink()
-            raise TempoError(f"{name}: {file.name} came damaged and was removed; run the same command again")
+            raise TempoError(
+                f"{name}: {file.name} arrived damaged and was removed; run the same command again"
+            )
         os.replace(part, destination)
 
 
@@ -250,7 +252,7 @@ def _check_no_page(name: str, part: Path, before: int) -> None:
         came = file.read(512)
     if is_web_page(came):
         os.truncate(part, before)
-        raise TempoError(f"{name}: {web_page(constants.ENDPOINT)}; what was fetched before stays")
+        raise TempoError(f"{name}: {web_page(constants.ENDPOINT)}; what was downloaded before is kept")
 
 
 def _asked(name: str, question: Callable[[Any], Any], *, fetching: bool = False) -> Any:
@@ -262,7 +264,7 @@ def _asked(name: str, question: Callable[[Any], Any], *, fetching: bool = False)
     except TempoError:
         raise
     except Exception as error:  # the hub's client raises a dozen unrelated types
-        after = "; what was fetched stays, and the same command goes on from there" if fetching else ""
+        after = "; run the same command again to resume" if fetching else ""
         raise TempoError(f"{name}: {explained(name, error)}{after}") from error
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from tempo.errors import is_full
 
-PROXY = "if a proxy has to be passed, name it in HTTPS_PROXY"
+PROXY = "if your network needs a proxy, set HTTPS_PROXY"
 
 
 def explained(name: str, error: BaseException) -> str:
@@ -25,7 +25,7 @@ def explained(name: str, error: BaseException) -> str:
         return told
     if told := _unreachable(endpoint, chain):
         return told
-    return f"the hub did not give it ({_line(error)}); check the name and the network"
+    return f"the Hub did not return it ({_line(error)}); check the name and the network"
 
 
 def is_web_page(beginning: bytes) -> bool:
@@ -37,7 +37,7 @@ def is_web_page(beginning: bytes) -> bool:
 def web_page(endpoint: str) -> str:
     """What to say where a web page came in the hub's place."""
     return (
-        f"what answers at {endpoint} is a web page and not the hub; open it in a browser and log in to the "
+        f"{endpoint} returned a web page instead of the Hub; open it in a browser and log in to the "
         f"network, or, {PROXY}"
     )
 
@@ -50,32 +50,32 @@ def _refused(page: str, chain: list[BaseException]) -> str | None:
     log_in = "log in with `hf auth login`, or set HF_TOKEN"
     if _any(chain, errors.GatedRepoError):
         if get_token() is None:
-            return f"its authors share it on terms; accept them on {page}, then {log_in}"
-        return f"your account may not have it; accept the terms on {page} and wait until access is granted"
+            return f"its authors require you to accept terms; accept them on {page}, then {log_in}"
+        return f"your account has no access; accept the terms on {page} and wait until access is granted"
     if _any(chain, errors.DisabledRepoError):
-        return f"the hub has disabled it; {page} says why"
+        return f"the Hub has disabled it; see {page}"
     if _any(chain, errors.HFValidationError):
-        return "the hub has no names of this form; give owner/model"
+        return "not a valid Hub name; use owner/model"
     if _any(chain, errors.RevisionNotFoundError, errors.RemoteEntryNotFoundError):
-        return f"the hub has it, but not the file that was asked for; look at {page}"
+        return f"the repository lacks the requested file; see {page}"
     if _any(chain, errors.RepositoryNotFoundError) or status == 404:
-        return f"the hub has no model of this name; check the name on {page}, and if it is private, {log_in}"
+        return f"the Hub has no model of this name; check the name on {page}, and if it is private, {log_in}"
     if status == 401:
         return (
-            "the hub does not take your token; log in again with `hf auth login`, or unset HF_TOKEN if the "
+            "the Hub rejects your token; log in again with `hf auth login`, or unset HF_TOKEN if the "
             "model is public"
         )
     if status == 403:
         return (
-            f"access is forbidden (403); if {page} opens in a browser, give your token the right to read it, "
-            "or ask for the firewall of your network to let it pass"
+            f"access is forbidden (403); if {page} opens in a browser, give your token read access, "
+            "or ask your network's administrator to allow it"
         )
     if status == 407:
-        return "your proxy wants a password; set HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT"
+        return "your proxy needs a password; set HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT"
     if status == 429:
-        return f"the hub takes no more requests for now (429); wait some minutes, or {log_in}"
+        return f"the Hub refuses further requests for now (429); wait a few minutes, or {log_in}"
     if status is not None and status >= 500:
-        return f"the hub, or a proxy before it, is out of order ({status}); try again later"
+        return f"the Hub, or a proxy in front of it, failed ({status}); try again later"
     return None
 
 
@@ -85,12 +85,9 @@ def _unreachable(endpoint: str, chain: list[BaseException]) -> str | None:
 
     text = " ".join(str(one) for one in chain)
     if _any(chain, errors.OfflineModeIsEnabled) or "HF_HUB_OFFLINE" in text:
-        return (
-            "the hub may not be asked, since HF_HUB_OFFLINE is set; unset it, or fetch the model first with "
-            "tempo download"
-        )
+        return "HF_HUB_OFFLINE forbids downloads; unset it, or first download the model with tempo download"
     if full := next((one for one in chain if isinstance(one, OSError) and is_full(one)), None):
-        return f"it cannot be written ({_line(full)}); make room, or set HF_HOME to another folder"
+        return f"it cannot be written ({_line(full)}); free some space, or set HF_HOME to another folder"
     if isinstance(denied := chain[0], PermissionError):
         return f"it cannot be written ({_line(denied)}); set HF_HOME to another folder"
     if "CERTIFICATE_VERIFY_FAILED" in text:

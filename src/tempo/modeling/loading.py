@@ -114,7 +114,7 @@ def _with_base(
     if base is None:
         names = config.mm_vision_tower_aux_list
         if not names:
-            raise TempoError(f"{folder}: its config.json names no base model; say where it is with base=")
+            raise TempoError(f"{folder}: its config.json names no base model; name its folder with base=")
         base_folder = find_base(names[0], folder, **others)
     else:
         base_folder = find_model(base, **others)
@@ -211,7 +211,7 @@ def checked_weights(checkpoint: Checkpoint, model: PreTrainedModel) -> Iterator[
             continue
         check_stored(checkpoint.folder, name, lazy)
         if ours not in expected:
-            raise TempoError(f"{checkpoint.folder}: the tensor {name} has no place in this model")
+            raise TempoError(f"{checkpoint.folder}: the tensor {name} does not belong to this model")
         _check_shape(checkpoint.folder, name, tuple(lazy.get_shape()), tuple(expected[ours].shape))
         yield ours, lazy
         wanted.discard(ours)
@@ -294,7 +294,7 @@ def check_stored(folder: Path, name: str, lazy: Any) -> None:
     if stored.upper() not in _STORED or name.rpartition(".")[2] in _QUANTISED:
         raise TempoError(
             f"{folder}: the tensor {name} is stored as {stored}; tempo reads bfloat16, float16 and float32, "
-            "so give the model that was quantised to this one"
+            "so use the model before quantisation"
         )
 
 

@@ -44,7 +44,7 @@ def from_pretrained(model_class: type[Model], path: str | Path, *arguments: Any,
         TempoError: a part of the model is missing or damaged.
     """
     if arguments:
-        raise UsageError("from_pretrained takes its options by name, after the path")
+        raise UsageError("pass the options of from_pretrained by keyword, after the path")
     given = {name: value for name, value in options.items() if name not in _WITHOUT_EFFECT}
     hub = {name: given.pop(name) for name in _HUB if given.get(name) is not None}
     base, config = given.pop("base", None), given.pop("config", None)
@@ -52,7 +52,7 @@ def from_pretrained(model_class: type[Model], path: str | Path, *arguments: Any,
         raise UsageError(f"config must be a TempoQwenConfig, not a {type(config).__name__}")
     attention = given.pop("attn_implementation", None) or (config and config._attn_implementation) or "sdpa"
     if attention not in ATTENTIONS:
-        raise UsageError(f"attn_implementation={attention!r}: it can be {', '.join(ATTENTIONS)}")
+        raise UsageError(f"attn_implementation={attention!r}: choose from {', '.join(ATTENTIONS)}")
     device = _device(given.pop("device_map", None))
     dtype, older = given.pop("dtype", None), given.pop("torch_dtype", None)
     _refuse_others(path, given)
@@ -73,7 +73,7 @@ def _refuse_others(path: str | Path, options: dict[str, Any]) -> None:
         if value is not None and value is not False and value != "":
             shown = repr(value) if isinstance(value, str | int | float) else type(value).__name__
             raise UsageError(
-                f"{name}={shown}: tempo does not have this option of from_pretrained; leave it out"
+                f"{name}={shown}: tempo does not support this option of from_pretrained; omit it"
             )
 
 
@@ -89,9 +89,7 @@ def _device(device_map: Any) -> torch.device:
     try:
         return pick_device(device_map)
     except UsageError as error:
-        raise UsageError(
-            f"device_map={device_map!r}: it can be one device, as in auto, cpu, cuda:1"
-        ) from error
+        raise UsageError(f"device_map={device_map!r}: name one device, such as auto, cpu, cuda:1") from error
 
 
 def _dtype(dtype: Any, checkpoint: Checkpoint) -> torch.dtype:

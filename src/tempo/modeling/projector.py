@@ -20,7 +20,7 @@ def build_projector(kind: str, width_in: int, width_out: int) -> nn.Module:
     match = re.fullmatch(r"mlp([1-9]\d*)x_gelu", kind)
     if match is None:
         raise TempoError(
-            f"config.json: mm_projector_type {kind!r} is not known; it can be 'linear' or 'mlp2x_gelu'"
+            f"config.json: mm_projector_type {kind!r} is not supported; tempo knows 'linear' and 'mlp2x_gelu'"
         )
     layers: list[nn.Module] = [nn.Linear(width_in, width_out)]
     for _ in range(int(match[1]) - 1):

@@ -95,7 +95,7 @@ def convert(
             in it or cannot be written; nothing is left in it then.
     """
     if layout not in ("tempo", "published"):
-        raise UsageError(f"layout={layout!r}: it can be 'tempo' or 'published'")
+        raise UsageError(f"layout={layout!r}: choose 'tempo' or 'published'")
     checkpoint = find_checkpoint(path, base=base)
     pickled = Weights(checkpoint.folder, pickled=True).pickled
     if (checkpoint.base is None) == (layout == "tempo") and not pickled:
@@ -118,7 +118,7 @@ def new_folder(path: str | Path) -> Iterator[Path]:
     """
     folder = Path(path)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise TempoError(f"{folder}: there is something already; name a new folder")
+        raise TempoError(f"{folder}: already exists; choose a new folder")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         yield folder

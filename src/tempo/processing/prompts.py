@@ -94,7 +94,7 @@ class TextEncoder:
         except TempoError:
             raise
         except Exception as error:
-            raise TempoError(f"{path}: not a readable tokenizer file ({first_line(error)})") from error
+            raise TempoError(f"{path}: not a valid tokenizer file ({first_line(error)})") from error
 
     @property
     def largest_id(self) -> int:

@@ -25,9 +25,7 @@ def check_file(path: Path) -> None:
         TempoError: it is a link whose target has gone, a Git LFS pointer, a folder, or cannot be read.
     """
     if path.is_symlink() and not path.exists():
-        raise TempoError(
-            f"{path}: a link to {os.readlink(path)}, which is not there; download the model again"
-        )
+        raise TempoError(f"{path}: a broken link to {os.readlink(path)}; download the model again")
     try:
         with path.open("rb") as file:
             start = file.read(len(_LFS))
@@ -54,7 +52,7 @@ def read_json(path: Path, missing: str) -> dict[str, Any]:
     try:
         values = json.loads(path.read_text("utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:
-        raise TempoError(f"{path}: not readable as JSON ({first_line(error)})") from error
+        raise TempoError(f"{path}: cannot be read as JSON ({first_line(error)})") from error
     if not isinstance(values, dict):
         raise TempoError(f"{path}: not a JSON object")
     return values
@@ -90,9 +88,7 @@ def _indexed(index: Path) -> list[str]:
     """The files that an index names, each once."""
     names = read_json(index, "").get("weight_map")
     if not isinstance(names, dict) or not names:
-        raise TempoError(
-            f"{index}: weight_map must say of every tensor in which file it is; download it again"
-        )
+        raise TempoError(f"{index}: weight_map must map every tensor to a file; download it again")
     for tensor, name in names.items():
         if not isinstance(name, str) or not name or Path(name).name != name:
             raise TempoError(f"{index}: weight_map names no file of this folder for {tensor}: {name!r}")
@@ -111,7 +107,7 @@ def check_shard(path: Path) -> None:
         length = int.from_bytes(file.read(8), "little")
         try:
             if not 2 <= length <= min(_HEADER_LIMIT, size - 8):
-                raise ValueError("its header is not one")
+                raise ValueError("its header is invalid")
             header = json.loads(file.read(length))
             ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
             if max(ends, default=0) != size - 8 - length:

@@ -34,9 +34,9 @@ def check_path(path: str | Path) -> Path:
     if os.path.isdir(path):
         raise TempoError(f"{path}: this is a folder; name a file in it")
     if not os.path.isdir(path.parent):
-        raise TempoError(f"{path}: its folder does not exist; make it first")
+        raise TempoError(f"{path}: its folder does not exist; create it first")
     if not os.access(path.parent, os.W_OK):
-        raise TempoError(f"{path}: its folder cannot be written; name another one")
+        raise TempoError(f"{path}: its folder is not writable; choose another one")
     try:
         os.lstat(path)
     except FileNotFoundError:
