@@ -255,11 +255,11 @@ def test_two_processes_at_once(tmp_path):
 
 
 def test_what_is_too_large_is_refused_before_it_is_written(tmp_path):
-    with pytest.raises(TempoError, match=r"takes 5\.0 GB.*limited to 1\.0 GB.*TEMPO_CACHE_GB"):
+    with pytest.raises(TempoError, match=r"needs 5\.0 GB.*limited to 1\.0 GB.*TEMPO_CACHE_GB"):
         DiskCache(tmp_path, limit_bytes=10**9).writer("key", expected_bytes=5 * 10**9)
     with pytest.raises(TempoError, match="free: set TEMPO_CACHE"):
         DiskCache(tmp_path, limit_bytes=10**19).writer("key", expected_bytes=10**18)
-    with pytest.raises(TempoError, match=r"on the device takes 9\.0 GB.*1\.0 GB are free.*cache='disk'"):
+    with pytest.raises(TempoError, match=r"on the device needs 9\.0 GB.*1\.0 GB are free.*cache='disk'"):
         check_room(9 * 10**9, 10**9, cache="device")
     check_room(10, 10, cache="host")
 

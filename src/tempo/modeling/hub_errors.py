@@ -85,7 +85,7 @@ def _unreachable(endpoint: str, chain: list[BaseException]) -> str | None:
 
     text = " ".join(str(one) for one in chain)
     if _any(chain, errors.OfflineModeIsEnabled) or "HF_HUB_OFFLINE" in text:
-        return "HF_HUB_OFFLINE forbids downloads; unset it, or first download the model with tempo download"
+        return "HF_HUB_OFFLINE is set; unset it, or first download the model with: tempo download"
     if full := next((one for one in chain if isinstance(one, OSError) and is_full(one)), None):
         return f"it cannot be written ({_line(full)}); free some space, or set HF_HOME to another folder"
     if isinstance(denied := chain[0], PermissionError):
