@@ -96,3 +96,11 @@ def test_no_page_is_forgotten():
     without_commands = {page for page in pages if not blocks(page)}
     assert pages == {*PAGES, *ELSEWHERE, *without_commands} & pages
     assert set(PAGES) <= pages
+
+
+def test_every_command_on_the_other_pages_is_accepted():
+    for page in sorted(ELSEWHERE):
+        text = (DOCS / f"{page}.md").read_text(encoding="utf-8")
+        for line in re.findall(r"^(?:\$ )?(tempo [a-z].*)$", text, re.MULTILINE):
+            verb, *arguments = shlex.split(line, comments=True)[1:]
+            assert parser_of(verb).parse_args(arguments)
