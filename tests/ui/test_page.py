@@ -58,7 +58,7 @@ def screenshot(tmp_path):
         path = folder / f"ui-{name}.png"
         visitor.page.screenshot(path=path, **options)
         with Image.open(path) as image:
-            small = image.convert("RGB")
+            small = image.convert("RGB").quantize(192, dither=Image.Dither.NONE)
         small.save(path, optimize=True)
         assert path.stat().st_size < 300_000
 
