@@ -154,7 +154,7 @@ def test_a_whole_measurement_and_its_report(engine, path):
     plan = BenchmarkPlan(questions=3, budgets=(64, 4), budget=64, max_new_tokens=2, cache="host")
     told = []
     one = measure(engine, path, plan, say=told.append)
-    assert told[0] == "the first answer"
+    assert told[0] == "measuring the first answer"
     assert {cost.variant for cost in one.baselines} == {"uniform", "one pass", "no compression"}
     assert one.cold.text == one.warm.text == one.follow_ups[0].text
     assert len(one.follow_ups) == 3

@@ -77,12 +77,12 @@ def test_overrides_reach_into_lists_and_fields_that_are_null(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"learning_rate": {}}, r"there is no field learning_rate; did you mean learning_rates\?"),
+        ({"learning_rate": {}}, r"unknown field learning_rate; did you mean learning_rates\?"),
         (
             {"learning_rates": {"compresor": 1}},
-            r"there is no field learning_rates\.compresor; did you mean learning_rates\.compressor\?",
+            r"unknown field learning_rates\.compresor; did you mean learning_rates\.compressor\?",
         ),
-        ({"data": [{"pth": "x"}]}, r"there is no field data\.0\.pth; did you mean data\.0\.path\?"),
+        ({"data": [{"pth": "x"}]}, r"unknown field data\.0\.pth; did you mean data\.0\.path\?"),
         (
             {"batch": {"global_batch_size": "many"}},
             r"batch\.global_batch_size must be whole number, not 'many'",
@@ -127,7 +127,7 @@ def test_files_that_are_no_recipe(tmp_path, text, message):
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("batch.global_batch_size", "say key=value"),
+        ("batch.global_batch_size", "use the form key=value"),
         ("data.7.path=x", "7 must be a number from 0 to 0"),
         ("seed.of=1", "seed has no fields of its own"),
         ("batch.global_batch=4", r"did you mean batch\.global_batch_size\?"),
@@ -140,7 +140,7 @@ def test_overrides_that_say_nothing(tmp_path, override, message):
 
 
 def test_a_recipe_that_is_not_there(tmp_path):
-    with pytest.raises(UsageError, match="there is no such recipe"):
+    with pytest.raises(UsageError, match="no such recipe"):
         read_recipe(tmp_path / "nothing.yaml")
 
 

@@ -379,7 +379,7 @@ def test_a_full_disk_leaves_the_previous_checkpoint(data, tmp_path):
     assert done.returncode == 1, done.stderr
     last = done.stderr.splitlines()[-1]
     assert "step-00000002.pt: could not be written" in last
-    assert "step-00000001.pt is whole" in last
+    assert "step-00000001.pt is complete" in last
     assert [file.name for file in (out / "checkpoints").iterdir()] == ["step-00000001.pt"]
     assert len(losses(out)) == 2
     resume(out)
@@ -406,7 +406,7 @@ def test_a_full_disk_leaves_no_half_of_a_model(whole, data, tmp_path):
     assert done.returncode == 1, done.stderr
     last = done.stderr.splitlines()[-1]
     assert f"{out / 'model'}: could not be written" in last
-    assert "step-00000004.pt is whole, so make room and resume" in last
+    assert "step-00000004.pt is complete; free some space and resume" in last
     assert not list(out.glob("model*"))
     resume(out)
     ours, theirs = (load_file(run / "model" / "model.safetensors") for run in (out, whole[0]))
@@ -476,12 +476,12 @@ def test_data_of_which_nothing_can_be_read(data, tmp_path):
 
 
 def test_runs_are_not_mixed_up(whole, data, tmp_path):
-    with pytest.raises(UsageError, match="there is a run already; resume it with --resume"):
+    with pytest.raises(UsageError, match="already holds a run; resume it with --resume"):
         train(recipe(TINY, data, whole[0]))
     with pytest.raises(UsageError, match="no run to resume"):
         resume(tmp_path)
     two = DistributedContext(0, 2, torch.device("cpu"))
-    with pytest.raises(UsageError, match=r"batch\.global_batch_size=3 cannot be shared out to 2"):
+    with pytest.raises(UsageError, match=r"batch\.global_batch_size=3 cannot be divided among 2"):
         Trainer(replace(recipe(TINY, data, tmp_path), batch=BatchConfig(global_batch_size=3)), tmp_path, two)
 
 

@@ -149,17 +149,17 @@ def _measure(engine: Tempo, path: str, plan: BenchmarkPlan, say: Callable[[str],
     def watch(cache: CacheKind) -> Session:
         return engine.watch(Video.open(path), cache=cache, fps=plan.fps, max_frames=plan.max_frames)
 
-    say("the first answer")
+    say("measuring the first answer")
     cold, _ = ask("first, cold", watch("none"), question, **options)
     warm, _ = ask("first", watch("none"), question, **options)
     video = Video.open(path)
-    say("decoding every frame")
+    say("measuring how long decoding every frame takes")
     decoded = decode_every_frame(video, engine)
-    say("watching to keep")
+    say("watching into the cache")
     with measure_cost("watch and keep", engine.device) as watching:
         session = watch(plan.cache)
         watching.seconds.update(session.timings)
-    say("follow-ups")
+    say("measuring follow-up questions")
     asked = [ask("follow-up", session, plan.question(n), **options) for n in range(plan.questions)]
     answer = asked[0][1]
     kept = [segment.tokens for segment in answer.segments]
@@ -177,13 +177,13 @@ def _measure(engine: Tempo, path: str, plan: BenchmarkPlan, say: Callable[[str],
         decode_tokens_per_second=tokens_per_second,
     )
     for tokens in plan.budgets:
-        say(f"a budget of {tokens}")
+        say(f"measuring a budget of {tokens} tokens")
         try:
             found.by_budget[tokens] = ask("follow-up", session, question, **{**options, "budget": tokens})[0]
         except TempoError as error:
             found.not_measured[f"budget {tokens}"] = str(error)
     if plan.baselines:
-        say("the baselines")
+        say("measuring the baselines")
         found.baselines.append(ask("uniform", session, question, **options, adaptive=False)[0])
         sampling = session.sampling
         del session  # the cached video must not take memory from those that keep everything

@@ -156,7 +156,7 @@ class FetchedFiles:
     def _send(self, address: str, headers: dict[str, str]) -> httpx2.Response:
         url = _checked(address)
         if self.policy.domains and url.host not in self.policy.domains:
-            raise ApiError(403, f"{url.host}: videos may not be fetched from there on this server")
+            raise ApiError(403, f"{url.host}: this server does not allow videos from this host")
         # The connection goes to the very address that was looked at: a name could lead elsewhere by then.
         where = self._resolve(url)
         request = self._client.build_request(
@@ -173,11 +173,11 @@ class FetchedFiles:
         try:
             found = socket.getaddrinfo(url.host, port, type=socket.SOCK_STREAM)
         except OSError as error:
-            raise ApiError(422, f"{url.host}: there is no such host; check the URL") from error
+            raise ApiError(422, f"{url.host}: no such host; check the URL") from error
         addresses = [str(entry[4][0]) for entry in found]
         if not self.policy.allow_private and not all(map(_is_public, addresses)):
             raise ApiError(
-                403, f"{url.host}: leads to a private address, which this server does not fetch from"
+                403, f"{url.host}: resolves to a private address, which this server does not allow"
             )
         return addresses[0]
 

@@ -20,8 +20,8 @@ def check_binding(host: str, *, api_key: str | None, open_to_all: bool) -> None:
     """Raises UsageError: everybody who reaches the machine could use it, and nobody said that they may."""
     if api_key is None and not open_to_all and not _is_loopback(host):
         raise UsageError(
-            f"--host {host} lets other machines in and there is no key; give --api-key (or TEMPO_API_KEY), "
-            "or --allow-without-key if everybody who reaches this machine may use it"
+            f"--host {host} accepts other machines without a key; set --api-key (or TEMPO_API_KEY), "
+            "or --allow-without-key if anyone who reaches this machine may use it"
         )
 
 

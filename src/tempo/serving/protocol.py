@@ -92,10 +92,10 @@ class ChatRequest(_Open):
     def check(self) -> None:
         """Raises ApiError for what is known and cannot be honoured."""
         if self.n != 1:
-            raise ApiError(400, f"n={self.n}: this server gives one answer; leave n out", param="n")
+            raise ApiError(400, f"n={self.n}: this server returns one answer; omit n", param="n")
         for name in _NOT_SUPPORTED:
             if (self.model_extra or {}).get(name) not in (None, False, [], {}):
-                raise ApiError(400, f"{name} is not supported by this server; leave it out", param=name)
+                raise ApiError(400, f"{name} is not supported by this server; omit it", param=name)
         if self.seed is not None and self.temperature > 0:
             message = "seed is not supported with a temperature above 0; leave it out, or use temperature 0"
             raise ApiError(400, message, param="seed")

@@ -86,7 +86,7 @@ class Uploads:
         self._expire()
         found = self._files.get(identity)
         if found is None:
-            raise ApiError(404, f"there is no file {identity!r}; send it to /v1/files first", param="file_id")
+            raise ApiError(404, f"no file {identity!r}; upload it to /v1/files first", param="file_id")
         return found
 
     def all(self) -> list[Upload]:

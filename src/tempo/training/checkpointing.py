@@ -73,7 +73,9 @@ class CheckpointManager:
             part.unlink(missing_ok=True)
             reason = error.strerror if isinstance(error, OSError) and error.strerror else _line(error)
             before = self.files()
-            whole = f"; {before[-1].name} is whole, so make room and resume" if before else "; make room"
+            whole = (
+                f"; {before[-1].name} is complete; free some space and resume" if before else "; make room"
+            )
             raise TempoError(f"{path}: could not be written ({reason}){whole}") from error
         return path
 

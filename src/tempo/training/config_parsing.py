@@ -31,7 +31,7 @@ def read_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     try:
         values = yaml.safe_load(path.read_text("utf-8"))
     except FileNotFoundError:
-        raise UsageError(f"{path}: there is no such recipe") from None
+        raise UsageError(f"{path}: no such recipe; check the path") from None
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: not readable ({error})") from error
     except yaml.YAMLError as error:
@@ -65,7 +65,7 @@ def _override(values: dict[str, Any], override: str) -> None:
     """Put `key=value` in its place; the value is read as YAML."""
     key, equals, text = override.partition("=")
     if not equals or not key:
-        raise UsageError(f"{override!r}: say key=value, like batch.global_batch_size=16")
+        raise UsageError(f"{override!r}: use the form key=value, for example batch.global_batch_size=16")
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError as error:
@@ -97,7 +97,7 @@ def _build(kind: type, values: Mapping[str, Any], *, where: str, file: str) -> A
     hints = get_type_hints(kind)
     for key in values:
         if key not in hints:
-            raise UsageError(f"{file}: there is no field {where}{key}{_meant(key, hints, where)}")
+            raise UsageError(f"{file}: unknown field {where}{key}{_meant(key, hints, where)}")
     return kind(**{key: _typed(hints[key], value, f"{where}{key}", file) for key, value in values.items()})
 
 

@@ -24,7 +24,7 @@ def refuse(condition: bool, message: str) -> None:
 
 def check(recipe: Recipe) -> None:
     """Raise UsageError for the first mistake that is found; it names the field."""
-    refuse(not recipe.data, "data has no source; give at least one, with a path")
+    refuse(not recipe.data, "data has no source; add at least one with a path")
     _check_model(recipe)
     for index, source in enumerate(recipe.data):
         _check_source(source, f"data.{index}")

@@ -33,7 +33,7 @@ def begin(out: Path, recipe: Recipe) -> None:
     """
     path = out / RECIPE
     if path.exists():
-        raise UsageError(f"{out}: there is a run already; resume it with --resume {out}, or set out=ANOTHER")
+        raise UsageError(f"{out}: already holds a run; resume it with --resume {out}, or set out=ANOTHER")
     try:
         out.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(".part")

@@ -82,7 +82,7 @@ def resume(out: Path) -> TrainingResult:
         TempoError: there is no run, or its checkpoint is damaged.
     """
     if not (out / RECIPE).is_file():
-        raise UsageError(f"{out}: there is no run to resume; a run's folder has a {RECIPE}")
+        raise UsageError(f"{out}: no run to resume; name a folder with a {RECIPE}")
     recipe = read_recipe(out / RECIPE)
     with distributed_context(recipe.device) as context:
         return Trainer(recipe, out, context).run()
@@ -98,7 +98,7 @@ class Trainer:
         torch.set_num_threads(torch.get_num_threads())
         if recipe.batch.global_batch_size % context.size:
             raise UsageError(
-                f"batch.global_batch_size={recipe.batch.global_batch_size} cannot be shared out to "
+                f"batch.global_batch_size={recipe.batch.global_batch_size} cannot be divided among "
                 f"{context.size} processes; make it a multiple"
             )
         self.bfloat16 = recipe.precision == "bfloat16" or (
@@ -238,7 +238,7 @@ class Trainer:
             shown += f" and {len(names) - 8} more, in {self.logger.path}"
         raise TempoError(
             f"step {self.step + 1}: the {what} is {value}; its batch: {shown}; look at these samples, or "
-            f"lower the learning rates; the last checkpoint in {self.checkpoints.folder} is from before"
+            f"lower the learning rates; the last checkpoint in {self.checkpoints.folder} predates it"
         )
 
     def _note_skipped(self, batch: list[Sample], bar: TrainingProgressBar) -> None:
@@ -351,7 +351,7 @@ class Trainer:
                 raise TempoError(f"{path}: the data has changed since; begin a new run with model.start")
             named = dict(self.objective.named_parameters())
             if set(state["trained"]) != {n for n, p in named.items() if p.requires_grad}:
-                raise TempoError(f"{path}: other parameters were trained than this recipe says")
+                raise TempoError(f"{path}: was written with other trainable parameters than this recipe has")
             self._load_trained(state)
             for optimizer, kept in zip(self.optimizers.optimizers, state["optimizers"], strict=True):
                 parameters = [p for group in optimizer.param_groups for p in group["params"]]
@@ -394,6 +394,6 @@ class Trainer:
             except OSError as caught:
                 error = TempoError(
                     f"{self.out / MODEL}: could not be written ({caught.strerror or caught}); "
-                    f"{self.checkpoints.files()[-1].name} is whole, so make room and resume"
+                    f"{self.checkpoints.files()[-1].name} is complete; free some space and resume"
                 )
         self.context.raise_everywhere(error)

@@ -42,7 +42,7 @@ class BestCheckpoint:
         """
         if self.metric not in figures:
             there = ", ".join(sorted(figures))
-            raise UsageError(f"validation.metric={self.metric}: there is no such figure; there are {there}")
+            raise UsageError(f"validation.metric={self.metric}: unknown metric; choose from {there}")
         value = figures[self.metric]
         sign = 1 if self.metric in LOWER_IS_BETTER else -1
         better = math.isnan(self.value) or sign * value < sign * self.value

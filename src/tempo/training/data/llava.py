@@ -57,7 +57,7 @@ class ConversationFile:
         self.path = Path(path)
         self.media = Path(media) if media is not None else self.path.parent
         if not self.path.is_file():
-            raise TempoError(f"{path}: there is no such file of conversations")
+            raise TempoError(f"{path}: no such file; check the path")
         self._starts: np.ndarray | None = None
         self._values: list[Any] = []
         if self.path.suffix.lower() == ".json":
@@ -65,7 +65,7 @@ class ConversationFile:
         else:
             self._starts = _line_starts(self.path)
         if len(self) == 0:
-            raise TempoError(f"{path}: there are no conversations in it")
+            raise TempoError(f"{path}: no conversations in this file")
 
     def __len__(self) -> int:
         return len(self._values) if self._starts is None else len(self._starts)

@@ -43,7 +43,7 @@ def read_conversation(value: Any) -> tuple[Pairs, str]:
         found += [(kind, one) for one in (given if isinstance(given, list) else [given]) if one is not None]
     keys = [key for key in ("conversations", "messages") if value.get(key) is not None]
     if len(keys) > 1:
-        raise TempoError("conversations and messages: give one of them")
+        raise TempoError("has both conversations and messages; keep one of them")
     key = keys[0] if keys else "conversations"
     pairs = _pairs(key, value.get(key), found)
     return pairs, _medium(found)
@@ -83,9 +83,7 @@ def _pairs(key: str, turns: Any, media: list[tuple[str, Any]]) -> Pairs:
         if _ROLES.get(str(role)) != expected:
             raise TempoError(f"{name} must be from {expected}, not {role!r}")
         if any(turn.get(field, 1) not in (1, None) for field in ("weight", "loss")):
-            raise TempoError(
-                f"{name} is marked as not to be learnt, and tempo learns every answer; leave it out"
-            )
+            raise TempoError(f"{name} is excluded from the loss, which tempo does not support; remove it")
         text = _text(name, content, media, answer=expected == "gpt")
         if not text:
             raise TempoError(f"{name} has no text")
@@ -125,7 +123,7 @@ def _text(name: str, content: Any, media: list[tuple[str, Any]], *, answer: bool
                 media.append((_MEDIA[kind], given))
         elif part is not None:
             what = part.get("type") if isinstance(part, dict) else part
-            raise TempoError(f"{name} has a part that is not read: {what!r}; there are text, image and video")
+            raise TempoError(f"{name} has a part of unknown type {what!r}; use text, image or video")
     text = "\n".join(words)
     return (text if answer else _MARKERS.sub("\n", text)).strip()
 
@@ -137,7 +135,7 @@ def _medium(found: list[tuple[str, Any]]) -> str:
         raise TempoError("a sample needs either an image or a video")
     (kind,) = kinds
     if len(found) != 1:
-        raise TempoError(f"{kind}: one, not {len(found)}; give several images as a folder")
+        raise TempoError(f"{kind}: must be one path, not {len(found)}; put several images into a folder")
     medium = found[0][1]
     if not isinstance(medium, str) or not medium:
         raise TempoError(f"{kind}: must be a path, not {medium!r}")
@@ -152,12 +150,12 @@ def _refuse_part_of_video(value: Mapping[str, Any]) -> None:
     for field in (*_STARTS, *_ENDS):
         given = value.get(field)
         if given is not None and not (field in _STARTS and given == 0):
-            raise TempoError(f"{field}: tempo watches whole files; cut the part out, and name its file")
+            raise TempoError(f"{field}: parts of videos are not supported; cut the part out into a file")
 
 
 def _check_system(name: str, text: Any) -> None:
     """A model has its own prompts; a sample cannot bring others."""
     if text is not None and not (isinstance(text, str) and text.strip() in _USUAL_SYSTEM):
         raise TempoError(
-            f"{name} is a system prompt; a model has its own (prompts in its config.json), so leave it out"
+            f"{name} is a system prompt; remove it: the model has its own (prompts in its config.json)"
         )
