@@ -165,7 +165,9 @@ def read_packed(
     embeds_TD = embeds_TD.masked_scatter(packed.video_T[:, None], visual.flatten(0, -2).to(embeds_TD.dtype))
     if memory_MD is not None:
         here = packed.memory_T >= 0
-        embeds_TD = embeds_TD.masked_scatter(here[:, None], memory_MD[packed.memory_T[here]])
+        embeds_TD = embeds_TD.masked_scatter(
+            here[:, None], memory_MD[packed.memory_T[here]].to(embeds_TD.dtype)
+        )
     return packed.read(
         vlm.language_model,
         embeds_TD,

@@ -57,21 +57,22 @@ def write(
     first_N = packed.memory_T[here] == 0
     listed_N = batch.targets_NF.any(1)
     others_N = torch.where(listed_N, LISTED_WEIGHT, EMPTY_WEIGHT)
-    telling, right_NF = codebook.loss(tokens, batch.targets_NF, torch.where(first_N, 1.0, others_N))
-    if like is not None:
-        telling = (tokens - like).float().square().sum(1).mean() / codebook.norm**2
     asked = packed.labels_T != IGNORE
     yes, no = compressor.relevance_rows
-    logits = states[asked].float() @ (yes - no)
     truth = (packed.labels_T[asked] == prompts.yes_id).float()
-    routed = F.binary_cross_entropy_with_logits(logits, truth)
+    with torch.autocast(states.device.type, enabled=False):  # what is told is read in float32
+        telling, right_NF = codebook.loss(tokens, batch.targets_NF, torch.where(first_N, 1.0, others_N))
+        if like is not None:
+            telling = (tokens - like).float().square().sum(1).mean() / codebook.norm**2
+        logits = states[asked].float() @ (yes - no).float()
+        routed = F.binary_cross_entropy_with_logits(logits, truth)
     first, right, table = (x.cpu() for x in (first_N, right_NF, batch.targets_NF))
     lead, table = right[first], table[first]
     matched = table[:, 0] > 0
     called = [place for place, fact in enumerate(TARGETS) if fact in ("shape", "colour", "sort", "name")]
     figures = {
         "told": telling.item(),
-        "routing": ((logits > 0) == (truth > 0.5)).float().mean().item(),
+        "relevance_accuracy": ((logits > 0) == (truth > 0.5)).float().mean().item(),
         "called": lead[matched][:, called].all(1).float().mean().item(),
         "listed": right[~first & listed_N.cpu()][:, called].all(1).float().mean().item(),
     }

@@ -31,7 +31,7 @@ def answer_losses(
     right = logits.argmax(-1) == labels
     return loss, {
         "words": right[~routing].float().mean().item(),
-        "routing": right[routing].float().mean().item(),
+        "relevance_accuracy": right[routing].float().mean().item(),
     }
 
 
