@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import torch
 
 from tempo.errors import TempoError
 from tempo.formatting import size
+from tempo.storage.atomic_files import replacing
 
 _NAME = "step-{:08d}.pt"
 _BEST = "best.pt"
@@ -57,20 +57,14 @@ class CheckpointManager:
         return _read(path) if path.exists() else None
 
     def _write(self, path: Path, state: dict[str, Any]) -> Path:
-        part = path.with_suffix(".part")
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             for old in self.folder.glob("*.part"):
                 old.unlink()
             _check_room(self.folder, _bytes(state))
-            with part.open("wb") as stream:
+            with replacing(path) as part, part.open("wb") as stream:
                 torch.save(state, stream)
-                stream.flush()
-                os.fsync(stream.fileno())
-            os.replace(part, path)
-            _sync(self.folder)
         except (OSError, RuntimeError) as error:  # torch's writer raises RuntimeError when a write fails
-            part.unlink(missing_ok=True)
             reason = error.strerror if isinstance(error, OSError) and error.strerror else _line(error)
             before = self.files()
             whole = (
@@ -114,16 +108,6 @@ def _check_room(folder: Path, needed: int) -> None:
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise OSError(errno.ENOSPC, f"{size(needed)} are needed and {size(free)} are free")
-
-
-def _sync(folder: Path) -> None:
-    """Make a renaming outlast a power failure, where folders can be synchronised."""
-    if os.name == "posix":
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
 
 def _line(error: BaseException) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 from pathlib import Path
@@ -15,6 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from tempo.console import FAINT, say
 from tempo.errors import TempoError
 from tempo.formatting import clock, printable
+from tempo.storage.atomic_files import write_atomically
 from tempo.storage.json_lines import json_line, numbered_lines
 
 QUIET_SECONDS = 30.0  # between lines where stderr is no terminal
@@ -49,10 +49,8 @@ class MetricLogger:
                     kept.append(line + "\n")
             except (ValueError, KeyError, TypeError):
                 continue
-        part = self.path.with_suffix(".part")
         try:
-            part.write_text("".join(kept), encoding="utf-8")
-            os.replace(part, self.path)
+            write_atomically(self.path, "".join(kept))
         except OSError as error:
             raise TempoError(f"{self.path}: could not be written ({error.strerror or error})") from error
 

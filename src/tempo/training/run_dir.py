@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +11,7 @@ import torch
 from tempo.errors import TempoError, UsageError
 from tempo.modeling import TempoQwenForCausalLM
 from tempo.modeling.saving import save_model, write_tensors
+from tempo.storage.atomic_files import replacing
 
 from . import lora
 from .config import DataConfig, Recipe
@@ -36,9 +36,8 @@ def begin(out: Path, recipe: Recipe) -> None:
         raise UsageError(f"{out}: already holds a run; resume it with --resume {out}, or set out=ANOTHER")
     try:
         out.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(".part")
-        write_recipe(anchored(recipe), part)
-        os.replace(part, path)
+        with replacing(path) as part:
+            write_recipe(anchored(recipe), part)
     except OSError as error:
         raise TempoError(f"{out}: could not be written ({error.strerror or error})") from error
 
