@@ -104,6 +104,11 @@ def test_overrides_reach_into_lists_and_fields_that_are_null(tmp_path):
         ({"schedule": {"steps": 1, "epochs": 1}}, r"schedule needs either steps or epochs"),
         ({"lora": {"groups": ["decoder"]}}, r"lora\.groups has decoder, to which learning_rates gives no"),
         ({"lora": {"groups": ["everything"]}}, r"lora\.groups\.0 must be `vision` or"),
+        ({"validation": {"metric": "exactness"}}, r"validation\.metric must be loss, routing, exact"),
+        ({"validation": {"patience": 2}}, r"validation\.patience needs held-out data"),
+        ({"objective": {"options": {"a": 1}}}, r"objective\.options belong to objective\.factory"),
+        ({"data": [{"path": "x", "options": {"a": 1}}]}, r"data\.0\.options belong to a factory"),
+        ({"optimizer": {"matrices": "muon"}, "parallel": "fsdp"}, r"muon goes with parallel: ddp"),
         ({"budget": {"token_dropout": 2}}, r"budget\.token_dropout must be from 0 to 1"),
     ],
 )

@@ -20,11 +20,10 @@ from tempo.inference import allocation
 from tempo.modeling import TempoQwenForCausalLM
 from tempo.modeling.qwen3_vl import vision_features
 from tempo.processing.image_processor import patches
-from tempo.training.data.loader import moved
 from tempo.training.token_dropout import random_tokens
 
 from .decoder import read
-from .packed_objective import PackedObjective
+from .packed_objective import PackedObjective, moved
 
 # Of the storylines: numbers of tokens that no relevance gave, so that the decoder reads any.
 RANDOM_SHARE = 0.15

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,6 @@ from research.nano.packing import PackedPrompts
 from tempo.errors import TempoError
 from tempo.modeling import TempoQwenForCausalLM
 from tempo.processing.prompts import Prompts
-from tempo.training.data.loader import moved
 from tempo.training.objective import Objective, ObjectiveOutput
 
 
@@ -56,3 +56,16 @@ class PackedObjective(Objective):
         if own.keys() != self.own_state().keys():
             raise TempoError(f"{path}: of another objective")
         self.load_state_dict(state | own)
+
+
+def moved(item: Any, device: torch.device) -> Any:
+    """`item` with all tensors of it, of its fields and of tuples in them on `device`."""
+    if isinstance(item, Tensor):
+        return item.to(device)
+    if isinstance(item, tuple):
+        return tuple(moved(one, device) for one in item)
+    if is_dataclass(item) and not isinstance(item, type):
+        return replace(
+            item, **{field.name: moved(getattr(item, field.name), device) for field in fields(item)}
+        )
+    return item

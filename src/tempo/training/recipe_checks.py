@@ -8,6 +8,7 @@ from tempo.number_checks import FASTEST, SLOWEST
 from .config import GROUPS, DataConfig, LearningRates, LoraConfig, Recipe, ScheduleConfig, ValidationConfig
 
 MOST = 1_000_000  # frames, memory tokens, passes: more is a slip of the keyboard, and overflows in places
+ANSWER_METRICS = ("loss", "routing", "exact", "relevance_accuracy")  # of the objective of answers
 MOST_AT_ONCE = {
     "global_batch_size": MOST,
     "micro_batch_size": 100_000,
@@ -29,6 +30,10 @@ def check(recipe: Recipe) -> None:
     for index, source in enumerate(recipe.data):
         _check_source(source, f"data.{index}")
     _check_validation(recipe.validation)
+    refuse(
+        recipe.objective.factory is None and recipe.validation.metric not in ANSWER_METRICS,
+        f"validation.metric must be {', '.join(ANSWER_METRICS)}, not {recipe.validation.metric!r}",
+    )
     _check_learning_rates(recipe.learning_rates)
     if recipe.lora is not None:
         _check_lora(recipe.lora, recipe.learning_rates)

@@ -71,7 +71,9 @@ def validate(
     Raises:
         TempoError: so many samples in a row cannot be read.
     """
-    mine = range(context.rank, config.samples - config.samples % context.size, context.size)
+    # As many for each process: gathering the layers of a sharded model is a matter of all of them.
+    count = max(context.size, config.samples - config.samples % context.size)
+    mine = range(context.rank, count, context.size)
     averages = Averages()
     objective.eval()
     try:

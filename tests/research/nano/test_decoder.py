@@ -19,6 +19,7 @@ from research.nano.datasets.storylines import (
     drills,
 )
 from research.nano.objectives.decoder import read
+from research.nano.objectives.packed_objective import moved
 from research.nano.packing import IGNORE, PackedPrompts
 from research.nano.probe_decoder import share_right
 from research.nano.targets import (
@@ -45,7 +46,6 @@ from tempo.synthetic.vocabulary import (
     SHAPES,
     SIZES,
 )
-from tempo.training.data.loader import moved
 
 
 @pytest.fixture(scope="module")
