@@ -193,7 +193,7 @@ def test_of_some_figures_more_is_better():
 
 def test_held_out_data_that_is_missing_is_named(data, tmp_path):
     mine = recipe(TINY, data, tmp_path / "run", validation=held_out(tmp_path / "none.jsonl"))
-    with pytest.raises(TempoError, match=r"none\.jsonl: there is no such file"):
+    with pytest.raises(TempoError, match=r"none\.jsonl: no such file"):
         train(mine)
 
 
