@@ -24,11 +24,11 @@ class NoRoomError(TempoError):
     """The watched video does not fit into the chosen cache; another cache may have room."""
 
 
-class NoNumbersError(TempoError):
+class NonFiniteError(TempoError):
     """The model computed NaN or infinity: its dtype overflows, or its weights are damaged."""
 
     @classmethod
-    def in_dtype(cls, dtype: object) -> "NoNumbersError":
+    def in_dtype(cls, dtype: object) -> "NonFiniteError":
         """The error of a model that computes in DTYPE, with advice for that dtype."""
         name = str(dtype).removeprefix("torch.")
         do = "use --dtype bfloat16 or float32"

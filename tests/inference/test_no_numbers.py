@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 import clips
 import tempo
 from reference_cases import REFERENCE
-from tempo.errors import NoNumbersError
+from tempo.errors import NonFiniteError
 from tempo.evaluation.runner import Answerer, Item
 from tempo.evaluation.settings import Settings
 from tempo.modeling.saving import convert
@@ -66,7 +66,7 @@ def test_scores_that_are_no_numbers(model, clip, cache):
     session = model.watch(clip, cache=cache)
     assert session.ask(GOOD, max_new_tokens=2).segments
     for ask in (session.ask, session.route):
-        with pytest.raises(NoNumbersError, match=r"NaN or infinity in float32; .*download them again$"):
+        with pytest.raises(NonFiniteError, match=r"NaN or infinity in float32; .*download them again$"):
             ask(BAD)
     assert session.ask(GOOD, max_new_tokens=2).segments
 
@@ -83,7 +83,7 @@ def test_an_answer_of_no_numbers(tmp_path, clip, value, temperature):
     damaged = tempo.load(spoilt(tmp_path / "model", ["lm_head.weight"], change), **OPTIONS)
     session = damaged.watch(clip, cache="none")
     assert session.route(GOOD)
-    with pytest.raises(NoNumbersError):
+    with pytest.raises(NonFiniteError):
         session.ask(GOOD, temperature=temperature)
 
 
@@ -98,7 +98,7 @@ def test_float16_that_overflows_says_what_to_use(tmp_path, clip):
         session = tempo.load(folder, device="cpu", dtype=dtype).watch(clip, cache="none")
         assert session.ask(GOOD, max_new_tokens=1).segments
     session = tempo.load(folder, device="cpu", dtype="float16").watch(clip, cache="none")
-    with pytest.raises(NoNumbersError, match=r"in float16; use --dtype bfloat16 or float32$"):
+    with pytest.raises(NonFiniteError, match=r"in float16; use --dtype bfloat16 or float32$"):
         session.ask(GOOD, max_new_tokens=1)
 
 
@@ -152,7 +152,7 @@ def test_the_page_says_it_and_the_session_goes_on(model, clip, tmp_path):
     try:
         client = clients.get_or_create("page")
         list(client.open(lambda report: VideoSource(clip, clip.name)))
-        with pytest.raises(NoNumbersError):
+        with pytest.raises(NonFiniteError):
             list(client.ask(BAD, Variant(60, True), {"max_new_tokens": 2}))
         list(client.ask(GOOD, Variant(60, True), {"max_new_tokens": 2}))
         assert [turn.question for turn in client.turns] == [GOOD]

@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable, Iterator
 
 import torch
 
-from tempo.errors import NoNumbersError
+from tempo.errors import NonFiniteError
 from tempo.modeling import TempoQwenForCausalLM
 from tempo.modeling.kv_cache import KVCache
 from tempo.modeling.qwen3_vl import run_language
@@ -40,7 +40,7 @@ def generate(
         top_p: draw only among the likeliest tokens that have this much probability together.
 
     Raises:
-        NoNumbersError: the logits are not finite.
+        NonFiniteError: the logits are not finite.
     """
     decoder, x_1LU = model.model, inputs_embeds_LU[None]
     cache = KVCache.allocate(decoder, 1, len(inputs_embeds_LU) + max_new_tokens, like=x_1LU)
@@ -51,7 +51,7 @@ def generate(
             logits_Z = model.lm_head(last_11U)[0, 0].float()
             likeliest, highest = _likeliest(logits_Z)
             if not math.isfinite(highest):
-                raise NoNumbersError.in_dtype(model.dtype)
+                raise NonFiniteError.in_dtype(model.dtype)
             token = likeliest if temperature < COLDEST else _draw(logits_Z, temperature, top_p)
         yield token
         if token in stop_ids:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import torch
 
-from tempo.errors import NoNumbersError
+from tempo.errors import NonFiniteError
 from tempo.modeling.compressor import Compressor, PrefillState
 from tempo.modeling.kv_cache import KVCache, ScratchBuffer
 from tempo.processing.batching import SegmentBatch, SegmentSpan, batches
@@ -173,10 +173,10 @@ def compress_uncached(
 
 
 def _score(compressor: Compressor, state: PrefillState, question_ids: Sequence[int]) -> list[float]:
-    """The relevance of every segment. Raises NoNumbersError where it is not finite."""
+    """The relevance of every segment. Raises NonFiniteError where it is not finite."""
     relevance_S = compressor.score(state, question_ids).tolist()
     if not all(map(math.isfinite, relevance_S)):
-        raise NoNumbersError.in_dtype(state.cache.data.dtype)
+        raise NonFiniteError.in_dtype(state.cache.data.dtype)
     return relevance_S
 
 
