@@ -53,7 +53,7 @@ def fails(tempo: Run) -> Callable[..., str]:
         assert done.stderr.endswith("\n")
         assert done.stderr.count("\n") == 1, done.stderr
         assert "Traceback" not in done.stderr
-        assert "fault in tempo" not in done.stderr
+        assert "bug in tempo" not in done.stderr
         return done.stderr[len("tempo: ") : -1]
 
     return run

@@ -49,7 +49,7 @@ def test_failures_are_recorded_and_the_rest_is_answered_once(tempo, clip, tmp_pa
         assert words in done.stderr
     assert done.stderr.count("\n") == 4
     assert "Traceback" not in done.stderr
-    assert "fault in tempo" not in done.stderr
+    assert "bug in tempo" not in done.stderr
     # Watched for the first question and not again, each with its own options.
     assert found[1]["timings"]["watch"] > 0
     assert found["second"]["timings"]["watch"] == 0

@@ -192,7 +192,7 @@ def test_the_licence_comes_first_and_a_killed_transfer_goes_on(tempo, hub, folde
     hub.slow = 0.0
     done = tempo("download", "--accept", **online(hub))
     assert (done.returncode, done.stderr) == (0, "")
-    assert "here already" in done.stdout
+    assert "already here" in done.stdout
     assert done.stdout.splitlines()[-1] == f"ready: --model {NAME}"
     assert hub.ranges() == [None, f"bytes={left}-"]
     assert not any(path.endswith(".bin") for _, path, _ in hub.asked)
@@ -238,7 +238,7 @@ def test_a_hub_that_is_not_there_or_does_not_have_it(tempo, hub):
         assert done.returncode == 1
         assert done.stderr.count("\n") == 1
         assert arguments[0] in done.stderr
-        assert "fault in tempo" not in done.stderr
+        assert "bug in tempo" not in done.stderr
 
 
 @pytest.mark.slow
@@ -265,7 +265,7 @@ def test_a_page_in_the_place_of_a_file_is_not_kept_as_its_beginning(tempo, hub, 
 
 
 def test_a_folder_is_no_hub_name(fails, tmp_path):
-    assert "hub name" in fails("download", tmp_path, status=2)
+    assert "Hub name" in fails("download", tmp_path, status=2)
 
 
 def test_models_tells_folders_apart(tempo, tmp_path):
@@ -335,4 +335,4 @@ def test_models_says_of_the_cache_what_is_wrong_with_it(tempo, tmp_path, kind, w
     (found,) = [one for one in json.loads(done.stdout)["models"] if one["name"] == NAME]
     assert found["state"] == "incomplete"
     assert "model.safetensors: " in found["remark"]
-    assert f"tempo download {NAME} goes on" in found["remark"]
+    assert f"resume with: tempo download {NAME}" in found["remark"]

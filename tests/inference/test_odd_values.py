@@ -261,4 +261,4 @@ def test_names_that_no_file_can_have_are_one_line(tmp_path, clip, capsys, argume
     assert main(arguments) in (1, 2)
     said = capsys.readouterr().err
     assert said.count("\n") == 1
-    assert "fault in tempo" not in said
+    assert "bug in tempo" not in said

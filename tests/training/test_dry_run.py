@@ -162,7 +162,7 @@ def checked(tmp_path, capsys):
         recipe, data = tmp_path / "recipe.yaml", tmp_path / "data.jsonl"
         status = main(["train", "--check", str(recipe), f"data.0.path={data}"])
         said = capsys.readouterr()
-        assert "fault in tempo" not in said.err
+        assert "bug in tempo" not in said.err
         return status, said.out, said.err
 
     return check
