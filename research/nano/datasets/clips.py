@@ -33,13 +33,14 @@ from tempo.synthetic.script import Script, make_script, shift
 from tempo.synthetic.templates import GLOBAL_KINDS, KINDS, WIDE_KINDS
 from tempo.synthetic.vocabulary import COLOURS
 
+from .rephrasing import STANDING, STILL, rephrase, standing_still
 from .segments import relevant, sampling_of, within
 
 SEGMENT_FRAMES = 8
 LONG = 16  # segments: a storyline of so many and more costs more than the questions behind it
 # How often each of KINDS is asked: colour, shape, direction, exists, count, when, first, after. Other kinds
 # about the same thing come with it, but colour and shape only where the question does not give them away.
-KIND_WEIGHTS = (1, 2.5, 0.7, 0.7, 0.5, 2, 3, 4)
+KIND_WEIGHTS = (2, 2.5, 0.7, 1, 0.5, 2, 3, 4)
 # How often of all groups: of GLOBAL_KINDS (times, never, summary), and of questions that follow another.
 WHOLE_SHARES = (0.12, 0.18, 0.15)
 FOLLOWING_SHARE = 0.15
@@ -139,12 +140,13 @@ def phrase(
         if None in firsts:  # a scene between two frames
             return None
         chosen = replace(question, answer=summary(script, [m for m in firsts if m is not None]))
-    elif rng.random() < choice:
+    elif rng.random() < choice and question.answer != STILL:
         chosen = as_choice(rng, script, question)
     elif question.kind == "when":
         chosen = replace(question, answer=f"{middles[shown.index(True)]:.1f} seconds")
     if chosen is None:
         return None
+    chosen = rephrase(rng, script, chosen)
     kind = "follow-up" if chosen.earlier else chosen.kind
     return Asked(kind, chosen.text, chosen.answer, shown, chosen.expressions, chosen.earlier)
 
@@ -169,7 +171,8 @@ def group_of(
         kind = whole or rng.choices(KINDS, weights)[0]
         if whole is None and script.wide and rng.random() < WIDE_SHARE:
             kind = rng.choices(WIDE_KINDS, WIDE_WEIGHTS)[0]
-        question = make_question(rng, script, kind=kind)
+        still = standing_still(rng, script) if whole is None and rng.random() < STANDING else None
+        question = still or make_question(rng, script, kind=kind)
         pool = [question] if question else []
         if question and questions > 1 and whole is None:
             times_itself = ITSELF_WIDE if kind in WIDE_KINDS else ITSELF

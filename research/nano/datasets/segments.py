@@ -41,6 +41,7 @@ from tempo.synthetic.vocabulary import (
 from tempo.training.data.sources import SourceContext
 
 from .packed_batches import PackedBatches
+from .rephrasing import STANDING, rephrase, standing_still
 
 SPARSE = 0.33  # of the clips
 # Of the routing questions: how often something appears, what happens, and, thrice as often, since four looks
@@ -117,19 +118,22 @@ def disguise(rng: random.Random, script: Script) -> Script:
 
 
 def _question(rng: random.Random, script: Script, *, choice: float) -> SyntheticQuestion | None:
+    if rng.random() < STANDING and (question := standing_still(rng, script)):
+        return question
     for _ in range(4):
         kind = rng.choice(KINDS)
         if script.wide and rng.random() < 0.25:
             kind = rng.choice(WIDE_KINDS)
         question = make_question(rng, script, kind=kind, choice=rng.random() < choice)
         if question:
-            return question
+            return rephrase(rng, script, question)
     return None
 
 
 def _whole_question(rng: random.Random, script: Script) -> SyntheticQuestion | None:
     kind = rng.choices(GLOBAL_KINDS, (1, 3, 1))[0]
-    return make_question(rng, script, kind=kind, choice=rng.random() < 0.3)
+    question = make_question(rng, script, kind=kind, choice=rng.random() < 0.3)
+    return rephrase(rng, script, question) if question else None
 
 
 def _elsewhere(rng: random.Random, script: Script, seen: Script) -> Script:

@@ -1,0 +1,157 @@
+"""Questions as other people put them: wordings written by hand, and multiple choice in all forms.
+
+The generator asks in its own templates, and its multiple choice has one form, whose wrong options are mostly
+nowhere in the video. A model that saw nothing else picks whatever option is on screen somewhere.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+
+from research.nano.wordings import read
+from tempo.synthetic.expressions import SyntheticQuestion
+from tempo.synthetic.questions import LETTERS, make_question
+from tempo.synthetic.script import Script
+from tempo.synthetic.templates import TEMPLATES
+from tempo.synthetic.vocabulary import COLOURS, DIRECTIONS, SHAPES
+
+REWORDED = 0.4  # of the questions: in a wording written by hand
+STANDING = 0.06  # of the questions about one thing: which way something moves that does not
+REFORMED = 0.75  # of those that are multiple choice: in another form, with other options
+STILL = "It stands still."
+
+
+@dataclass(frozen=True)
+class ChoiceForm:
+    """How multiple choice is written: `{}` of the mark is a letter or number, of `text` the options."""
+
+    mark: str
+    after: tuple[str, ...] = ("",)
+    before: tuple[str, ...] = ("",)
+    opening: str = "\n"
+    joint: str = "\n"
+    labels: str = "ABCDEF"
+    share: float = 1.0
+
+    def put(self, rng: random.Random, question: str, options: Sequence[str]) -> str:
+        """The question with its options."""
+        lines = (
+            f"{self.mark.format(label)} {text}" for label, text in zip(self.labels, options, strict=False)
+        )
+        body = f"{question}{self.opening}{self.joint.join(lines)}"
+        return rng.choice(self.before) + body + rng.choice(self.after)
+
+
+_DIRECTLY = "Answer with the option's letter from the given choices directly."
+_BEST = (
+    "Select the best answer to the following multiple-choice question based on the video{}. Respond with "
+    "only the letter (A, B, C, or D) of the correct option.\n"
+)
+_PEOPLE = (
+    "",
+    "\nAnswer with the letter.",
+    "\nBest answer:",
+    "\nrespond with only the letter",
+    "\nwhich one?",
+    "\nJust the letter please.",
+    "\nAnswer:",
+    "\nPick one.",
+)
+# The first five are how lmms-eval puts the questions of LVBench, MLVU, Video-MME and LongVideoBench.
+FORMS = (
+    ChoiceForm("({})", ("\nAnswer the question with the option letter", f"\n{_DIRECTLY}"), share=2),
+    ChoiceForm(
+        "({})", ("\nOnly give the best option.\nBest option: (", "\nOnly give the best option."), share=2
+    ),
+    ChoiceForm(
+        "{}.",
+        (f"\n\n{_DIRECTLY}", "\nThe best answer is:"),
+        before=(_BEST.format(" and the subtitles"), _BEST.format("")),
+        share=2,
+    ),
+    ChoiceForm(
+        "{}.", ("\nAnswer with the option letter only.",), before=("Question: ",), opening="\nOptions:\n"
+    ),
+    ChoiceForm("{}.", (f"\n{_DIRECTLY}\n", f"\n{_DIRECTLY}"), share=2),
+    ChoiceForm("{}.", _PEOPLE),
+    ChoiceForm("({})", _PEOPLE),
+    ChoiceForm("{})", _PEOPLE),
+    ChoiceForm("{}:", _PEOPLE, share=0.5),
+    ChoiceForm("{})", _PEOPLE, labels="abcdef", share=0.5),
+    ChoiceForm("{}.", ("", "\nAnswer with the number.", "\nJust give me the number."), labels="123456"),
+    ChoiceForm("{})", ("", " which one?", "?"), opening=" ", joint=" ", share=0.5),
+    ChoiceForm("{})", ("", " which one?"), opening=" ", joint=", ", labels="abcdef", share=0.5),
+)
+_SHARES = [form.share for form in FORMS]
+
+
+def rephrase(rng: random.Random, script: Script, question: SyntheticQuestion) -> SyntheticQuestion:
+    """The same question, some of the time in other words, and in another form where it has options."""
+    if question.earlier or question.answer == STILL:
+        return question
+    stem = question.text.split("\n")[0] if question.options else question.text
+    if rng.random() < REWORDED:
+        stem = _in_other_words(rng, question)
+    if not question.options:
+        return replace(question, text=stem)
+    if rng.random() >= REFORMED:
+        return replace(question, text="\n".join([stem, *question.text.split("\n")[1:]]))
+    right = question.options[LETTERS.index(question.answer)]
+    options = _options(rng, script, question, right)
+    (form,) = rng.choices(FORMS, _SHARES)
+    label = form.labels[options.index(right)]
+    return replace(question, text=form.put(rng, stem, options), answer=label, options=tuple(options))
+
+
+def standing_still(rng: random.Random, script: Script) -> SyntheticQuestion | None:
+    """Which way something moves that does not; None where nothing stands still that can be told apart."""
+    for _ in range(4):
+        question = make_question(rng, script, kind="action")
+        if question is not None and question.answer.endswith("stands still."):
+            text = rng.choice((*TEMPLATES["direction"], *_templates()["direction"]))
+            text = text.format(np=question.expressions[0].say(rng))
+            return replace(question, kind="direction", text=text, answer=STILL)
+    return None
+
+
+@cache
+def _templates() -> dict[str, list[str]]:
+    return read("train")
+
+
+def _in_other_words(rng: random.Random, question: SyntheticQuestion) -> str:
+    template, named = rng.choice(_templates()[question.kind]), question.expressions
+    if question.kind == "never":  # it names its options alone
+        return template
+    if question.kind == "first":
+        return template.format(a=named[0].say(rng), b=named[1].say(rng))
+    if question.kind in ("exists", "times"):
+        return template.format(a=named[0].say(rng, "a"))
+    return template.format(np=named[0].say(rng)) if named else template
+
+
+def _options(rng: random.Random, script: Script, question: SyntheticQuestion, right: str) -> list[str]:
+    """Options in a new order: first what the video shows at some other time, then anything of that kind."""
+    things = [thing for _, thing in script.appearances]
+    shown, pool = {
+        "colour": ([thing.colour for thing in things], tuple(COLOURS)),
+        "shape": ([thing.shape for thing in things if thing.shape in SHAPES], SHAPES),
+        "direction": ([thing.action for thing in things if thing.moves], tuple(DIRECTIONS)),
+        "after": ([thing.name for thing in things], ()),
+        "beside": ([thing.name for thing in things], ()),
+        "text": ([thing.text for thing in things], ()),
+    }.get(question.kind, ((), ()))
+    if not shown:
+        return list(question.options)  # of the others the order may be that of the things they name
+    seen = sorted({value for value in shown if value} - {right})
+    rest = sorted({*pool, *question.options} - {right, *seen})
+    rng.shuffle(seen)
+    rng.shuffle(rest)
+    count = rng.choice((2, 3, 4, 4, 4, 4, 5, 6)) - 1
+    mostly_seen = seen + rest if rng.random() < 0.7 else rest + seen
+    options = [right, *mostly_seen[:count]]
+    rng.shuffle(options)
+    return options
