@@ -182,7 +182,7 @@ def film(*turns, **more):
         (film("What?", "Stripes.", "And then? " * 60_000, "Dots."), "too long"),
         (film(evidence=[[7, 9]]), "evidence: nothing is watched from 7 to 9 s; the video ends at 6.0 s"),
         (film(evidence=[[1, 2], [60, 60]]), "evidence: nothing is watched from 60 to 60 s"),
-        (film(video_start=2), "video_start: tempo watches whole files"),
+        (film(video_start=2), "video_start: parts of videos are not supported"),
     ],
 )
 def test_what_cannot_be_used_is_counted_and_named(checked, bad, reason):
