@@ -73,7 +73,7 @@ def test_the_auto_classes_pass_the_refusal_on(load, options):
 def test_a_config_of_another_kind(reference):
     with pytest.raises(UsageError, match="config must be a TempoQwenConfig"):
         TempoQwenForCausalLM.from_pretrained(reference / "tempo-tiny", config=Qwen3Config())
-    with pytest.raises(UsageError, match="by name"):
+    with pytest.raises(UsageError, match="by keyword"):
         TempoQwenForCausalLM.from_pretrained(reference / "tempo-tiny", "cpu")
 
 

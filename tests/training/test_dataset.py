@@ -1,6 +1,7 @@
 """Examples in their order: from files, from the generated world, here or in processes of their own."""
 
 import copy
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -76,11 +77,13 @@ def test_a_source_of_the_wide_world_asks_about_its_things(nano):
         dataset = dataset_of((clips(segments=(1,), wide=wide),), processor(nano), seed=1)
         decode = nano.prompts.decoder.decode
         asked = (q for n in range(12) for q in dataset[n].example.questions)
-        return " ".join(decode(q.before_ids + q.after_ids + q.answer_ids) for q in asked)
+        said = " ".join(decode(q.before_ids + q.after_ids + q.answer_ids) for q in asked)
+        return set(re.findall(r"[a-z]+", said.lower()))
 
     plain, wide = texts(0.0), texts(1.0)
-    assert not any(f" {name}" in plain for name in PICTURES)
-    assert sum(f" {name}" in wide for name in PICTURES) > 5
+    names = set(PICTURES) - {"saw", "watch"}  # which are verbs in questions
+    assert not plain & names
+    assert len(wide & names) > 5
 
 
 def test_a_drawn_clip_that_does_not_fit_is_named(nano):
