@@ -134,7 +134,7 @@ def test_missing_or_damaged_tokenizers_are_named(tmp_path, reference):
     with pytest.raises(TempoError, match=r"no tokenizer\.json"):
         TextEncoder.from_folder(tmp_path)
     (tmp_path / "tokenizer.json").write_text("{}")
-    with pytest.raises(TempoError, match=r"tokenizer\.json: not a readable"):
+    with pytest.raises(TempoError, match=r"tokenizer\.json: not a valid tokenizer file"):
         TextEncoder.from_folder(tmp_path)
 
 
