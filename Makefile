@@ -1,8 +1,8 @@
 # Everything here works from a fresh clone: the environment is built when it is missing, and again when its pins change.
-#   make demo    watch a generated video and answer questions about it
+#   make demo    render a video, watch it and answer two questions
 #   make test    lint, types and every test
 #   make check   lint, types and the quick tests
-#   make corpus  watch every recording of the corpus and print what comes out
+#   make corpus  watch every recording of the corpus and print the result
 #   make fuzz    watch a thousand damaged files, a process each
 #   make format  let ruff rewrite what it can
 #   make train   train the embedded model from nothing (hours); resumes where it was stopped
