@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import openai
@@ -119,6 +120,51 @@ def test_no_way_around_the_key(served):
             raw.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
             status = raw.recv(100).split()[1]
         assert status in (b"401", b"404")
+
+
+def test_every_refusal_has_the_shape_of_the_others(served):
+    headers = {"Authorization": f"Bearer {KEY}"}
+    wrong_method = httpx.get(f"{served.url}/v1/chat/completions", headers=headers)
+    no_json = httpx.post(f"{served.url}/v1/chat/completions", content=b"{", headers=headers)
+    for response, status in ((wrong_method, 405), (no_json, 400)):
+        assert response.status_code == status
+        assert response.json()["error"]["code"] == status
+
+
+def test_a_body_that_tells_no_length_is_limited_too(folder):
+    server = Served("--max-video-mb", "1")
+    try:
+        chunks = (b"x" * 1_000_000 for _ in range(20))
+        headers = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"}
+        told = httpx.post(f"{server.url}/v1/chat/completions", content=chunks, headers=headers, timeout=60)
+        assert told.status_code == 413
+        assert told.json()["error"]["code"] == 413
+    finally:
+        assert server.close() == 0
+
+
+def test_more_requests_than_may_wait_are_refused(folder):
+    server = Served(
+        "--max-queue", "1", "--allowed-local-media-path", str(folder), "--served-model-name", "nano"
+    )
+
+    def one(number):
+        try:
+            return (
+                ask(server.client(), f"file://{folder / '1.mp4'}", "What is there?")
+                .choices[0]
+                .message.content
+            )
+        except openai.RateLimitError as error:
+            return error.status_code
+
+    try:
+        with ThreadPoolExecutor(6) as pool:
+            told = list(pool.map(one, range(6)))
+        assert 429 in told
+        assert set(told) - {429}
+    finally:
+        assert server.close() == 0
 
 
 def test_other_machines_need_a_key():

@@ -5,19 +5,12 @@ import re
 from dataclasses import replace
 
 import numpy as np
-import pytest
 from making import processor, write_data
 
-import tempo
 from tempo.synthetic.pictures import PICTURES
 from tempo.training.config import DataConfig
 from tempo.training.data.dataset import MixtureDataset, prefetch
 from tempo.training.data.sources import SourceContext
-
-
-@pytest.fixture(scope="module")
-def nano():
-    return tempo.load(device="cpu", dtype="float32")
 
 
 def clips(name=None, **options):

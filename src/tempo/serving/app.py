@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from tempo.version import __version__
 
 from .api_errors import ApiError, as_api_error
+from .body_limit import BodyLimit
 from .messages import read
 from .protocol import ChatRequest, MomentsRequest
 from .service import PendingResponse, Service
@@ -23,7 +24,6 @@ if TYPE_CHECKING:  # an extra: importing this module must not need it
     from fastapi import FastAPI, Request
 
 _CHUNK = 1 << 20
-_KEEP_ALIVE_SECONDS = 10.0
 _LONGEST_JSON = 4_000_000  # bytes of a request beside its video
 
 
@@ -32,6 +32,7 @@ def make_app(service: Service, *, api_key: str | None = None) -> "FastAPI":
     from fastapi import FastAPI
 
     app = FastAPI(title="Tempo", version=__version__, description=__doc__)
+    app.add_middleware(BodyLimit, limit_bytes=_longest_body(service))
     _add_guards(app, service, api_key)
     _add_errors(app)
     _add_state(app, service)
@@ -66,16 +67,22 @@ def _check_key(request: "Request", api_key: str | None) -> None:
 
 
 def _check_length(request: "Request", service: Service) -> None:
-    """Refuse a body that is too long before it is read; base64 takes a third more than the bytes."""
+    """Refuse a body that says that it is too long, before it is read."""
     length = request.headers.get("content-length", "")
-    if length.isdigit() and int(length) > service.settings.limit_bytes * 4 // 3 + _LONGEST_JSON:
+    if length.isdigit() and int(length) > _longest_body(service):
         raise too_large(service.settings.limit_bytes)
+
+
+def _longest_body(service: Service) -> int:
+    """Bytes of a request; base64 takes a third more than the video."""
+    return service.settings.limit_bytes * 4 // 3 + _LONGEST_JSON
 
 
 def _add_errors(app: "FastAPI") -> None:
     from fastapi import Request
     from fastapi.exceptions import RequestValidationError
     from fastapi.responses import JSONResponse
+    from starlette.exceptions import HTTPException
 
     @app.exception_handler(ApiError)
     async def refused(request: Request, error: ApiError) -> JSONResponse:
@@ -88,10 +95,10 @@ def _add_errors(app: "FastAPI") -> None:
         refused = ApiError(400, f"{where}: {first['msg']}", param=where)
         return JSONResponse(refused.body, refused.status)
 
-    @app.exception_handler(404)
-    async def unknown(request: Request, error: Exception) -> JSONResponse:
-        refused = ApiError(404, f"there is nothing at {request.url.path}; see /docs")
-        return JSONResponse(refused.body, refused.status)
+    @app.exception_handler(HTTPException)
+    async def misdirected(request: Request, error: HTTPException) -> JSONResponse:
+        says = f"{request.method} {request.url.path}: {error.detail}; see /docs"
+        return JSONResponse(ApiError(error.status_code, says).body, error.status_code)
 
     @app.exception_handler(Exception)
     async def fault(request: Request, error: Exception) -> JSONResponse:
@@ -183,11 +190,6 @@ def _add_answers(app: "FastAPI", service: Service) -> None:
         return await _last(request, service.moments(body), service.settings.timeout)
 
 
-async def _next(work: PendingResponse) -> Any:
-    """The next result, an error, or None at the end."""
-    return await asyncio.to_thread(work.results.get)
-
-
 async def _watching(request: "Request", work: PendingResponse, timeout: float) -> None:
     """Return when the client is gone or its time is over; either way the work has been told."""
     end = time.monotonic() + timeout
@@ -201,7 +203,7 @@ async def _last(request: "Request", work: PendingResponse, timeout: float) -> An
     watching = asyncio.create_task(_watching(request, work, timeout))
     try:
         last = None
-        while (result := await _next(work)) is not None:
+        while (result := await work.next()) is not None:
             if isinstance(result, BaseException):
                 raise _told(result, work, timeout)
             last = result
@@ -215,7 +217,7 @@ async def _first(request: "Request", work: PendingResponse, timeout: float) -> A
     """What comes first, so that what is wrong before any text has a status of its own."""
     watching = asyncio.create_task(_watching(request, work, timeout))
     try:
-        result = await _next(work)
+        result = await work.next()
         if isinstance(result, BaseException):
             raise _told(result, work, timeout)
         return result
@@ -240,7 +242,7 @@ async def _events(work: PendingResponse, first: Any, *, usage: bool) -> AsyncIte
             is_usage = result["object"] == "chat.completion.chunk" and not result["choices"]
             if result["object"] == "chat.completion.chunk" and (usage or not is_usage or "tempo" in result):
                 yield _event(result)
-            result = await _next(work)
+            result = await work.next()
         yield "data: [DONE]\n\n"
     finally:
         work.gone.set()

@@ -30,22 +30,21 @@ class ComputeTurn:
         """How many wait for their next step."""
         return len(self._waiting)
 
-    @contextmanager
-    def admission(self) -> Iterator[None]:
-        """Count a request for as long as it lasts.
+    def admit(self) -> None:
+        """Count a request until it leaves.
 
         Raises:
             ApiError: too many are there already.
         """
         with self._guard:
-            if self._admitted > self.most_waiting:
+            if self._admitted >= self.most_waiting:
                 raise ApiError(429, f"{self._admitted} requests are waiting already; try again later")
             self._admitted += 1
-        try:
-            yield
-        finally:
-            with self._guard:
-                self._admitted -= 1
+
+    def leave(self) -> None:
+        """A request that was admitted is over."""
+        with self._guard:
+            self._admitted -= 1
 
     @contextmanager
     def take(self) -> Iterator[None]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import queue
+import asyncio
+import contextlib
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -58,17 +59,22 @@ class ServiceSettings:
 
 
 class PendingResponse:
-    """A request that is being computed: its results come out one by one, and leaving ends it."""
+    """A request that is computed in a thread. Its results arrive in the event loop, so that waiting for them
+    takes no thread; setting `gone` ends it."""
 
     def __init__(self) -> None:
-        self.results: queue.Queue[dict[str, Any] | BaseException | None] = queue.Queue()
+        self._loop = asyncio.get_running_loop()
+        self._results: asyncio.Queue[dict[str, Any] | BaseException | None] = asyncio.Queue()
         self.gone = threading.Event()
 
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        while (result := self.results.get()) is not None:
-            if isinstance(result, BaseException):
-                raise result
-            yield result
+    def put(self, result: dict[str, Any] | BaseException | None) -> None:
+        """Add a result, from any thread. None: it was the last."""
+        with contextlib.suppress(RuntimeError):  # the loop has ended, and everybody has left
+            self._loop.call_soon_threadsafe(self._results.put_nowait, result)
+
+    async def next(self) -> Any:
+        """The next result, an error, or None at the end."""
+        return await self._results.get()
 
 
 class Service:
@@ -95,7 +101,7 @@ class Service:
             most=settings.most_videos,
         )
         self.metrics = Metrics(self.watched, self.turn)
-        self._threads = ThreadPoolExecutor(settings.most_waiting + 1, thread_name_prefix="tempo-request")
+        self._threads = ThreadPoolExecutor(settings.most_waiting, thread_name_prefix="tempo-request")
         self.closing = False
 
     def close(self) -> None:
@@ -125,14 +131,17 @@ class Service:
 
         def run() -> None:
             try:
-                with self.turn.admission(), self.metrics.request():
+                with self.metrics.request():
                     compute(work)
             except Abandoned:
-                work.results.put(ApiError(503, "the client is gone"))
+                work.put(ApiError(503, "the client is gone"))
             except BaseException as error:
-                work.results.put(error)
-            work.results.put(None)
+                work.put(error)
+            finally:
+                self.turn.leave()
+            work.put(None)
 
+        self.turn.admit()
         self._threads.submit(run)
         return work
 
@@ -151,7 +160,7 @@ class Service:
         lease = self.watched.lease(video, fps=asked.fps, max_frames=asked.max_frames, left=work.gone)
         with lease as (session, known):
             completion = Completion(self.settings.name, cached=known, segments=own.segments)
-            work.results.put(completion.chunk({"role": "assistant", "content": ""}))
+            work.put(completion.chunk({"role": "assistant", "content": ""}))
             text, stopped = "", False
             with self.turn.take():
                 stream = session.stream_after(asked.earlier, asked.question, **options)
@@ -162,12 +171,12 @@ class Service:
                     if not text:
                         self.metrics.first_token(time.perf_counter() - begun)
                     text, stopped = text + piece, cut
-                    work.results.put(completion.chunk({"content": piece}))
+                    work.put(completion.chunk({"content": piece}))
                 answer: Answer = stream.answer
         self.metrics.answered(answer, known=known)
-        work.results.put(completion.chunk({}, finish_reason(answer, stopped=stopped)))
-        work.results.put(completion.last_chunk(answer))
-        work.results.put(completion.whole(text, answer, stopped=stopped))
+        work.put(completion.chunk({}, finish_reason(answer, stopped=stopped)))
+        work.put(completion.last_chunk(answer))
+        work.put(completion.whole(text, answer, stopped=stopped))
 
     def _moments(self, work: PendingResponse, request: MomentsRequest) -> None:
         own: TempoOptions = request.tempo
@@ -183,7 +192,7 @@ class Service:
             found = strongest(segments, request.count, floor=self.model.config.relevance_floor)
             values = [moment_values(moment, segments) for moment in found]
         best = max(segment.relevance for segment in segments)
-        work.results.put({"object": "list", "data": values, "best_relevance": best})
+        work.put({"object": "list", "data": values, "best_relevance": best})
 
     def _open(self, work: PendingResponse, asked: Asked) -> Video:
         with self.metrics.opening():

@@ -7,10 +7,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 from tempo.errors import NoRoomError
 from tempo.inference.cache_policy import CacheKind
 from tempo.inference.engine import Tempo
+from tempo.inference.pipeline import Progress
 from tempo.inference.session import Session
 from tempo.video.video import Video
 
@@ -76,31 +78,38 @@ class WatchedVideos:
             TempoError: the video cannot be watched.
         """
         key = (video.fingerprint, fps, max_frames)
+        while True:
+            entry, known = self._join(key, video)
+            try:
+                while not entry.done.wait(0.1):
+                    if left.is_set():
+                        raise Abandoned
+                if isinstance(entry.error, Abandoned):
+                    continue  # it was being given up when we came: watch it again
+                if entry.error is not None:
+                    raise entry.error
+                assert entry.session is not None
+                yield entry.session, known
+                return
+            finally:
+                with self._lock:
+                    entry.users -= 1
+                    entry.last_used = time.monotonic()
+                self._shrink()
+
+    def _join(self, key: Key, video: Video) -> tuple[_Entry, bool]:
+        """The entry of a video with one more user, and whether it was watched before; if not, begin."""
         with self._lock:
             entry = self._entries.get(key)
-            known = entry is not None and entry.session is not None
-            if entry is None:
-                entry = self._entries[key] = _Entry()
-                arguments = (key, entry, video, fps, max_frames)
-                threading.Thread(target=self._watch, args=arguments, name="tempo-watch", daemon=True).start()
-            entry.users += 1
-        try:
-            while not entry.done.wait(0.1):
-                if left.is_set():
-                    raise Abandoned
-            if entry.error is not None:
-                raise entry.error
-            assert entry.session is not None
-            yield entry.session, known
-        finally:
-            with self._lock:
-                entry.users -= 1
-                entry.last_used = time.monotonic()
-            self._shrink()
+            if entry is not None:
+                entry.users += 1
+                return entry, entry.session is not None
+            entry = self._entries[key] = _Entry(users=1)
+        arguments = (key, entry, video)
+        threading.Thread(target=self._watch, args=arguments, name="tempo-watch", daemon=True).start()
+        return entry, False
 
-    def _watch(
-        self, key: Key, entry: _Entry, video: Video, fps: float | None, max_frames: int | None
-    ) -> None:
+    def _watch(self, key: Key, entry: _Entry, video: Video) -> None:
         def progress(done: int, total: int) -> None:
             if entry.users == 0:
                 raise Abandoned
@@ -108,7 +117,7 @@ class WatchedVideos:
 
         try:
             with self.turn.take():
-                entry.session = self._watched(video, fps, max_frames, progress)
+                entry.session = self._watched(key, video, progress)
         except BaseException as error:  # it is raised where it is waited for
             entry.error = error
             with self._lock:
@@ -118,14 +127,23 @@ class WatchedVideos:
             entry.done.set()
         self._shrink()
 
-    def _watched(self, video, fps, max_frames, progress) -> Session:  # type: ignore[no-untyped-def]
+    def _watched(self, key: Key, video: Video, progress: Progress) -> Session:
         """Watch; where there is no room, let go of what nobody uses and try once more."""
-        options = {"fps": fps, "max_frames": max_frames, "several": True, "progress": progress}
+        _, fps, max_frames = key
+        watch = partial(
+            self.model.watch,
+            video,
+            fps=fps,
+            max_frames=max_frames,
+            cache=self.cache,
+            several=True,
+            progress=progress,
+        )
         try:
-            return self.model.watch(video, cache=self.cache, **options)
+            return watch()
         except NoRoomError:
             self._shrink(everything=True)
-            return self.model.watch(video, cache=self.cache, **options)
+            return watch()
 
     def _shrink(self, *, everything: bool = False) -> None:
         with self._lock:
