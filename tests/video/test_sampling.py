@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+import clips
+from tempo.errors import UsageError
 from tempo.video.sampling import at_rate, every_frame
+from tempo.video.video import Video
 
 
 def sample(end: float, **changes: float) -> tuple[np.ndarray, float]:
@@ -71,3 +76,35 @@ def test_every_frame_of_an_array() -> None:
     assert thinned.times.tolist() == [0, 33 / 4, 66 / 4, 99 / 4]
     assert thinned.fps == pytest.approx(3 / (99 / 4))
     assert every_frame(frame_count=100, frame_rate=4.0, max_frames=1).fps == pytest.approx(0.04)
+
+
+def test_a_part_is_sampled_with_all_frames_and_at_the_videos_own_times(tmp_path: Path) -> None:
+    video = Video.open(clips.write(tmp_path / "film.mp4", count=24 * 8, rate=8, size=(64, 48)))
+    part = video.sample(start=10, end=16)
+    np.testing.assert_allclose(part.times, 10 + np.arange(12) / 2)
+    few = video.sample(start=10, end=16, max_frames=6)
+    assert (few.times[0], few.times[-1]) == (10, pytest.approx(16 - 1 / 8))
+    assert video.sample(start=20).times[-1] == 23.5
+    assert video.sample(end=4).times.tolist() == video.sample().times[:8].tolist()
+    numbers = [clips.index_of(frame) for batch in video.stream(part, chunk=4) for frame in batch.frames]
+    assert numbers == [round(time * 8) for time in part.times]
+
+
+def test_a_part_of_an_array_keeps_its_frames() -> None:
+    video = Video.from_frames(np.zeros((20, 8, 8, 3), np.uint8), fps=2.0)
+    assert video.sample(start=3, end=5).times.tolist() == [3.0, 3.5, 4.0, 4.5]
+
+
+@pytest.mark.parametrize(
+    ("part", "words"),
+    [
+        ({"start": 7, "end": 7}, "start must come before end"),
+        ({"start": 30}, "no video from 30 to 10 s; it has 10.0 s"),
+        ({"start": -1}, "start must be a time in seconds of at least 0"),
+        ({"end": float("nan")}, "end must be a time in seconds"),
+    ],
+)
+def test_a_part_that_is_not_there(part: dict[str, float], words: str) -> None:
+    video = Video.from_frames(np.zeros((20, 8, 8, 3), np.uint8), fps=2.0)
+    with pytest.raises(UsageError, match=words):
+        video.sample(**part)

@@ -102,6 +102,8 @@ class Tempo(LoadedModel):
         *,
         fps: float | None = None,
         max_frames: int | None = None,
+        start: float | None = None,
+        end: float | None = None,
         cache: CacheKind = "device",
         several: bool = False,
         progress: Progress | None = None,
@@ -112,6 +114,7 @@ class Tempo(LoadedModel):
             video: a file, a folder of images, an address, or an opened :class:`Video`.
             fps: frames a second; None: the model's own.
             max_frames: frames at most, evenly spread where there are more; None: the model's own.
+            start, end: seconds; only this part is watched, with all of the frames. None: the whole video.
             cache: where the result is kept: "device", "host", "disk" (which survives the process), or "none":
                 every question watches the video anew, with the least memory. "auto" reuses what the disk has
                 of this video; else it keeps nothing for one question, and for several whatever fits.
@@ -137,6 +140,8 @@ class Tempo(LoadedModel):
             fps=config.fps if fps is None else fps,
             max_frames=config.max_frames if max_frames is None else max_frames,
             min_frames=config.min_frames,
+            start=start,
+            end=end,
         )
         key = self._key(video, sampling) if kind in ("disk", "auto") else ""
         order = places(kind, on_disk=kind == "auto" and self.disk.has(key), several=several)

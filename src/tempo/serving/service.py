@@ -118,13 +118,18 @@ class Service:
 
     def answer(self, request: ChatRequest, asked: Asked) -> PendingResponse:
         """Watch if need be, and answer: chunks of the stream, the whole completion last."""
-        return self._begin(lambda work: self._answer(work, request, asked))
+        return self.begin(lambda work: self._answer(work, request, asked))
 
     def moments(self, request: MomentsRequest) -> PendingResponse:
         """Which spans matter for a query, the most relevant first."""
-        return self._begin(lambda work: self._moments(work, request))
+        return self.begin(lambda work: self._moments(work, request))
 
-    def _begin(self, compute: Callable[[PendingResponse], None]) -> PendingResponse:
+    def begin(self, compute: Callable[[PendingResponse], None]) -> PendingResponse:
+        """Run COMPUTE in a thread, where it puts its results; errors that it raises are results too.
+
+        Raises:
+            ApiError: too many requests wait, or the server is shutting down.
+        """
         if self.closing:
             raise ApiError(503, "the server is shutting down; try again later")
         work = PendingResponse()

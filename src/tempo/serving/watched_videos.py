@@ -18,8 +18,11 @@ from tempo.video.video import Video
 
 from .compute_turn import ComputeTurn
 
-Key = tuple[str, float | None, int | None]
-"""Content, frames a second and most frames: another sampling is another entry."""
+Part = tuple[float | None, float | None]
+"""Where to begin and to end watching, in seconds; None: at the video's own beginning and end."""
+
+Key = tuple[str, float | None, int | None, Part]
+"""Content, frames a second, most frames and part: another sampling is another entry."""
 
 
 class Abandoned(Exception):
@@ -31,6 +34,7 @@ class _Entry:
     """A video that is being watched, or was."""
 
     done: threading.Event = field(default_factory=threading.Event)
+    frames: tuple[int, int] = (0, 0)  # watched, and to watch
     session: Session | None = None
     error: BaseException | None = None
     users: int = 0
@@ -66,24 +70,34 @@ class WatchedVideos:
 
     @contextmanager
     def lease(
-        self, video: Video, *, fps: float | None, max_frames: int | None, left: threading.Event
+        self,
+        video: Video,
+        *,
+        fps: float | None,
+        max_frames: int | None,
+        left: threading.Event,
+        part: Part = (None, None),
+        progress: Progress | None = None,
     ) -> Iterator[tuple[Session, bool]]:
         """The session of a video, watched if need be, and whether it was there already.
 
         Args:
             left: set when the client is gone; then waiting ends.
+            progress: called with (frames watched, frames to watch) while it is waited for.
 
         Raises:
             Abandoned: the client is gone.
             TempoError: the video cannot be watched.
         """
-        key = (video.fingerprint, fps, max_frames)
+        key = (video.fingerprint, fps, max_frames, part)
         while True:
             entry, known = self._join(key, video)
             try:
                 while not entry.done.wait(0.1):
                     if left.is_set():
                         raise Abandoned
+                    if progress is not None and entry.frames[0]:
+                        progress(*entry.frames)
                 if isinstance(entry.error, Abandoned):
                     continue  # it was being given up when we came: watch it again
                 if entry.error is not None:
@@ -113,6 +127,7 @@ class WatchedVideos:
         def progress(done: int, total: int) -> None:
             if entry.users == 0:
                 raise Abandoned
+            entry.frames = (done, total)
             self.turn.give_way()
 
         try:
@@ -129,12 +144,14 @@ class WatchedVideos:
 
     def _watched(self, key: Key, video: Video, progress: Progress) -> Session:
         """Watch; where there is no room, let go of what nobody uses and try once more."""
-        _, fps, max_frames = key
+        _, fps, max_frames, (start, end) = key
         watch = partial(
             self.model.watch,
             video,
             fps=fps,
             max_frames=max_frames,
+            start=start,
+            end=end,
             cache=self.cache,
             several=True,
             progress=progress,

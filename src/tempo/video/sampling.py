@@ -45,6 +45,26 @@ def check_options(*, fps: float, max_frames: int, min_frames: int) -> None:
             raise UsageError(f"{name} must be a whole number of at least 1, not {shown(value)}")
 
 
+def part(start: float | None, end: float | None, *, of: tuple[float, float]) -> tuple[float, float]:
+    """The part of a video from `start` to `end` that its times `of` (first, last) hold, in seconds.
+
+    Raises:
+        UsageError: they are no times, or the video has nothing between them.
+    """
+    for name, value in (("start", start), ("end", end)):
+        if value is not None and not (is_number(value) and value >= 0):
+            raise UsageError(f"{name} must be a time in seconds of at least 0, not {shown(value)}")
+    first, last = of
+    begin = first if start is None else max(first, float(start))
+    stop = last if end is None else min(last, float(end))
+    if stop <= begin and last > first:
+        asked = f"{0 if start is None else start:g} to {last if end is None else end:g} s"
+        raise UsageError(
+            f"there is no video from {asked}; it has {last:.1f} s, and start must come before end"
+        )
+    return begin, stop
+
+
 def at_rate(
     *,
     start: float,
@@ -84,10 +104,16 @@ def spread(*, start: float, last: float, count: int, length: float, fps: float) 
     return Sampling(times[:1], 1.0 / length if length > 0 else float(fps))
 
 
-def every_frame(*, frame_count: int, frame_rate: float, max_frames: int) -> Sampling:
-    """Every frame as it is, frame i at i / frame_rate; above `max_frames` evenly from first to last."""
-    if frame_count <= max_frames:
-        return Sampling(np.arange(frame_count, dtype=np.float64) / frame_rate, float(frame_rate))
-    kept = np.linspace(0, frame_count - 1, max_frames).astype(np.int64)
+def every_frame(
+    *, frame_count: int, frame_rate: float, max_frames: int, start: float = 0.0, end: float = math.inf
+) -> Sampling:
+    """Every frame that appears from `start` until `end`, frame i at i / frame_rate seconds; above
+    `max_frames` evenly from first to last."""
+    first = min(math.ceil(start * frame_rate - 1e-9), frame_count - 1)
+    count = max(1, math.ceil(min(frame_count, end * frame_rate) - 1e-9) - first)
+    if count <= max_frames:
+        return Sampling((first + np.arange(count, dtype=np.float64)) / frame_rate, float(frame_rate))
+    kept = first + np.linspace(0, count - 1, max_frames).astype(np.int64)
     times = kept / np.float64(frame_rate)
-    return Sampling(times, (max_frames - 1) / times[-1] if max_frames > 1 else frame_rate / frame_count)
+    fps = (max_frames - 1) / (times[-1] - times[0]) if max_frames > 1 else frame_rate / count
+    return Sampling(times, fps)

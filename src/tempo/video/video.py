@@ -163,32 +163,49 @@ class Video:
         """Hash of the content, for cache keys; of large files, of blocks spread over the length."""
         return self._source.fingerprint()
 
-    def sample(self, *, fps: float = 2.0, max_frames: int = 1024, min_frames: int = 4) -> Sampling:
+    def sample(
+        self,
+        *,
+        fps: float = 2.0,
+        max_frames: int = 1024,
+        min_frames: int = 4,
+        start: float | None = None,
+        end: float | None = None,
+    ) -> Sampling:
         """Choose the times to sample: `fps` a second, within the limits.
 
         Above `max_frames`, or below `min_frames`, they are spread evenly from the first frame to the last.
         Images in a folder are taken once each at most; the frames of an array are all taken.
 
+        Args:
+            start, end: seconds; only this part of the video is sampled. None: from its beginning, to its end.
+
         Raises:
-            UsageError: a rate or a count that can never work.
+            UsageError: a rate or a count that can never work, or a part that is not in the video.
         """
         _sampling.check_options(fps=fps, max_frames=max_frames, min_frames=min_frames)
         source = self._source
         if source.kind == "image":
             return Sampling(np.zeros(1), float(fps))
+        first, last = _sampling.part(start, end, of=(float(source.start), float(source.end)))
         if source.resample == "never":
             assert source.frame_count is not None
             assert source.frame_rate is not None
             return _sampling.every_frame(
-                frame_count=source.frame_count, frame_rate=source.frame_rate, max_frames=max_frames
+                frame_count=source.frame_count,
+                frame_rate=source.frame_rate,
+                max_frames=max_frames,
+                start=first,
+                end=last,
             )
         if source.resample == "thin" and source.frame_rate is not None:
             fps = min(fps, source.frame_rate)
+        whole = start is None and end is None
         return _sampling.at_rate(
-            start=source.start,
-            end=source.end,
+            start=first,
+            end=last,
             interval=1.0 / source.frame_rate if source.frame_rate else 0.0,
-            frame_count=source.frame_count,
+            frame_count=source.frame_count if whole else _frames_within(last - first, source.frame_rate),
             fps=fps,
             max_frames=max_frames,
             min_frames=min_frames,
@@ -278,6 +295,10 @@ class _Batch:
 def _time_of(sampled: SampledFrame, previous: float, times: np.ndarray) -> float:
     """A frame's own time, or the sampled time for a frame that was taken before and is still on screen."""
     return sampled.time if sampled.time > previous else max(previous, float(times[sampled.sample_index]))
+
+
+def _frames_within(seconds: float, frame_rate: float | None) -> int | None:
+    return max(1, round(seconds * frame_rate)) if frame_rate else None
 
 
 def _of_file(path: str) -> FrameSource:
