@@ -138,7 +138,7 @@ def how_it_works() -> str:
 
 
 def allocation() -> str:
-    """The example's relevance and tokens, drawn as `--plot` draws an answer's."""
+    """The example's relevance and tokens, drawn as `--save answer.svg` draws an answer's."""
     from tempo.reporting.plot import draw, to_svg
 
     segments = [

@@ -22,9 +22,9 @@ from tempo.errors import TempoError
 from tempo.inference.cache_entry import CacheEntry
 from tempo.inference.engine import Tempo
 from tempo.inference.generation import generate
+from tempo.inference.phase_timer import PhaseTimer
 from tempo.inference.pipeline import CompressedSegment, compress_cached, prefill_video
 from tempo.inference.prefix_cache import MemoryCacheWriter
-from tempo.inference.results import PhaseTimer
 from tempo.inference.token_selection import select
 from tempo.synthetic.answer_scoring import evidence_rank, is_correct
 from tempo.video.video import Sampling, Video

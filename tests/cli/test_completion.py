@@ -52,11 +52,11 @@ def test_bash_offers_verbs_options_and_values(tab, tmp_path):
     assert set(VERBS) <= set(tab("tempo "))
     assert tab("tempo as") == ["ask"]
     assert tab("tempo --v") == ["--version"]
-    assert {"--budget", "--plot", "--help"} <= set(tab("tempo ask film.mp4 what --"))
+    assert {"--budget", "--save", "--help"} <= set(tab("tempo ask film.mp4 what --"))
     assert tab("tempo ask --bud") == ["--budget"]
     assert tab("tempo ask --dtype b") == ["bfloat16"]
     assert "film.mp4" in tab("tempo ask ")
-    assert tab("tempo ask --plot fi") == ["film.mp4"]
+    assert tab("tempo ask --save fi") == ["film.mp4"]
     assert set(tab("tempo synthetic ")) == {"make", "bench"}
     assert "--held-out" in tab("tempo synthetic make films --")
     assert "--held-out" not in tab("tempo synthetic bench films --")

@@ -9,17 +9,15 @@ import pytest
 import clips
 from tempo.cli.render import chart, moments
 from tempo.formatting import clock
-from tempo.inference.moments import COUNT, strongest
 from tempo.inference.results import (
     Answer,
     AnswerSegment,
     Usage,
     VideoInfo,
 )
-from tempo.inference.serialization import record
-from tempo.reporting.plot import plot
-from tempo.reporting.plot.figure import Picture, Rectangle
+from tempo.moments import COUNT, strongest
 from tempo.reporting.plot.layout import STRONG
+from tempo.reporting.plot.shapes import Picture, Rectangle
 from tempo.ui import html_panels
 from tempo.ui.turns import Turn, Variant
 from tempo.video.video import Video
@@ -70,9 +68,9 @@ def test_text_json_page_and_plot_have_the_same_moments(film, tiny):
     written = [(clock(start), clock(end)) for start, end in expected]
 
     assert spans(moments(found.segments).plain) == written
-    assert [(moment["start"], moment["end"]) for moment in record(found)["moments"]] == expected
+    assert [(moment["start"], moment["end"]) for moment in found.to_dict()["moments"]] == expected
     assert chips(found, tiny)[1] == written
-    figure = plot(found, film)
+    figure = found.plot(video=film)
     pictured = {spans(shape.hint)[0] for shape in figure.shapes if isinstance(shape, Picture)}
     peaks = {(clock(found.segments[i].start), clock(found.segments[i].end)) for i in (1, 4, 6, 8, 12)}
     assert pictured == peaks
@@ -88,13 +86,13 @@ def test_below_the_floor_nothing_is_offered_anywhere(film, tiny):
     assert found.moments == []
     assert moments(found.segments, floor=0.25).plain == "nothing stands out (best 0.20)"
     assert not [span for span in chart(found.segments, floor=0.25).spans if "cyan" in str(span.style)]
-    values = record(found)
+    values = found.to_dict()
     assert values["moments"] == []
     assert [segment["relevance"] for segment in values["segments"]] == [0.02, 0.2, 0.1]
     page, listed = chips(found, tiny)
     assert listed == []
     assert "nothing stands out (best 0.20)" in page
-    figure = plot(found, film)
+    figure = found.plot(video=film)
     assert figure.title.endswith("nothing stands out (best 0.20)")
     assert not [shape for shape in figure.shapes if isinstance(shape, Picture)]
     assert not [shape for shape in figure.shapes if isinstance(shape, Rectangle) and shape.fill == STRONG]
@@ -121,9 +119,9 @@ def test_seconds_are_clocks_wherever_an_answer_is_read(film, tiny, capsys):
     written = "At 01:15, for 3 seconds."
     assert found.display == written
     assert answer_text(found).plain == written
-    values = json.loads(json.dumps(record(found)))
+    values = json.loads(json.dumps(found.to_dict()))
     assert (values["answer"], values["answer_display"]) == (found.text, written)
-    labels = [shape.text for shape in plot(found, film).shapes if hasattr(shape, "text")]
+    labels = [shape.text for shape in found.plot(video=film).shapes if hasattr(shape, "text")]
     assert written in labels
     turn = PageSession(found, tiny).turns[0]
     for page in (

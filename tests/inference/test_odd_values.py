@@ -14,7 +14,7 @@ from tempo.batch.cases import read_cases
 from tempo.cli.main import main
 from tempo.errors import TempoError, UsageError
 from tempo.inference.prefix_cache import DiskCache
-from tempo.reporting.plot import check_path, plot, save
+from tempo.reporting.output_path import check_output
 from tempo.training.config_parsing import read_recipe
 from tempo.video.sampling import check_options
 from tempo.video.video import Video
@@ -200,15 +200,15 @@ def test_one_frame_is_watched_with_a_remark(clip, capsys):
 def test_names_of_plots_that_no_file_can_have(tmp_path, name):
     (tmp_path / "a.svg").write_text("a file, and no folder")
     with pytest.raises(TempoError) as caught:
-        check_path(f"{tmp_path}/{name}")
+        check_output(f"{tmp_path}/{name}", [".png", ".svg"])
     assert "\n" not in str(caught.value)
 
 
 def test_a_plot_may_have_the_longest_name_that_a_file_can_have(engine, tmp_path):
     video = video_of(CASE, tmp_path)
-    answer = engine.watch(video).ask("What?", max_new_tokens=2)
+    answer = engine.watch(video).ask("Where is the \ud83d?", max_new_tokens=2)
     path = tmp_path / ("x" * 251 + ".svg")
-    save(plot(answer, video, question="Where is the \ud83d?"), path)
+    answer.save(path, video=video)
     assert "Where is the " in path.read_text(encoding="utf-8")
 
 

@@ -58,7 +58,6 @@ def answer(model: Tempo, group: VideoGroup, *, cache: CacheKind) -> Iterator[tup
 
     An error becomes the record of its case.
     """
-    from tempo.inference.serialization import record
     from tempo.video.video import Video
 
     try:
@@ -74,7 +73,7 @@ def answer(model: Tempo, group: VideoGroup, *, cache: CacheKind) -> Iterator[tup
             found = session.ask(case.query or "", **_options(case))
             if index == 0:
                 found = found.with_watching(session.timings)
-            yield case.number, {**case.header(), **record(found)}
+            yield case.number, {**case.header(), **found.to_dict()}
         except Exception as error:
             _trace(error)
             yield case.number, case.failure(describe(error))

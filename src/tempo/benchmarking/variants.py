@@ -22,7 +22,8 @@ import torch
 
 from tempo.errors import TempoError
 from tempo.inference.generation import generate
-from tempo.inference.results import Answer, PhaseTimer
+from tempo.inference.phase_timer import PhaseTimer
+from tempo.inference.results import Answer
 from tempo.inference.session import Session
 from tempo.modeling.qwen3_vl import vision_features
 from tempo.processing.batching import SegmentBatch, batches

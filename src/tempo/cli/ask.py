@@ -14,7 +14,7 @@ Examples:
   tempo ask films/0-000.mp4 "Which comes first, the pink star or the triangle?" --budget 256
   tempo ask films/0-000.mp4 "Is there a heart?" --cache disk   # makes the next question cheap
   tempo ask films/0-000.mp4 "When is the red circle on screen?" --json | jq .moments
-  tempo ask films/0-000.mp4 "What colour is the triangle?" --plot answer.png   # or .svg, .html
+  tempo ask films/0-000.mp4 "What colour is the triangle?" --save answer.html   # or .png, .srt …
   tempo ask film.mp4 "Who is at the door?" --model Vision-CAIR/Tempo-6B --device cuda
 """
 
@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 from .options import (
     add_answer_options,
     add_model_options,
-    add_plot_option,
+    add_save_option,
     add_watch_options,
     non_empty_text,
 )
@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_watch_options(parser)
     add_answer_options(parser)
     group = parser.add_argument_group("output")
-    add_plot_option(group)
+    add_save_option(group)
     output = group.add_mutually_exclusive_group()
     output.add_argument("--json", action="store_true", help="print one JSON object instead of text")
     output.add_argument("-v", "--verbose", action="store_true", help="print tokens, seconds and memory too")
@@ -55,18 +55,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Watch, ask, print."""
     from tempo.console import Output
-    from tempo.inference.serialization import record
 
     from .answer_report import answer_text, print_answer, print_json
 
-    if args.plot is not None:
-        from tempo.reporting.plot import check_path
+    if args.save:
+        from tempo.inference.results import FORMATS
+        from tempo.reporting.output_path import check_output
 
-        check_path(args.plot)  # before anything that takes long
+        for path in args.save:
+            check_output(path, FORMATS)  # before anything that takes long
     answer = _ask(args)
     console = Output()
     if args.json:
-        print_json(record(answer))
+        print_json(answer.to_dict())
     elif args.quiet:
         console.print(answer_text(answer), soft_wrap=True)
     else:
@@ -79,8 +80,6 @@ def _ask(args: argparse.Namespace) -> Answer:
     video = open_video(args.video)  # before the model loads, which takes longer
     with watched(args, video, then="answering") as session:
         answer = session.ask(args.question, **answer_options(args)).with_watching(session.timings)
-        if args.plot is not None:
-            from tempo.reporting.plot import plot, save
-
-            save(plot(answer, video, question=args.question), args.plot)
+        for path in args.save:
+            answer.save(path, video=video)
     return answer

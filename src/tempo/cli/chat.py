@@ -5,7 +5,7 @@ them in, one per line. Ctrl-C stops an answer; Ctrl-D or /quit ends the conversa
 
   /budget [N]     set the memory tokens of the next answers; without N, show them
   /moments [N]    list the N strongest moments of the last answer, and chart its allocation
-  /plot FILE      draw the last answer's allocation as FILE.png, .svg or .html
+  /save FILE      save the last answer as FILE.html (a report), .png, .svg, .srt, .txt or .json
   /clear          start a new conversation about the same video
   /help           list these commands
   /quit           end the conversation
@@ -107,12 +107,12 @@ class _Chat:
         self.ended = False
         self._conversation = conversation
         self._options = options
-        self._last: tuple[str, Answer] | None = None
+        self._last: Answer | None = None
         self._console: Output = Output()
         self._commands: dict[str, Callable[[str], None]] = {
             "/budget": self._budget,
             "/moments": self._moments,
-            "/plot": self._plot,
+            "/save": self._save,
             "/clear": self._clear,
             "/help": self._help,
             "/quit": self._quit,
@@ -180,7 +180,7 @@ class _Chat:
             raise
         answer = stream.answer
         self._write("\n" if answer.finished else " … (cut off: raise --max-new-tokens)\n")
-        self._last = question, answer
+        self._last = answer
 
     def _write(self, text: str) -> None:
         self._console.file.write(text)
@@ -201,11 +201,11 @@ class _Chat:
         self._console.print(f"budget {budget} tokens")
 
     def _moments(self, text: str) -> None:
-        from tempo.inference.moments import COUNT
+        from tempo.moments import COUNT
 
         from .render import chart, indented, moments
 
-        _, answer = self._last_answer()
+        answer = self._last_answer()
         count = _number("/moments", text) if text else COUNT
         floor = answer.relevance_floor
         for block in (
@@ -214,16 +214,13 @@ class _Chat:
         ):
             self._console.print(indented(block), soft_wrap=True)
 
-    def _plot(self, text: str) -> None:
+    def _save(self, text: str) -> None:
         from tempo.errors import UsageError
-        from tempo.reporting.plot import check_path, plot, save
 
         if not text:
-            raise UsageError("/plot needs a file name, for example: /plot answer.png")
-        question, answer = self._last_answer()
-        path = check_path(text)
-        save(plot(answer, self._conversation.session.video, question=question), path)
-        self._console.print(str(path), soft_wrap=True, markup=False)
+            raise UsageError("/save needs a file name, for example: /save answer.html")
+        self._last_answer().save(text, video=self._conversation.session.video)
+        self._console.print(text, soft_wrap=True, markup=False)
 
     def _clear(self, _: str) -> None:
         self._conversation.clear()
@@ -236,7 +233,7 @@ class _Chat:
     def _quit(self, _: str) -> None:
         self.ended = True
 
-    def _last_answer(self) -> tuple[str, Answer]:
+    def _last_answer(self) -> Answer:
         from tempo.errors import TempoError
 
         if self._last is None:

@@ -24,7 +24,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tempo.inference.moments import COUNT
+from tempo.moments import COUNT
 
 from .options import (
     add_model_options,
@@ -35,7 +35,7 @@ from .options import (
 )
 
 if TYPE_CHECKING:
-    from tempo.inference.moments import Moment
+    from tempo.moments import Moment
     from tempo.video.clips import Clip
     from tempo.video.video import Video
 
@@ -72,8 +72,8 @@ def run(args: argparse.Namespace) -> None:
     import tempo
     from tempo.console import Output
     from tempo.formatting import clock
-    from tempo.inference.moments import nothing_stands_out, strongest
-    from tempo.inference.serialization import SEGMENT_KEYS, moment_values
+    from tempo.inference.serialization import moment_values, segment_values
+    from tempo.moments import nothing_stands_out, strongest
 
     from .answer_report import print_json
     from .model_loading import open_video, watched
@@ -103,7 +103,7 @@ def run(args: argparse.Namespace) -> None:
                 "model": session.engine.name,
                 "video": dataclasses.asdict(session.video_info),
                 "moments": moments,
-                "segments": [{key: getattr(segment, key) for key in SEGMENT_KEYS} for segment in segments],
+                "segments": [segment_values(segment) for segment in segments],
                 "warnings": list(session.warnings),
             }
         )

@@ -95,13 +95,16 @@ def add_answer_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_plot_option(group: argparse._ArgumentGroup) -> None:
-    """Declare the option that draws the answer."""
+def add_save_option(group: argparse._ArgumentGroup) -> None:
+    """Declare the option that writes the answer to files."""
     group.add_argument(
-        "--plot",
+        "--save",
         type=Path,
+        action="append",
+        default=[],
         metavar="FILE",
-        help="draw relevance, tokens and the strongest moments over time as FILE.png, .svg or .html",
+        help="save the answer as FILE.html (a report), .png or .svg (a chart with frames), .srt (subtitles "
+        "of its moments), .txt or .json; repeat for several files",
     )
 
 

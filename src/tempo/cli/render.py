@@ -9,7 +9,7 @@ from rich.text import Text
 
 from tempo.console import ACCENT, FAINT
 from tempo.formatting import clock, printable
-from tempo.inference.moments import (
+from tempo.moments import (
     COUNT,
     Routed,
     nothing_stands_out,

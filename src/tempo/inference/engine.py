@@ -34,9 +34,9 @@ from .cache_entry import CacheEntry
 from .cache_policy import CacheKind, check_kind, places
 from .loaded_model import LoadedModel
 from .memory_plan import cache_bytes
+from .phase_timer import PhaseTimer
 from .pipeline import Progress, prefill_video
 from .prefix_cache import DiskCache, DiskCacheWriter, MemoryCacheWriter, check_room
-from .results import PhaseTimer
 from .session import Session
 
 EMBEDDED = NANO

@@ -25,7 +25,7 @@ from tempo.video.video import Sampling, Video
 from .cache_entry import CacheEntry
 from .keep_strategies import Keep
 from .loaded_model import LoadedModel
-from .results import PhaseTimer
+from .phase_timer import PhaseTimer
 from .token_selection import select, tokens_needed
 
 Progress = Callable[[int, int], None]

@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
-import time
+import dataclasses
+import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from os import PathLike
+from pathlib import PurePath
+from typing import Any
+from urllib.parse import urlsplit
 
-import torch
+import numpy as np
+from PIL import Image
 
-from .moments import Moment, strongest
+from tempo.errors import TempoError
+from tempo.formatting import clock, size
+from tempo.moments import COUNT, Moment, strongest
+from tempo.reporting.answer_page import to_page
+from tempo.reporting.output_path import check_output, write_output
+from tempo.reporting.plot import Figure, Thumbnail, draw, thumbnails
+from tempo.reporting.plot.figure import FORMATS as PICTURES
+from tempo.reporting.plot.thumbnails import middle_frame
+from tempo.reporting.srt import to_srt
+from tempo.video.video import Video
+
+from .serialization import moment_values, segment_values
 from .timestamps import with_clock_times
 
-# In this order they follow one another; together with what is between them they are the total.
-PHASES = ("decode", "watch", "route", "distil", "answer")
+# Endings of the files that an answer can be saved as.
+FORMATS = (".html", *PICTURES, ".json", ".srt", ".txt")
 
 
 @dataclass(frozen=True)
@@ -73,6 +89,7 @@ class VideoInfo:
         lost: the spans that this comes to, and why.
         remarks: what was done about times in the file that cannot be taken as they are, a line each.
         generated: whether tempo generated it, as the file says.
+        fingerprint: hash of the content, by which :meth:`open` knows it again; "": not known.
     """
 
     path: str | None
@@ -85,11 +102,66 @@ class VideoInfo:
     lost: tuple[LostSpan, ...] = ()
     remarks: tuple[str, ...] = ()
     generated: bool = False
+    fingerprint: str = ""
+
+    @property
+    def name(self) -> str:
+        """The name of the file without its folders, or "frames" where there was no file."""
+        if self.path is None:
+            return "frames"
+        path = urlsplit(self.path).path if "://" in self.path else self.path
+        return PurePath(path).name or self.path
+
+    def open(self) -> Video:
+        """Open the video again.
+
+        Raises:
+            TempoError: it is gone, or it is not the one that was watched.
+        """
+        if self.path is None:
+            raise TempoError("what was watched has no file to read again; pass its Video as video=")
+        video = Video.open(self.path)
+        try:
+            same = self.fingerprint in ("", video.fingerprint)
+        except OSError as error:
+            raise TempoError(f"{self.path}: cannot be read ({error.strerror}); check the path") from error
+        if not same:
+            raise TempoError(
+                f"{self.path}: not what was watched, it has changed since; watch it again, or pass the Video "
+                "that was watched as video="
+            )
+        return video
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
+class MomentFrame:
+    """A frame of a moment, from the middle of its most relevant segment.
+
+    Attributes:
+        time: seconds, of the frame itself.
+        pixels: uint8 [H, W, 3], RGB.
+    """
+
+    moment: Moment
+    time: float
+    pixels: np.ndarray
+
+    @property
+    def image(self) -> Image.Image:
+        """The frame as a Pillow image."""
+        return Image.fromarray(self.pixels)
+
+    def __repr__(self) -> str:
+        height, width = self.pixels.shape[:2]
+        return f"MomentFrame({clock(self.time)}, {width}×{height})"
+
+
+@dataclass(frozen=True, repr=False)
 class Answer:
     """An answer, the segments that it rests on, and what it took.
+
+    It holds numbers and texts, and no frames. What shows frames decodes them again from the file, which it
+    finds by its path and knows by its content, or from the `video` that it is given.
 
     Attributes:
         finished: whether the model ended its answer itself, before `max_new_tokens`.
@@ -97,6 +169,7 @@ class Answer:
         model: the name that the model was loaded by.
         relevance_floor: the relevance below which nothing stands out for this model.
         warnings: what to know before it is relied on, a line each.
+        question: what was asked.
     """
 
     text: str
@@ -109,6 +182,7 @@ class Answer:
     video: VideoInfo
     relevance_floor: float = 0.0
     warnings: tuple[str, ...] = ()
+    question: str = ""
 
     @property
     def display(self) -> str:
@@ -123,10 +197,168 @@ class Answer:
             summed["total"] += seconds
         return replace(self, usage=replace(self.usage, timings=summed))
 
+    def called(self, name: str) -> Answer:
+        """This answer with NAME for the path of its video, for people who need not know where files are.
+
+        It does not find the file any more: what shows frames needs `video`.
+        """
+        return replace(self, video=replace(self.video, path=name))
+
     @property
     def moments(self) -> list[Moment]:
         """The moments that it rests on, the most relevant first; none where nothing stands out."""
         return strongest(self.segments, floor=self.relevance_floor)
+
+    @property
+    def facts(self) -> list[tuple[str, str]]:
+        """What it took, as rows of a name and a text."""
+        video, usage = self.video, self.usage
+        phases = " · ".join(
+            f"{name} {seconds:.2f}" for name, seconds in usage.timings.items() if name != "total"
+        )
+        frames = "1 frame" if video.frames == 1 else f"{video.frames} frames at {video.fps:.3g} per second"
+        per_frame = usage.visual_tokens / video.frames
+        return [
+            ("video", f"{video.name} · {clock(video.duration)} · {video.width}×{video.height}"),
+            ("watched", f"{frames} in {len(self.segments)} segments"),
+            ("tokens", f"{usage.visual_tokens} of a budget of {self.budget} · {per_frame:.2g} per frame"),
+            ("text", f"{usage.prompt_tokens} tokens read · {usage.answer_tokens} written"),
+            ("seconds", f"{usage.timings['total']:.2f} = {phases}"),
+            ("memory", f"{size(usage.peak_memory_bytes)} at the peak"),
+            ("model", self.model),
+            *(("lost", f"{clock(span.start)}–{clock(span.end)} · {span.reason}") for span in video.lost),
+            *(("remark", remark) for remark in video.remarks),
+        ]
+
+    def frames(self, count: int = COUNT, *, video: Video | None = None) -> list[MomentFrame]:
+        """A frame of each of its COUNT strongest moments, in the order of :attr:`moments`, at full size.
+
+        Args:
+            video: what was watched, where it has no file or is still open; None: the file is opened again.
+
+        Raises:
+            TempoError: the video is gone or has changed, or a frame cannot be decoded.
+        """
+        moments = strongest(self.segments, count, floor=self.relevance_floor)
+        if not moments:
+            return []
+        video = video or self.video.open()
+        return [MomentFrame(moment, *middle_frame(video, self.segments[moment.peak])) for moment in moments]
+
+    def plot(self, count: int = COUNT, *, video: Video | None = None) -> Figure:
+        """Draw relevance and tokens over time, with frames of its COUNT strongest moments.
+
+        Args:
+            video: as for :meth:`frames`. Frames that cannot be decoded any more are left out.
+        """
+        used = self.usage.visual_tokens
+        caption = f"{self.video.name} · {self.video.frames} frames · {used} of {self.budget} tokens"
+        return draw(
+            self.segments,
+            question=self.question,
+            answer=self.display,
+            caption=f"{caption} · {self.model}",
+            pictures=self._thumbnails(count, video),
+            floor=self.relevance_floor,
+            count=count,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON values: times in seconds, relevance in (0, 1), memory in bytes."""
+        return {
+            "question": self.question,
+            "answer": self.text,
+            "answer_display": self.display,
+            "token_ids": self.token_ids,
+            "finished": self.finished,
+            "model": self.model,
+            "video": dataclasses.asdict(self.video),
+            "segments": [segment_values(segment) for segment in self.segments],
+            "moments": [moment_values(moment, self.segments) for moment in self.moments],
+            "budget": self.budget,
+            "visual_tokens": self.usage.visual_tokens,
+            "prompt_tokens": self.usage.prompt_tokens,
+            "answer_tokens": self.usage.answer_tokens,
+            "timings": self.usage.timings,
+            "peak_memory_bytes": self.usage.peak_memory_bytes,
+            "warnings": list(self.warnings),
+        }
+
+    def to_text(self) -> str:
+        """Return question, answer and moments with their times, as people paste them into a message."""
+        moments = [
+            f"{clock(moment.start)}–{clock(moment.end)}  relevance {moment.relevance:.2f}"
+            for moment in self.moments
+        ]
+        blocks = [
+            "\n".join(filter(None, [self.question.strip(), self.display or "(no answer)"])),
+            "\n".join(moments),
+            f"{self.video.name} · {self.model}",
+        ]
+        return "\n\n".join(filter(None, blocks)) + "\n"
+
+    def to_srt(self) -> str:
+        """Return its moments as SubRip subtitles that show the answer; empty where nothing stands out."""
+        return to_srt(self.moments, self.display)
+
+    def to_html(self, *, video: Video | None = None) -> str:
+        """Return it as one self-contained HTML page: answer, moments with frames, charts and figures.
+
+        Args:
+            video: as for :meth:`plot`.
+        """
+        return to_page(
+            question=self.question,
+            answer=self.display if self.finished or not self.display else f"{self.display} … (cut off)",
+            segments=self.segments,
+            floor=self.relevance_floor,
+            video=self.video.name,
+            facts=self.facts,
+            warnings=self.warnings,
+            pictures=self._thumbnails(COUNT, video),
+        )
+
+    def save(self, path: str | PathLike[str], *, video: Video | None = None) -> None:
+        """Write it in the format that PATH ends in; the file appears once it is whole.
+
+        A report (.html), the drawing of :meth:`plot` (.png, .svg), JSON (.json), text with times (.txt), or
+        subtitles (.srt).
+
+        Args:
+            video: as for :meth:`plot`.
+
+        Raises:
+            UsageError: another ending.
+            TempoError: the file cannot be written.
+        """
+        path = check_output(path, FORMATS)
+        ending = path.suffix.lower()
+        if ending in PICTURES:
+            write_output(path, PICTURES[ending](self.plot(video=video)))
+        elif ending == ".html":
+            write_output(path, self.to_html(video=video))
+        elif ending == ".json":
+            write_output(path, json.dumps(self.to_dict(), indent=1, ensure_ascii=False) + "\n")
+        else:
+            write_output(path, self.to_srt() if ending == ".srt" else self.to_text())
+
+    def _thumbnails(self, count: int, video: Video | None) -> list[Thumbnail]:
+        """Frames of its moments, small; none where the video is gone or has changed."""
+        if video is None:
+            if not self.moments:
+                return []
+            try:
+                video = self.video.open()
+            except TempoError:
+                return []
+        return thumbnails(video, self.segments, count=count, floor=self.relevance_floor)
+
+    def __repr__(self) -> str:
+        moments = len(self.moments)
+        return (
+            f"Answer({self.display!r}, {moments} moment{'' if moments == 1 else 's'}, "
+            f"{self.usage.visual_tokens} of {self.budget} tokens, {self.usage.timings['total']:.2f} s)"
+        )
 
     def __str__(self) -> str:
         return self.text
@@ -158,26 +390,3 @@ class AnswerStream(Iterator[str]):
     def close(self) -> None:
         """Stop writing."""
         self._pieces.close()  # type: ignore[attr-defined]
-
-
-class PhaseTimer:
-    """Adds up how long each phase took, in seconds; a GPU's work counts for the phase that asked for it."""
-
-    def __init__(self, device: torch.device) -> None:
-        self.seconds = dict.fromkeys(PHASES, 0.0)
-        self._device = device
-        self._begun = time.perf_counter()
-
-    @contextmanager
-    def phase(self, name: str) -> Iterator[None]:
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            if self._device.type == "cuda":
-                torch.cuda.synchronize(self._device)
-            self.seconds[name] += time.perf_counter() - start
-
-    def timings(self) -> dict[str, float]:
-        """Seconds by phase, and `total` since the clock was made."""
-        return {**self.seconds, "total": time.perf_counter() - self._begun}

@@ -1,38 +1,20 @@
-"""An answer as JSON values: the one form in which every verb, file and page writes it."""
+"""Segments and moments as JSON values: the one form in which every verb, file and page writes them."""
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .moments import Moment, Routed
-    from .results import Answer
+    from tempo.moments import Moment, Routed
 
 SEGMENT_KEYS = ("start", "end", "timestamp", "relevance", "tokens")
 
 
-def record(answer: Answer) -> dict[str, Any]:
-    """Return ANSWER as JSON values: times in seconds, relevance in (0, 1), memory in bytes."""
-    return {
-        "answer": answer.text,
-        "answer_display": answer.display,
-        "token_ids": answer.token_ids,
-        "finished": answer.finished,
-        "model": answer.model,
-        "video": dataclasses.asdict(answer.video),
-        "segments": [{key: getattr(segment, key) for key in SEGMENT_KEYS} for segment in answer.segments],
-        "moments": [moment_values(moment, answer.segments) for moment in answer.moments],
-        "budget": answer.budget,
-        "visual_tokens": answer.usage.visual_tokens,
-        "prompt_tokens": answer.usage.prompt_tokens,
-        "answer_tokens": answer.usage.answer_tokens,
-        "timings": answer.usage.timings,
-        "peak_memory_bytes": answer.usage.peak_memory_bytes,
-        "warnings": list(answer.warnings),
-    }
+def segment_values(segment: Routed) -> dict[str, Any]:
+    """Return a SEGMENT as JSON values: times in seconds, relevance in (0, 1)."""
+    return {key: getattr(segment, key) for key in SEGMENT_KEYS}
 
 
 def moment_values(moment: Moment, segments: Sequence[Routed]) -> dict[str, Any]:

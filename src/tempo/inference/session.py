@@ -18,6 +18,7 @@ from .generation import generate, pieces
 from .limits import check_context, check_question
 from .loaded_model import LoadedModel
 from .options import AskOptions, ResolvedOptions
+from .phase_timer import PhaseTimer
 from .pipeline import (
     CompressedSegment,
     Progress,
@@ -29,7 +30,6 @@ from .results import (
     AnswerSegment,
     AnswerStream,
     LostSpan,
-    PhaseTimer,
     Usage,
     VideoInfo,
 )
@@ -41,8 +41,9 @@ the video could not be shown."""
 
 @dataclass(frozen=True)
 class _Prompt:
-    """Token ids of a question: for the compressor, and around the video for the decoder."""
+    """A question and its token ids: for the compressor, and around the video for the decoder."""
 
+    question: str
     question_ids: list[int]
     before_ids: list[int]
     after_ids: list[int]
@@ -78,6 +79,7 @@ class Session:
         self._entries = entries
         self._rebuild = rebuild
         self._progress = progress
+        self._fingerprint = _fingerprint_of(video)
 
     @property
     def is_cached(self) -> bool:
@@ -146,11 +148,11 @@ class Session:
             raise TempoError("the question is empty; ask something")
         prompts = self.engine.prompts
         if earlier:  # a question that is too long by itself is not the conversation's fault
-            alone = _Prompt(prompts.question(question), *prompts.decoder_prompt(question))
+            alone = _Prompt(question, prompts.question(question), *prompts.decoder_prompt(question))
             self._check(alone, options)
         before_ids, after_ids = prompts.decoder_prompt(question, earlier=earlier)
         question_ids = prompts.question(question, earlier=[asked for asked, _ in earlier])
-        prompt = _Prompt(question_ids, before_ids, after_ids, turns=len(earlier))
+        prompt = _Prompt(question, question_ids, before_ids, after_ids, turns=len(earlier))
         self._check(prompt, options)
         return prompt
 
@@ -211,6 +213,7 @@ class Session:
             video=self.video_info,
             relevance_floor=engine.config.relevance_floor,
             warnings=self.warnings,
+            question=prompt.question,
         )
 
     def _compress(
@@ -279,6 +282,7 @@ class Session:
             ),
             remarks=video.remarks,
             generated=video.generated,
+            fingerprint=self._fingerprint,
         )
 
 
@@ -341,3 +345,13 @@ def _answer_segments(compressed: Sequence[CompressedSegment]) -> list[AnswerSegm
         )
         for segment in compressed
     ]
+
+
+def _fingerprint_of(video: Video) -> str:
+    """By which an answer knows the file again; "" where there is none, or it cannot be read any more."""
+    if video.path is None:
+        return ""
+    try:
+        return video.fingerprint
+    except OSError:
+        return ""

@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tempo.reporting.plot.figure import (
-    Figure,
+from tempo.reporting.plot.figure import Figure
+from tempo.reporting.plot.shapes import (
     Label,
     LineSegment,
     Rectangle,

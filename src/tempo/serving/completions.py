@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from tempo.inference.results import Answer, AnswerStream
-from tempo.inference.serialization import record
 
 from .compute_turn import ComputeTurn
 
@@ -59,7 +58,7 @@ class Completion:
     def _own(self, answer: Answer) -> dict[str, Any]:
         if not self.segments:
             return {}
-        values = record(answer)
+        values = answer.to_dict()
         values["video"]["path"] = None  # where the server keeps its files is nobody's business
         return {"tempo": values}
 

@@ -15,9 +15,9 @@ from typing import Any
 
 from tempo.inference.cache_policy import CacheKind
 from tempo.inference.engine import Tempo
-from tempo.inference.moments import strongest
 from tempo.inference.results import Answer
 from tempo.inference.serialization import moment_values
+from tempo.moments import strongest
 from tempo.video.video import Video
 
 from .api_errors import ApiError

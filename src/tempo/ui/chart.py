@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from html import escape
 
 from tempo.formatting import clock
-from tempo.inference.moments import Routed
+from tempo.moments import Routed
 
 RELEVANCE_HEIGHT, TOKENS_HEIGHT, GAP, AXIS = 72, 72, 22, 18  # pixels
 TOP = 16  # for the headings

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tempo.errors import TempoError
-from tempo.inference.serialization import record
-from tempo.reporting.plot import plot, to_png
+from tempo.reporting.plot import to_png
 from tempo.video.video import Video
 
 from .client import ClientSession
@@ -31,7 +30,7 @@ def to_json(client: ClientSession) -> dict[str, Any]:
                 "options": dict(turn.generation),
                 "shown": _shown(turn),
                 "answers": [
-                    {"adaptive": variant.adaptive, **_without_path(record(answer), opened.title)}
+                    {"adaptive": variant.adaptive, **answer.called(opened.title).to_dict()}
                     for variant, answer in turn.answers.items()
                 ],
             }
@@ -46,7 +45,7 @@ def picture(client: ClientSession) -> bytes:
     answer = client.turns[-1].answer if client.turns else None
     if opened is None or answer is None:
         raise TempoError("nothing was asked yet; ask a question first")
-    return to_png(plot(answer, Video.open(opened.path), question=client.turns[-1].question))
+    return to_png(answer.called(opened.title).plot(video=Video.open(opened.path)))
 
 
 def _shown(turn: Turn) -> dict[str, Any] | None:
@@ -54,8 +53,3 @@ def _shown(turn: Turn) -> dict[str, Any] | None:
     if turn.answer is None:
         return None
     return {"budget": turn.variant.budget, "adaptive": turn.variant.adaptive}
-
-
-def _without_path(record: dict[str, Any], title: str) -> dict[str, Any]:
-    """The record with the title for a path: the user need not know where the server keeps its files."""
-    return {**record, "video": {**record["video"], "path": title}}

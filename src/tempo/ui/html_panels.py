@@ -6,8 +6,8 @@ import html
 from collections.abc import Mapping, Sequence
 
 from tempo.formatting import clock, size
-from tempo.inference.moments import nothing_stands_out, strongest
 from tempo.inference.results import Answer
+from tempo.moments import nothing_stands_out, strongest
 from tempo.text_safety import whole_text
 
 from .access import KINDS

@@ -1,28 +1,13 @@
-"""Plots an answer: relevance and tokens over time, with frames of the strongest moments.
+"""Draws relevance and tokens over time, with frames of the strongest moments.
 
-:func:`plot` draws an answer and :func:`save` writes the figure as PNG, SVG or HTML. A figure is a list of
-shapes with coordinates (:mod:`.figure`), laid out once (:mod:`.layout`) and written by one small module a
-format. It needs only Pillow, and the files are self-contained.
+:func:`draw` lays out a :class:`Figure`: shapes with coordinates, which one small module a format writes. It
+needs only Pillow, and the files refer to nothing outside themselves.
 """
 
 from .figure import Figure
-from .html import to_html
-from .image_output import FORMATS, check_path, save
-from .layout import draw, plot
+from .layout import draw
 from .png import to_png
 from .svg import to_svg
 from .thumbnails import Thumbnail, thumbnails
 
-__all__ = [
-    "FORMATS",
-    "Figure",
-    "Thumbnail",
-    "check_path",
-    "draw",
-    "plot",
-    "save",
-    "thumbnails",
-    "to_html",
-    "to_png",
-    "to_svg",
-]
+__all__ = ["Figure", "Thumbnail", "draw", "thumbnails", "to_png", "to_svg"]

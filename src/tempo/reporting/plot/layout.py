@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from pathlib import PurePath
 
 from tempo.formatting import clock, printable
-from tempo.inference.moments import (
+from tempo.moments import (
     COUNT,
     Routed,
     nothing_stands_out,
     strongest,
 )
-from tempo.inference.results import Answer
-from tempo.video.video import Video
 
-from .figure import (
-    Figure,
+from .figure import Figure
+from .shapes import (
     Label,
     LineSegment,
     Picture,
@@ -25,7 +22,7 @@ from .figure import (
     Shape,
     wrap,
 )
-from .thumbnails import HEIGHT, Thumbnail, thumbnails
+from .thumbnails import HEIGHT, Thumbnail
 
 WIDTH = 960
 LEFT, RIGHT = 64, WIDTH - 24  # of the charts
@@ -36,24 +33,6 @@ RELEVANCE_HEIGHT, TOKENS_HEIGHT = 110, 90
 GAP = 10  # between thumbnails, and between other things
 STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400)  # seconds between ticks
 TICKS = 9  # on the axis of time, at most
-
-
-def plot(answer: Answer, video: Video, *, question: str = "", count: int = COUNT) -> Figure:
-    """Draw an answer with its allocation and frames of its COUNT strongest moments.
-
-    The frames are decoded anew from VIDEO; where it cannot be read any more, they are left out.
-    """
-    used, of = answer.usage.visual_tokens, answer.budget
-    name = PurePath(answer.video.path).name if answer.video.path else "frames"
-    return draw(
-        answer.segments,
-        question=question,
-        answer=answer.display,
-        caption=f"{name} · {answer.video.frames} frames · {used} of {of} tokens · {answer.model}",
-        pictures=thumbnails(video, answer.segments, count=count, floor=answer.relevance_floor),
-        floor=answer.relevance_floor,
-        count=count,
-    )
 
 
 def draw(

@@ -1,4 +1,4 @@
-"""Writes a figure as PNG, drawn by Pillow."""
+"""Writes a drawing as PNG, drawn by Pillow."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from functools import cache
 
 from PIL import Image, ImageDraw, ImageFont
 
-from .figure import (
-    Figure,
+from .shapes import (
+    Drawing,
     Label,
     LineSegment,
     Picture,
     Rectangle,
 )
 
-SCALE = 2  # pixels of the file for one of the figure
+SCALE = 2  # pixels of the file for one of the drawing
 # Pillow's own font has these and no accents. For other texts, the first font that the system has.
 PLAIN_SIGNS = frozenset("–—…·“”‘’")
 WIDE_FONTS = (
@@ -28,11 +28,11 @@ WIDE_FONTS = (
 ANCHORS = {"start": "ls", "middle": "ms", "end": "rs"}
 
 
-def to_png(figure: Figure) -> bytes:
-    """Return FIGURE as a PNG file, twice its size in pixels."""
-    image = Image.new("RGB", (figure.width * SCALE, figure.height * SCALE), "#ffffff")
+def to_png(drawing: Drawing) -> bytes:
+    """Return DRAWING as a PNG file, twice its size in pixels."""
+    image = Image.new("RGB", (drawing.width * SCALE, drawing.height * SCALE), "#ffffff")
     pen = ImageDraw.Draw(image)
-    for shape in figure.shapes:
+    for shape in drawing.shapes:
         match shape:
             case Rectangle(x, y, width, height, fill) if fill and width > 0 and height > 0:
                 left, top = round(x * SCALE), round(y * SCALE)

@@ -1,15 +1,13 @@
-"""Writes a figure as self-contained SVG: text stays text, pictures are embedded."""
+"""Writes a drawing as self-contained SVG: text stays text, pictures are embedded."""
 
 from __future__ import annotations
 
-import base64
-import io
 from xml.sax.saxutils import escape, quoteattr
 
-from PIL import Image
+from tempo.markup import picture_uri
 
-from .figure import (
-    Figure,
+from .shapes import (
+    Drawing,
     Label,
     LineSegment,
     Picture,
@@ -20,14 +18,14 @@ from .figure import (
 FONTS = "Helvetica, Arial, 'DejaVu Sans', 'Noto Sans', sans-serif"
 
 
-def to_svg(figure: Figure) -> str:
-    """Return FIGURE as an SVG document."""
+def to_svg(drawing: Drawing) -> str:
+    """Return DRAWING as an SVG document."""
     lines = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {figure.width} {figure.height}"'
-        f' width="{figure.width}" height="{figure.height}" role="img" font-family="{FONTS}">',
-        f"<title>{escape(figure.title)}</title>",
-        f'<rect width="{figure.width}" height="{figure.height}" fill="#ffffff"/>',
-        *map(_element, figure.shapes),
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {drawing.width} {drawing.height}"'
+        f' width="{drawing.width}" height="{drawing.height}" role="img" font-family="{FONTS}">',
+        f"<title>{escape(drawing.title)}</title>",
+        f'<rect width="{drawing.width}" height="{drawing.height}" fill="#ffffff"/>',
+        *map(_element, drawing.shapes),
         "</svg>",
     ]
     return "\n".join(lines) + "\n"
@@ -46,10 +44,8 @@ def _element(shape: Shape) -> str:
             more = f' text-anchor="{anchor}"' * (anchor != "start") + ' font-weight="700"' * bold
             return f"<text {place}{more}>{escape(text)}</text>"
         case Picture(x, y, width, height, pixels, hint):
-            data = io.BytesIO()
-            Image.fromarray(pixels).save(data, "JPEG", quality=85)
-            address = "data:image/jpeg;base64," + base64.b64encode(data.getvalue()).decode()
-            return _closed(f"<image {_box(x, y, width, height)} href={quoteattr(address)}", "image", hint)
+            address = quoteattr(picture_uri(pixels))
+            return _closed(f"<image {_box(x, y, width, height)} href={address}", "image", hint)
 
 
 def _closed(opening: str, name: str, hint: str) -> str:

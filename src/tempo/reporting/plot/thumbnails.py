@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tempo.errors import TempoError
-from tempo.inference.moments import COUNT, Routed, strongest
+from tempo.moments import COUNT, Routed, strongest
 from tempo.video.video import Sampling, Video
 
 HEIGHT = 108  # pixels in the figure
@@ -41,12 +41,28 @@ def thumbnails(
 
 def thumbnail(video: Video, segments: Sequence[Routed], index: int) -> Thumbnail | None:
     """The frame in the middle of one segment; None where it cannot be decoded."""
-    segment = segments[index]
-    middle = Sampling(np.array([(segment.start + segment.end) / 2]), 1.0)
     high = HEIGHT * SHARPNESS
     size = (max(1, round(high * min(video.width / video.height, WIDEST))), high)
     try:
-        batch = next(video.stream(middle, chunk=1, size=size), None)
+        time, pixels = middle_frame(video, segments[index], size=size)
     except TempoError:
         return None
-    return None if batch is None else Thumbnail(index, float(batch.times[0]), batch.frames[0])
+    return Thumbnail(index, time, pixels)
+
+
+def middle_frame(
+    video: Video, segment: Routed, *, size: tuple[int, int] | None = None
+) -> tuple[float, np.ndarray]:
+    """Decode the frame in the middle of a segment → its time in seconds, and uint8 [H, W, 3] in RGB.
+
+    Args:
+        size: (width, height) in pixels; None: as in the video.
+
+    Raises:
+        TempoError: it cannot be decoded.
+    """
+    middle = Sampling(np.array([(segment.start + segment.end) / 2]), 1.0)
+    batch = next(video.stream(middle, chunk=1, size=size), None)
+    if batch is None:
+        raise TempoError(f"{video.path or 'frames'}: nothing can be decoded at {middle.times[0]:.1f} seconds")
+    return float(batch.times[0]), batch.frames[0]

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from tempo.inference.moments import strongest
+from tempo.moments import strongest
 
 
 @dataclass

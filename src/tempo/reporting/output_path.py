@@ -1,35 +1,29 @@
-"""Writes a figure to an image file in the format of its name."""
+"""Files that a user names: known to be writable before anything that takes long, and written whole."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Iterable
 from pathlib import Path
 
 from tempo.errors import TempoError, UsageError, reason_of
 from tempo.storage.atomic_files import write_atomically
 from tempo.text_safety import whole_text
 
-from .figure import Figure
-from .html import to_html
-from .png import to_png
-from .svg import to_svg
 
-FORMATS: dict[str, Callable[[Figure], str | bytes]] = {".png": to_png, ".svg": to_svg, ".html": to_html}
+def check_output(path: str | os.PathLike[str], endings: Iterable[str]) -> Path:
+    """Return PATH if a file can be written there.
 
-
-def check_path(path: str | Path) -> Path:
-    """Return PATH if a figure can be written there.
+    Args:
+        endings: those that the name may have, in lower case, with the dot.
 
     Raises:
-        UsageError: no format has its ending.
+        UsageError: it has another ending.
         TempoError: its folder does not exist or cannot be written, or it cannot be a file.
     """
-    path = Path(path)
-    if path.suffix.lower() not in FORMATS:
-        raise UsageError(
-            f"{path}: a plot can be saved as {', '.join(FORMATS)}; give its name one of these endings"
-        )
+    path, endings = Path(path), list(endings)
+    if path.suffix.lower() not in endings:
+        raise UsageError(f"{path}: the name must end in {', '.join(endings[:-1])} or {endings[-1]}")
     # os.path finds nothing where pathlib raises: at names that are too long, or that no system can have.
     if os.path.isdir(path):
         raise TempoError(f"{path}: this is a folder; name a file in it")
@@ -46,17 +40,13 @@ def check_path(path: str | Path) -> Path:
     return path
 
 
-def save(figure: Figure, path: str | Path) -> None:
-    """Write FIGURE in the format that PATH ends in; the file appears when it is whole.
+def write_output(path: Path, data: str | bytes) -> None:
+    """Write DATA to PATH, text as UTF-8; the file appears once it is whole.
 
     Raises:
-        UsageError, TempoError: as :func:`check_path`, or it cannot be written.
+        TempoError: it cannot be written.
     """
-    path = check_path(path)
-    data = FORMATS[path.suffix.lower()](figure)
-    if isinstance(data, str):
-        data = whole_text(data).encode()
     try:
-        write_atomically(path, data)
+        write_atomically(path, whole_text(data).encode() if isinstance(data, str) else data)
     except OSError as error:
         raise TempoError(f"{path}: cannot be written ({reason_of(error)})") from error

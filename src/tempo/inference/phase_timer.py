@@ -1,0 +1,35 @@
+"""Times the phases of an answer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+# In this order they follow one another; together with what is between them they are the total.
+PHASES = ("decode", "watch", "route", "distil", "answer")
+
+
+class PhaseTimer:
+    """Adds up how long each phase took, in seconds; a GPU's work counts for the phase that asked for it."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.seconds = dict.fromkeys(PHASES, 0.0)
+        self._device = device
+        self._begun = time.perf_counter()
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            if self._device.type == "cuda":
+                torch.cuda.synchronize(self._device)
+            self.seconds[name] += time.perf_counter() - start
+
+    def timings(self) -> dict[str, float]:
+        """Seconds by phase, and `total` since the clock was made."""
+        return {**self.seconds, "total": time.perf_counter() - self._begun}
