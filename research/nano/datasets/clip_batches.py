@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -38,14 +39,21 @@ class ClipBatches(PackedBatches):
     """Clips of one length in each batch: up to `rows` segments, in clips as many as if none had less than
     eight."""
 
-    def __init__(self, context: SourceContext, *, rows: int = ROWS, wide: float = 0.0) -> None:
+    def __init__(
+        self,
+        context: SourceContext,
+        *,
+        segments: Sequence[int] = SEGMENTS,
+        rows: int = ROWS,
+        wide: float = 0.0,
+    ) -> None:
         super().__init__(context)
-        self.rows, self.wide = rows, wide
+        self.segments, self.rows, self.wide = tuple(segments), rows, wide
 
     def __getitem__(self, step: int) -> ClipBatch:
         rng = random.Random(f"joining/{self.seed}/{step}")
         aspect = rng.choices(tuple(FRAME_SIZES), (0.6, 0.2, 0.2))[0]
-        segments = rng.choice(SEGMENTS)
+        segments = rng.choice(self.segments)
         plans: list[Plan] = []
         while not plans:
             drafts = [

@@ -19,14 +19,22 @@ from tempo.synthetic.templates import TEMPLATES
 from tempo.synthetic.vocabulary import COLOURS, DIRECTIONS, SHAPES
 
 REWORDED = 0.4  # of the questions: in a wording written by hand
-STANDING = 0.06  # of the questions about one thing: which way something moves that does not
+STANDING = 0.08  # of the questions about one thing: which way something moves that does not
 REFORMED = 0.75  # of those that are multiple choice: in another form, with other options
 STILL = "It stands still."
 
 
 @dataclass(frozen=True)
 class ChoiceForm:
-    """How multiple choice is written: `{}` of the mark is a letter or number, of `text` the options."""
+    """How multiple choice is written.
+
+    Attributes:
+        mark: of an option; {} is its letter or number.
+        after, before: what may stand behind the options and before the question.
+        opening, joint: between the question and the options, and between two of these.
+        share: how often it is used, beside the others.
+        name: of the benchmark whose official wording it is.
+    """
 
     mark: str
     after: tuple[str, ...] = ("",)
@@ -35,6 +43,7 @@ class ChoiceForm:
     joint: str = "\n"
     labels: str = "ABCDEF"
     share: float = 1.0
+    name: str = ""
 
     def put(self, rng: random.Random, question: str, options: Sequence[str]) -> str:
         """The question with its options."""
@@ -62,28 +71,40 @@ _PEOPLE = (
 )
 # The first five are how lmms-eval puts the questions of LVBench, MLVU, Video-MME and LongVideoBench.
 FORMS = (
-    ChoiceForm("({})", ("\nAnswer the question with the option letter", f"\n{_DIRECTLY}"), share=2),
     ChoiceForm(
-        "({})", ("\nOnly give the best option.\nBest option: (", "\nOnly give the best option."), share=2
+        "({})", ("\nAnswer the question with the option letter", f"\n{_DIRECTLY}"), share=2, name="LVBench"
+    ),
+    ChoiceForm(
+        "({})",
+        ("\nOnly give the best option.\nBest option: (", "\nOnly give the best option."),
+        share=2,
+        name="MLVU",
     ),
     ChoiceForm(
         "{}.",
         (f"\n\n{_DIRECTLY}", "\nThe best answer is:"),
         before=(_BEST.format(" and the subtitles"), _BEST.format("")),
-        share=2,
+        share=3,
+        name="Video-MME",
     ),
     ChoiceForm(
-        "{}.", ("\nAnswer with the option letter only.",), before=("Question: ",), opening="\nOptions:\n"
+        "{}.",
+        ("\nAnswer with the option letter only.",),
+        before=("Question: ",),
+        opening="\nOptions:\n",
+        name="Video-MME, Qwen3-VL",
     ),
-    ChoiceForm("{}.", (f"\n{_DIRECTLY}\n", f"\n{_DIRECTLY}"), share=2),
+    ChoiceForm("{}.", (f"\n{_DIRECTLY}\n", f"\n{_DIRECTLY}"), share=2, name="LongVideoBench"),
     ChoiceForm("{}.", _PEOPLE),
     ChoiceForm("({})", _PEOPLE),
     ChoiceForm("{})", _PEOPLE),
     ChoiceForm("{}:", _PEOPLE, share=0.5),
-    ChoiceForm("{})", _PEOPLE, labels="abcdef", share=0.5),
-    ChoiceForm("{}.", ("", "\nAnswer with the number.", "\nJust give me the number."), labels="123456"),
-    ChoiceForm("{})", ("", " which one?", "?"), opening=" ", joint=" ", share=0.5),
-    ChoiceForm("{})", ("", " which one?"), opening=" ", joint=", ", labels="abcdef", share=0.5),
+    ChoiceForm("{})", _PEOPLE, labels="abcdef"),
+    ChoiceForm(
+        "{}.", ("", "\nAnswer with the number.", "\nJust give me the number."), labels="123456", share=2
+    ),
+    ChoiceForm("{})", ("", " which one?", "?"), opening=" ", joint=" "),
+    ChoiceForm("{})", ("", " which one?"), opening=" ", joint=", ", labels="abcdef"),
 )
 _SHARES = [form.share for form in FORMS]
 
@@ -94,14 +115,21 @@ def rephrase(rng: random.Random, script: Script, question: SyntheticQuestion) ->
         return question
     stem = question.text.split("\n")[0] if question.options else question.text
     if rng.random() < REWORDED:
-        stem = _in_other_words(rng, question)
+        stem = reword(rng, question, _templates()[question.kind])
     if not question.options:
         return replace(question, text=stem)
     if rng.random() >= REFORMED:
         return replace(question, text="\n".join([stem, *question.text.split("\n")[1:]]))
+    (form,) = rng.choices(FORMS, _SHARES)
+    return reform(rng, script, question, stem, form)
+
+
+def reform(
+    rng: random.Random, script: Script, question: SyntheticQuestion, stem: str, form: ChoiceForm
+) -> SyntheticQuestion:
+    """A multiple choice question as `stem` and options in another form."""
     right = question.options[LETTERS.index(question.answer)]
     options = _options(rng, script, question, right)
-    (form,) = rng.choices(FORMS, _SHARES)
     label = form.labels[options.index(right)]
     return replace(question, text=form.put(rng, stem, options), answer=label, options=tuple(options))
 
@@ -122,8 +150,9 @@ def _templates() -> dict[str, list[str]]:
     return read("train")
 
 
-def _in_other_words(rng: random.Random, question: SyntheticQuestion) -> str:
-    template, named = rng.choice(_templates()[question.kind]), question.expressions
+def reword(rng: random.Random, question: SyntheticQuestion, templates: Sequence[str]) -> str:
+    """The question in one of `templates`, which are those of its kind, without its options."""
+    template, named = rng.choice(templates), question.expressions
     if question.kind == "never":  # it names its options alone
         return template
     if question.kind == "first":
