@@ -24,7 +24,7 @@ from tempo.formatting import size
 if TYPE_CHECKING:
     from tempo.training.config import Recipe
     from tempo.training.model_init import ModelSpec
-    from tempo.training.trainer import TrainingResult
+    from tempo.training.run_dir import TrainingResult
 
 
 LISTED = 50  # samples that cannot be used, of each source

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -18,10 +18,29 @@ from .config import DataConfig, Recipe
 from .config_parsing import write_recipe
 from .model_init import ModelSpec
 from .objective import Objective
+from .validation import BestCheckpoint
 
 RECIPE, LOG, CHECKPOINTS, MODEL, ADAPTER = "recipe.yaml", "log.jsonl", "checkpoints", "model", "adapter"
 PART = f"{MODEL}.part"  # the model while it is written
 OBJECTIVE = "objective.safetensors"  # what the objective has beside the model, for a later run
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What a run came to.
+
+    Attributes:
+        first_loss, last_loss: of its first and its last step.
+        model: the folder of the model.
+        best: the validation whose checkpoint the model is; None: nothing was validated.
+    """
+
+    first_loss: float
+    last_loss: float
+    steps: int
+    skipped: int
+    model: Path
+    best: BestCheckpoint | None = None
 
 
 def begin(out: Path, recipe: Recipe) -> None:

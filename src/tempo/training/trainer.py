@@ -11,7 +11,7 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -32,28 +32,10 @@ from .lr_schedule import LRSchedule
 from .metrics import MetricLogger, TensorBoardWriter, TrainingProgressBar
 from .objective import ObjectiveOutput
 from .parallelize import full_tensor, parallelize, redistribute
-from .run_dir import CHECKPOINTS, LOG, MODEL, RECIPE, begin, write_result
+from .run_dir import CHECKPOINTS, LOG, MODEL, RECIPE, TrainingResult, begin, write_result
 from .run_setup import build_objective, load_data, load_model, steps_of
 from .signals import Stopping
 from .validation import BestCheckpoint, validate
-
-
-@dataclass(frozen=True)
-class TrainingResult:
-    """What a run came to.
-
-    Attributes:
-        first_loss, last_loss: of its first and its last step.
-        model: the folder of the model.
-        best: the validation whose checkpoint the model is; None: nothing was validated.
-    """
-
-    first_loss: float
-    last_loss: float
-    steps: int
-    skipped: int
-    model: Path
-    best: BestCheckpoint | None = None
 
 
 def train(recipe: Recipe) -> TrainingResult:
@@ -133,6 +115,8 @@ class Trainer:
         bar = TrainingProgressBar(steps=self.steps, done=self.step, shown=self.context.is_main)
         try:
             with bar, Stopping() as stopping:
+                if self.step == 0 and self._validation_is_due():
+                    self._validate(bar, board)
                 batches = self._batches()
                 while self.step < self.steps and not self._stopped_early():
                     figures = self._train_step(next(batches), bar)
@@ -363,7 +347,7 @@ class Trainer:
             self.first_loss, self.last_loss = state["losses"]
             self.best = BestCheckpoint(**state["best"])
         if self.context.is_main:
-            self.logger.truncate(self.step)
+            self.logger.truncate(self.step if found is not None else -1)
 
     def _load_trained(self, state: dict[str, Any]) -> None:
         named = dict(self.objective.named_parameters())

@@ -12,9 +12,10 @@ from safetensors.torch import load_file, save_file
 
 import tempo
 from research.nano.datasets.segment_targets import SegmentTargetBatches
+from research.nano.manifest import HERE, Manifest
 from research.nano.objectives.compressor import CompressorObjective, write, written
 from research.nano.objectives.vision import VisionObjective
-from research.nano.pipeline import HERE, read_steps, run_pipeline
+from research.nano.pipeline import run_pipeline
 from research.nano.weights import load_trained
 from tempo.errors import TempoError
 from tempo.inference.engine import EMBEDDED
@@ -65,15 +66,21 @@ def a_video() -> Video:
 
 @pytest.mark.slow
 def test_from_nothing_to_a_model_folder(tmp_path: Path) -> None:
-    steps = read_steps(HERE / "pipeline.yaml")
-    steps[0] = replace(steps[0], options={"seed": 1, "samples": 60})
+    whole = Manifest.read(HERE / "pipeline.yaml")
+    first, *others = (replace(step, reach={}) for step in whole.steps)
+    steps = (replace(first, options={"seed": 1, "samples": 60}), *others)
+    manifest = replace(whole, steps=steps)
     by_step = {step.name: quick(step.name) for step in steps}
-    run_pipeline(steps, tmp_path, QUICK, by_step=by_step)
+    run_pipeline(manifest, tmp_path, QUICK, by_step=by_step)
 
     for name, groups in TRAINED.items():
         log = [json.loads(line) for line in (tmp_path / name / "log.jsonl").read_text().splitlines()]
         assert [one["step"] for one in log if "loss" in one] == [1, 2]
-        assert any("validation" in one for one in log) == (name in FEW)
+        measured = [one["step"] for one in log if "validation" in one]
+        assert measured == ([0, 2] if name in FEW else [])
+        assert f"| `{name}` |" in (tmp_path / "stages.md").read_text()
+        for figure in next(step for step in whole.steps if step.name == name).reach:
+            assert figure in next(one["validation"] for one in log if "validation" in one), name
         kept = torch.load(next((tmp_path / name / "checkpoints").glob("step-00000002.pt")), weights_only=True)
         inner = {key.removeprefix("model.") for key in kept["trained"] if key.startswith("model.")}
         assert {group_of(key) for key in inner} == groups, name
@@ -101,14 +108,24 @@ def test_from_nothing_to_a_model_folder(tmp_path: Path) -> None:
     # What is done stays as it is; what was stopped is resumed, and nothing else runs again.
     times = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()}
     (tmp_path / "decoder" / "model").rename(tmp_path / "aside")
-    run_pipeline(steps, tmp_path, QUICK, by_step=by_step)
+    run_pipeline(manifest, tmp_path, QUICK, by_step=by_step)
     for name in ("decoder", "aside"):
         again = tmp_path / "decoder" / "model" / "model.safetensors"
         assert torch.equal(
             *(load_file(path)["model.norm.weight"] for path in (again, tmp_path / "aside" / again.name))
         ), name
     changed = {path.relative_to(tmp_path).parts[0] for path, at in times.items() if _changed(path, at)}
-    assert changed == {"decoder"}
+    assert changed == {"decoder", "stages.md"}
+
+    # Of another recipe it is not what is wanted, and what is not reached is not built upon.
+    with pytest.raises(TempoError, match=r"decoder: was made of something else"):
+        run_pipeline(manifest, tmp_path, QUICK, by_step=by_step | {"decoder": quick("decoder")[1:]})
+    hopeful = replace(manifest, steps=(*steps[:1], replace(steps[1], reach={"shape": 1.1}), *steps[2:]))
+    with pytest.raises(TempoError, match=r"base-vision: shape on held-out data is 0\.\d+, and the next"):
+        run_pipeline(hopeful, tmp_path, QUICK, by_step=by_step)
+    changed_input = replace(manifest, inputs={str(tmp_path / "base"): "0"})
+    with pytest.raises(TempoError, match=r"its hash is .*begins from 0"):
+        run_pipeline(changed_input, tmp_path, QUICK, by_step=by_step)
 
 
 def _changed(path: Path, at: int) -> bool:
