@@ -120,7 +120,9 @@ class ValidationConfig:
         "Held-out sources, as in `data`. None: nothing is validated, and the model of the last step is kept.",
         (),
     )
-    every_steps: int = doc("Validate before the first step, every so many steps, and after the last one.", 100)
+    every_steps: int = doc(
+        "Validate before the first step, every so many steps, and after the last one.", 100
+    )
     samples: int = doc("Samples of each validation, the same ones every time.", 32)
     metric: str = doc(
         "What says which checkpoint is the best, and is written as the model: `loss`, `relevance_accuracy` "
