@@ -80,7 +80,7 @@ def searches(model: Tempo, number: int, folder: Path, *, looks: int, questions: 
     script = make_script(rng, duration=seconds, aspect=ASPECTS[aspect], wide=wide)
     path = folder / f"{number}.mp4"
     write_video(script, path, spec)
-    session = model.watch(path, cache="host")
+    session = model.watch(path, cache="host", progress=None)
     for look, there in _wanted(rng, script, looks):
         for kind, text in _phrased(rng, look, held_out=held_out).items():
             yield Search(text, kind, there, seconds, wide, _best(session, text))

@@ -1,12 +1,14 @@
-"""Fragments of HTML for notebooks and reports: pictures that are part of the page, and tables of facts."""
+"""Fragments of HTML for notebooks and reports: pictures and tables that take the colours of the page."""
 
 from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
 from typing import TYPE_CHECKING
+
+from tempo.formatting import clock
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,16 +23,6 @@ def picture_uri(pixels: np.ndarray) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(data.getvalue()).decode()
 
 
-def captioned_picture(pixels: np.ndarray, caption: str, *, description: str) -> str:
-    """Return a picture as an HTML figure with a CAPTION below it; screen readers read its DESCRIPTION."""
-    height, width = pixels.shape[:2]
-    return (
-        f'<figure style="display:inline-block;margin:0 8px 8px 0"><img src="{picture_uri(pixels)}" '
-        f'width="{width}" height="{height}" alt="{escape(description)}" style="max-width:100%;height:auto">'
-        f"<figcaption>{escape(caption)}</figcaption></figure>"
-    )
-
-
 def fact_table(facts: Sequence[tuple[str, str]]) -> str:
     """Return rows of a name and a value as an HTML table that takes the colours of its page."""
     rows = "".join(
@@ -39,3 +31,13 @@ def fact_table(facts: Sequence[tuple[str, str]]) -> str:
         for name, value in facts
     )
     return f"<table>{rows}</table>"
+
+
+def film_strip(frames: Iterable[tuple[float, np.ndarray]], *, height: int = 90) -> str:
+    """Return pictures side by side, each with its time in seconds below it, HEIGHT pixels high."""
+    pictures = "".join(
+        f'<figure style="display:inline-block;margin:0 6px 6px 0"><img src="{picture_uri(pixels)}" '
+        f'height="{height}" alt="{clock(time)}"><figcaption>{clock(time)}</figcaption></figure>'
+        for time, pixels in frames
+    )
+    return f"<div>{pictures}</div>"

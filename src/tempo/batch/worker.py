@@ -62,7 +62,8 @@ def answer(model: Tempo, group: VideoGroup, *, cache: CacheKind) -> Iterator[tup
 
     try:
         video = Video.open(group.video_path)
-        session = model.watch(video, cache=cache, several=len(group.cases) > 1, **group.sampling)
+        several = len(group.cases) > 1
+        session = model.watch(video, cache=cache, several=several, progress=None, **group.sampling)
     except Exception as error:
         _trace(error)
         for case in group.cases:

@@ -147,7 +147,9 @@ def _measure(engine: Tempo, path: str, plan: BenchmarkPlan, say: Callable[[str],
     budget = engine.config.visual_token_budget if plan.budget is None else plan.budget
 
     def watch(cache: CacheKind) -> Session:
-        return engine.watch(Video.open(path), cache=cache, fps=plan.fps, max_frames=plan.max_frames)
+        return engine.watch(
+            Video.open(path), cache=cache, fps=plan.fps, max_frames=plan.max_frames, progress=None
+        )
 
     say("measuring the first answer")
     cold, _ = ask("first, cold", watch("none"), question, **options)

@@ -22,17 +22,12 @@ ANSWER_OPTIONS = ("budget", "adaptive", "keep", "max_new_tokens", "temperature")
 def open_video(path: str) -> Video:
     """Open a video, with a progress bar if it is downloaded first."""
     import tempo
-    from tempo.console import progress_bar
+    from tempo.console import download_bar
     from tempo.video.remote import scheme_of
 
     if not scheme_of(path):
         return tempo.Video.open(path)
-    with progress_bar("downloading", "MB", before="connecting", after="downloading") as update:
-
-        def progress(done: int, total: int | None) -> None:
-            megabytes = done // 1_000_000
-            update(megabytes, megabytes if total is None else max(1, -(-total // 1_000_000)))
-
+    with download_bar() as progress:
         return tempo.Video.open(path, progress=progress)
 
 

@@ -149,6 +149,7 @@ class Answerer:
             max_frames=settings.max_frames,
             # Caching does not pay for a single question.
             cache=settings.cache if settings.group and questions > 1 else "none",
+            progress=None,
         )
 
     def _ask(self, session: Session, item: Item, watching: Mapping[str, float]) -> ItemRecord:

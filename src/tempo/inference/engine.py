@@ -9,10 +9,12 @@ import warnings
 from collections.abc import Sequence
 from functools import cached_property, partial
 from os import PathLike
+from typing import Unpack
 
 import torch
 
 from tempo.assets import NANO
+from tempo.console import Progress, ProgressOption, download_bar, shown_progress
 from tempo.devices import available_bytes, pick_device, pick_dtype, prepare_process
 from tempo.errors import (
     NoRoomError,
@@ -28,14 +30,17 @@ from tempo.modeling.loading import (
     load_prompts,
 )
 from tempo.processing.prompts import Prompts
+from tempo.video.remote import scheme_of
 from tempo.video.video import Damage, Sampling, Video
 
+from .async_answers import run
 from .cache_entry import CacheEntry
 from .cache_policy import CacheKind, check_kind, places
 from .loaded_model import LoadedModel
 from .memory_plan import cache_bytes
+from .options import WatchOptions
 from .phase_timer import PhaseTimer
-from .pipeline import Progress, prefill_video
+from .pipeline import Step, prefill_video
 from .prefix_cache import DiskCache, DiskCacheWriter, MemoryCacheWriter, check_room
 from .session import Session
 
@@ -106,7 +111,7 @@ class Tempo(LoadedModel):
         end: float | None = None,
         cache: CacheKind = "device",
         several: bool = False,
-        progress: Progress | None = None,
+        progress: ProgressOption = "auto",
     ) -> Session:
         """Watch a video: everything that does not depend on a question.
 
@@ -120,6 +125,7 @@ class Tempo(LoadedModel):
                 of this video; else it keeps nothing for one question, and for several whatever fits.
             several: whether more than one question will be asked; only "auto" takes notice.
             progress: called with (frames watched, frames to watch); with "none" while a question is answered.
+                "auto" shows a bar in notebooks and terminals, None shows nothing.
 
         Raises:
             UsageError: an option that can never work.
@@ -131,7 +137,7 @@ class Tempo(LoadedModel):
         self.check_process()
         kind = check_kind(cache)
         if not isinstance(video, Video):
-            video = Video.open(video)
+            video = _opened(video, progress)
         if not self._warned and (warning := self.unfamiliar(video)):
             self._warned = True
             warnings.warn(warning, UnfamiliarVideoWarning, stacklevel=2)
@@ -150,8 +156,31 @@ class Tempo(LoadedModel):
                 return self._watch(place, key, video, sampling, progress)
         return self._watch(order[-1], key, video, sampling, progress)
 
+    async def awatch(
+        self,
+        video: str | PathLike[str] | Video,
+        *,
+        progress: Progress | None = None,
+        **options: Unpack[WatchOptions],
+    ) -> Session:
+        """Like `watch`, for event loops: a thread computes, and stops soon after the task is cancelled.
+
+        Args:
+            progress: as for `watch`, called in that thread.
+        """
+
+        def watch(step: Step) -> Session:
+            def move(done: int, total: int) -> None:
+                if progress is not None:
+                    progress(done, total)
+                step()
+
+            return self.watch(video, progress=move, **options)
+
+        return await run(self, watch)
+
     def _watch(
-        self, place: CacheKind, key: str, video: Video, sampling: Sampling, progress: Progress | None
+        self, place: CacheKind, key: str, video: Video, sampling: Sampling, progress: ProgressOption
     ) -> Session:
         """Watch and keep in one place, or take what is there already. Raises NoRoomError: it is full."""
         if place == "none":
@@ -160,7 +189,7 @@ class Tempo(LoadedModel):
         found: tuple[Sequence[CacheEntry], Damage] | None = self.disk.open(key) if place == "disk" else None
         if found is None:
             found = self._prefill(place, key, video, sampling, timer=timer, progress=progress)
-        elif progress is not None:
+        elif callable(progress):
             progress(len(sampling), len(sampling))
         return Session(
             self,
@@ -181,13 +210,14 @@ class Tempo(LoadedModel):
         sampling: Sampling,
         *,
         timer: PhaseTimer,
-        progress: Progress | None,
+        progress: ProgressOption,
     ) -> tuple[Sequence[CacheEntry], Damage]:
         """Watch a video and keep it: the cache entries, and what could not be shown."""
         writer = self._writer(place, key, video, sampling)
         try:
-            for batch, state in prefill_video(self, video, sampling, timer=timer, progress=progress):
-                writer.add(batch.segments, state)
+            with shown_progress(progress, "watching", "frames") as move:
+                for batch, state in prefill_video(self, video, sampling, timer=timer, progress=move):
+                    writer.add(batch.segments, state)
             if isinstance(writer, DiskCacheWriter):
                 writer.is_complete = video.interrupted is None  # what could not be fetched may come next time
             return writer.finish(damage=video.damage), video.damage
@@ -201,7 +231,7 @@ class Tempo(LoadedModel):
         key: str,
         video: Video,
         sampling: Sampling,
-        progress: Progress | None,
+        progress: ProgressOption,
         damaged: Sequence[CacheEntry],
         timer: PhaseTimer,
     ) -> tuple[Sequence[CacheEntry] | None, Damage]:
@@ -247,3 +277,11 @@ class Tempo(LoadedModel):
             digest.update(f"{name}{list(tensor.shape)}".encode())
             digest.update(values.numpy().tobytes())
         return digest.hexdigest()
+
+
+def _opened(path: str | PathLike[str], progress: ProgressOption) -> Video:
+    """Open a video, with a progress bar where it is downloaded first and progress is shown at all."""
+    if progress != "auto" or not scheme_of(str(path)):
+        return Video.open(path)
+    with download_bar() as move:
+        return Video.open(path, progress=move)

@@ -10,6 +10,7 @@ import torch
 
 from tempo.devices import prepare_process
 from tempo.errors import TempoError
+from tempo.markup import fact_table
 from tempo.modeling import TempoQwenForCausalLM
 from tempo.modeling.configuration import SYNTHETIC
 from tempo.modeling.hub import PUBLISHED
@@ -60,6 +61,33 @@ class LoadedModel:
     @property
     def dtype(self) -> torch.dtype:
         return self.model.dtype
+
+    @property
+    def facts(self) -> list[tuple[str, str]]:
+        """What it is and where it computes, as rows of a name and a text."""
+        config = self.config
+        known = "generated videos only" if config.trained_on == SYNTHETIC else "footage"
+        return [
+            ("model", self.name),
+            ("parameters", f"{self._parameters / 1e6:,.1f} million"),
+            ("computes", f"in {str(self.dtype).removeprefix('torch.')} on {self.device}"),
+            ("knows", known),
+            ("watches", f"{config.fps:g} frames per second, at most {config.max_frames}"),
+            ("budget", f"{config.visual_token_budget} memory tokens"),
+            ("context", f"{config.context} tokens"),
+        ]
+
+    @property
+    def _parameters(self) -> int:
+        return sum(parameter.numel() for parameter in self.model.parameters())
+
+    def __repr__(self) -> str:
+        millions = f"{self._parameters / 1e6:,.1f} M parameters"
+        dtype = str(self.dtype).removeprefix("torch.")
+        return f"{type(self).__name__}({self.name!r}, {millions}, {dtype} on {self.device})"
+
+    def _repr_html_(self) -> str:
+        return fact_table(self.facts)
 
     @property
     def stop_ids(self) -> set[int]:

@@ -20,6 +20,17 @@ def cache_bytes(config: Qwen3VLConfig, tokens: int, dtype: torch.dtype) -> int:
     return text.num_hidden_layers * 2 * text.num_key_value_heads * text.head_dim * tokens * dtype.itemsize
 
 
+def questions_per_watching(
+    *, segments: int, memory_tokens: int, width: int, device: torch.device, dtype: torch.dtype
+) -> int:
+    """For how many questions at once a video is watched whose segments are not cached, at least one.
+
+    All memory tokens of all segments are held for each, until the last segment has its relevance.
+    """
+    one = segments * memory_tokens * width * dtype.itemsize
+    return max(1, int(_SHARE * available_bytes(device)) // one)
+
+
 def segments_per_batch(
     config: Qwen3VLConfig,
     *,

@@ -8,6 +8,7 @@ from typing import TypedDict
 from tempo.errors import UsageError
 from tempo.number_checks import is_number, is_whole, shown
 
+from .cache_policy import CacheKind
 from .keep_strategies import KEEPS, Keep
 from .loaded_model import LoadedModel
 
@@ -30,6 +31,17 @@ class AskOptions(TypedDict, total=False):
     max_new_tokens: int
     temperature: float
     top_p: float
+
+
+class WatchOptions(TypedDict, total=False):
+    """What can be said beside a video; see :meth:`tempo.Tempo.watch`."""
+
+    fps: float | None
+    max_frames: int | None
+    start: float | None
+    end: float | None
+    cache: CacheKind
+    several: bool
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,14 @@ PHASES = ("decode", "watch", "route", "distil", "answer")
 
 
 class PhaseTimer:
-    """Adds up how long each phase took, in seconds; a GPU's work counts for the phase that asked for it."""
+    """Adds up how long each phase took, in seconds; a GPU's work counts for the phase that asked for it.
 
-    def __init__(self, device: torch.device) -> None:
+    Args:
+        shared: other answers are computed meanwhile, so that only what is in the phases is this one's.
+    """
+
+    def __init__(self, device: torch.device, *, shared: bool = False) -> None:
+        self._shared = shared
         self.seconds = dict.fromkeys(PHASES, 0.0)
         self._device = device
         self._begun = time.perf_counter()
@@ -31,5 +36,6 @@ class PhaseTimer:
             self.seconds[name] += time.perf_counter() - start
 
     def timings(self) -> dict[str, float]:
-        """Seconds by phase, and `total` since the clock was made."""
-        return {**self.seconds, "total": time.perf_counter() - self._begun}
+        """Seconds by phase, and `total` since the timer was made; of a shared one, the sum of the phases."""
+        total = sum(self.seconds.values()) if self._shared else time.perf_counter() - self._begun
+        return {**self.seconds, "total": total}

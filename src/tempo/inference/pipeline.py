@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import torch
 
+from tempo.console import Progress
 from tempo.errors import NonFiniteError
 from tempo.modeling.compressor import Compressor, PrefillState
 from tempo.modeling.kv_cache import KVCache, ScratchBuffer
@@ -28,11 +29,15 @@ from .loaded_model import LoadedModel
 from .phase_timer import PhaseTimer
 from .token_selection import select, tokens_needed
 
-Progress = Callable[[int, int], None]
-"""Called with (frames watched so far, frames to watch)."""
+Step = Callable[[], None]
+"""Called between two steps of the work, a batch of segments or a token; what it raises ends the work."""
 
 Allocate = Callable[[list[float]], list[int]]
 """Relevance of every segment → how many memory tokens each keeps."""
+
+
+def go_on() -> None:
+    """The step of work that nobody interrupts."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,7 @@ def prefill_video(
     *,
     timer: PhaseTimer,
     progress: Progress | None = None,
+    step: Step = go_on,
     reserve: int = 0,
 ) -> Iterator[tuple[SegmentBatch, PrefillState]]:
     """Read a video in batches of segments, up to where a question will stand.
@@ -84,6 +90,7 @@ def prefill_video(
             if progress is not None:
                 progress(done, len(sampling))
             yield batch, state
+            step()
         if progress is not None and done < len(sampling):  # some could not be decoded
             progress(len(sampling), len(sampling))
     finally:
@@ -99,6 +106,7 @@ def compress_cached(
     allocate: Allocate,
     keep: Keep,
     timer: PhaseTimer,
+    step: Step = go_on,
 ) -> list[CompressedSegment]:
     """Read a question behind every cached segment, and compute only the memory tokens that are kept.
 
@@ -118,6 +126,7 @@ def compress_cached(
             question_SK2GQE = state.cache.data[:, :, :, :, -len(question_ids) :].clone()
             for at, index in enumerate(group):
                 relevance[index], question[index] = scores[at], question_SK2GQE[at]
+            step()
     with timer.phase("distil"), torch.inference_mode():
         counts = allocate(relevance)
         needed = [
@@ -135,6 +144,7 @@ def compress_cached(
                 tokens = memory_SkD[at, : needed[index]]
                 number = cache.spans[index].index
                 memory[index] = select(tokens, counts[index], total=total, keep=keep, segment=number)
+            step()
     return [CompressedSegment(*one) for one in zip(cache.spans, relevance, memory, strict=True)]
 
 
@@ -142,34 +152,46 @@ def compress_uncached(
     engine: LoadedModel,
     video: Video,
     sampling: Sampling,
-    question_ids: Sequence[int],
+    questions: Sequence[tuple[Sequence[int], PhaseTimer]],
     *,
     allocate: Allocate,
     keep: Keep,
-    timer: PhaseTimer,
     progress: Progress | None = None,
-) -> list[CompressedSegment]:
-    """Watch a video for one question and store nothing but its memory tokens."""
+    step: Step = go_on,
+) -> list[list[CompressedSegment]]:
+    """Watch a video once for some questions and store nothing but its memory tokens.
+
+    Args:
+        questions: token ids of each, and what times it; watching counts for the first.
+    """
     compressor = engine.model.compressor
     total = compressor.memory_tokens
     spans: list[SegmentSpan] = []
-    relevance: list[float] = []
-    memory: list[torch.Tensor] = []
-    reserve = len(question_ids) + total
+    relevance: list[list[float]] = [[] for _ in questions]
+    memory: list[list[torch.Tensor]] = [[] for _ in questions]
+    reserve = max(len(question_ids) for question_ids, _ in questions) + total
     for batch, state in prefill_video(
-        engine, video, sampling, timer=timer, progress=progress, reserve=reserve
+        engine, video, sampling, timer=questions[0][1], progress=progress, step=step, reserve=reserve
     ):
         spans += batch.segments
-        with timer.phase("route"), torch.inference_mode():
-            relevance += _score(compressor, state, question_ids)
+        length, position = state.cache.length, state.position
+        for number, (question_ids, timer) in enumerate(questions):
+            state.cache.length, state.position = length, position  # before the question that was read last
+            with timer.phase("route"), torch.inference_mode():
+                relevance[number] += _score(compressor, state, question_ids)
+            with timer.phase("distil"), torch.inference_mode():
+                memory[number] += compressor.compress(state, total)
+            step()
+    compressed = []
+    for scores, tokens, (_, timer) in zip(relevance, memory, questions, strict=True):
         with timer.phase("distil"), torch.inference_mode():
-            memory += compressor.compress(state, total)
-    with timer.phase("distil"), torch.inference_mode():
-        counts = allocate(relevance)
-        return [
-            CompressedSegment(span, score, select(tokens, k, total=total, keep=keep, segment=span.index))
-            for span, score, tokens, k in zip(spans, relevance, memory, counts, strict=True)
-        ]
+            counts = allocate(scores)
+            kept = (
+                select(memory_MD, k, total=total, keep=keep, segment=span.index)
+                for span, memory_MD, k in zip(spans, tokens, counts, strict=True)
+            )
+            compressed.append([CompressedSegment(*one) for one in zip(spans, scores, kept, strict=True)])
+    return compressed
 
 
 def _score(compressor: Compressor, state: PrefillState, question_ids: Sequence[int]) -> list[float]:

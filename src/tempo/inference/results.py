@@ -6,20 +6,20 @@ import dataclasses
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from html import escape
 from os import PathLike
-from pathlib import PurePath
-from typing import Any
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 
 from tempo.errors import TempoError
 from tempo.formatting import clock, size
+from tempo.markup import film_strip
 from tempo.moments import COUNT, Moment, strongest
 from tempo.reporting.answer_page import to_page
 from tempo.reporting.output_path import check_output, write_output
-from tempo.reporting.plot import Figure, Thumbnail, draw, thumbnails
+from tempo.reporting.plot import Figure, Thumbnail, draw, thumbnails, to_svg
 from tempo.reporting.plot.figure import FORMATS as PICTURES
 from tempo.reporting.plot.thumbnails import middle_frame
 from tempo.reporting.srt import to_srt
@@ -27,6 +27,10 @@ from tempo.video.video import Video
 
 from .serialization import moment_values, segment_values
 from .timestamps import with_clock_times
+from .video_info import VideoInfo
+
+if TYPE_CHECKING:
+    import pandas
 
 # Endings of the files that an answer can be saved as.
 FORMATS = (".html", *PICTURES, ".json", ".srt", ".txt")
@@ -70,69 +74,6 @@ class Usage:
     peak_memory_bytes: int
 
 
-@dataclass(frozen=True)
-class LostSpan:
-    """A stretch of a video that could not be shown, in seconds, and why."""
-
-    start: float
-    end: float
-    reason: str
-
-
-@dataclass(frozen=True)
-class VideoInfo:
-    """What was watched.
-
-    Attributes:
-        frames, fps: how many frames, and how many a second.
-        lost_seconds: how much of it could not be shown.
-        lost: the spans that this comes to, and why.
-        remarks: what was done about times in the file that cannot be taken as they are, a line each.
-        generated: whether tempo generated it, as the file says.
-        fingerprint: hash of the content, by which :meth:`open` knows it again; "": not known.
-    """
-
-    path: str | None
-    duration: float
-    width: int
-    height: int
-    frames: int
-    fps: float
-    lost_seconds: float
-    lost: tuple[LostSpan, ...] = ()
-    remarks: tuple[str, ...] = ()
-    generated: bool = False
-    fingerprint: str = ""
-
-    @property
-    def name(self) -> str:
-        """The name of the file without its folders, or "frames" where there was no file."""
-        if self.path is None:
-            return "frames"
-        path = urlsplit(self.path).path if "://" in self.path else self.path
-        return PurePath(path).name or self.path
-
-    def open(self) -> Video:
-        """Open the video again.
-
-        Raises:
-            TempoError: it is gone, or it is not the one that was watched.
-        """
-        if self.path is None:
-            raise TempoError("what was watched has no file to read again; pass its Video as video=")
-        video = Video.open(self.path)
-        try:
-            same = self.fingerprint in ("", video.fingerprint)
-        except OSError as error:
-            raise TempoError(f"{self.path}: cannot be read ({error.strerror}); check the path") from error
-        if not same:
-            raise TempoError(
-                f"{self.path}: not what was watched, it has changed since; watch it again, or pass the Video "
-                "that was watched as video="
-            )
-        return video
-
-
 @dataclass(frozen=True, eq=False, repr=False)
 class MomentFrame:
     """A frame of a moment, from the middle of its most relevant segment.
@@ -154,6 +95,9 @@ class MomentFrame:
     def __repr__(self) -> str:
         height, width = self.pixels.shape[:2]
         return f"MomentFrame({clock(self.time)}, {width}×{height})"
+
+    def _repr_html_(self) -> str:
+        return film_strip([(self.time, self.pixels)], height=min(360, len(self.pixels)))
 
 
 @dataclass(frozen=True, repr=False)
@@ -251,17 +195,7 @@ class Answer:
         Args:
             video: as for :meth:`frames`. Frames that cannot be decoded any more are left out.
         """
-        used = self.usage.visual_tokens
-        caption = f"{self.video.name} · {self.video.frames} frames · {used} of {self.budget} tokens"
-        return draw(
-            self.segments,
-            question=self.question,
-            answer=self.display,
-            caption=f"{caption} · {self.model}",
-            pictures=self._thumbnails(count, video),
-            floor=self.relevance_floor,
-            count=count,
-        )
+        return self._draw(count, video, question=self.question, answer=self.display)
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON values: times in seconds, relevance in (0, 1), memory in bytes."""
@@ -341,6 +275,45 @@ class Answer:
             write_output(path, json.dumps(self.to_dict(), indent=1, ensure_ascii=False) + "\n")
         else:
             write_output(path, self.to_srt() if ending == ".srt" else self.to_text())
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """Return its segments as a table, a row each; `moment` is the rank of the moment it belongs to.
+
+        Raises:
+            TempoError: pandas is not installed.
+        """
+        try:
+            import pandas
+        except ImportError as error:
+            raise TempoError("pandas is not installed; run `pip install pandas`") from error
+        ranks = [
+            (index, rank)
+            for rank, moment in enumerate(self.moments, 1)
+            for index in range(moment.first, moment.last + 1)
+        ]
+        table = pandas.DataFrame([dataclasses.asdict(segment) for segment in self.segments])
+        table["moment"] = pandas.Series(dict(ranks), dtype="Int64").reindex(table.index)
+        return table.set_index("index")
+
+    def _draw(self, count: int, video: Video | None, *, question: str = "", answer: str = "") -> Figure:
+        used = f"{self.usage.visual_tokens} of {self.budget} tokens"
+        return draw(
+            self.segments,
+            question=question,
+            answer=answer,
+            caption=f"{self.video.name} · {self.video.frames} frames · {used} · {self.model}",
+            pictures=self._thumbnails(count, video),
+            floor=self.relevance_floor,
+            count=count,
+        )
+
+    def _repr_html_(self) -> str:
+        texts = [
+            f"<p>{escape(self.question)}</p>" if self.question else "",
+            f"<p><strong>{escape(self.display) or '(no answer)'}</strong></p>",
+            *(f"<p><em>{escape(warning)}</em></p>" for warning in self.warnings),
+        ]
+        return "".join(texts) + to_svg(self._draw(COUNT, None))
 
     def _thumbnails(self, count: int, video: Video | None) -> list[Thumbnail]:
         """Frames of its moments, small; none where the video is gone or has changed."""

@@ -2,52 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Unpack
 
-import torch
-
-from tempo.devices import peak_bytes
-from tempo.errors import TempoError, UsageError
+from tempo.console import ProgressOption, shown_progress
+from tempo.errors import UsageError
+from tempo.formatting import clock, size
+from tempo.markup import fact_table, film_strip
 from tempo.video.video import Damage, Sampling, Video
 
+from .answer_writer import answer_segments, write_answer
+from .async_answers import AsyncAnswerStream, run
 from .cache_entry import CacheEntry, DamagedEntryError
-from .generation import generate, pieces
-from .limits import check_context, check_question
 from .loaded_model import LoadedModel
+from .memory_plan import questions_per_watching
 from .options import AskOptions, ResolvedOptions
 from .phase_timer import PhaseTimer
 from .pipeline import (
     CompressedSegment,
-    Progress,
+    Step,
     compress_cached,
     compress_uncached,
+    go_on,
 )
+from .question import Prompt, read_question
 from .results import (
     Answer,
     AnswerSegment,
     AnswerStream,
-    LostSpan,
-    Usage,
-    VideoInfo,
 )
+from .timestamps import with_clock_times
+from .video_info import VideoInfo, fingerprint_of
 
 Rebuild = Callable[[Sequence[CacheEntry], PhaseTimer], tuple[Sequence[CacheEntry] | None, Damage]]
 """Watches a video again whose cache entries are damaged: the new ones (None: there is no room), and what of
 the video could not be shown."""
-
-
-@dataclass(frozen=True)
-class _Prompt:
-    """A question and its token ids: for the compressor, and around the video for the decoder."""
-
-    question: str
-    question_ids: list[int]
-    before_ids: list[int]
-    after_ids: list[int]
-    turns: int = 0  # earlier ones that are part of it
 
 
 class Session:
@@ -69,7 +59,7 @@ class Session:
         damage: Damage | None = None,
         timings: dict[str, float] | None = None,
         rebuild: Rebuild | None = None,
-        progress: Progress | None = None,
+        progress: ProgressOption = None,
     ) -> None:
         self.engine = engine
         self.video = video
@@ -79,7 +69,7 @@ class Session:
         self._entries = entries
         self._rebuild = rebuild
         self._progress = progress
-        self._fingerprint = _fingerprint_of(video)
+        self._fingerprint = fingerprint_of(video)
 
     @property
     def is_cached(self) -> bool:
@@ -116,6 +106,36 @@ class Session:
         """The same, in pieces of text as they are written. `answer` of what is returned is the whole."""
         return self.stream_after((), question, **options)
 
+    def ask_many(
+        self, questions: Iterable[str], *, progress: ProgressOption = "auto", **options: Unpack[AskOptions]
+    ) -> list[Answer]:
+        """Answer several questions, each as `ask` would, in their order.
+
+        Where nothing is cached, the video is watched once for as many of them as fit into memory. All are
+        checked before anything is computed.
+
+        Args:
+            progress: as for :meth:`tempo.Tempo.watch`, in questions.
+
+        Raises:
+            UsageError, TempoError: as `ask`.
+        """
+        return self._ask_many(list(questions), ResolvedOptions(**options), progress, go_on)
+
+    async def aask(self, question: str, **options: Unpack[AskOptions]) -> Answer:
+        """Like `ask`, for event loops: a thread computes, and stops soon after the task is cancelled."""
+        return await self.astream(question, **options).answer()
+
+    def astream(self, question: str, **options: Unpack[AskOptions]) -> AsyncAnswerStream:
+        """Like `stream`, for ``async for``. What `ask` raises comes with the first piece."""
+        chosen = ResolvedOptions(**options)
+        return AsyncAnswerStream(self.engine, lambda step: self._stream((), question, chosen, step))
+
+    async def aask_many(self, questions: Iterable[str], **options: Unpack[AskOptions]) -> list[Answer]:
+        """Like `ask_many`, for event loops, without a progress bar."""
+        listed, chosen = list(questions), ResolvedOptions(**options)
+        return await run(self.engine, lambda step: self._ask_many(listed, chosen, None, step))
+
     def route(self, question: str, **options: Unpack[AskOptions]) -> list[AnswerSegment]:
         """How relevant every segment is for a question, and how many tokens it gets. Nothing is answered.
 
@@ -123,8 +143,10 @@ class Session:
             UsageError, TempoError: as `ask`.
         """
         chosen = ResolvedOptions(**options)
-        prompt = self._prompt((), question, chosen)
-        return _answer_segments(self._compress(prompt.question_ids, chosen, PhaseTimer(self.engine.device)))
+        question_ids = self._prompt((), question, chosen).question_ids
+        timer = PhaseTimer(self.engine.device)
+        (compressed,) = self._compress([question_ids], chosen, [timer], go_on)
+        return answer_segments(compressed)
 
     def conversation(self, *, keep_turns: int | None = None) -> Conversation:
         """Like this session, but later questions see the earlier ones and their answers.
@@ -138,126 +160,112 @@ class Session:
         self, earlier: Sequence[tuple[str, str]], question: str, **options: Unpack[AskOptions]
     ) -> AnswerStream:
         """Answer a question that follows (question, answer) pairs of the same conversation."""
-        chosen = ResolvedOptions(**options)
-        prompt = self._prompt(earlier, question, chosen)
-        return AnswerStream(self._write(prompt, chosen))
+        return self._stream(earlier, question, ResolvedOptions(**options), go_on)
 
-    def _prompt(self, earlier: Sequence[tuple[str, str]], question: str, options: ResolvedOptions) -> _Prompt:
-        """What both models read beside the video. Raises TempoError where it is empty or does not fit."""
-        if not question.strip():
-            raise TempoError("the question is empty; ask something")
-        prompts = self.engine.prompts
-        if earlier:  # a question that is too long by itself is not the conversation's fault
-            alone = _Prompt(question, prompts.question(question), *prompts.decoder_prompt(question))
-            self._check(alone, options)
-        before_ids, after_ids = prompts.decoder_prompt(question, earlier=earlier)
-        question_ids = prompts.question(question, earlier=[asked for asked, _ in earlier])
-        prompt = _Prompt(question, question_ids, before_ids, after_ids, turns=len(earlier))
-        self._check(prompt, options)
-        return prompt
+    def _stream(
+        self, earlier: Sequence[tuple[str, str]], question: str, options: ResolvedOptions, step: Step
+    ) -> AnswerStream:
+        prompt = self._prompt(earlier, question, options)
 
-    def _check(self, prompt: _Prompt, options: ResolvedOptions) -> None:
-        check_question(
-            self.engine,
-            self.video,
-            options,
+        def answer() -> Iterator[str | Answer]:
+            timer = PhaseTimer(self.engine.device)
+            (compressed,) = self._compress([prompt.question_ids], options, [timer], step)
+            yield from self._write(prompt, compressed, options, timer, step)
+
+        return AnswerStream(answer())
+
+    def _ask_many(
+        self, questions: Sequence[str], options: ResolvedOptions, progress: ProgressOption, step: Step
+    ) -> list[Answer]:
+        prompts = [self._prompt((), question, options) for question in questions]
+        answers: list[Answer] = []
+        with shown_progress(progress, "answering", "questions") as move:
+            while len(answers) < len(prompts):
+                group = prompts[len(answers) :][: self._questions_at_once()]
+                timers = [PhaseTimer(self.engine.device, shared=len(group) > 1) for _ in group]
+                compressed = self._compress([prompt.question_ids for prompt in group], options, timers, step)
+                for one in zip(group, compressed, timers, strict=True):
+                    prompt, segments, timer = one
+                    answers.append(AnswerStream(self._write(prompt, segments, options, timer, step)).answer)
+                    if move is not None:
+                        move(len(answers), len(prompts))
+        return answers
+
+    def _questions_at_once(self) -> int:
+        """One where segments are cached; else as many as may be held while the video is watched for them."""
+        if self.is_cached:
+            return 1
+        compressor = self.engine.model.compressor
+        return questions_per_watching(
             segments=self._segment_count(),
-            decoder_tokens=len(prompt.before_ids) + len(prompt.after_ids),
-            question_tokens=len(prompt.question_ids),
-            turns=prompt.turns,
+            memory_tokens=compressor.memory_tokens,
+            width=self.engine.config.compressor().text_config.hidden_size,
+            device=self.engine.device,
+            dtype=self.engine.dtype,
         )
 
-    def _write(self, prompt: _Prompt, options: ResolvedOptions) -> Iterator[str | Answer]:
-        """Compress the video for the question, then write: pieces of text, and at last the answer."""
-        engine, model = self.engine, self.engine.model
-        timer = PhaseTimer(engine.device)
-        compressed = self._compress(prompt.question_ids, options, timer)
-        with timer.phase("answer"), torch.inference_mode():
-            segments = [(self._timestamp(segment), segment.memory_kD) for segment in compressed]
-            inputs_embeds_LU = model.decoder_inputs(prompt.before_ids, segments, prompt.after_ids)
-        check_context(engine, options, prompt_tokens=len(inputs_embeds_LU), turns=prompt.turns)
-        stop_ids = engine.stop_ids
-        tokens = generate(
-            model,
-            inputs_embeds_LU,
-            max_new_tokens=options.max_new_tokens,
-            stop_ids=stop_ids,
-            temperature=options.temperature,
-            top_p=options.top_p,
-        )
-        writing = pieces(engine.prompts.decoder, tokens)
-        ids: list[int] = []
-        text = ""
-        while True:
-            with timer.phase("answer"):
-                ids, piece = next(writing, (ids, None))
-            if piece is None:
-                break
-            if piece:
-                text += piece
-                yield piece
-        yield Answer(
-            text=text,
-            token_ids=ids,
-            segments=_answer_segments(compressed),
-            usage=Usage(
-                visual_tokens=sum(len(segment.memory_kD) for segment in compressed),
-                prompt_tokens=len(inputs_embeds_LU),
-                answer_tokens=len(ids),
-                timings=timer.timings(),
-                peak_memory_bytes=peak_bytes(engine.device),
-            ),
-            finished=bool(ids) and ids[-1] in stop_ids,
-            budget=options.budget_of(engine),
-            model=engine.name,
+    def _prompt(self, earlier: Sequence[tuple[str, str]], question: str, options: ResolvedOptions) -> Prompt:
+        """Raises TempoError where the question is empty or does not fit."""
+        segments = self._segment_count()
+        return read_question(self.engine, self.video, earlier, question, options, segments=segments)
+
+    def _write(
+        self,
+        prompt: Prompt,
+        compressed: Sequence[CompressedSegment],
+        options: ResolvedOptions,
+        timer: PhaseTimer,
+        step: Step,
+    ) -> Iterator[str | Answer]:
+        return write_answer(
+            self.engine,
+            prompt,
+            compressed,
+            options,
             video=self.video_info,
-            relevance_floor=engine.config.relevance_floor,
+            still=self.video.kind == "image",
             warnings=self.warnings,
-            question=prompt.question,
+            timer=timer,
+            step=step,
         )
 
     def _compress(
-        self, question_ids: list[int], options: ResolvedOptions, timer: PhaseTimer
-    ) -> list[CompressedSegment]:
-        """Score every segment for the question, allocate the budget, and compute the kept memory tokens."""
+        self,
+        questions: Sequence[list[int]],
+        options: ResolvedOptions,
+        timers: Sequence[PhaseTimer],
+        step: Step,
+    ) -> list[list[CompressedSegment]]:
+        """Score every segment for each question, allocate the budget, and compute the kept memory tokens."""
         self.engine.check_process()
         allocate = partial(self.engine.allocate, budget=options.budget, adaptive=options.adaptive)
         rebuilt = False
         while (entries := self._entries) is not None:
+            compress = partial(compress_cached, self.engine, self.video, entries, allocate=allocate)
             try:
-                return compress_cached(
-                    self.engine,
-                    self.video,
-                    entries,
-                    question_ids,
-                    allocate=allocate,
-                    keep=options.keep,
-                    timer=timer,
-                )
+                return [
+                    compress(question_ids, keep=options.keep, timer=timer, step=step)
+                    for question_ids, timer in zip(questions, timers, strict=True)
+                ]
             except DamagedEntryError:
                 if self._rebuild is None or rebuilt:  # a disk that damages it at once is not written again
                     self._entries = None
                 else:
-                    self._entries, self.damage = self._rebuild(entries, timer)
+                    self._entries, self.damage = self._rebuild(entries, timers[0])
                     rebuilt = True
-        compressed = compress_uncached(
-            self.engine,
-            self.video,
-            self.sampling,
-            question_ids,
-            allocate=allocate,
-            keep=options.keep,
-            timer=timer,
-            progress=self._progress,
-        )
+        with shown_progress(self._progress, "watching", "frames") as progress:
+            compressed = compress_uncached(
+                self.engine,
+                self.video,
+                self.sampling,
+                list(zip(questions, timers, strict=True)),
+                allocate=allocate,
+                keep=options.keep,
+                progress=progress,
+                step=step,
+            )
         self.damage = self.video.damage
         return compressed
-
-    def _timestamp(self, segment: CompressedSegment) -> list[int]:
-        """What the decoder reads before a segment's memory tokens; a still image has no time."""
-        if self.video.kind == "image":
-            return []
-        return self.engine.prompts.timestamp(segment.span.timestamp)
 
     def _segment_count(self) -> int:
         if self._entries is not None:
@@ -267,23 +275,32 @@ class Session:
     @property
     def video_info(self) -> VideoInfo:
         """What is watched, and what of it could not be shown."""
-        video = self.video
-        return VideoInfo(
-            path=video.path,
-            duration=video.duration,
-            width=video.width,
-            height=video.height,
-            frames=len(self.sampling),
-            fps=self.sampling.fps,
-            lost_seconds=self.damage.seconds,
-            lost=tuple(
-                LostSpan(start, end, reason)
-                for (start, end), reason in zip(self.damage.spans, self.damage.reasons, strict=True)
-            ),
-            remarks=video.remarks,
-            generated=video.generated,
-            fingerprint=self._fingerprint,
+        return VideoInfo.of(self.video, self.sampling, self.damage, fingerprint=self._fingerprint)
+
+    @property
+    def facts(self) -> list[tuple[str, str]]:
+        """What is watched and what is kept of it, as rows of a name and a text."""
+        frames = "1 frame" if len(self.sampling) == 1 else f"{len(self.sampling)} frames"
+        kept = "nothing; each question watches the video again"
+        if self.is_cached:
+            kept = size(self.cached_bytes) if self.cached_bytes else "on disk"
+        return [
+            *self.video.facts,
+            ("watched", f"{frames} in {self._segment_count()} segments"),
+            ("cached", kept),
+            ("model", self.engine.name),
+            *(("warning", warning) for warning in self.warnings),
+        ]
+
+    def __repr__(self) -> str:
+        cached = "cached" if self.is_cached else "not cached"
+        return (
+            f"Session({self.video_info.name!r}, {clock(self.video.duration)}, "
+            f"{self._segment_count()} segments, {cached})"
         )
+
+    def _repr_html_(self) -> str:
+        return fact_table(self.facts) + film_strip(self.video.preview())
 
 
 class Conversation:
@@ -307,6 +324,13 @@ class Conversation:
         self.keep_turns = keep_turns
         self.turns: list[tuple[str, str]] = []
 
+    def __repr__(self) -> str:
+        count = len(self.turns)
+        return f"Conversation({self.session.video_info.name!r}, {count} turn{'' if count == 1 else 's'})"
+
+    def _repr_html_(self) -> str:
+        return fact_table([(question, with_clock_times(answer.strip())) for question, answer in self.turns])
+
     def clear(self) -> None:
         """Forget all turns; the video stays watched."""
         self.turns.clear()
@@ -321,7 +345,19 @@ class Conversation:
 
     def stream(self, question: str, **options: Unpack[AskOptions]) -> AnswerStream:
         """Like `Session.stream`. It is remembered once the answer is whole."""
-        stream = self.session.stream_after(tuple(self.turns), question, **options)
+        return self._stream(question, ResolvedOptions(**options), go_on)
+
+    async def aask(self, question: str, **options: Unpack[AskOptions]) -> Answer:
+        """Like `Session.aask`, and remembered. Raises as `ask`."""
+        return await self.astream(question, **options).answer()
+
+    def astream(self, question: str, **options: Unpack[AskOptions]) -> AsyncAnswerStream:
+        """Like `Session.astream`. It is remembered once the answer is whole."""
+        chosen = ResolvedOptions(**options)
+        return AsyncAnswerStream(self.session.engine, lambda step: self._stream(question, chosen, step))
+
+    def _stream(self, question: str, options: ResolvedOptions, step: Step) -> AnswerStream:
+        stream = self.session._stream(tuple(self.turns), question, options, step)
 
         def remembered() -> Iterator[str | Answer]:
             yield from stream
@@ -331,27 +367,3 @@ class Conversation:
             yield stream.answer
 
         return AnswerStream(remembered())
-
-
-def _answer_segments(compressed: Sequence[CompressedSegment]) -> list[AnswerSegment]:
-    return [
-        AnswerSegment(
-            index=segment.span.index,
-            start=segment.span.start,
-            end=segment.span.end,
-            timestamp=segment.span.timestamp,
-            relevance=segment.relevance,
-            tokens=len(segment.memory_kD),
-        )
-        for segment in compressed
-    ]
-
-
-def _fingerprint_of(video: Video) -> str:
-    """By which an answer knows the file again; "" where there is none, or it cannot be read any more."""
-    if video.path is None:
-        return ""
-    try:
-        return video.fingerprint
-    except OSError:
-        return ""

@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
+from tempo.console import Progress
 from tempo.errors import NoRoomError
 from tempo.inference.cache_policy import CacheKind
 from tempo.inference.engine import Tempo
-from tempo.inference.pipeline import Progress
 from tempo.inference.session import Session
 from tempo.video.video import Video
 

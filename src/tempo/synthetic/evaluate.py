@@ -158,7 +158,7 @@ def run_benchmark(
     started = time.perf_counter()
     for number, path in enumerate(truths):
         truth = json.loads(path.read_text(encoding="utf-8"))
-        session = model.watch(str(path.with_suffix(".mp4")), cache="device")
+        session = model.watch(str(path.with_suffix(".mp4")), cache="device", progress=None)
         for question in truth["questions"]:
             earlier = [(asked, said) for asked, said in question.get("earlier", ())]
             answer = session.stream_after(

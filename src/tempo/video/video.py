@@ -12,6 +12,8 @@ from urllib.parse import unquote, urlsplit
 import numpy as np
 
 from tempo.errors import TempoError, UsageError
+from tempo.formatting import clock
+from tempo.markup import fact_table, film_strip
 from tempo.number_checks import SLOWEST, is_number, shown
 from tempo.video.decoding.container import VideoFile
 from tempo.video.images.image_files import is_image
@@ -268,8 +270,43 @@ class Video:
         if len(missed) == len(sampling):
             raise TempoError(f"{self.path}: not one frame could be decoded; check that the file is complete")
 
+    def preview(self, count: int = 6, *, height: int = 90) -> list[tuple[float, np.ndarray]]:
+        """COUNT frames spread evenly over the video, small: (time in seconds, uint8 [H, W, 3]) of each.
+
+        Frames that cannot be decoded are left out.
+        """
+        step = self.duration / count
+        times = np.arange(count) * step + step / 2 if self.kind == "video" else np.zeros(1)
+        size = (max(1, round(height * self.width / self.height)), height)
+        damage = self.damage
+        try:
+            batches = list(self.stream(Sampling(times, 1 / max(step, 1e-3)), chunk=count, size=size))
+        except TempoError:
+            return []
+        finally:
+            self.damage = damage  # of what was watched
+        return [
+            (float(time), frame)
+            for batch in batches
+            for time, frame in zip(batch.times, batch.frames, strict=True)
+        ]
+
+    @property
+    def facts(self) -> list[tuple[str, str]]:
+        """What it is, as rows of a name and a text."""
+        rate = f" · {self.frame_rate:.3g} frames per second" if self.frame_rate else ""
+        seconds = "a still image" if self.kind == "image" else f"{clock(self.duration)}{rate}"
+        return [
+            ("video", without_login(self.path or "frames")),
+            ("size", f"{self.width}×{self.height} · {seconds}"),
+            *(("remark", remark) for remark in self.remarks),
+        ]
+
     def __repr__(self) -> str:
         return f"Video({self.path!r}, {self.kind}, {self.width}x{self.height}, {self.duration:.3f} s)"
+
+    def _repr_html_(self) -> str:
+        return fact_table(self.facts) + film_strip(self.preview())
 
 
 class _Batch:
