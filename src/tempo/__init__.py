@@ -3,6 +3,7 @@
 The public names are looked up when they are first used: importing tempo does not import torch.
 """
 
+import warnings
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +42,10 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'tempo' has no attribute {name!r}")
-    value = getattr(import_module(_HOMES[name]), name)
+    with warnings.catch_warnings():
+        # tqdm, which transformers imports, says in notebooks that it misses widgets; tempo uses none.
+        warnings.filterwarnings("ignore", "IProgress not found")
+        value = getattr(import_module(_HOMES[name]), name)
     globals()[name] = value
     return value
 

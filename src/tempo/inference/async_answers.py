@@ -32,7 +32,7 @@ async def run(engine: LoadedModel, do: Callable[[Step], T]) -> T:
     work = _Work(engine)
     future = work.begin(do)
     try:
-        await asyncio.wait([asyncio.wrap_future(future)])
+        await _over(future)
     finally:
         await work.end(future)
     return future.result()
@@ -96,6 +96,13 @@ async def _read(
     whole.append(future.result())
 
 
+async def _over(future: Future[T]) -> None:
+    """Wait until a thread is done. What it raises is for those who want its result."""
+    done = asyncio.wrap_future(future)
+    done.add_done_callback(lambda done: done.cancelled() or done.exception())
+    await asyncio.wait([done])
+
+
 class _Unwanted(Exception):
     """Nobody waits for the work any more."""
 
@@ -125,7 +132,7 @@ class _Work:
         """Return once the thread has left it, which is at its next step where it is not done."""
         self._left.set()
         if not future.cancel():
-            await asyncio.wait([asyncio.wrap_future(future)])
+            await _over(future)
 
     def _step(self) -> None:
         if self._done:  # a session that keeps nothing keeps the step of its watching

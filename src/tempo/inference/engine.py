@@ -119,7 +119,8 @@ class Tempo(LoadedModel):
             video: a file, a folder of images, an address, or an opened :class:`Video`.
             fps: frames a second; None: the model's own.
             max_frames: frames at most, evenly spread where there are more; None: the model's own.
-            start, end: seconds; only this part is watched, with all of the frames. None: the whole video.
+            start: seconds; only what comes from here on is watched, with all of the frames. None: the beginning.
+            end: seconds, likewise; None: the end.
             cache: where the result is kept: "device", "host", "disk" (which survives the process), or "none":
                 every question watches the video anew, with the least memory. "auto" reuses what the disk has
                 of this video; else it keeps nothing for one question, and for several whatever fits.

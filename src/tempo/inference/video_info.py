@@ -94,8 +94,11 @@ class VideoInfo:
 
 
 def fingerprint_of(video: Video) -> str:
-    """By which a file is known again; "" where there is none, or it cannot be read any more."""
-    if video.path is None:
+    """By which a file is known again; "" where there is none, or it cannot be read any more.
+
+    An address has none either: reading its ends could cost a request, and fail.
+    """
+    if video.path is None or "://" in video.path:
         return ""
     try:
         return video.fingerprint

@@ -180,7 +180,8 @@ class Video:
         Images in a folder are taken once each at most; the frames of an array are all taken.
 
         Args:
-            start, end: seconds; only this part of the video is sampled. None: from its beginning, to its end.
+            start: seconds; only what comes from here on is sampled. None: the beginning.
+            end: seconds, likewise; None: the end.
 
         Raises:
             UsageError: a rate or a count that can never work, or a part that is not in the video.
