@@ -119,7 +119,7 @@ class Tempo(LoadedModel):
             video: a file, a folder of images, an address, or an opened :class:`Video`.
             fps: frames a second; None: the model's own.
             max_frames: frames at most, evenly spread where there are more; None: the model's own.
-            start: seconds; only what comes from here on is watched, with all of the frames. None: the beginning.
+            start: seconds; only what follows is watched, with all of the frames. None: the beginning.
             end: seconds, likewise; None: the end.
             cache: where the result is kept: "device", "host", "disk" (which survives the process), or "none":
                 every question watches the video anew, with the least memory. "auto" reuses what the disk has

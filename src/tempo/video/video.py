@@ -180,7 +180,7 @@ class Video:
         Images in a folder are taken once each at most; the frames of an array are all taken.
 
         Args:
-            start: seconds; only what comes from here on is sampled. None: the beginning.
+            start: seconds; only what follows is sampled. None: the beginning.
             end: seconds, likewise; None: the end.
 
         Raises:
