@@ -83,7 +83,7 @@ docs: docs-env
 	NO_MKDOCS_2_WARNING=1 $(SITE)/bin/mkdocs build --strict
 
 # Two halves side by side, then what compares times. Threads that wait must not spin, or the halves stall one another.
-FIRST_HALF := $(addprefix tests/,benchmarking docs evaluation fuzz inference modeling reporting research synthetic training)
+FIRST_HALF := $(addprefix tests/,benchmarking checkpoints docs evaluation fuzz inference modeling networks reporting research synthetic training)
 
 test: lint types eval-env docs-env browser
 	@export OMP_WAIT_POLICY=passive; log=$(VENV)/first-half.log; \

@@ -19,6 +19,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 if TYPE_CHECKING:
     from tempo import Tempo
+    from tempo.modeling import TempoQwenForCausalLM
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -47,6 +48,15 @@ def tiny() -> "Tempo":
     import tempo
 
     return tempo.load(REFERENCE / "tempo-tiny", device="cpu", dtype="float32")
+
+
+@pytest.fixture(scope="session")
+def tiny_of_transformers() -> "TempoQwenForCausalLM":
+    """The same weights in transformers' classes."""
+    from tempo.modeling import TempoQwenForCausalLM
+    from tempo.modeling.loading import find_checkpoint
+
+    return TempoQwenForCausalLM.load(find_checkpoint(REFERENCE / "tempo-tiny"))
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ import clips
 import tempo
 from tempo.inference.cache_entry import bytes_of
 from tempo.inference.prefix_cache import DiskCache
-from tempo.modeling.kv_cache import ScratchBuffer
+from tempo.networks.kv_cache import ScratchBuffer
 from tempo.video.video import Video
 
 ROUNDS = 7

@@ -83,7 +83,7 @@ import tempo
 names = [m.name for m in pkgutil.walk_packages(tempo.__path__, "tempo.") if not m.name.endswith("__main__")]
 for name in names:
     importlib.import_module(name)
-assert {"tempo.batch.result_log", "tempo.modeling.hub", "tempo.inference.memory_plan"} <= set(names)
+assert {"tempo.batch.result_log", "tempo.checkpoints.hub", "tempo.inference.memory_plan"} <= set(names)
 
 # And what stands on them does without.
 from tempo import host_memory

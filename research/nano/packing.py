@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tempo.modeling.qwen3_vl import prefix_positions
+from tempo.networks.qwen3_vl import prefix_positions
 from tempo.processing.prompts import Prompts, Spans
 
 from .packed_attention import Layout, attending

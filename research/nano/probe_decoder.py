@@ -19,8 +19,9 @@ from research.nano.datasets.clips import (
     timeline,
 )
 from research.nano.objectives.decoder import read
+from tempo.checkpoints.checkpoint import load_prompts
 from tempo.modeling import TempoQwenForCausalLM
-from tempo.modeling.loading import find_checkpoint, load_prompts
+from tempo.modeling.loading import find_checkpoint
 from tempo.synthetic.questions import make_question
 
 from .config import MEMORY_TOKENS

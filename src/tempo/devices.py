@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import os
-import threading
-import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from pathlib import Path
 
 import torch
 
+from tempo.bfloat16_probe import is_faster_in_bfloat16
 from tempo.errors import TempoError, UsageError
 from tempo.host_memory import free_bytes, peak_resident_bytes
 
@@ -81,7 +77,7 @@ def pick_dtype(
             raise UsageError(f"dtype={dtype}: it can be auto, {', '.join(DTYPES)}")
         return dtype
     if dtype == "auto":
-        if device.type == "cuda" or _fast_in_bfloat16():
+        if device.type == "cuda" or is_faster_in_bfloat16():
             return torch.bfloat16
         if count_parameters is not None:
             taken = count_parameters() * torch.float32.itemsize
@@ -113,48 +109,6 @@ def peak_bytes(device: torch.device) -> int:
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     return peak_resident_bytes()
-
-
-_MEASURING = threading.Lock()
-
-
-def _fast_in_bfloat16() -> bool:
-    """Whether this processor multiplies matrices faster in bfloat16 than in float32."""
-    with _MEASURING:  # the number of threads is the whole process's
-        return _measured_in_bfloat16()
-
-
-@cache
-def _measured_in_bfloat16() -> bool:
-    """The same, measured once.
-
-    Measured, because its flags do not tell: some processors that have the instructions run them at half the
-    speed of float32. Many short runs in turn on one thread, of which the shortest counts, so that other work
-    on the machine does not change the choice: an answer should be the same one tomorrow.
-    """
-    # In a thread of its own: what it sets for itself does not reach the caller's.
-    with ThreadPoolExecutor(1) as thread:
-        seconds = thread.submit(_multiplying_seconds).result()
-    return seconds[torch.bfloat16] < seconds[torch.float32]
-
-
-def _multiplying_seconds() -> dict[torch.dtype, float]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    operands = {
-        dtype: (torch.ones(256, 512, dtype=dtype), torch.ones(512, 512, dtype=dtype))
-        for dtype in (torch.float32, torch.bfloat16)
-    }
-    seconds = dict.fromkeys(operands, math.inf)
-    try:
-        for _ in range(40):
-            for dtype, (rows, weight) in operands.items():
-                started = time.perf_counter()
-                torch.nn.functional.linear(rows, weight)
-                seconds[dtype] = min(seconds[dtype], time.perf_counter() - started)
-    finally:
-        torch.set_num_threads(threads)
-    return seconds
 
 
 def _read_number(path: str) -> int | None:

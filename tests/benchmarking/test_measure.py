@@ -22,7 +22,7 @@ from tempo.benchmarking.variants import (
     one_pass,
 )
 from tempo.errors import TempoError
-from tempo.modeling.compressor import Compressor
+from tempo.modeling.tempo_qwen import build_compressor
 from tempo.reporting.html_page import to_page
 from tempo.reporting.report_files import to_json
 from tempo.reporting.tables import to_markdown
@@ -98,7 +98,7 @@ def test_flops_are_those_of_the_formula(engine, path, session):
 @pytest.mark.slow
 def test_a_follow_up_at_the_published_size_takes_a_twenty_fifth():
     with torch.device("meta"):
-        compressor = Compressor(Qwen3VLConfig(**DIMENSIONS), memory_tokens=128).requires_grad_(False)
+        compressor = build_compressor(Qwen3VLConfig(**DIMENSIONS), memory_tokens=128).requires_grad_(False)
     one = blank_segments(torch.device("meta"))
     # Eight frames at 512×288: 2304 patches, 576 visual tokens; 90 tokens of prompt, 30 of the question.
     assert (one.pixels_SPC.shape[1], one.ids_SL.shape[1]) == (2304, 90 + 576)

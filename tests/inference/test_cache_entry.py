@@ -8,8 +8,8 @@ import torch
 
 from tempo.inference.cache_entry import DamagedEntryError, DiskCacheEntry, checksum
 from tempo.inference.prefix_cache import DiskCache
-from tempo.modeling.compressor import PrefillState
-from tempo.modeling.kv_cache import KVCache
+from tempo.networks.compressor import PrefillState
+from tempo.networks.kv_cache import KVCache
 from tempo.processing.batching import SegmentSpan
 from tempo.video.frames import Damage
 

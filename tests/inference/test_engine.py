@@ -44,7 +44,7 @@ def test_auto_chooses_what_is_there():
 
 def test_what_does_not_fit_in_float32_is_loaded_in_bfloat16(reference, monkeypatch):
     # On a processor that is faster in float32, the free memory decides.
-    monkeypatch.setattr("tempo.devices._fast_in_bfloat16", lambda: False)
+    monkeypatch.setattr("tempo.devices.is_faster_in_bfloat16", lambda: False)
     folder = reference / "tempo-tiny"
     model = tempo.load(folder, device="cpu").model
     assert model.dtype is torch.float32

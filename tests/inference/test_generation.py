@@ -10,8 +10,9 @@ def inputs_embeds_LU():
     return torch.randn(40, 128, generator=torch.Generator().manual_seed(3))
 
 
-def test_greedy_equals_transformers_generate(tiny, inputs_embeds_LU):
-    theirs = tiny.model.generate(inputs_embeds=inputs_embeds_LU[None], max_new_tokens=16, do_sample=False)[0]
+def test_greedy_equals_transformers_generate(tiny, tiny_of_transformers, inputs_embeds_LU):
+    options = {"max_new_tokens": 16, "do_sample": False}
+    theirs = tiny_of_transformers.generate(inputs_embeds=inputs_embeds_LU[None], **options)[0]
     ours = list(generate(tiny.model, inputs_embeds_LU, max_new_tokens=16, stop_ids=tiny.stop_ids))
     assert ours == theirs.tolist()
 
@@ -23,10 +24,10 @@ def test_it_stops_after_a_stop_token(tiny, inputs_embeds_LU):
     assert stopped == free[: free.index(stop) + 1]
 
 
-def test_drawing_follows_the_distribution(tiny, inputs_embeds_LU):
+def test_drawing_follows_the_distribution(tiny, tiny_of_transformers, inputs_embeds_LU):
     """The first token of 400 draws, against the softmax of the model's own logits."""
     with torch.no_grad():
-        logits_V = tiny.model(inputs_embeds=inputs_embeds_LU[None]).logits[0, -1] / 0.7
+        logits_V = tiny_of_transformers(inputs_embeds=inputs_embeds_LU[None]).logits[0, -1] / 0.7
     chance_V = logits_V.softmax(-1)
     torch.manual_seed(0)
     options = {"max_new_tokens": 1, "stop_ids": (), "temperature": 0.7}

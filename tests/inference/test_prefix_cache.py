@@ -11,8 +11,8 @@ import torch
 from tempo.errors import NoRoomError, TempoError, UsageError
 from tempo.inference.cache_policy import check_kind
 from tempo.inference.prefix_cache import DiskCache, MemoryCacheWriter, check_room
-from tempo.modeling.compressor import PrefillState
-from tempo.modeling.kv_cache import KVCache
+from tempo.networks.compressor import PrefillState
+from tempo.networks.kv_cache import KVCache
 from tempo.processing.batching import SegmentSpan
 from tempo.video.frames import Damage
 

@@ -16,9 +16,9 @@ from transformers import (
     Qwen3VLForConditionalGeneration,
 )
 
+from tempo.checkpoints.key_mapping import from_published, to_published
 from tempo.errors import TempoError
 from tempo.modeling import TempoQwenConfig, TempoQwenForCausalLM
-from tempo.modeling.key_mapping import from_published, to_published
 from tempo.modeling.loading import empty_model, find_checkpoint
 
 QWEN3_VL_2B = {
@@ -308,7 +308,7 @@ def test_loading_takes_no_second_copy(checkpoint):
         from tempo.modeling.saving import write_weights
         folder = Path({str(checkpoint)!r})
         source = find_checkpoint(folder)
-        from tempo.modeling.key_mapping import to_published
+        from tempo.checkpoints.key_mapping import to_published
         from tempo.modeling.loading import empty_model
         source.config.vocab_size, source.config.hidden_size = 60000, 128
         source.config.intermediate_size = 100000

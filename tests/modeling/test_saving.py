@@ -7,9 +7,10 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from transformers import Qwen3VLForConditionalGeneration
 
+from tempo.checkpoints.checkpoint import load_prompts
 from tempo.errors import TempoError, UsageError
 from tempo.modeling import TempoQwenForCausalLM
-from tempo.modeling.loading import find_checkpoint, load_prompts
+from tempo.modeling.loading import find_checkpoint
 from tempo.modeling.saving import convert, save_model, write_weights
 
 

@@ -7,8 +7,8 @@ from tempo.processing.image_processor import patches
 
 
 @torch.inference_mode()
-def test_reference_memory_storyline_and_answer(case, tiny):
-    model, prompts, t = tiny.model, tiny.prompts, case.tensors
+def test_reference_memory_storyline_and_answer(case, tiny, tiny_of_transformers):
+    model, prompts, t = tiny_of_transformers, tiny.prompts, case.tensors
     question = torch.tensor([[prompts.question(case.query)]])
     relevance, memory, stamps = [], [], []
     for index, frames in enumerate(case.segments()):

@@ -18,7 +18,7 @@ from research.nano.datasets.clips import LONG, StoryRows, story_row, story_rows
 from research.nano.packing import IGNORE, PackedPrompts, Row, read_packed
 from tempo.inference import allocation
 from tempo.modeling import TempoQwenForCausalLM
-from tempo.modeling.qwen3_vl import vision_features
+from tempo.networks.qwen3_vl import vision_features
 from tempo.processing.image_processor import patches
 from tempo.training.token_dropout import random_tokens
 

@@ -18,7 +18,7 @@ from research.nano.datasets.segment_targets import SegmentTargets
 from research.nano.packing import IGNORE, PackedPrompts, read_packed
 from research.nano.targets import TARGETS, Codebook
 from tempo.modeling import TempoQwenForCausalLM
-from tempo.modeling.qwen3_vl import vision_features
+from tempo.networks.qwen3_vl import vision_features
 from tempo.processing.image_processor import patches
 from tempo.processing.prompts import Prompts
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from research.nano.datasets.segments import SegmentBatch
 from research.nano.patch_labels import PatchLabelHead
 from tempo.modeling import TempoQwenForCausalLM
-from tempo.modeling.qwen3_vl import vision_features
+from tempo.networks.qwen3_vl import vision_features
 from tempo.processing.image_processor import patches
 from tempo.processing.prompts import Prompts
 

@@ -16,9 +16,9 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from tempo.inference.generation import generate
-from tempo.modeling.compressor import Compressor
-from tempo.modeling.kv_cache import KVCache
-from tempo.modeling.qwen3_vl import vision_features
+from tempo.networks.compressor import Compressor
+from tempo.networks.kv_cache import KVCache
+from tempo.networks.qwen3_vl import vision_features
 from tempo.processing.batching import SegmentBatch, batches
 from tempo.processing.image_processor import Grid
 from tempo.processing.prompts import Spans

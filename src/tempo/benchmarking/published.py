@@ -21,9 +21,10 @@ from torch import nn
 from transformers import Qwen3VLConfig
 
 from tempo.inference.memory_plan import cache_bytes
-from tempo.modeling.compressor import Compressor, PrefillState
-from tempo.modeling.kv_cache import KVCache, ScratchBuffer
-from tempo.modeling.meta_init import parameters_on_meta
+from tempo.modeling.tempo_qwen import build_compressor
+from tempo.networks.compressor import Compressor, PrefillState
+from tempo.networks.kv_cache import KVCache, ScratchBuffer
+from tempo.networks.meta_init import parameters_on_meta
 from tempo.processing.image_processor import Grid
 from tempo.processing.prompts import Spans
 
@@ -101,7 +102,7 @@ def build(dtype: torch.dtype, device: torch.device = CPU) -> Compressor:
 
 def _dimensions() -> Compressor:
     with parameters_on_meta():
-        return Compressor(Qwen3VLConfig(**DIMENSIONS), memory_tokens=MEMORY_TOKENS)
+        return build_compressor(Qwen3VLConfig(**DIMENSIONS), memory_tokens=MEMORY_TOKENS)
 
 
 def seconds(device: torch.device) -> float:

@@ -16,8 +16,12 @@ import json
 import numpy as np
 import torch
 
-import tempo
+from tempo.assets import NANO
+from tempo.checkpoints.checkpoint import load_prompts
 from tempo.devices import peak_bytes
+from tempo.inference.engine import Tempo
+from tempo.modeling import TempoQwenForCausalLM
+from tempo.modeling.loading import find_checkpoint
 from tempo.processing.batching import batches
 from tempo.training.answer_objective import AnswerObjective
 from tempo.training.config import BudgetConfig
@@ -27,7 +31,9 @@ from tempo.video.video import Video
 
 def measure(segments: int, *, chunk: int, recompute: bool) -> dict[str, int]:
     """Peak memory in bytes of loss and gradient of one question about a video of noise."""
-    engine = tempo.load(device="cpu", dtype="float32")
+    checkpoint = find_checkpoint(NANO)
+    model = TempoQwenForCausalLM.load(checkpoint)
+    engine = Tempo(model, load_prompts(checkpoint))
     engine.model.requires_grad_(True).train()
     config = engine.config
     generator = np.random.default_rng(0)
@@ -47,7 +53,7 @@ def measure(segments: int, *, chunk: int, recompute: bool) -> dict[str, int]:
     question = processor.question("What can be seen?", "Noise.")
     example = processor.example(parts, stamps, [question], name="noise", seed="0")
     budget = BudgetConfig(token_dropout=0.0)
-    objective = AnswerObjective(engine.model, budget, segment_chunk=chunk, recompute=recompute)
+    objective = AnswerObjective(model, budget, segment_chunk=chunk, recompute=recompute)
     before = peak_bytes(engine.device)
     with torch.autocast("cpu", torch.bfloat16):
         output = objective([example])

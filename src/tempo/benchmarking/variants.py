@@ -25,7 +25,7 @@ from tempo.inference.generation import generate
 from tempo.inference.phase_timer import PhaseTimer
 from tempo.inference.results import Answer
 from tempo.inference.session import Session
-from tempo.modeling.qwen3_vl import vision_features
+from tempo.networks.qwen3_vl import vision_features
 from tempo.processing.batching import SegmentBatch, batches
 from tempo.video.sampling import Sampling
 from tempo.video.video import Video

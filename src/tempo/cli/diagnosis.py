@@ -122,7 +122,7 @@ def _attention(found: Diagnosis) -> None:
 
 def _models(found: Diagnosis) -> None:
     from tempo.assets import NANO
-    from tempo.modeling import hub
+    from tempo.checkpoints import hub
 
     if (NANO / "config.json").is_file():
         found.add("models", "embedded", str(NANO))
@@ -134,9 +134,9 @@ def _models(found: Diagnosis) -> None:
 
 
 def _folders(found: Diagnosis) -> None:
+    from tempo.checkpoints import hub
     from tempo.errors import TempoError
     from tempo.inference.prefix_cache import DiskCache
-    from tempo.modeling import hub
 
     found.add("folders", "models", str(hub.cache_folder()))
     try:

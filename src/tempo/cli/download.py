@@ -25,8 +25,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Show the licence, ask for consent, download."""
+    from tempo.checkpoints import hub
     from tempo.errors import UsageError
-    from tempo.modeling import hub
 
     name = args.name or hub.PUBLISHED
     if name.count("/") != 1 or name.startswith((".", "/", "~")):
@@ -36,8 +36,8 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _fetch(name: str, args: argparse.Namespace, published: str) -> None:
+    from tempo.checkpoints import hub
     from tempo.formatting import size
-    from tempo.modeling import hub
 
     files = hub.files_of(name)
     missing = hub.missing_bytes(name, files)

@@ -76,7 +76,7 @@ def _folder(folder: Path) -> dict[str, Any]:
 
 def _on_the_hub() -> list[dict[str, Any]]:
     """The models in the Hub's cache, and the published weights in any case."""
-    from tempo.modeling import hub
+    from tempo.checkpoints import hub
 
     found = []
     for one in hub.cached_models():
@@ -100,7 +100,7 @@ def _on_the_hub() -> list[dict[str, Any]]:
 
 def _problem_of_base(folder: Path) -> str:
     """What is wrong with the base model that a cached model needs, or ""."""
-    from tempo.modeling import hub
+    from tempo.checkpoints import hub
 
     base = hub.base_of(folder)
     if base is None or base.count("/") != 1:

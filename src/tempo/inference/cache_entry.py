@@ -23,7 +23,7 @@ import numpy as np
 import torch
 
 from tempo.errors import TempoError
-from tempo.modeling.kv_cache import ScratchBuffer
+from tempo.networks.kv_cache import ScratchBuffer
 from tempo.processing.batching import SegmentSpan
 from tempo.video.frames import Damage
 

@@ -14,6 +14,9 @@ from typing import Unpack
 import torch
 
 from tempo.assets import NANO
+from tempo.checkpoints.checkpoint import ATTENTIONS, find_files, load_prompts
+from tempo.checkpoints.checkpoint_files import Weights
+from tempo.checkpoints.plain_loading import load_plain
 from tempo.console import Progress, ProgressOption, download_bar, shown_progress
 from tempo.devices import available_bytes, pick_device, pick_dtype, prepare_process
 from tempo.errors import (
@@ -22,13 +25,7 @@ from tempo.errors import (
     UnfamiliarVideoWarning,
     UsageError,
 )
-from tempo.modeling import TempoQwenForCausalLM
-from tempo.modeling.checkpoint_files import Weights
-from tempo.modeling.loading import (
-    ATTENTIONS,
-    find_checkpoint,
-    load_prompts,
-)
+from tempo.networks.tempo_network import TempoNetwork
 from tempo.processing.prompts import Prompts
 from tempo.video.remote import scheme_of
 from tempo.video.video import Damage, Sampling, Video
@@ -80,9 +77,16 @@ def load(
         path, name = EMBEDDED, "tempo-nano"
     else:
         name = str(path)
-    checkpoint = find_checkpoint(path, base=base)
+    files = find_files(path, base=base)
+    chosen_dtype = pick_dtype(dtype, chosen_device, count_parameters=Weights(files.folder).count)
+    plain = load_plain(files, device=chosen_device, dtype=chosen_dtype) if attention == "sdpa" else None
+    if plain is not None:
+        return Tempo(*plain, name=name)
+    from tempo.modeling import TempoQwenForCausalLM  # which takes seconds
+    from tempo.modeling.loading import read_config_of
+
+    checkpoint = read_config_of(files)
     prompts = load_prompts(checkpoint)
-    chosen_dtype = pick_dtype(dtype, chosen_device, count_parameters=Weights(checkpoint.folder).count)
     model = TempoQwenForCausalLM.load(
         checkpoint, device=chosen_device, dtype=chosen_dtype, attention=attention
     )
@@ -96,7 +100,7 @@ class Tempo(LoadedModel):
         disk: where `cache="disk"` keeps videos.
     """
 
-    def __init__(self, model: TempoQwenForCausalLM, prompts: Prompts, *, name: str = "tempo") -> None:
+    def __init__(self, model: TempoNetwork, prompts: Prompts, *, name: str = "tempo") -> None:
         super().__init__(model, prompts, name=name)
         self._warned = False
         self.disk = DiskCache()

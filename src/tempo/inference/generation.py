@@ -15,9 +15,9 @@ from collections.abc import Collection, Iterable, Iterator
 import torch
 
 from tempo.errors import NonFiniteError
-from tempo.modeling import TempoQwenForCausalLM
-from tempo.modeling.kv_cache import KVCache
-from tempo.modeling.qwen3_vl import run_language
+from tempo.networks.kv_cache import KVCache
+from tempo.networks.qwen3_vl import run_language
+from tempo.networks.tempo_network import TempoNetwork
 from tempo.processing.prompts import TextEncoder
 
 # Below it the likeliest token is certain: nothing else is within reach, and dividing by less would overflow.
@@ -25,7 +25,7 @@ COLDEST = 1e-6
 
 
 def generate(
-    model: TempoQwenForCausalLM,
+    model: TempoNetwork,
     inputs_embeds_LU: torch.Tensor,
     *,
     max_new_tokens: int,

@@ -8,12 +8,12 @@ from typing import Any
 
 import torch
 
+from tempo.checkpoints.hub import PUBLISHED
 from tempo.devices import prepare_process
 from tempo.errors import TempoError
 from tempo.markup import fact_table
-from tempo.modeling import TempoQwenForCausalLM
-from tempo.modeling.configuration import SYNTHETIC
-from tempo.modeling.hub import PUBLISHED
+from tempo.networks.config import SYNTHETIC
+from tempo.networks.tempo_network import TempoNetwork
 from tempo.processing.prompts import Prompts
 from tempo.video.video import Video
 
@@ -29,7 +29,7 @@ class LoadedModel:
         name: what it was loaded by.
     """
 
-    def __init__(self, model: TempoQwenForCausalLM, prompts: Prompts, *, name: str = "tempo") -> None:
+    def __init__(self, model: TempoNetwork, prompts: Prompts, *, name: str = "tempo") -> None:
         self.model = model
         self.prompts = prompts
         self.config = model.config

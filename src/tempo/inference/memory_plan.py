@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
-from transformers import Qwen3VLConfig
 
 from tempo.devices import available_bytes
 
@@ -14,7 +15,7 @@ _ENOUGH_CACHED_TOKENS = {"cpu": 4096, "cuda": 65536}
 _SHARE = 0.25
 
 
-def cache_bytes(config: Qwen3VLConfig, tokens: int, dtype: torch.dtype) -> int:
+def cache_bytes(config: Any, tokens: int, dtype: torch.dtype) -> int:
     """What the keys and values of one segment of `tokens` tokens take."""
     text = config.text_config
     return text.num_hidden_layers * 2 * text.num_key_value_heads * text.head_dim * tokens * dtype.itemsize
@@ -32,7 +33,7 @@ def questions_per_watching(
 
 
 def segments_per_batch(
-    config: Qwen3VLConfig,
+    config: Any,
     *,
     patches: int,
     tokens: int,

@@ -18,8 +18,8 @@ import torch
 
 from tempo.console import Progress
 from tempo.errors import NonFiniteError
-from tempo.modeling.compressor import Compressor, PrefillState
-from tempo.modeling.kv_cache import KVCache, ScratchBuffer
+from tempo.networks.compressor import Compressor, PrefillState
+from tempo.networks.kv_cache import KVCache, ScratchBuffer
 from tempo.processing.batching import SegmentBatch, SegmentSpan, batches
 from tempo.video.video import Sampling, Video
 

@@ -21,10 +21,11 @@ from typing import Any
 import torch
 
 from tempo.errors import NoRoomError, UsageError
-from tempo.modeling.compressor import PrefillState
+from tempo.networks.compressor import PrefillState
 from tempo.processing.batching import SegmentSpan
 from tempo.storage.atomic_files import sync_folder
 from tempo.storage.file_lock import lock
+from tempo.user_cache import cache_root
 from tempo.video.frames import Damage
 
 from .cache_entry import (
@@ -151,7 +152,7 @@ class DiskCache:
     """
 
     def __init__(self, root: str | Path | None = None, *, limit_bytes: int | None = None) -> None:
-        self.root = Path(root) if root is not None else _default_root()
+        self.root = Path(root) if root is not None else cache_root()
         self.limit_bytes = limit_bytes if limit_bytes is not None else _default_limit()
 
     def open(self, key: str) -> tuple[list[DiskCacheEntry], Damage] | None:
@@ -295,12 +296,6 @@ def _is_left_behind(folder: Path) -> bool:
             return ours and (os.fstat(file.fileno()).st_size > 0 or age > _LOCKED_WITHIN_SECONDS)
     except FileNotFoundError:
         return time.time() - folder.stat().st_mtime > _LOCKED_WITHIN_SECONDS
-
-
-def _default_root() -> Path:
-    if given := os.environ.get("TEMPO_CACHE"):
-        return Path(given).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "tempo"
 
 
 def _default_limit() -> int:

@@ -1,4 +1,6 @@
-"""The models: configuration, compressor, projector, decoder, and their checkpoints.
+"""The model for transformers: its configuration, its classes, and how those are loaded and saved.
+
+The networks themselves are in :mod:`tempo.networks`, which does not import transformers.
 
 A tensor's name ends with its shape, one letter a dimension. Each letter means the same in the whole package:
 
@@ -26,17 +28,16 @@ A tensor's name ends with its shape, one letter a dimension. Each letter means t
 ``Z``  vocabulary
 =====  ======================================================================================
 
-Importing this package registers `tempo_qwen` with transformers' Auto classes; :func:`tempo.load` does so by
-itself. transformers has no entry point that would find it without an import.
+Importing this package registers `tempo_qwen` with transformers' Auto classes, which have no entry point that
+would find it without an import.
 """
 
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from .compressor import Compressor
 from .configuration import TempoQwenConfig
 from .tempo_qwen import TempoQwenForCausalLM
 
 AutoConfig.register(TempoQwenConfig.model_type, TempoQwenConfig, exist_ok=True)
 AutoModelForCausalLM.register(TempoQwenConfig, TempoQwenForCausalLM, exist_ok=True)
 
-__all__ = ["Compressor", "TempoQwenConfig", "TempoQwenForCausalLM"]
+__all__ = ["TempoQwenConfig", "TempoQwenForCausalLM"]

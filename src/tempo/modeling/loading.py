@@ -1,70 +1,33 @@
-"""Loading and saving checkpoints, in the published layout and in our own.
-
-Published: decoder, projector and compressor in one folder, named as in :mod:`.key_mapping`; the compressor's
-configuration, its tokenizer and the Yes and No rows come from the base model's folder. Ours: everything in
-one folder, and `compressor_config` in its config.json.
-"""
+"""Loading checkpoints into transformers' classes; :func:`tempo.load` does without where it can."""
 
 from __future__ import annotations
 
-import contextlib
 import json
-import re
-from collections.abc import Iterator
 from copy import deepcopy
-from dataclasses import dataclass
 from os import PathLike
-from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from torch import nn
 from transformers import GenerationConfig, PreTrainedModel
 
+from tempo.checkpoints.checkpoint import (
+    Checkpoint,
+    CheckpointFiles,
+    checked_weights,
+    find_files,
+    generation_values,
+    load_prompts,
+    naming,
+    read_weights,
+    with_config,
+)
 from tempo.devices import prepare_process
 from tempo.errors import TempoError
-from tempo.processing.prompts import Prompts, TextEncoder
-from tempo.storage.model_files import read_json
+from tempo.networks.meta_init import parameters_on_meta
 
-from .checkpoint_files import (
-    Weights,
-    find_base,
-    find_model,
-    read_config,
-)
-from .config_checks import check_compressor, check_config
 from .configuration import TempoQwenConfig
-from .key_mapping import from_published
-from .meta_init import parameters_on_meta
 
 Model = TypeVar("Model", bound=PreTrainedModel)
-
-ATTENTIONS = ("sdpa", "eager", "flash_attention_2")
-# Where our own layout keeps the compressor's tokenizer if it is not the decoder's.
-COMPRESSOR_TOKENIZER = "compressor_tokenizer"
-ROWS = "compressor.relevance_rows"
-# How safetensors and torch.save spell the dtypes that hold the numbers themselves.
-_STORED = frozenset({"BF16", "F16", "F32", "F64", "BFLOAT16", "FLOAT16", "FLOAT32", "FLOAT64"})
-# The last part of the names of what comes beside quantised weights.
-_QUANTISED = frozenset(
-    {"absmax", "quant_map", "SCB", "weight_scale", "weight_scale_inv", "qweight", "qzeros", "scales", "g_idx"}
-)
-
-
-@dataclass(frozen=True)
-class Checkpoint:
-    """Where a model's parts are found."""
-
-    folder: Path
-    base: Path | None  # None: our own layout
-    config: TempoQwenConfig
-
-    @property
-    def compressor_tokenizer(self) -> Path:
-        if self.base is not None:
-            return self.base
-        own = self.folder / COMPRESSOR_TOKENIZER
-        return own if own.is_dir() else self.folder
 
 
 def find_checkpoint(
@@ -73,82 +36,40 @@ def find_checkpoint(
     base: str | PathLike[str] | None = None,
     config: TempoQwenConfig | None = None,
     **hub: Any,
-) -> Checkpoint:
+) -> Checkpoint[TempoQwenConfig]:
     """Look up a checkpoint and what belongs to it; nothing is read but configurations, which are checked.
 
     Args:
         config: what takes the place of the checkpoint's own configuration.
-        hub: how a model is fetched; see :func:`tempo.modeling.checkpoint_files.find_model`.
+        hub: how a model is fetched; see :func:`tempo.checkpoints.checkpoint_files.find_model`.
 
     Raises:
         TempoError: a part is missing, a configuration cannot be right, or the folder holds another kind of
             model.
     """
-    folder = find_model(path, **hub)
-    values = read_config(folder)
-    kind = values.get("model_type")
-    if kind != TempoQwenConfig.model_type:
-        raise TempoError(f"{path}: its model_type is {kind!r}, not {TempoQwenConfig.model_type!r}")
-    check_config(folder, values)
     if config is None:
-        with _named(folder / "config.json"):
-            config = TempoQwenConfig.from_dict(values)
-    else:
-        config = deepcopy(config)
-        check_config(folder, json.loads(config.to_json_string(use_diff=False)))
-    checkpoint = _with_base(folder, config, base, hub)
-    with _named(folder / "config.json"):
-        config.make_geometry()
-        config.make_wording()
-    return checkpoint
+        return read_config_of(find_files(path, base=base, **hub))
+    config = deepcopy(config)
+    values = json.loads(config.to_json_string(use_diff=False))
+    files = find_files(path, base=base, values=values, **hub)
+    config.compressor_config = files.values["compressor_config"]
+    return with_config(files, config)
 
 
-def _with_base(
-    folder: Path, config: TempoQwenConfig, base: str | PathLike[str] | None, hub: dict[str, Any]
-) -> Checkpoint:
-    """The checkpoint, with the compressor's configuration in `config`, from wherever it is."""
-    if config.compressor_config is not None:
-        check_compressor(folder / "config.json", config.compressor_config, prefix="compressor_config.")
-        return Checkpoint(folder, None, config)
-    others = {name: value for name, value in hub.items() if name != "revision"}  # that is the checkpoint's
-    if base is None:
-        names = config.mm_vision_tower_aux_list
-        if not names:
-            raise TempoError(f"{folder}: its config.json names no base model; name its folder with base=")
-        base_folder = find_base(names[0], folder, **others)
-    else:
-        base_folder = find_model(base, **others)
-    compressor = read_config(base_folder)
-    if compressor.get("model_type") != "qwen3_vl":
-        raise TempoError(
-            f"{base_folder}: the base must be a qwen3_vl model, not {compressor.get('model_type')!r}"
-        )
-    check_compressor(base_folder / "config.json", compressor)
-    config.compressor_config = compressor
-    return Checkpoint(folder, base_folder, config)
+def read_config_of(files: CheckpointFiles) -> Checkpoint[TempoQwenConfig]:
+    """The same for files that were looked up.
 
-
-@contextlib.contextmanager
-def _named(file: Path) -> Iterator[None]:
-    """Say in which file it is that something is wrong, of errors that do not."""
-    try:
-        yield
-    except TempoError as error:
-        text = str(error)
-        raise TempoError(f"{file.parent}/{text}" if text.startswith(file.name) else text) from error
-    except Exception as error:
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        # The checks of transformers say in the first line that something is wrong, and in the second what.
-        what = lines[1] if lines[0].endswith(":") and len(lines) > 1 else lines[0]
-        what = re.sub(r"^\s*\w+Error: ", "", what).partition(" Errors: ")[0]
-        if isinstance(error, LookupError):
-            what = f"{what} is missing or not known"
-        raise TempoError(f"{file}: {what}") from error
+    Raises:
+        TempoError: a configuration cannot be right.
+    """
+    with naming(files.folder / "config.json"):
+        config = TempoQwenConfig.from_dict(files.values)
+    return with_config(files, config)
 
 
 def load_model(
     model_class: type[Model],
-    checkpoint: Checkpoint,
+    checkpoint: Checkpoint[TempoQwenConfig],
     *,
     device: str | torch.device = "cpu",
     dtype: torch.dtype = torch.float32,
@@ -163,19 +84,12 @@ def load_model(
     prepare_process(device)
     generation = _generation_config(checkpoint)
     model = _empty_model(model_class, checkpoint, attention)
-    for name, lazy in checked_weights(checkpoint, model):
-        _assign(model, name, lazy[...].to(device=device, dtype=dtype, copy=True))
-    if checkpoint.config.tie_word_embeddings:
-        model.lm_head.weight = model.model.embed_tokens.weight
-    for module in model.modules():  # the rotary tables, which are computed, not stored
-        for key, buffer in module._buffers.items():
-            if buffer is not None:
-                module._buffers[key] = buffer.to(device)
+    read_weights(model, checkpoint, device=device, dtype=dtype)
     model.generation_config = generation
-    return model.eval().requires_grad_(False)
+    return model
 
 
-def check_checkpoint(model_class: type[PreTrainedModel], checkpoint: Checkpoint) -> None:
+def check_checkpoint(model_class: type[PreTrainedModel], checkpoint: Checkpoint[TempoQwenConfig]) -> None:
     """Everything that loading looks at before it reads numbers: configurations, tokenizers, names and shapes.
 
     Raises:
@@ -187,74 +101,6 @@ def check_checkpoint(model_class: type[PreTrainedModel], checkpoint: Checkpoint)
         pass
 
 
-def checked_weights(checkpoint: Checkpoint, model: PreTrainedModel) -> Iterator[tuple[str, Any]]:
-    """(our name, tensor that is read when it is indexed) of all that the model needs, each one checked first.
-
-    Raises:
-        TempoError: a tensor is missing, has another shape than in `model`, is quantised, or is not known.
-    """
-    expected = dict(model.named_parameters(remove_duplicate=False)) | dict(model.named_buffers())
-    wanted = set(model.state_dict())
-    tied = checkpoint.config.tie_word_embeddings
-    if tied:
-        wanted.discard("lm_head.weight")
-    rename = from_published if checkpoint.base is not None else str
-    weights = Weights(checkpoint.folder)
-    if checkpoint.base is not None:
-        rows = base_rows(checkpoint.base)
-        _check_shape(checkpoint.base, "Yes and No rows", tuple(rows.shape), tuple(expected[ROWS].shape))
-        yield ROWS, rows
-        wanted.discard(ROWS)
-    for name, lazy in weights:
-        ours = rename(name)
-        if ours is None or (tied and ours == "lm_head.weight"):
-            continue
-        check_stored(checkpoint.folder, name, lazy)
-        if ours not in expected:
-            raise TempoError(f"{checkpoint.folder}: the tensor {name} does not belong to this model")
-        _check_shape(checkpoint.folder, name, tuple(lazy.get_shape()), tuple(expected[ours].shape))
-        yield ours, lazy
-        wanted.discard(ours)
-    if wanted:
-        first = min(wanted)
-        others = f" and {len(wanted) - 1} more" if len(wanted) > 1 else ""
-        raise TempoError(f"{checkpoint.folder}: the tensor {first}{others} is missing from the checkpoint")
-
-
-def load_prompts(checkpoint: Checkpoint) -> Prompts:
-    """The wording and both tokenizers of a checkpoint.
-
-    Raises:
-        TempoError: a tokenizer is missing or damaged, or belongs to another model.
-    """
-    decoder = TextEncoder.from_folder(checkpoint.folder)
-    folder = checkpoint.compressor_tokenizer
-    compressor = decoder if folder == checkpoint.folder else TextEncoder.from_folder(folder)
-    sizes = (checkpoint.config.vocab_size, checkpoint.config.compressor().text_config.vocab_size)
-    for encoder, rows in zip((decoder, compressor), sizes, strict=True):
-        if encoder.largest_id >= rows:
-            raise TempoError(
-                f"{encoder.path}: has tokens up to {encoder.largest_id}, beyond config.json's vocab_size of "
-                f"{rows}; give the tokenizer that belongs to the model"
-            )
-    return Prompts(checkpoint.config.make_wording(), compressor=compressor, decoder=decoder)
-
-
-def base_rows(base: Path) -> torch.Tensor:
-    """The base's output rows for Yes and No [2, D], as stored. A tied base has them in its embedding."""
-    encoder = TextEncoder.from_folder(base)
-    table: Any = Weights(base, pickled=True).find(
-        "lm_head.weight", "model.language_model.embed_tokens.weight", "language_model.embed_tokens.weight"
-    )
-    if table is None:
-        raise TempoError(f"{base}: there is neither lm_head.weight nor an embedding to read Yes and No from")
-    ids = [encoder.id("Yes"), encoder.id("No")]
-    if max(ids) >= table.get_shape()[0]:
-        raise TempoError(f"{base}: the tokenizer's Yes or No is outside the model's vocabulary")
-    check_stored(base, "with the Yes and No rows", table)
-    return torch.cat([table[i : i + 1] for i in ids])
-
-
 def empty_model(model_class: type[Model], config: TempoQwenConfig, *, attention: str = "sdpa") -> Model:
     """The model with parameters that have shapes and no memory; computed buffers are real."""
     config._attn_implementation = attention
@@ -262,9 +108,9 @@ def empty_model(model_class: type[Model], config: TempoQwenConfig, *, attention:
         return model_class(config)
 
 
-def _empty_model(model_class: type[Model], checkpoint: Checkpoint, attention: str) -> Model:
+def _empty_model(model_class: type[Model], checkpoint: Checkpoint[TempoQwenConfig], attention: str) -> Model:
     try:
-        with _named(checkpoint.folder / "config.json"):
+        with naming(checkpoint.folder / "config.json"):
             return empty_model(model_class, checkpoint.config, attention=attention)
     except TempoError as error:
         if isinstance(error.__cause__, ImportError):
@@ -272,40 +118,9 @@ def _empty_model(model_class: type[Model], checkpoint: Checkpoint, attention: st
         raise
 
 
-def _assign(model: nn.Module, name: str, tensor: torch.Tensor) -> None:
-    path, _, leaf = name.rpartition(".")
-    module = model.get_submodule(path)
-    if leaf in module._buffers:
-        module._buffers[leaf] = tensor
-    else:
-        module._parameters[leaf] = nn.Parameter(tensor, requires_grad=False)
-
-
-def _check_shape(folder: Path, name: str, found: tuple[int, ...], expected: tuple[int, ...]) -> None:
-    if found != expected:
-        raise TempoError(
-            f"{folder}: the tensor {name} is {list(found)}, but the configuration makes it {list(expected)}"
-        )
-
-
-def check_stored(folder: Path, name: str, lazy: Any) -> None:
-    """Raises TempoError unless a tensor holds the numbers themselves."""
-    stored = lazy.get_dtype()
-    if stored.upper() not in _STORED or name.rpartition(".")[2] in _QUANTISED:
-        raise TempoError(
-            f"{folder}: the tensor {name} is stored as {stored}; tempo reads bfloat16, float16 and float32, "
-            "so use the model before quantisation"
-        )
-
-
-def _generation_config(checkpoint: Checkpoint) -> GenerationConfig:
-    file = checkpoint.folder / "generation_config.json"
-    if not (file.is_symlink() or file.exists()):
+def _generation_config(checkpoint: Checkpoint[TempoQwenConfig]) -> GenerationConfig:
+    values = generation_values(checkpoint.folder)
+    if values is None:
         return GenerationConfig.from_model_config(checkpoint.config)
-    values = read_json(file, "")
-    for name, ids in values.items():
-        for one in ids if isinstance(ids, list) else [ids]:
-            if name.endswith("_token_id") and one is not None and type(one) is not int:
-                raise TempoError(f"{file}: {name} must be a token's number or a list of them, not {ids!r}")
-    with _named(file):
+    with naming(checkpoint.folder / "generation_config.json"):
         return GenerationConfig.from_dict(values)

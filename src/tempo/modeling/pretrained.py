@@ -11,18 +11,13 @@ from typing import Any
 
 import torch
 
+from tempo.checkpoints.checkpoint import ATTENTIONS, Checkpoint
+from tempo.checkpoints.checkpoint_files import Weights
 from tempo.devices import DTYPES, pick_device
 from tempo.errors import UsageError
 
-from .checkpoint_files import Weights
 from .configuration import TempoQwenConfig
-from .loading import (
-    ATTENTIONS,
-    Checkpoint,
-    Model,
-    find_checkpoint,
-    load_model,
-)
+from .loading import Model, find_checkpoint, load_model
 
 _HUB = ("revision", "token", "cache_dir", "local_files_only", "force_download")
 # How transformers' loader goes about it, with the same result.
@@ -92,7 +87,7 @@ def _device(device_map: Any) -> torch.device:
         raise UsageError(f"device_map={device_map!r}: name one device, such as auto, cpu, cuda:1") from error
 
 
-def _dtype(dtype: Any, checkpoint: Checkpoint) -> torch.dtype:
+def _dtype(dtype: Any, checkpoint: Checkpoint[TempoQwenConfig]) -> torch.dtype:
     """The dtype to load in, of whatever transformers takes for one."""
     if dtype in (None, "auto"):
         dtype = checkpoint.config.dtype or _stored(checkpoint)
@@ -103,7 +98,7 @@ def _dtype(dtype: Any, checkpoint: Checkpoint) -> torch.dtype:
     return dtype
 
 
-def _stored(checkpoint: Checkpoint) -> torch.dtype:
+def _stored(checkpoint: Checkpoint[TempoQwenConfig]) -> torch.dtype:
     """The dtype of a checkpoint's first tensor."""
     _, lazy = next(iter(Weights(checkpoint.folder)))
     return lazy[:1].dtype

@@ -15,20 +15,20 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 
-from tempo.errors import TempoError, UsageError
-from tempo.processing.prompts import TextEncoder
-
-from .checkpoint_files import Weights, read_config
-from .configuration import TempoQwenConfig
-from .key_mapping import from_published, to_published
-from .loading import (
+from tempo.checkpoints.checkpoint import (
     COMPRESSOR_TOKENIZER,
     ROWS,
     Checkpoint,
     base_rows,
     check_stored,
-    find_checkpoint,
 )
+from tempo.checkpoints.checkpoint_files import Weights, read_config
+from tempo.checkpoints.key_mapping import from_published, to_published
+from tempo.errors import TempoError, UsageError
+from tempo.processing.prompts import TextEncoder
+
+from .configuration import TempoQwenConfig
+from .loading import find_checkpoint
 from .tempo_qwen import TempoQwenForCausalLM
 
 Layout = Literal["tempo", "published"]
@@ -129,14 +129,14 @@ def new_folder(path: str | Path) -> Iterator[Path]:
         raise
 
 
-def _again(checkpoint: Checkpoint, folder: Path) -> None:
+def _again(checkpoint: Checkpoint[TempoQwenConfig], folder: Path) -> None:
     """The same layout, with the weights in safetensors files."""
     _write_json(folder / "config.json", read_config(checkpoint.folder))
     _copy_files(checkpoint.folder, checkpoint.folder, folder)
     write_weights(folder, _renamed(checkpoint.folder, str))
 
 
-def _to_tempo(checkpoint: Checkpoint, folder: Path) -> None:
+def _to_tempo(checkpoint: Checkpoint[TempoQwenConfig], folder: Path) -> None:
     if checkpoint.base is None:
         return _again(checkpoint, folder)
     values = read_config(checkpoint.folder) | {"compressor_config": checkpoint.config.compressor_config}
@@ -146,7 +146,7 @@ def _to_tempo(checkpoint: Checkpoint, folder: Path) -> None:
     write_weights(folder, itertools.chain(_renamed(checkpoint.folder, from_published), [(ROWS, rows)]))
 
 
-def _to_published(checkpoint: Checkpoint, folder: Path) -> None:
+def _to_published(checkpoint: Checkpoint[TempoQwenConfig], folder: Path) -> None:
     values = read_config(checkpoint.folder)
     compressor = values.pop("compressor_config")
     names = values.get("mm_vision_tower_aux_list")
@@ -160,7 +160,7 @@ def _to_published(checkpoint: Checkpoint, folder: Path) -> None:
         _write_base(checkpoint, folder / Path(names[0]).name, compressor)
 
 
-def _write_base(checkpoint: Checkpoint, folder: Path, compressor: dict[str, Any]) -> None:
+def _write_base(checkpoint: Checkpoint[TempoQwenConfig], folder: Path, compressor: dict[str, Any]) -> None:
     """What is read of a base: its configuration, tokenizer and processor files, and its Yes and No output
     rows.
 

@@ -1,24 +1,29 @@
-"""The whole model: compressor, projector and decoder.
+"""The whole model as one of transformers' classes: for training, and for what its own modules know more of.
 
 Shapes: see :mod:`tempo.modeling`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
-from transformers import Qwen3ForCausalLM
+from transformers import AttentionInterface, Qwen3ForCausalLM, Qwen3VLConfig, Qwen3VLModel
 
-from .compressor import Compressor
+from tempo.checkpoints.checkpoint import Checkpoint
+from tempo.networks.attention import GROUPED, grouped_sdpa
+from tempo.networks.compressor import Compressor
+from tempo.networks.projector import build_projector
+from tempo.networks.tempo_network import TempoNetwork
+
 from .configuration import TempoQwenConfig
-from .loading import Checkpoint, load_model
+from .loading import load_model
 from .pretrained import from_pretrained
-from .projector import build_projector
+
+AttentionInterface.register(GROUPED, grouped_sdpa)
 
 
-class TempoQwenForCausalLM(Qwen3ForCausalLM):
+class TempoQwenForCausalLM(TempoNetwork, Qwen3ForCausalLM):
     """`model` and `lm_head` are the decoder (Qwen3); `compressor` and `projector` make what it reads."""
 
     config_class = TempoQwenConfig
@@ -26,37 +31,15 @@ class TempoQwenForCausalLM(Qwen3ForCausalLM):
 
     def __init__(self, config: TempoQwenConfig) -> None:
         super().__init__(config)
-        attention = config._attn_implementation or "sdpa"
         compressor = config.compressor()
-        self.compressor = Compressor(
-            compressor, memory_tokens=config.num_compression_tokens, attention=attention
+        self.compressor = build_compressor(
+            compressor,
+            memory_tokens=config.num_compression_tokens,
+            attention=config._attn_implementation or "sdpa",
         )
         self.projector = build_projector(
             config.mm_projector_type, compressor.text_config.hidden_size, config.hidden_size
         )
-
-    def decoder_inputs(
-        self,
-        before_ids: Sequence[int],
-        segments: Sequence[tuple[Sequence[int], torch.Tensor]],
-        after_ids: Sequence[int],
-    ) -> torch.Tensor:
-        """The storyline [L, U]: the prompt around every segment's timestamp and kept memory tokens, in order.
-
-        Args:
-            before_ids, after_ids: the prompt before and behind the video.
-            segments: timestamp ids and memory tokens [k, D] of each.
-        """
-        embed = self.model.embed_tokens
-        ids = [*before_ids, *(i for stamp, _ in segments for i in stamp), *after_ids]
-        text_LU = embed(torch.tensor(ids, device=embed.weight.device))
-        memory_kU = self.projector(torch.cat([memory_kD for _, memory_kD in segments])).to(text_LU.dtype)
-        # Split at once: backwards, every slice of its own would be filled up to the whole with zeros.
-        lengths = [len(before_ids), *(len(stamp) for stamp, _ in segments), len(after_ids)]
-        before_LU, *stamps, after_LU = text_LU.split(lengths)
-        kept = memory_kU.split([len(memory_kD) for _, memory_kD in segments])
-        storyline = (part for segment in zip(stamps, kept, strict=True) for part in segment)
-        return torch.cat([before_LU, *storyline, after_LU])
 
     @classmethod
     def from_pretrained(cls, path: Any, *args: Any, **kwargs: Any) -> TempoQwenForCausalLM:
@@ -66,7 +49,7 @@ class TempoQwenForCausalLM(Qwen3ForCausalLM):
     @classmethod
     def load(
         cls,
-        checkpoint: Checkpoint,
+        checkpoint: Checkpoint[TempoQwenConfig],
         *,
         device: str | torch.device = "cpu",
         dtype: torch.dtype = torch.float32,
@@ -74,3 +57,13 @@ class TempoQwenForCausalLM(Qwen3ForCausalLM):
     ) -> TempoQwenForCausalLM:
         """Read the weights of a checkpoint; see :func:`tempo.modeling.loading.load_model`."""
         return load_model(cls, checkpoint, device=device, dtype=dtype, attention=attention)
+
+
+def build_compressor(config: Qwen3VLConfig, *, memory_tokens: int, attention: str = "sdpa") -> Compressor:
+    """A compressor of transformers' modules, with its first values."""
+    # Not by `_from_config`, which for the while sets the default dtype of the whole process.
+    config._attn_implementation = attention
+    vlm = Qwen3VLModel(config)
+    if attention == "sdpa":
+        vlm.language_model.config._attn_implementation = GROUPED
+    return Compressor(vlm, width=config.text_config.hidden_size, memory_tokens=memory_tokens)

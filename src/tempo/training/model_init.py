@@ -11,19 +11,14 @@ from typing import Any
 import torch
 from transformers import GenerationConfig
 
+from tempo.checkpoints.checkpoint import base_rows, check_stored, load_prompts
+from tempo.checkpoints.checkpoint_files import Weights, find_model, read_config
+from tempo.checkpoints.config_checks import check_compressor
 from tempo.errors import TempoError, UsageError
 from tempo.inference.engine import EMBEDDED
 from tempo.modeling import TempoQwenConfig, TempoQwenForCausalLM
-from tempo.modeling.checkpoint_files import Weights, find_model, read_config
-from tempo.modeling.config_checks import check_compressor
-from tempo.modeling.loading import (
-    base_rows,
-    check_stored,
-    empty_model,
-    find_checkpoint,
-    load_prompts,
-)
-from tempo.modeling.projector import build_projector
+from tempo.modeling.loading import empty_model, find_checkpoint
+from tempo.networks.projector import build_projector
 from tempo.processing.prompts import Prompts, TextEncoder
 
 from .config import ModelConfig

@@ -4,8 +4,9 @@ from pathlib import Path
 
 from research.nano.config import SYSTEM_PROMPT
 from research.nano.packing import PackedPrompts
+from tempo.checkpoints.checkpoint import load_prompts
 from tempo.inference.engine import EMBEDDED
-from tempo.modeling.loading import find_checkpoint, load_prompts
+from tempo.modeling.loading import find_checkpoint
 from tempo.processing.prompts import Prompts, TextEncoder, Wording
 from tempo.training.data.processor import SampleProcessor
 from tempo.training.data.sources import SourceContext

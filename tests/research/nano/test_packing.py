@@ -22,7 +22,7 @@ from research.nano.packing import (
     pack,
     read_packed,
 )
-from tempo.modeling.qwen3_vl import vision_features
+from tempo.networks.qwen3_vl import vision_features
 from tempo.processing.image_processor import Geometry, patches
 
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from transformers import Qwen3VLConfig, Qwen3VLModel
 
-from tempo.modeling.kv_cache import KVCache, ScratchBuffer
-from tempo.modeling.qwen3_vl import prefix_positions, run_language, vision_features
+from tempo.networks.kv_cache import KVCache, ScratchBuffer
+from tempo.networks.qwen3_vl import prefix_positions, run_language, vision_features
 
 VIDEO_PAD, START, END = 60, 61, 62
 

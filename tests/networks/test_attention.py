@@ -4,7 +4,7 @@ import pytest
 import torch
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
-from tempo.modeling.attention import grouped_sdpa
+from tempo.networks.attention import grouped_sdpa
 
 
 @pytest.mark.parametrize(("heads", "shared"), [(4, 2), (6, 1), (3, 3)])

@@ -5,9 +5,9 @@ import threading
 
 import pytest
 
+from tempo.checkpoints import hub
+from tempo.checkpoints.checkpoint_files import find_model
 from tempo.errors import TempoError
-from tempo.modeling import hub
-from tempo.modeling.checkpoint_files import find_model
 
 PAGE = b"<!DOCTYPE html><html><body>Welcome to this hotel's network. Log in.</body></html>"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch import nn
 from torch.overrides import TorchFunctionMode
 
 # What modules make parameters with. Tables are made with others (arange, tensor), and zeros may be read.
@@ -16,6 +17,9 @@ class _ParametersOnMeta(TorchFunctionMode):
         self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
+        if getattr(function, "__module__", None) == nn.init.__name__:
+            # No first values for what has no memory; drawing some there would import torch's compiler.
+            return args[0] if args else kwargs["tensor"]
         # An empty tensor is how transformers asks where it builds; on meta it draws no first values.
         asks = function is torch.tensor and len(args) == 1 and isinstance(args[0], list) and not args[0]
         if (asks or function in _FOR_PARAMETERS) and kwargs.get("device") is None:

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from tempo.modeling.compressor import PrefillState
-from tempo.modeling.kv_cache import KVCache, ScratchBuffer
+from tempo.networks.compressor import PrefillState
+from tempo.networks.kv_cache import KVCache, ScratchBuffer
 from tempo.processing.image_processor import patches
 
 

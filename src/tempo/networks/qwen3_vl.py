@@ -1,8 +1,9 @@
-"""Everything that touches the inside of Hugging Face's Qwen3-VL.
+"""The way through a Qwen3-VL, module by module.
 
-The vision tower and the language model are theirs, module by module. Only the way through them is written
-here, because it does what their `forward` does not: it attends within all frame pairs of a batch in one call,
-stops at the end of a question-free prefix, and goes on from there. Another backbone needs these functions.
+The modules are transformers' or those of :mod:`.vision_tower` and :mod:`.language_model`, which have the same
+names. The way through them is written here, because it does what the `forward` of transformers' models does
+not: it attends within all frame pairs of a batch in one call, stops at the end of a question-free prefix, and
+goes on from there. Another backbone needs these functions.
 
 Shapes: see :mod:`tempo.modeling`.
 """
@@ -14,12 +15,11 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import nn
-from transformers.models.qwen3_vl.modeling_qwen3_vl import apply_rotary_pos_emb
 
 from tempo.processing.image_processor import Grid
 from tempo.processing.prompts import Spans
 
-from .attention import GROUPED
+from .attention import GROUPED, rotate
 from .kv_cache import KVCache
 
 VISION_THETA = 10000.0  # of the rotary positions in the vision towers of all Qwen-VL models
@@ -167,7 +167,7 @@ def _cache_all_but_last(
     key_SGLE = attention.k_norm(attention.k_proj(normed_SLD).view(heads)).transpose(1, 2)
     value_SGLE = attention.v_proj(normed_SLD).view(heads).transpose(1, 2)
     cos, sin = rope
-    _, key_SGLE = apply_rotary_pos_emb(key_SGLE[:, :0], key_SGLE, cos[:, :-1], sin[:, :-1])
+    key_SGLE = rotate(key_SGLE, cos[:, :-1], sin[:, :-1])
     cache.update(key_SGLE, value_SGLE, attention.layer_idx)
     cache.length += normed_SLD.shape[1]
     return x_SLD[:, -1:], (cos[:, -1:], sin[:, -1:])

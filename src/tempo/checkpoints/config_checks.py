@@ -12,12 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers.activations import ACT2FN
-from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
 
 from tempo.errors import TempoError
-
-from .qwen3_vl import VISION_THETA
+from tempo.networks.qwen3_vl import VISION_THETA
 
 _DECODER_WHOLE = (
     *("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads"),
@@ -31,6 +28,8 @@ _VISION_WHOLE = (
     *("depth", "hidden_size", "intermediate_size", "num_heads", "in_channels", "patch_size"),
     *("spatial_merge_size", "temporal_patch_size", "out_hidden_size", "num_position_embeddings"),
 )
+# What the released models use; transformers knows others.
+PLAIN_ACTIVATIONS = ("silu", "gelu_pytorch_tanh")
 _GEOMETRY_WHOLE = (
     *("patch_size", "frames_per_patch", "merge_size", "min_pixels", "max_pixels", "image_min_pixels"),
     "image_max_pixels",
@@ -107,7 +106,7 @@ def _check_language(fields: _Fields) -> None:
     fields.whole(*_DECODER_WHOLE)
     fields.whole("num_key_value_heads", optional=True)
     fields.number("rms_norm_eps")
-    fields.among("hidden_act", list(ACT2FN))
+    fields.activation()
     fields.dtype()
     heads = fields.values.get("num_attention_heads", 32)
     shared = fields.values.get("num_key_value_heads", 32) or heads
@@ -130,10 +129,14 @@ def _rope(fields: _Fields) -> _Fields:
 
 def _check_rope(rope: _Fields, fields: _Fields) -> None:
     kind = rope.values.get("rope_type", rope.values.get("type", "default"))
-    if kind != "default" and kind not in list(ROPE_INIT_FUNCTIONS):
-        rope.refuse(
-            "rope_type", f"is {kind!r}, which is not supported; choose from {_listed(ROPE_INIT_FUNCTIONS)}"
-        )
+    if kind != "default":
+        from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
+
+        if kind not in list(ROPE_INIT_FUNCTIONS):
+            rope.refuse(
+                "rope_type",
+                f"is {kind!r}, which is not supported; choose from {_listed(ROPE_INIT_FUNCTIONS)}",
+            )
     where = rope if "rope_theta" in rope.values else fields
     if where.values.get("rope_theta") is None:
         fields.refuse("rope_theta", "is missing; copy it from the configuration of the model it is built on")
@@ -142,7 +145,7 @@ def _check_rope(rope: _Fields, fields: _Fields) -> None:
 
 def _check_vision(vision: _Fields, text: _Fields) -> None:
     vision.whole(*_VISION_WHOLE)
-    vision.among("hidden_act", list(ACT2FN))
+    vision.activation()
     vision.among("in_channels", [3])
     width, heads = vision.values.get("hidden_size", 1152), vision.values.get("num_heads", 16)
     if width % (4 * heads):
@@ -184,6 +187,13 @@ class _Fields:
         value = self.values.get(name, None if required else allowed[0])
         if value not in allowed:
             self.refuse(name, f"is {_short(value)}; choose from {_listed(allowed)}")
+
+    def activation(self) -> None:
+        if self.values.get("hidden_act") in PLAIN_ACTIVATIONS:
+            return
+        from transformers.activations import ACT2FN  # which takes seconds
+
+        self.among("hidden_act", list(ACT2FN))
 
     def dtype(self) -> None:
         for name in ("dtype", "torch_dtype"):

@@ -20,12 +20,10 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import Qwen3VLConfig, Qwen3VLModel
 
 from tempo.processing.image_processor import Grid
 from tempo.processing.prompts import Spans
 
-from .attention import GROUPED
 from .qwen3_vl import KVCache, prefix_positions, run_language, vision_features
 
 
@@ -38,7 +36,7 @@ class PrefillState:
 
 
 class Compressor(nn.Module):
-    """`vlm` is Hugging Face's Qwen3-VL without an output head.
+    """`vlm` is a Qwen3-VL without an output head: the modules `visual` and `language_model`.
 
     `relevance_rows` are the output rows for Yes and No [2, D] of the *base* model: the router is read from
     them, not trained, and fine-tuning the compressor does not move them.
@@ -46,16 +44,11 @@ class Compressor(nn.Module):
 
     relevance_rows: torch.Tensor
 
-    def __init__(self, config: Qwen3VLConfig, *, memory_tokens: int, attention: str = "sdpa") -> None:
+    def __init__(self, vlm: nn.Module, *, width: int, memory_tokens: int) -> None:
         super().__init__()
-        width = config.text_config.hidden_size
-        # Not by `_from_config`, which for the while sets the default dtype of the whole process.
-        config._attn_implementation = attention
-        vlm = Qwen3VLModel(config)
-        if attention == "sdpa":
-            vlm.language_model.config._attn_implementation = GROUPED
         self.vlm: Any = vlm
-        self.compression_tokens = nn.Parameter(torch.randn(1, memory_tokens, width) * 0.02)
+        self.compression_tokens = nn.Parameter(torch.empty(1, memory_tokens, width))
+        nn.init.normal_(self.compression_tokens, std=0.02)
         self.register_buffer("relevance_rows", torch.zeros(2, width))
 
     @property
