@@ -1,15 +1,16 @@
 """Train a model as a recipe says, or resume a run.
 
-A recipe is a YAML file; the repository has them in recipes/. Any field can be set on the command line. At the
-end OUT/model is a folder that every other command takes as --model.
+A recipe is a YAML file, or the name of a packaged one: nano/finetune, tempo-6b/finetune, tempo-6b/stage-0 to
+tempo-6b/stage-3. Any field can be set on the command line. At the end OUT/model is a folder that every other
+command takes as --model.
 
 Several processes: torchrun --nproc-per-node 2 -m tempo train RECIPE (or accelerate launch -m tempo …).
 
 Examples:
-  tempo train recipes/nano/finetune.yaml data.0.path=mine.jsonl out=runs/mine
-  tempo train recipes/nano/finetune.yaml schedule.epochs=3 learning_rates.decoder=1e-4
+  tempo train nano/finetune data.0.path=mine.jsonl out=runs/mine
+  tempo train nano/finetune schedule.epochs=3 learning_rates.decoder=1e-4
   tempo train --resume runs/mine
-  tempo train --check recipes/nano/finetune.yaml data.0.path=mine.jsonl
+  tempo train --check nano/finetune data.0.path=mine.jsonl
   tempo train --fields
 """
 
@@ -32,7 +33,9 @@ LISTED = 50  # samples that cannot be used, of each source
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare RECIPE with its overrides, and what can be done instead of training."""
-    parser.add_argument("recipe", metavar="RECIPE", nargs="?", help="a YAML file, see docs/recipes.md")
+    parser.add_argument(
+        "recipe", metavar="RECIPE", nargs="?", help="a YAML file, or the name of a packaged recipe"
+    )
     parser.add_argument(
         "overrides",
         metavar="key=value",

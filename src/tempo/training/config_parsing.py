@@ -16,22 +16,28 @@ from tempo.errors import UsageError
 from tempo.storage.regular_files import check_has_an_end
 
 from .config import Recipe, spelled
+from .packaged_recipes import find_recipe, recipe_names
 from .recipe_checks import check
 
 
 def read_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     """Read a recipe's file, `overrides` like `learning_rates.decoder=1e-5` on top.
 
+    Args:
+        path: a YAML file, or the name of a packaged recipe.
+
     Raises:
         UsageError: the file is not there or not YAML; a field is unknown (the nearest valid one is named), of
             the wrong type, or makes no sense together with the others.
     """
-    path = Path(path)
+    path = find_recipe(path)
     check_has_an_end(path)
     try:
         values = yaml.safe_load(path.read_text("utf-8"))
     except FileNotFoundError:
-        raise UsageError(f"{path}: no such recipe; check the path") from None
+        raise UsageError(
+            f"{path}: no such recipe; check the path, or name a packaged one: {', '.join(recipe_names())}"
+        ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: not readable ({error})") from error
     except yaml.YAMLError as error:
