@@ -16,6 +16,11 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
+def counted(count: int, noun: str) -> str:
+    """Return COUNT with its NOUN: ``1 moment``, ``3 moments``."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def size(count: int) -> str:
     """Return COUNT bytes in the largest decimal unit that fits: ``1.2 GB``."""
     value, unit = float(count), "bytes"

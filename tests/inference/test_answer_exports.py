@@ -99,6 +99,12 @@ def test_subtitles_of_nothing_and_of_long_videos(answer, tmp_path):
     assert [(start, end) for start, end, _ in read] == [(3600.0, 7325.25)]
 
 
+def test_a_still_image_has_no_times(answer):
+    still = dataclasses.replace(answer, video=dataclasses.replace(answer.video, duration=0.0))
+    assert still.to_srt() == ""
+    assert still.to_text() == "When is it?\nIt is at 00:14.\n\nfilm.mp4 · tempo-nano\n"
+
+
 def test_text_names_the_times(answer):
     assert answer.to_text() == (
         "When is it?\nIt is at 00:14.\n\n"
@@ -172,6 +178,9 @@ def test_frames_are_those_of_the_moments(answer):
     assert [clips.index_of(frame.pixels) for frame in frames] == [140, 60]
     assert frames[0].pixels.shape == (96, 160, 3)
     assert len(answer.frames(1)) == 1
+    for count in (-1, 1.5, None):
+        with pytest.raises(UsageError, match="count must be a whole number"):
+            answer.frames(count)
     assert repr(frames[0]) == "MomentFrame(00:14, 160×96)"
     assert frames[0].image.size == (160, 96)
 

@@ -63,6 +63,8 @@ def test_everything_is_checked_before_anything_is_computed(engine, tmp_path, wat
         session.ask_many(["What is it?", " "])
     with pytest.raises(UsageError, match="max_new_tokens"):
         session.ask_many(["What is it?"], max_new_tokens=0)
+    with pytest.raises(UsageError, match="takes a list of questions"):
+        session.ask_many("What is it?")
     assert session.ask_many([]) == []
     assert watched == []
 

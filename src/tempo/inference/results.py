@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from tempo.errors import TempoError
-from tempo.formatting import clock, size
+from tempo.errors import TempoError, UsageError
+from tempo.formatting import clock, counted, size
 from tempo.markup import film_strip
 from tempo.moments import COUNT, Moment, strongest
+from tempo.number_checks import is_whole, shown
 from tempo.reporting.answer_page import to_page
 from tempo.reporting.output_path import check_output, write_output
 from tempo.reporting.plot import Figure, Thumbnail, draw, thumbnails, to_svg
@@ -160,11 +161,14 @@ class Answer:
         phases = " · ".join(
             f"{name} {seconds:.2f}" for name, seconds in usage.timings.items() if name != "total"
         )
-        frames = "1 frame" if video.frames == 1 else f"{video.frames} frames at {video.fps:.3g} per second"
+        rate = "" if video.frames == 1 else f" at {video.fps:.3g} per second"
         per_frame = usage.visual_tokens / video.frames
         return [
             ("video", f"{video.name} · {clock(video.duration)} · {video.width}×{video.height}"),
-            ("watched", f"{frames} in {len(self.segments)} segments"),
+            (
+                "watched",
+                f"{counted(video.frames, 'frame')}{rate} in {counted(len(self.segments), 'segment')}",
+            ),
             ("tokens", f"{usage.visual_tokens} of a budget of {self.budget} · {per_frame:.2g} per frame"),
             ("text", f"{usage.prompt_tokens} tokens read · {usage.answer_tokens} written"),
             ("seconds", f"{usage.timings['total']:.2f} = {phases}"),
@@ -182,7 +186,10 @@ class Answer:
 
         Raises:
             TempoError: the video is gone or has changed, or a frame cannot be decoded.
+            UsageError: COUNT is no number of frames.
         """
+        if not is_whole(count, least=0):
+            raise UsageError(f"count must be a whole number of at least 0, not {shown(count)}")
         moments = strongest(self.segments, count, floor=self.relevance_floor)
         if not moments:
             return []
@@ -222,7 +229,7 @@ class Answer:
         """Return question, answer and moments with their times, as people paste them into a message."""
         moments = [
             f"{clock(moment.start)}–{clock(moment.end)}  relevance {moment.relevance:.2f}"
-            for moment in self.moments
+            for moment in (self.moments if self.video.duration else ())
         ]
         blocks = [
             "\n".join(filter(None, [self.question.strip(), self.display or "(no answer)"])),
@@ -232,8 +239,11 @@ class Answer:
         return "\n\n".join(filter(None, blocks)) + "\n"
 
     def to_srt(self) -> str:
-        """Return its moments as SubRip subtitles that show the answer; empty where nothing stands out."""
-        return to_srt(self.moments, self.display)
+        """Return its moments as SubRip subtitles that show the answer.
+
+        Empty where nothing stands out, and for a still image, which lasts no time.
+        """
+        return to_srt(self.moments, self.display) if self.video.duration else ""
 
     def to_html(self, *, video: Video | None = None) -> str:
         """Return it as one self-contained HTML page: answer, moments with frames, charts and figures.
@@ -327,9 +337,8 @@ class Answer:
         return thumbnails(video, self.segments, count=count, floor=self.relevance_floor)
 
     def __repr__(self) -> str:
-        moments = len(self.moments)
         return (
-            f"Answer({self.display!r}, {moments} moment{'' if moments == 1 else 's'}, "
+            f"Answer({self.display!r}, {counted(len(self.moments), 'moment')}, "
             f"{self.usage.visual_tokens} of {self.budget} tokens, {self.usage.timings['total']:.2f} s)"
         )
 

@@ -8,7 +8,7 @@ from typing import Unpack
 
 from tempo.console import ProgressOption, shown_progress
 from tempo.errors import UsageError
-from tempo.formatting import clock, size
+from tempo.formatting import clock, counted, size
 from tempo.markup import fact_table, film_strip
 from tempo.video.video import Damage, Sampling, Video
 
@@ -120,7 +120,7 @@ class Session:
         Raises:
             UsageError, TempoError: as `ask`.
         """
-        return self._ask_many(list(questions), ResolvedOptions(**options), progress, go_on)
+        return self._ask_many(_listed(questions), ResolvedOptions(**options), progress, go_on)
 
     async def aask(self, question: str, **options: Unpack[AskOptions]) -> Answer:
         """Like `ask`, for event loops: a thread computes, and stops soon after the task is cancelled."""
@@ -133,7 +133,7 @@ class Session:
 
     async def aask_many(self, questions: Iterable[str], **options: Unpack[AskOptions]) -> list[Answer]:
         """Like `ask_many`, for event loops, without a progress bar."""
-        listed, chosen = list(questions), ResolvedOptions(**options)
+        listed, chosen = _listed(questions), ResolvedOptions(**options)
         return await run(self.engine, lambda step: self._ask_many(listed, chosen, None, step))
 
     def route(self, question: str, **options: Unpack[AskOptions]) -> list[AnswerSegment]:
@@ -280,13 +280,13 @@ class Session:
     @property
     def facts(self) -> list[tuple[str, str]]:
         """What is watched and what is kept of it, as rows of a name and a text."""
-        frames = "1 frame" if len(self.sampling) == 1 else f"{len(self.sampling)} frames"
+        frames, segments = counted(len(self.sampling), "frame"), counted(self._segment_count(), "segment")
         kept = "nothing; each question watches the video again"
         if self.is_cached:
             kept = size(self.cached_bytes) if self.cached_bytes else "on disk"
         return [
             *self.video.facts,
-            ("watched", f"{frames} in {self._segment_count()} segments"),
+            ("watched", f"{frames} in {segments}"),
             ("cached", kept),
             ("model", self.engine.name),
             *(("warning", warning) for warning in self.warnings),
@@ -296,7 +296,7 @@ class Session:
         cached = "cached" if self.is_cached else "not cached"
         return (
             f"Session({self.video_info.name!r}, {clock(self.video.duration)}, "
-            f"{self._segment_count()} segments, {cached})"
+            f"{counted(self._segment_count(), 'segment')}, {cached})"
         )
 
     def _repr_html_(self) -> str:
@@ -325,8 +325,7 @@ class Conversation:
         self.turns: list[tuple[str, str]] = []
 
     def __repr__(self) -> str:
-        count = len(self.turns)
-        return f"Conversation({self.session.video_info.name!r}, {count} turn{'' if count == 1 else 's'})"
+        return f"Conversation({self.session.video_info.name!r}, {counted(len(self.turns), 'turn')})"
 
     def _repr_html_(self) -> str:
         return fact_table([(question, with_clock_times(answer.strip())) for question, answer in self.turns])
@@ -367,3 +366,10 @@ class Conversation:
             yield stream.answer
 
         return AnswerStream(remembered())
+
+
+def _listed(questions: Iterable[str]) -> list[str]:
+    """Raises UsageError where one question is given for many, which would be asked letter by letter."""
+    if isinstance(questions, str):
+        raise UsageError("ask_many takes a list of questions; use ask for one")
+    return list(questions)

@@ -14,9 +14,9 @@ _HARMLESS = str.maketrans({"<": "‹", ">": "›"})
 def to_srt(moments: Sequence[Moment], text: str) -> str:
     """Return one cue for each of MOMENTS, given the most relevant first, in the order of time.
 
-    A cue shows TEXT and the moment's rank and relevance. A still image lasts no time and has no cues.
+    A cue shows TEXT and the moment's rank and relevance.
     """
-    ranks = {moment: rank for rank, moment in enumerate(moments, 1) if moment.end > moment.start}
+    ranks = {moment: rank for rank, moment in enumerate(moments, 1)}
     shown = " ".join(printable(text).translate(_HARMLESS).split())
     cues = []
     for number, moment in enumerate(sorted(ranks, key=lambda moment: moment.start), 1):
