@@ -43,7 +43,7 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'tempo' has no attribute {name!r}")
     with warnings.catch_warnings():
-        # tqdm, which transformers imports, says in notebooks that it misses widgets; tempo uses none.
+        # tqdm, which comes with dependencies, says in notebooks that it misses widgets; tempo uses none.
         warnings.filterwarnings("ignore", "IProgress not found")
         value = getattr(import_module(_HOMES[name]), name)
     globals()[name] = value
