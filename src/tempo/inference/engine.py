@@ -37,7 +37,7 @@ from .loaded_model import LoadedModel
 from .memory_plan import cache_bytes
 from .options import WatchOptions
 from .phase_timer import PhaseTimer
-from .pipeline import Step, prefill_video
+from .pipeline import Step, go_on, prefill_video
 from .prefix_cache import DiskCache, DiskCacheWriter, MemoryCacheWriter, check_room
 from .session import Session
 
@@ -216,12 +216,15 @@ class Tempo(LoadedModel):
         *,
         timer: PhaseTimer,
         progress: ProgressOption,
+        step: Step = go_on,
     ) -> tuple[Sequence[CacheEntry], Damage]:
         """Watch a video and keep it: the cache entries, and what could not be shown."""
         writer = self._writer(place, key, video, sampling)
         try:
             with shown_progress(progress, "watching", "frames") as move:
-                for batch, state in prefill_video(self, video, sampling, timer=timer, progress=move):
+                for batch, state in prefill_video(
+                    self, video, sampling, timer=timer, progress=move, step=step
+                ):
                     writer.add(batch.segments, state)
             if isinstance(writer, DiskCacheWriter):
                 writer.is_complete = video.interrupted is None  # what could not be fetched may come next time
@@ -239,11 +242,12 @@ class Tempo(LoadedModel):
         progress: ProgressOption,
         damaged: Sequence[CacheEntry],
         timer: PhaseTimer,
+        step: Step,
     ) -> tuple[Sequence[CacheEntry] | None, Damage]:
         """See :data:`tempo.inference.session.Rebuild`."""
         self.disk.discard(key, damaged)
         try:
-            return self._prefill("disk", key, video, sampling, timer=timer, progress=progress)
+            return self._prefill("disk", key, video, sampling, timer=timer, progress=progress, step=step)
         except NoRoomError:
             return None, Damage()
 

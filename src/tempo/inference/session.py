@@ -35,7 +35,7 @@ from .results import (
 from .timestamps import with_clock_times
 from .video_info import VideoInfo, fingerprint_of
 
-Rebuild = Callable[[Sequence[CacheEntry], PhaseTimer], tuple[Sequence[CacheEntry] | None, Damage]]
+Rebuild = Callable[[Sequence[CacheEntry], PhaseTimer, Step], tuple[Sequence[CacheEntry] | None, Damage]]
 """Watches a video again whose cache entries are damaged: the new ones (None: there is no room), and what of
 the video could not be shown."""
 
@@ -251,7 +251,7 @@ class Session:
                 if self._rebuild is None or rebuilt:  # a disk that damages it at once is not written again
                     self._entries = None
                 else:
-                    self._entries, self.damage = self._rebuild(entries, timers[0])
+                    self._entries, self.damage = self._rebuild(entries, timers[0], step)
                     rebuilt = True
         with shown_progress(self._progress, "watching", "frames") as progress:
             compressed = compress_uncached(
