@@ -1,15 +1,16 @@
 """Serve a page in the browser for asking questions about videos.
 
-The page plays the video and charts how relevant each moment is to the question and how many tokens it gets;
-moving the budget does not watch the video again. Users upload videos or open what you allow: each PATH, and
-everything below it if it is a folder. Only this machine can reach the page unless you set --host.
+The page plays the video, and a film strip shows how relevant each moment is to the question and how many
+tokens it gets; moving the budget does not watch the video again. Users upload videos or open what you offer:
+a VIDEO, which the page opens at once, and everything below the folders of --library. Only this machine can
+reach the page unless you set --host.
 
 Examples:
   tempo ui
-  tempo ui films/
-  tempo ui --port 8080 --open
+  tempo ui holiday.mp4
+  tempo ui --library films --port 8080 --open
   tempo ui holiday.mp4 --model Vision-CAIR/Tempo-6B --device cuda
-  tempo ui --host 0.0.0.0 --max-upload 500 --max-sessions 20
+  tempo ui --host 0.0.0.0 --library films --max-upload 500 --max-videos 20
 """
 
 from __future__ import annotations
@@ -30,7 +31,19 @@ from .options import (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument(
-        "paths", metavar="PATH", nargs="*", type=Path, help="a file or folder that users may open"
+        "videos",
+        metavar="VIDEO",
+        nargs="*",
+        type=Path,
+        help="a video that users may open; the first opens at once",
+    )
+    parser.add_argument(
+        "--library",
+        metavar="DIR",
+        nargs="+",
+        default=[],
+        type=Path,
+        help="folders whose videos users may open, found by name",
     )
     add_model_options(parser)
     watching = parser.add_argument_group("watching")
@@ -68,44 +81,45 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="largest upload (default: 2000)",
     )
     server.add_argument(
-        "--max-sessions",
+        "--max-videos",
         type=positive_integer,
         default=8,
         metavar="N",
-        help="sessions with an open video; one more evicts the least recently used session (default: 8)",
+        help="most watched videos to cache; one more evicts the least recently used one (default: 8)",
     )
     server.add_argument(
         "--max-queue",
         type=positive_integer,
         default=16,
         metavar="N",
-        help="requests that may wait for the model (default: 16)",
+        help="requests that may run or wait; refuse more (default: 16)",
     )
     server.add_argument("--open", action="store_true", help="open the page in this machine's browser")
-    server.add_argument(
-        "--share",
-        action="store_true",
-        help="create a public URL through a service of Gradio's, which sees all traffic",
-    )
 
 
 def run(args: argparse.Namespace) -> None:
     """Serve until Ctrl-C or SIGTERM."""
     from tempo.console import progress_bar
+    from tempo.errors import UsageError
     from tempo.formatting import printable
     from tempo.ui.server import Server, ServerConfig
 
     from .model_loading import load_model
 
+    for path in args.videos:
+        if path.is_dir():
+            raise UsageError(f"{path}: a folder, not a video; offer its videos with --library {path}")
+    for path in args.library:
+        if path.is_file():
+            raise UsageError(f"--library {path}: a file, not a folder; leave out --library")
     config = ServerConfig(
         host=args.host,
         port=args.port,
-        allowed=tuple(args.paths),
+        library=(*args.videos, *args.library),
         upload_bytes=args.max_upload * 1_000_000,
-        max_open=args.max_sessions,
+        max_videos=args.max_videos,
         max_queued=args.max_queue,
         cache=args.cache,
-        share=args.share,
         browser=args.open,
         **given(args, "fps", "max_frames"),
     )
@@ -115,8 +129,6 @@ def run(args: argparse.Namespace) -> None:
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         print(f"{printable(server.url)}  (stop with Ctrl-C)", flush=True)
-        if server.public_url:
-            print(f"{printable(server.public_url)}  (anyone with this URL can use it)", flush=True)
         server.wait()
     except KeyboardInterrupt:
         pass  # how a user stops the server

@@ -34,7 +34,7 @@ def make_app(service: Service, *, api_key: str | None = None) -> "FastAPI":
     app = FastAPI(title="Tempo", version=__version__, description=__doc__)
     app.add_middleware(BodyLimit, limit_bytes=_longest_body(service))
     _add_guards(app, service, api_key)
-    _add_errors(app)
+    add_errors(app)
     _add_state(app, service)
     _add_files(app, service)
     _add_answers(app, service)
@@ -78,7 +78,8 @@ def _longest_body(service: Service) -> int:
     return service.settings.limit_bytes * 4 // 3 + _LONGEST_JSON
 
 
-def _add_errors(app: "FastAPI") -> None:
+def add_errors(app: "FastAPI") -> None:
+    """Answer every error in the shape of `ApiError`."""
     from fastapi import Request
     from fastapi.exceptions import RequestValidationError
     from fastapi.responses import JSONResponse

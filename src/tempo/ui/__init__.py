@@ -1,8 +1,10 @@
-"""The browser page: open a video, ask about it, and see which moments an answer rests on.
+"""The browser page: open a video, ask about it, and go to the moments that an answer rests on.
 
-Without Gradio: access control (:mod:`tempo.ui.access`), admission to the model
-(:mod:`tempo.ui.request_queue`), background work (:mod:`tempo.ui.jobs`), the session of a page
-(:mod:`tempo.ui.client`) and all sessions (:mod:`tempo.ui.clients`), HTML panels (:mod:`tempo.ui.chart`,
-:mod:`tempo.ui.html_panels`), and the actions behind buttons and fields (:mod:`tempo.ui.callbacks`). With
-Gradio: the components and their events (:mod:`tempo.ui.page`) and the server (:mod:`tempo.ui.server`).
+A small front end of our own (``static/``: HTML, CSS and ES modules, no build step) talks JSON and server-sent
+events with this package, which runs on the parts of :mod:`tempo.serving`: uploads, watched videos that
+everybody shares, the compute turn, and requests that end when their client leaves.
+
+What visitors have open is in :mod:`.client_sessions`, what they can do in :mod:`.actions`, what they may open
+in :mod:`.library` and :mod:`.examples`, what the page is told in :mod:`.views`, and the HTTP side in
+:mod:`.api` (the routes) and :mod:`.server`.
 """

@@ -1,48 +1,43 @@
-"""Serve the page and the files of its sessions over HTTP, with a strict content security policy."""
+"""Serves the page over HTTP: the static files, the API, and what guards both."""
 
 from __future__ import annotations
 
-import asyncio
 import importlib.util
 import ipaddress
-import json
-import os
-import shutil
+import socket
 import tempfile
 import threading
+import webbrowser
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tempo.devices import available_bytes
 from tempo.errors import TempoError
 from tempo.inference.cache_policy import CacheKind
-from tempo.text_safety import whole_text
-
-from .access import Access
-from .callbacks import Actions
-from .client import ClientSession
-from .clients import ClientSessions
-from .examples import ExampleVideos
-from .export import picture, to_json
-from .page import HEAD, build, theme
-from .player import OpenVideo
 
 if TYPE_CHECKING:
-    from starlette.requests import Request
-    from starlette.responses import Response
-
     from tempo.inference.engine import Tempo
 
+    from .actions import Actions
+
 STATIC = Path(__file__).parent / "static"
-PORTS = range(7860, 7960)  # Gradio tries them in turn if no port is given
-PRIVATE = {"cache-control": "private, max-age=3600"}
-# The page may talk to this server only. Gradio has inline scripts and styles in its page.
+PORTS = range(7860, 7960)  # tried in turn if no port is given
+NEEDS = ("fastapi", "uvicorn", "multipart", "prometheus_client")
+LONGEST_JSON = 1_000_000  # bytes of a request that is no upload
+SWEEP_SECONDS = 2.0
+# The page talks to this server only, and runs no script or style that is not a file of its own.
 POLICY = (
-    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data: blob:; media-src 'self' blob:; font-src 'self' data:; worker-src 'self' blob:; "
-    "object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'self'"
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src 'self'; "
+    "connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+HEADERS = [
+    (b"content-security-policy", POLICY.encode()),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+]
 Scope = MutableMapping[str, Any]
 App = Callable[[Scope, Any, Any], Awaitable[None]]
 
@@ -53,102 +48,94 @@ class ServerConfig:
 
     Attributes:
         host, port: where to listen; no port: the first free one from 7860.
-        allowed: files and folders that every page may open.
+        library: files and folders that every visitor may open.
         upload_bytes: largest upload.
-        max_open: sessions with an open video.
-        max_queued: requests that may wait for the model.
+        max_videos: watched videos that are kept for everybody.
+        max_queued: requests that may run or wait.
         cache: where watched videos are cached.
         fps, max_frames: frames watched a second and of a video; None: the model's own.
-        share: create a public URL through a service of Gradio's.
         browser: open the page in this machine's browser.
     """
 
     host: str = "127.0.0.1"
     port: int | None = None
-    allowed: tuple[Path, ...] = ()
+    library: tuple[Path, ...] = ()
     upload_bytes: int = 2_000_000_000
-    max_open: int = 8
+    max_videos: int = 8
     max_queued: int = 16
     cache: CacheKind = "auto"
     fps: float | None = None
     max_frames: int | None = None
-    share: bool = False
     browser: bool = False
 
-    def check(self) -> Access:
-        """Raises TempoError if an allowed path does not exist or Gradio is not installed."""
-        if importlib.util.find_spec("gradio") is None:
-            raise TempoError("the page needs Gradio; install it with: pip install 'tempo-video[ui]'")
-        return Access(self.allowed, upload_bytes=self.upload_bytes)
+    def check(self) -> None:
+        """Raises TempoError if a path of the library does not exist or the extra is not installed."""
+        for package in NEEDS:
+            if importlib.util.find_spec(package) is None:
+                raise TempoError(f"the page needs {package}; install it with: pip install 'tempo-video[ui]'")
+        from .library import Library
+
+        Library(self.library)
 
 
 class Server:
-    """Serves a page until it is closed.
+    """Serves a page from a thread until it is closed.
 
     Attributes:
-        url: the page's URL.
-        public_url: the URL that `share` created, or None.
+        url: the page's address.
     """
 
     def __init__(self, model: Tempo, settings: ServerConfig) -> None:
         """Raises TempoError as `ServerConfig.check` does, or if the port is taken."""
-        access = settings.check()
-        self.folder = Path(tempfile.mkdtemp(prefix="tempo-ui-"))
-        _configure_gradio(self.folder / "uploads")
-        self.clients = ClientSessions(
+        settings.check()
+        import uvicorn
+
+        from tempo.serving.service import Service, ServiceSettings
+
+        from .actions import Actions
+        from .library import Library
+
+        self._socket = _bind(settings)
+        self._folder = tempfile.TemporaryDirectory(prefix="tempo-ui-", ignore_cleanup_errors=True)
+        self.service = Service(
             model,
-            self.folder / "clients",
-            max_open=settings.max_open,
-            max_queued=settings.max_queued,
-            cache=settings.cache,
+            ServiceSettings(
+                name=model.name,
+                cache=settings.cache,
+                limit_bytes=settings.upload_bytes,
+                most_videos=settings.max_videos,
+                memory_bytes=available_bytes(model.device) // 2,
+                most_waiting=settings.max_queued,
+            ),
         )
-        actions = Actions(
-            self.clients,
-            access,
-            ExampleVideos(self.folder / "examples"),
-            max_frames=settings.max_frames,
+        self.actions = Actions(
+            self.service,
+            Library(settings.library),
+            Path(self._folder.name),
             fps=settings.fps,
+            max_frames=settings.max_frames,
         )
-        self._page = build(actions)
+        self.url = _url(self._socket, settings.host)
         self._closed = threading.Event()
-        try:
-            self.url, self.public_url = self._launch(settings)
-        except BaseException:
-            self.close()
-            raise
+        config = uvicorn.Config(
+            _application(self.actions, settings),
+            log_level="warning",
+            access_log=False,
+            timeout_graceful_shutdown=2,
+            lifespan="off",
+        )
+        self._uvicorn = uvicorn.Server(config)
+        self._thread = threading.Thread(
+            target=self._uvicorn.run, kwargs={"sockets": [self._socket]}, name="tempo-ui", daemon=True
+        )
+        self._thread.start()
+        threading.Thread(target=self._sweep, name="tempo-ui-sweep", daemon=True).start()
+        if settings.browser:
+            webbrowser.open(self.url)
 
-    def _launch(self, settings: ServerConfig) -> tuple[str, str | None]:
-        from starlette.middleware import Middleware
-
-        loopback = _is_loopback(settings.host) and not settings.share
-        try:
-            app, url, public = self._page.launch(
-                server_name=settings.host,
-                server_port=settings.port,
-                share=settings.share,
-                inbrowser=settings.browser,
-                prevent_thread_lock=True,
-                quiet=True,
-                footer_links=[],
-                run_history=False,
-                max_file_size=settings.upload_bytes,
-                ssr_mode=False,
-                pwa=False,
-                mcp_server=False,
-                enable_monitoring=False,
-                show_error=True,
-                strict_cors=True,
-                theme=theme(),
-                head=HEAD,
-                app_kwargs={"middleware": [Middleware(_Guard, loopback=loopback)]},
-            )
-        except OSError as error:
-            wanted = settings.port or f"{PORTS.start} to {PORTS.stop - 1}"
-            raise TempoError(
-                f"port {wanted} on {settings.host} is not available; choose another with --port"
-            ) from error
-        app.router.routes[:0] = _routes(self.clients)
-        return url, public
+    def _sweep(self) -> None:
+        while not self._closed.wait(SWEEP_SECONDS):
+            self.actions.sessions.end_idle()
 
     def wait(self) -> None:
         """Block until the server is closed, or Ctrl-C is pressed."""
@@ -158,139 +145,106 @@ class Server:
     def close(self) -> None:
         """Stop all work and delete all files."""
         self._closed.set()
-        self.clients.close()
-        self._page.close(verbose=False)
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self._uvicorn.should_exit = True
+        self.actions.sessions.close()
+        self._thread.join(10)
+        self.service.close()
+        self._socket.close()
+        self._folder.cleanup()
 
 
-def _configure_gradio(uploads: Path) -> None:
-    """Keep uploads in our own folder and telemetry off; Gradio reads these variables when a page is built."""
-    uploads.mkdir()
-    os.environ["GRADIO_TEMP_DIR"] = str(uploads)
-    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+def _bind(settings: ServerConfig) -> socket.socket:
+    """Listen where the operator says. Raises TempoError where that is taken."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    for port in (settings.port,) if settings.port else PORTS:
+        bound = socket.socket(family, socket.SOCK_STREAM)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            bound.bind((settings.host.strip("[]"), port))
+            return bound
+        except OSError as caught:
+            error = caught
+            bound.close()
+    wanted = settings.port or f"{PORTS.start} to {PORTS.stop - 1}"
+    raise TempoError(
+        f"port {wanted} on {settings.host} is not available; choose another with --port"
+    ) from error
 
 
-def _is_loopback(host: str) -> bool:
+def _url(bound: socket.socket, host: str) -> str:
+    name = host.strip("[]")
+    return f"http://{f'[{name}]' if ':' in name else name}:{bound.getsockname()[1]}/"
+
+
+def _application(actions: Actions, settings: ServerConfig) -> App:
+    from starlette.staticfiles import StaticFiles
+
+    from .api import make_app
+
+    app = make_app(actions)
+    app.mount("/", _Fresh(StaticFiles(directory=STATIC, html=True)))
+    return _Guard(app, loopback=is_loopback(settings.host), upload_bytes=settings.upload_bytes)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach HOST."""
     try:
         return host == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False
 
 
+class _Fresh:
+    """Lets browsers ask whether a static file has changed, so that no page mixes two versions."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
+        await self._app(scope, receive, _with_headers(send, [(b"cache-control", b"no-cache")]))
+
+
 class _Guard:
-    """Adds security headers to every response, and protects a loopback server against DNS rebinding.
+    """Adds security headers to every response, limits what is read of a request, and lets no other site in.
 
     A server on a loopback address refuses requests for any other host name: a page elsewhere could let its
-    own name resolve to this machine.
+    own name resolve to this machine. A browser says from which page a request comes; others may not write.
     """
 
-    def __init__(self, app: App, *, loopback: bool) -> None:
-        self._app = app
+    def __init__(self, app: App, *, loopback: bool, upload_bytes: int) -> None:
+        from tempo.serving.body_limit import BodyLimit
+
+        self._small = BodyLimit(app, limit_bytes=LONGEST_JSON)
+        self._large = BodyLimit(app, limit_bytes=upload_bytes + LONGEST_JSON)
         self._loopback = loopback
 
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
             return
-        host = next((value for name, value in scope["headers"] if name == b"host"), b"").decode("latin-1")
-        if self._loopback and not _is_loopback(host.rsplit(":", 1)[0] if not host.endswith("]") else host):
-            await send({"type": "http.response.start", "status": 421, "headers": []})
-            await send(
-                {
-                    "type": "http.response.body",
-                    "body": b"this server answers requests from this machine only\n",
-                }
-            )
-            return
-
-        async def with_policy(message: MutableMapping[str, Any]) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [
-                    *message.get("headers", []),
-                    (b"content-security-policy", POLICY.encode()),
-                    (b"referrer-policy", b"no-referrer"),
-                    (b"x-content-type-options", b"nosniff"),
-                ]
-            await send(message)
-
-        await self._app(scope, receive, with_policy)
+        headers = dict(scope["headers"])
+        host = headers.get(b"host", b"").decode("latin-1")
+        origin = headers.get(b"origin", b"").decode("latin-1")
+        name = host if host.endswith("]") else host.rpartition(":")[0] or host
+        if self._loopback and not is_loopback(name):
+            await _refuse(send, 421, b"this server answers requests from this machine only\n")
+        elif origin and origin.partition("://")[2] != host:
+            await _refuse(send, 403, b"this server answers its own page only\n")
+        else:
+            app = self._large if scope["path"].endswith("/uploads") else self._small
+            await app(scope, receive, _with_headers(send, HEADERS))
 
 
-def _routes(clients: ClientSessions) -> list[Any]:
-    """The page's static files, and the files of each session for whoever knows its key."""
-    from starlette.routing import Mount, Route
-    from starlette.staticfiles import StaticFiles
+def _with_headers(send: Any, headers: list[tuple[bytes, bytes]]) -> Any:
+    async def sending(message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message.get("headers", []), *headers]
+        await send(message)
 
-    files = _SessionFiles(clients)
-    own = "/tempo/clients/{key}"
-    return [
-        Route(f"{own}/video", files.video),
-        Route(f"{own}/frames/{{milliseconds:int}}.jpg", files.frame),
-        Route(f"{own}/tempo.json", files.json),
-        Route(f"{own}/tempo.png", files.png),
-        Mount("/tempo/static", StaticFiles(directory=STATIC)),
-    ]
+    return sending
 
 
-class _SessionFiles:
-    """The endpoints for the files of a session: its video, single frames, and the exports."""
-
-    def __init__(self, clients: ClientSessions) -> None:
-        self._clients = clients
-
-    async def video(self, request: Request) -> Response:
-        from starlette.exceptions import HTTPException
-        from starlette.responses import FileResponse
-
-        _, opened = self._find(request)
-        if opened.media_type is None:
-            raise HTTPException(415)
-        return FileResponse(opened.path, media_type=opened.media_type, headers=PRIVATE)
-
-    async def frame(self, request: Request) -> Response:
-        from starlette.exceptions import HTTPException
-        from starlette.responses import Response
-
-        _, opened = self._find(request)
-        try:
-            time = request.path_params["milliseconds"] / 1000
-            data = await asyncio.to_thread(opened.frames.jpeg, time)
-        except (TempoError, OverflowError):  # a number of hundreds of digits
-            data = None
-        if data is None:
-            raise HTTPException(404)
-        return Response(data, media_type="image/jpeg", headers=PRIVATE)
-
-    async def json(self, request: Request) -> Response:
-        client, _ = self._find(request)
-        return _download(lambda: _json_bytes(to_json(client)), "application/json", "tempo.json")
-
-    async def png(self, request: Request) -> Response:
-        client, _ = self._find(request)
-        return await asyncio.to_thread(_download, lambda: picture(client), "image/png", "tempo.png")
-
-    def _find(self, request: Request) -> tuple[ClientSession, OpenVideo]:
-        """The session whose key is in the URL, and its open video; status 404 if there is none."""
-        from starlette.exceptions import HTTPException
-
-        client = self._clients.by_key(request.path_params["key"])
-        if client is None or client.open_video is None:
-            raise HTTPException(404)
-        return client, client.open_video
-
-
-def _json_bytes(value: Any) -> bytes:
-    return whole_text(json.dumps(value, ensure_ascii=False, indent=1)).encode()
-
-
-def _download(make: Callable[[], bytes], media_type: str, name: str) -> Response:
-    """What MAKE returns as a file to save; status 409 if there is nothing to save yet."""
-    from starlette.responses import Response
-
-    try:
-        data = make()
-    except TempoError as error:
-        return Response(f"{error}\n", status_code=409, media_type="text/plain")
-    headers = {"content-disposition": f'attachment; filename="{name}"', "cache-control": "no-store"}
-    return Response(data, media_type=media_type, headers=headers)
+async def _refuse(send: Any, status: int, says: bytes) -> None:
+    await send(
+        {"type": "http.response.start", "status": status, "headers": [(b"content-type", b"text/plain")]}
+    )
+    await send({"type": "http.response.body", "body": says})

@@ -1,11 +1,12 @@
-"""A turn of a conversation: a question and its answers under several allocation variants."""
+"""A turn of a conversation: a question and its answers under several allocations."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TypedDict
 
-from tempo.inference.results import Answer
+from tempo.inference.results import Answer, AnswerSegment
+from tempo.serving.watched_videos import Part
 
 
 @dataclass(frozen=True)
@@ -16,30 +17,17 @@ class Variant:
     adaptive: bool
 
     @property
-    def name(self) -> str:
-        """How the page calls the allocation."""
-        return "adaptive" if self.adaptive else "uniform"
-
-    @property
     def other(self) -> Variant:
         """The other allocation of the same budget."""
         return Variant(self.budget, not self.adaptive)
 
 
 class GenerationOptions(TypedDict, total=False):
-    """How an answer is generated; see :class:`tempo.inference.session.AskOptions`."""
+    """How an answer is generated; see :class:`tempo.inference.options.AskOptions`."""
 
     max_new_tokens: int
     temperature: float
     top_p: float
-
-
-@dataclass(frozen=True)
-class PartialAnswer:
-    """The text so far of an answer that is being generated."""
-
-    variant: Variant
-    text: str
 
 
 @dataclass
@@ -48,6 +36,7 @@ class Turn:
 
     Attributes:
         earlier: the (question, answer) pairs that came before it.
+        part: the seconds of the video that it is about; (None, None): all of it.
         variant: whose answer the page shows, and later questions are read with.
         answers: the complete answers so far.
     """
@@ -55,17 +44,16 @@ class Turn:
     question: str
     earlier: tuple[tuple[str, str], ...]
     generation: GenerationOptions
+    part: Part
     variant: Variant
     answers: dict[Variant, Answer] = field(default_factory=dict)
 
     @property
-    def answer(self) -> Answer | None:
-        """The answer that the page shows, or None while it is being generated."""
-        return self.answers.get(self.variant)
+    def answer(self) -> Answer:
+        """The answer that the page shows."""
+        return self.answers[self.variant]
 
     @property
-    def relevance(self) -> list[float] | None:
-        """Relevance of every segment, which does not depend on the variant; None before the first answer."""
-        for answer in self.answers.values():
-            return [segment.relevance for segment in answer.segments]
-        return None
+    def segments(self) -> list[AnswerSegment]:
+        """The segments with their relevance, which does not depend on the variant."""
+        return next(iter(self.answers.values())).segments
