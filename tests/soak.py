@@ -11,10 +11,7 @@ server's memory is printed as it goes. Status 1: the last third took over a tent
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import re
-import secrets
 import signal
 import statistics
 import subprocess
@@ -23,11 +20,9 @@ import tempfile
 import threading
 import time
 from pathlib import Path
-from typing import Any
-
-import httpx
 
 import clips
+from ui_client import Client
 
 GROWTH = 1.1
 QUESTIONS = ("What is there?", "Which way does it move?", "When is the red circle on screen?")
@@ -56,20 +51,20 @@ def main() -> int:
 def soak(server: _Server, films: list[Path], *, minutes: float, visitors: int) -> int:
     """Visit for so many minutes; the exit status."""
     print(f"started: {server.megabytes()} MB", flush=True)
-    Visitor(server.url).come(films[-1])
+    visit(server.url, films[-1])
     print(f"one visitor came and left: {server.settled()} MB", flush=True)
     ended, counts, readings = threading.Event(), [0] * visitors, []
     failures: list[BaseException] = []
 
-    def visit(number: int) -> None:
+    def come_and_go(number: int) -> None:
         try:
             while not ended.is_set():
-                Visitor(server.url).come(films[counts[number] % len(films)])
+                visit(server.url, films[counts[number] % len(films)])
                 counts[number] += 1
         except BaseException as error:
             failures.append(error)
 
-    threads = [threading.Thread(target=visit, args=(number,)) for number in range(visitors)]
+    threads = [threading.Thread(target=come_and_go, args=(number,)) for number in range(visitors)]
     for thread in threads:
         thread.start()
     begun = time.monotonic()
@@ -94,7 +89,7 @@ class _Server:
     """`tempo ui` in a process of its own."""
 
     def __init__(self, films: Path) -> None:
-        command = [sys.executable, "-W", "ignore", "-m", "tempo", "ui", str(films)]
+        command = [sys.executable, "-W", "ignore", "-m", "tempo", "ui", "--library", str(films)]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert self._process.stdout is not None
         self.url = self._process.stdout.readline().split()[0]
@@ -114,70 +109,17 @@ class _Server:
         self._process.wait(60)
 
 
-class Visitor:
-    """A page in a browser, as far as the server can tell."""
-
-    def __init__(self, url: str) -> None:
-        self._http = httpx.Client(base_url=url, timeout=600)
-        self._session = secrets.token_hex(6)
-        config = self._http.get("config").json()
-        names = {part["id"]: part["props"].get("elem_id") for part in config["components"]}
-        self._events: dict[tuple[str | None, str], dict[str, Any]] = {
-            (names.get(part), event): dependency
-            for dependency in config["dependencies"]
-            for part, event in dependency["targets"]
-        }
-
-    def come(self, film: Path) -> None:
-        """Arrive, open a film, look at it, ask, and leave."""
-        here = threading.Event()
-        heart = threading.Thread(target=self._stay, args=(here,))
-        heart.start()
-        try:
-            self._do((None, "load"))
-            shown = self._do(("tempo-open-path", "click"), None, str(film), None, None)
-            found = re.search(r"tempo/clients/[\w-]+", shown)
-            assert found, shown
-            files = found[0]
-            for second in range(0, 20, 4):
-                self._http.get(f"{files}/frames/{second * 1000}.jpg").raise_for_status()
-            self._http.get(f"{files}/video").raise_for_status()
-            for question in QUESTIONS:
-                said = self._do(("tempo-ask", "click"), None, question, 60, "adaptive", True, 16, 0, 1)
-                assert question in said, said
-            self._http.get(f"{files}/tempo.png").raise_for_status()
-            self._do(("tempo-mode", "input"), None, 30, "uniform", True)
-        finally:
-            here.set()
-            heart.join()
-            self._http.close()
-
-    def _do(self, event: tuple[str | None, str], *fields: Any) -> str:
-        """Fire an event and return all that the server says, as text."""
-        number = self._events[event]["id"]
-        wanted = {"data": fields, "fn_index": number, "session_hash": self._session}
-        self._http.post("gradio_api/queue/join", json=wanted).raise_for_status()
-        said = []
-        with self._http.stream(
-            "GET", "gradio_api/queue/data", params={"session_hash": self._session}
-        ) as lines:
-            for line in lines.iter_lines():
-                message = json.loads(line.removeprefix("data: ")) if line else {}
-                said.append(line)
-                if message.get("msg") == "process_completed":
-                    assert message["success"], message
-                elif message.get("msg") == "close_stream":
-                    break
-        return "\n".join(said)
-
-    def _stay(self, left: threading.Event) -> None:
-        """The connection by which the server knows that the page is still open."""
-        with httpx.Client(timeout=None) as http:
-            address = f"{self._http.base_url}gradio_api/heartbeat/{self._session}"
-            with http.stream("GET", address) as alive:
-                beats = alive.iter_lines()  # dropping it would end the connection
-                next(beats)
-                left.wait()
+def visit(url: str, film: Path) -> None:
+    """Arrive, open a film, look at it, ask, share the tokens out anew, and leave."""
+    with Client(url) as client:
+        video = client.open(library=f"{film.parent.name}/{film.name}")["video"]
+        for second in range(0, 20, 4):
+            client.get(f"videos/{video['id']}/frames/{second * 1000}.jpg")
+        client.get(f"videos/{video['id']}/file")
+        for question in QUESTIONS:
+            turn = client.ask(video, question, budget=60, max_new_tokens=16)
+        client.get(f"videos/{video['id']}/export/png")
+        client.answer(video, turn["number"], budget=30, adaptive=False)
 
 
 if __name__ == "__main__":

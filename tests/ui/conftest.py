@@ -56,8 +56,7 @@ def nano() -> Any:
 
 @pytest.fixture(scope="module")
 def serve(nano: Any) -> Iterator[Callable[..., Any]]:
-    """Serve a page with some settings; closed at the end of the module's tests."""
-    pytest.importorskip("gradio", reason="the tests of the page need Gradio")
+    """Serve a page from this process with some settings; closed at the end of the module's tests."""
     from tempo.ui.server import Server, ServerConfig
 
     servers: list[Any] = []
@@ -75,7 +74,7 @@ class Visitor:
     """A browser's page, and what it asked for and complained of."""
 
     def __init__(self, browser: Any, url: str, **context: Any) -> None:
-        self.context = browser.new_context(**({"viewport": {"width": 1200, "height": 900}} | context))
+        self.context = browser.new_context(**({"viewport": {"width": 1280, "height": 800}} | context))
         self.page = self.context.new_page()
         self.page.set_default_timeout(WAIT)
         self.asked_for: list[str] = []
@@ -87,45 +86,45 @@ class Visitor:
             lambda said: said.type == "error" and self.complaints.append(f"{said.text} {said.location}"),
         )
         self.page.goto(url)
-        self.page.wait_for_selector("#tempo-upload input[type=file]", state="attached")
+        self.page.wait_for_selector("#file, #tabs li", state="attached")
 
     def upload(self, path: Path) -> None:
-        self.page.set_input_files("#tempo-upload input[type=file]", path)
+        self.page.set_input_files("#file", path)
 
     def open(self, path: Path) -> None:
         """Upload a film and wait until it was watched."""
         self.upload(path)
-        refused = "#tempo-open-status [role=alert]"
-        self.page.wait_for_selector(f".tempo-caption:has-text('{path.name}'), {refused}")
-        assert self.page.locator(refused).all_inner_texts() == []
+        self.wait_until_ready(path.name)
+
+    def wait_until_ready(self, title: str) -> None:
+        self.page.wait_for_selector(f"#tabs li:has-text('{title}'):is(.ready, .failed)")
+        assert self.page.locator(".failure").all_inner_texts() == []
 
     def ask(self, question: str) -> None:
         """Ask and wait for the whole answer."""
-        self.page.fill("#tempo-question textarea", question)
-        self.page.click("#tempo-ask")
-        self.page.wait_for_selector(f".tempo-asked:text-is('{question}')")
-        self.page.wait_for_selector("#tempo-ask", state="visible")
-        self.page.wait_for_selector(".tempo-answer.busy", state="detached")
+        count = self.page.locator(".turn").count()
+        self.page.fill("#question", question)
+        self.page.press("#question", "Enter")
+        self.page.locator(".turn").nth(count).locator(".actions").wait_for()
 
     @property
     def answers(self) -> list[str]:
-        return [text.strip() for text in self.page.locator(".tempo-answer").all_inner_texts()]
-
-    @property
-    def tokens(self) -> list[int]:
-        """Of every segment in the chart."""
-        bars = self.page.locator(".t-segment")
-        return [int(bar.get_attribute("data-tokens") or "") for bar in bars.all()]
+        return self.page.locator(".turn .answer > .text").all_inner_texts()
 
     @property
     def time(self) -> float:
         """Where the player stands."""
-        return self.page.evaluate("document.getElementById('tempo-video').currentTime")
+        return self.page.evaluate("document.querySelector('#player video').currentTime")
 
     def wait_for_time(self, seconds: float) -> None:
         self.page.wait_for_function(
-            "t => Math.abs(document.getElementById('tempo-video').currentTime - t) < 0.1", arg=seconds
+            "t => Math.abs(document.querySelector('#player video').currentTime - t) < 0.1", arg=seconds
         )
+
+    def strip(self, seconds: float, *, of: float) -> tuple[float, float]:
+        """Where a time stands on the film strip of a video of so many seconds, in pixels of the page."""
+        box = self.page.locator("#strip .surface").bounding_box()
+        return box["x"] + box["width"] * seconds / of, box["y"] + box["height"] / 2
 
 
 @contextmanager

@@ -6,22 +6,25 @@ import time
 import pytest
 
 import soak
+from tempo.ui import client_sessions
 
 
 @pytest.mark.slow
-def test_nothing_stays_of_visitors_who_left(serve, film):
-    server = serve(allowed=(film.parent,))
+def test_nothing_stays_of_visitors_who_left(serve, film, monkeypatch):
+    monkeypatch.setattr(client_sessions, "LEAVE_SECONDS", 0.1)
+    server = serve(library=(film.parent,))
     for _ in range(3):
-        soak.Visitor(server.url).come(film)
+        soak.visit(server.url, film)
     end = time.monotonic() + 60
-    while remembered(server) and time.monotonic() < end:
+    while remembered() and time.monotonic() < end:
         time.sleep(0.1)  # leaving takes the server a moment
-    assert remembered(server) == []
-    assert len(server.clients.request_queue) == 0
+    assert remembered() == []
+    assert server.service.turn._admitted == 0
+    assert server.service.uploads.all() == []
+    assert len(server.service.watched) == 1  # for whoever comes next
 
 
-def remembered(server):
-    """Sessions and films that are still in memory."""
+def remembered():
+    """Sessions and open films that are still in memory."""
     gc.collect()
-    films = [thing for thing in gc.get_objects() if type(thing).__name__ == "OpenVideo"]
-    return [*server._page.state_holder.session_data, *films]
+    return [one for one in gc.get_objects() if type(one).__name__ in ("OpenVideo", "ClientSession")]

@@ -73,8 +73,8 @@ class Actions:
         Raises:
             ApiError: there is no such video, or its sampling makes no sense.
         """
-        find = self._finder(session, request)
         fps, max_frames = self._sampling(request)
+        find = self._finder(session, request)
 
         def work(pending: PendingResponse) -> None:
             source = find(pending)

@@ -44,7 +44,7 @@ class VariantRequest(_Strict):
 class AskRequest(VariantRequest):
     """A question; `start` and `end` in seconds where it is about a part of the video."""
 
-    question: str = Field(max_length=20_000)
+    question: str = Field(max_length=100_000)
     start: float | None = Field(default=None, ge=0)
     end: float | None = Field(default=None, ge=0)
     max_new_tokens: int = Field(default=DEFAULT_ANSWER_TOKENS, ge=1, le=MAX_ANSWER_TOKENS)

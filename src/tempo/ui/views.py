@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tempo.inference.loaded_model import LoadedModel
-from tempo.inference.results import Answer
+from tempo.inference.results import Answer, AnswerSegment
 from tempo.modeling.configuration import SYNTHETIC
 from tempo.modeling.hub import PUBLISHED
 from tempo.moments import nothing_stands_out
@@ -135,7 +135,7 @@ def turn(
                 "end": moment.end,
                 "relevance": moment.relevance,
                 "tokens": moment.tokens,
-                "frame": (answer.segments[moment.peak].start + answer.segments[moment.peak].end) / 2,
+                "frame": _centre(answer.segments[moment.first : moment.last + 1]),
             }
             for moment in answer.moments
         ],
@@ -144,6 +144,12 @@ def turn(
         "figures": _figures(answer),
         **allocation(one, variant, loaded),
     }
+
+
+def _centre(segments: Sequence[AnswerSegment]) -> float:
+    """Where the relevance of a moment's segments is centred, in seconds: the frame that stands for it."""
+    total = sum(one.relevance for one in segments) or 1.0
+    return sum(one.relevance * (one.start + one.end) / 2 for one in segments) / total
 
 
 def allocation(one: Turn, variant: Variant, loaded: LoadedModel) -> dict[str, Any]:

@@ -1,5 +1,5 @@
 // Frames are decoded one after the other on the server, so no more than a few are asked for at a time; the
-// latest wishes come first.
+// latest wishes come first, and what is not on the page any more is left out.
 
 const AT_ONCE = 3;
 const waiting = [];
@@ -9,6 +9,10 @@ function next() {
   while (loading < AT_ONCE && waiting.length) {
     const { image, source } = waiting.pop();
     if (image.dataset.wanted !== source) continue;
+    if (!image.isConnected) {
+      delete image.dataset.wanted;
+      continue;
+    }
     loading += 1;
     const done = () => {
       loading -= 1;
@@ -24,10 +28,5 @@ export function show(image, source) {
   if (image.dataset.wanted === source) return;
   image.dataset.wanted = source;
   waiting.push({ image, source });
-  next();
-}
-
-// Forget what has not been asked for yet: it belongs to something that is not shown any more.
-export function forgetWaiting() {
-  waiting.length = 0;
+  setTimeout(next); // by then it stands on the page
 }

@@ -4,7 +4,7 @@ import { $, h, icon, svg } from "./dom.js";
 import { plural } from "./format.js";
 import { pieces } from "./talk.js";
 
-let actions, slider, output, spent, radios, row, fresh, compare, shut;
+let actions, slider, output, spent, radios, row, fresh, shut;
 
 export function build(given) {
   actions = given;
@@ -15,15 +15,14 @@ export function build(given) {
   radios = ["Adaptive", "Uniform"].map((name) => h("label", {},
     h("input", { type: "radio", name: "allocation", value: name.toLowerCase(), onchange: () => actions.allocation(name === "Adaptive") }),
     h("span", {}, name)));
-  compare = h("button", { type: "button", class: "compare", onclick: () => actions.compare() }, icon("compare"), "Compare adaptive and uniform");
   fresh = h("button", { type: "button", onclick: () => actions.fresh() }, icon("fresh"), "New conversation");
   shut = h("button", { type: "button", class: "icon shut", "aria-label": "Close", onclick: () => toggle(false) }, icon("close"));
   row = h("div", { class: "variants" });
   $("panel").append(shut,
     h("div", { class: "controls" },
-      h("div", { class: "budget" }, h("label", { for: "budget" }, "Budget"), slider, output),
+      h("div", { class: "budget" }, h("label", { for: "budget" }, "Budget"), output, slider),
       h("fieldset", { class: "segmented" }, h("legend", {}, "Allocation"), ...radios),
-      h("div", { class: "buttons" }, compare, fresh)),
+      fresh),
     spent, row);
 }
 
@@ -46,10 +45,11 @@ export function show(tab) {
   radios[1].firstChild.checked = !tab.variant.adaptive;
   for (const radio of radios) radio.firstChild.disabled = !tab.ready;
   spent.textContent = route?.spent ?? "";
-  compare.disabled = !tab.last || Boolean(tab.asking);
   fresh.disabled = tab.turns.length === 0;
   const pair = tab.compared && tab.last ? [tab.last, tab.compared].sort((one, other) => other.adaptive - one.adaptive) : [];
   row.replaceChildren(...pair.map((turn) => card(turn, turn === tab.last)));
+  if (pair.length && !row.dataset.shown) $("panel").scrollTop = $("panel").scrollHeight;
+  row.dataset.shown = pair.length ? "true" : "";
 }
 
 function card(turn, isShown) {

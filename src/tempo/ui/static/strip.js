@@ -62,7 +62,6 @@ export function show(next) {
   $("strip").hidden = !visible;
   if (!visible) return;
   if (other) {
-    frames.forgetWaiting();
     drawn = "";
   }
   draw();

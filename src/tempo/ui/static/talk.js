@@ -36,6 +36,7 @@ export function show(tab) {
   if (tab.asking) parts.push(ofQuestion(tab));
   const log = $("log"), before = log.lastElementChild;
   if (!same(log.children, parts)) log.replaceChildren(...parts.filter(Boolean));
+  for (const image of log.querySelectorAll("img[data-frame]")) frames.show(image, image.dataset.frame);
   if (fresh || log.lastElementChild !== before) reveal(log);
 }
 
@@ -127,15 +128,14 @@ function ofTurn(tab, turn, latest) {
 function moments(tab, turn) {
   const ratio = Math.min(Math.max(tab.video.width / tab.video.height, 0.7), 1.9);
   return h("ul", { class: "moments", "aria-label": "Moments that the answer rests on" }, ...turn.moments.map((moment) => {
-    const image = h("img", { alt: "" });
+    const image = h("img", { alt: "", "data-frame": api.frameOf(tab.video.id, moment.frame) });
     image.style.aspectRatio = String(ratio);
-    frames.show(image, api.frameOf(tab.video.id, moment.frame));
     const level = h("span", { class: "level" });
     level.style.width = `${moment.relevance * 100}%`;
     const words = span(moment.start, moment.end);
     return h("li", {}, h("button", {
       type: "button", "aria-label": `Go to ${words}, relevance ${moment.relevance.toFixed(2)}, ${plural(moment.tokens, "token")}`,
-      onclick: () => player.seek(moment.start),
+      onclick: () => player.seek(moment.frame),
     }, image, h("span", { class: "clock" }, words), level));
   }));
 }
@@ -144,16 +144,16 @@ function buttons(tab, turn) {
   const save = (kind, says) => h("li", {}, h("a", { href: api.exportOf(tab.video.id, kind), download: "" }, says));
   const linkable = tab.video.source.kind !== "upload";
   return h("div", { class: "actions" },
-    h("button", { type: "button", class: "compare", onclick: () => actions.compare(tab) }, icon("compare"), "Compare adaptive and uniform"),
+    h("button", { type: "button", class: "compare", onclick: () => actions.compare() }, icon("compare"), "Compare adaptive and uniform"),
+    h("details", { class: "menu" }, h("summary", {}, icon("save"), "Save"),
+      h("ul", {}, save("html", "Report (HTML)"), save("png", "Chart (PNG)"), save("srt", "Moments (SRT)"),
+        save("json", "Conversation (JSON)"))),
     h("button", { type: "button", onclick: (event) => copy(event.currentTarget, withTimes(turn)) }, icon("copy"), "Copy answer with times"),
     h("button", {
       type: "button", disabled: !linkable,
       title: linkable ? null : "Links lead to examples and library videos, not to uploads",
       onclick: (event) => copy(event.currentTarget, actions.link(tab, turn)),
-    }, icon("link"), "Copy link"),
-    h("details", { class: "menu" }, h("summary", {}, icon("save"), "Save"),
-      h("ul", {}, save("json", "Conversation (JSON)"), save("html", "Report (HTML)"), save("png", "Chart (PNG)"),
-        save("srt", "Moments (SRT)"))));
+    }, icon("link"), "Copy link"));
 }
 
 export function withTimes(turn) {
