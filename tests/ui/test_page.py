@@ -59,7 +59,9 @@ def test_the_strip_shows_what_the_answer_rests_on(talk, server):
     assert [float(bar.get_attribute("height")) for bar in bars.all()] == pytest.approx(
         [segment.relevance for segment in segments]
     )
-    talk.page.wait_for_function("() => [...document.querySelectorAll('.tiles img')].every(i => i.naturalWidth > 0)")
+    talk.page.wait_for_function(
+        "() => [...document.querySelectorAll('.tiles img')].every(i => i.naturalWidth > 0)"
+    )
 
 
 def test_clicks_and_keys_on_the_strip_seek_and_hover_shows_the_frame(talk):

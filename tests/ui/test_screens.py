@@ -1,6 +1,7 @@
 """Every state of the page on a desktop and a phone, light and dark: photographed, and checked with axe-core.
 
-With TEMPO_SCREENSHOTS=docs/images the pictures in the docs are made anew; else they go into a temporary folder.
+With TEMPO_SCREENSHOTS=docs/images the pictures in the docs are made anew; else they go into a folder that is
+deleted.
 """
 
 import os
@@ -62,7 +63,9 @@ def test_every_state_is_seen_and_accessible(server, visit, folder, screen, schem
         server.url, viewport=SCREENS[screen], color_scheme=scheme, has_touch=touch, reduced_motion="reduce"
     )
     page, photo = visitor.page, Photographer(visitor, folder, f"{screen}-{scheme}")
-    page.wait_for_function("() => [...document.querySelectorAll('.examples img')].every(i => i.naturalWidth > 0)")
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('.examples img')].every(i => i.naturalWidth > 0)"
+    )
     page.wait_for_function("() => document.querySelectorAll('.films .card').length === 2")
     photo.take("start")
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from tempo.checkpoints.hub import PUBLISHED
 from tempo.inference.loaded_model import LoadedModel
 from tempo.inference.results import Answer, AnswerSegment
-from tempo.modeling.configuration import SYNTHETIC
-from tempo.modeling.hub import PUBLISHED
 from tempo.moments import nothing_stands_out
+from tempo.networks.config import SYNTHETIC
 
 from .clock_links import split
 from .examples import Example
