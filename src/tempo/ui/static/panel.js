@@ -48,8 +48,6 @@ export function show(tab) {
   fresh.disabled = tab.turns.length === 0;
   const pair = tab.compared && tab.last ? [tab.last, tab.compared].sort((one, other) => other.adaptive - one.adaptive) : [];
   row.replaceChildren(...pair.map((turn) => card(turn, turn === tab.last)));
-  if (pair.length && !row.dataset.shown) $("panel").scrollTop = $("panel").scrollHeight;
-  row.dataset.shown = pair.length ? "true" : "";
 }
 
 function card(turn, isShown) {
