@@ -16,9 +16,8 @@ from tempo.errors import NonFiniteError
 from tempo.evaluation.runner import Answerer, Item
 from tempo.evaluation.settings import Settings
 from tempo.modeling.saving import convert
-from tempo.ui.client import VideoSource
-from tempo.ui.clients import ClientSessions
-from tempo.ui.turns import Variant
+from tempo.ui.server import Server, ServerConfig
+from ui_client import Client
 
 GOOD, BAD = "What is it?", "What is it, Zzyzx?"
 OPTIONS = {"device": "cpu", "dtype": "float32"}
@@ -147,14 +146,14 @@ def test_an_evaluation_goes_on(model, clip):
     assert records["t", 1].error.startswith("the model computed NaN or infinity")
 
 
-def test_the_page_says_it_and_the_session_goes_on(model, clip, tmp_path):
-    clients = ClientSessions(model, tmp_path / "clients", max_open=2, max_queued=4)
+def test_the_page_says_it_and_the_session_goes_on(model, clip):
+    server = Server(model, ServerConfig(library=(clip,)))
     try:
-        client = clients.get_or_create("page")
-        list(client.open(lambda report: VideoSource(clip, clip.name)))
-        with pytest.raises(NonFiniteError):
-            list(client.ask(BAD, Variant(60, True), {"max_new_tokens": 2}))
-        list(client.ask(GOOD, Variant(60, True), {"max_new_tokens": 2}))
-        assert [turn.question for turn in client.turns] == [GOOD]
+        with Client(server.url) as client:
+            video = client.open(library=clip.name)["video"]
+            turns = f"videos/{video['id']}/turns"
+            said = client.error(turns, {"question": BAD, "budget": 60, "max_new_tokens": 2})
+            assert said.startswith("the model computed NaN or infinity")
+            assert client.ask(video, GOOD, budget=60, max_new_tokens=2)["number"] == 0
     finally:
-        clients.close()
+        server.close()

@@ -13,8 +13,7 @@ import tempo
 from tempo.cli.main import main
 from tempo.inference.engine import EMBEDDED
 from tempo.synthetic.video_files import FileSpec, make_file
-from tempo.ui import html_panels
-from tempo.ui.player import OpenVideo
+from tempo.ui.open_video import Watched
 
 pytestmark = pytest.mark.skipif(not (EMBEDDED / "config.json").is_file(), reason="no embedded model yet")
 
@@ -140,7 +139,7 @@ def test_the_page_says_it_below_the_player(nano, generated, other):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             session = nano.watch(path, max_frames=8)
-        return html_panels.player(OpenVideo(path, path.name, session, questions=(), watched=1.0), "key")
+        return "".join(Watched.of(session, seconds=1.0).warnings)
 
     assert shown(other).count(KNOWS) == 1
     assert KNOWS not in shown(generated)

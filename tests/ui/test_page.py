@@ -286,6 +286,8 @@ def test_cancel_ends_the_work_and_says_so(server, visit):
     page.click(".progress button:has-text('Cancel')")
     page.locator(".failure", has_text="Stopped.").wait_for()
     page.locator("#tabs li.failed").wait_for()
+    page.click(".failure button:has-text('Try again')")
+    page.locator(".progress").wait_for()
 
 
 def test_nothing_comes_from_elsewhere_and_nothing_is_wrong(talk, server):

@@ -61,7 +61,7 @@ EXAMPLES = (
     Example(
         "things", "Everyday things", "A minute and a half of things that move, turn and grow.",
         FileSpec(seconds=90, height=240, fps=6, wide=True),
-        ("What does the chick do?", "Which way does the red circle go?"),
+        ("What is the giraffe doing?", "Which way does the red circle go?"),
     ),
     Example(
         "phone", "Upright, as from a phone", "Shapes again, in a picture that is higher than wide.",

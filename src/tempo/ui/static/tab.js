@@ -82,7 +82,9 @@ export async function open(tab, sampling, file, changed) {
     }
     tab.stage = "opening";
     changed();
-    await api.open({ ...tab.what, ...sampling }, follow(tab, changed), signal);
+    // What was stopped while it was watched is open on the server; it only has to be watched.
+    if (tab.video) await api.watchAgain(tab.video.id, sampling, follow(tab, changed), signal);
+    else await api.open({ ...tab.what, ...sampling }, follow(tab, changed), signal);
   });
   if (!tab.ready) {
     tab.stage = "failed";

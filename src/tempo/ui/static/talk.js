@@ -84,7 +84,7 @@ function progress(tab) {
 }
 
 const failure = (tab) => h("div", { class: "failure" }, h("p", { role: "alert" }, tab.error),
-  tab.what ? h("button", { type: "button", onclick: () => actions.retry(tab) }, "Try again") : null,
+  tab.video || (tab.what && !tab.what.upload) ? h("button", { type: "button", onclick: () => actions.retry(tab) }, "Try again") : null,
   h("button", { type: "button", onclick: () => actions.home() }, "Open another video"));
 
 function hints(tab) {
