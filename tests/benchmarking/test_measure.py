@@ -32,7 +32,8 @@ CPU = torch.device("cpu")
 QUESTION = "What colour is it?"
 # Of `tempo bench --json`, for one video and for one answer.
 KEYS = {
-    "video", "decoding", "cold", "warm", "watching", "kept", "follow_ups", "operations", "prefill", "pace",
+    "video", "decoding", "cold", "warm",
+    "repeated", "watching", "kept", "follow_ups", "operations", "prefill", "pace",
     "ways", "not_measured", "by_budget",
 }  # fmt: skip
 COST_KEYS = {
@@ -151,13 +152,15 @@ def test_peak_sees_what_was_freed_again():
 
 @pytest.mark.slow
 def test_a_whole_measurement_and_its_report(engine, path):
-    plan = BenchmarkPlan(questions=3, budgets=(64, 4), budget=64, max_new_tokens=2, cache="host")
+    plan = BenchmarkPlan(questions=3, repeats=2, budgets=(64, 4), budget=64, max_new_tokens=2, cache="host")
     told = []
     one = measure(engine, path, plan, say=told.append)
     assert told[0] == "measuring the first answer"
     assert {cost.variant for cost in one.baselines} == {"uniform", "one pass", "no compression"}
     assert one.cold.text == one.warm.text == one.follow_ups[0].text
     assert len(one.follow_ups) == 3
+    assert len(one.repeated) == 2
+    assert one.warm.total == max(cost.total for cost in one.repeated)  # of two, the median is the slower one
     assert one.watching.seconds["watch"] > 0
     assert one.follow_ups[1].seconds["watch"] == 0
     what = {target.what: target for target in targets(one)}
@@ -182,7 +185,9 @@ def test_a_whole_measurement_and_its_report(engine, path):
 
 def test_what_cannot_be_measured_is_said(engine, path):
     # Ten seconds are three segments: a budget of two is less than one token for each.
-    one = measure(engine, path, BenchmarkPlan(questions=1, budgets=(2,), baselines=False, max_new_tokens=1))
+    one = measure(
+        engine, path, BenchmarkPlan(questions=1, repeats=1, budgets=(2,), baselines=False, max_new_tokens=1)
+    )
     assert "less than one token" in one.not_measured["budget 2"]
     assert "not measured" in to_markdown("x", tables([one]))
 

@@ -37,16 +37,26 @@ def test_the_tutorial_works(tmp_path):
     for kind, script, line in STEPS:
         if kind:
             subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True)
-            assert len((tmp_path / "films" / "mine.jsonl").read_text().splitlines()) == 20
+            records = {
+                name: (tmp_path / "films" / f"{name}.jsonl").read_text() for name in ("mine", "held-out")
+            }
+            assert [len(text.splitlines()) for text in records.values()] == [20, 4]
+            assert "0-005" not in records["mine"]
         else:
             said[line] = call(tmp_path, line)
     checked = next(text for line, text in said.items() if "--check" in line)
     assert "mine: 20" in checked
     assert "one device" in checked
     log = [json.loads(line) for line in (tmp_path / "runs/mine/log.jsonl").read_text().splitlines()]
-    assert log[-1]["loss"] < 0.4 * log[0]["loss"]
-    answer = next(text for line, text in said.items() if line.startswith("tempo ask"))
-    assert answer.startswith("The right one is"), answer
+    steps = [entry for entry in log if "loss" in entry]
+    assert steps[-1]["loss"] < 0.4 * steps[0]["loss"]
+    held_out = [entry["validation"]["loss"] for entry in log if "validation" in entry]
+    assert min(held_out) < 0.5 * held_out[0]
+    trained = next(text for line, text in said.items() if "held-out" in line)
+    assert f"loss {held_out[0]:.4f} → {min(held_out):.4f}" in trained
+    before, after = (text for line, text in said.items() if line.startswith("tempo ask"))
+    assert not before.startswith("The right one is"), before
+    assert after.startswith("The right one is"), after
     assert (tmp_path / "runs/full/model/config.json").is_file()
 
 

@@ -20,9 +20,11 @@ ELSEWHERE = {
     "fine-tuning",
     "performance",
     "recipes",
+    "reproducing",
     "results",
     "serving",
     "training",
+    "training-6b",
     "ui",
 }
 FENCE = re.compile(r"(<!-- needs the published weights -->\n)?```(\w+)\n(.*?)```", re.DOTALL)

@@ -10,10 +10,12 @@ import pytest
 from evaluation_runs import write_run
 from tempo.errors import TempoError
 from tempo.evaluation import manifest
+from tempo.evaluation.plots import figures
 from tempo.evaluation.report import (
     data,
     markdown,
     page,
+    verdicts,
     write,
 )
 from tempo.evaluation.run_results import read_run
@@ -91,6 +93,17 @@ def test_the_report_says_all_of_it(run):
             assert line.endswith("|")
 
 
+def test_a_report_begins_with_what_the_run_came_to(run, tmp_path):
+    assert markdown([run]).splitlines()[2].startswith("Finished with errors: ")
+    assert "<p>Finished with errors: " in page([run])
+    few = read_run(write_run(tmp_path / "few", limit=10))
+    few.manifest["limit"] = 10
+    answered = [item for task in run.tasks.values() for item in task.items if item.answered]
+    right = sum(item.right for item in answered)
+    (line,) = verdicts([few])
+    assert line == f"It does not run well here: {len(answered)} answered, 1 errors, {right} right."
+
+
 def test_runs_stand_side_by_side(tmp_path):
     runs = [
         read_run(write_run(tmp_path / name, budget=budget)) for name, budget in (("a", 4096), ("b", 8192))
@@ -163,3 +176,14 @@ def test_a_manifest_that_is_damaged(tmp_path):
     (tmp_path / "manifest.json").write_text("{")
     with pytest.raises(TempoError, match=r"manifest\.json"):
         manifest.read(tmp_path)
+
+
+def test_a_single_bar_is_no_chart(tmp_path):
+    """One benchmark, one run and no published figure beside it: the table has the number."""
+    one = read_run(write_run(tmp_path / "one", budget=1000))
+    for name in ("videomme", "other"):
+        del one.tasks[name]
+    titles = [figure.title for figure in figures([one])]
+    assert "Correct answers, percent" not in titles
+    assert any("by group" in title for title in titles)  # two bars
+    assert not any("against duration" in title for title in titles)  # one length

@@ -16,7 +16,7 @@ from tempo.reporting.charts import (
 from tempo.reporting.plot.figure import Figure
 from tempo.reporting.tables import Table
 
-from .measure import Measurement
+from .measure import Measurement, median_cost
 from .variants import Cost
 
 NONE = "–"
@@ -125,12 +125,16 @@ def _targets(measured: Sequence[Measurement]) -> Table:
 
 def _costs(one: Measurement) -> Table:
     follow_ups = one.follow_ups[1:] or one.follow_ups
-    costs = [one.cold, one.warm, one.watching, one.follow_ups[0], *_middle(follow_ups)]
-    names = ["first, cold", "first", f"watch and keep ({one.kept})", "first question on it", "follow-up"]
-    rows = [_row(name, cost) for name, cost in zip(names, costs, strict=False)]
+    rows = [
+        _row("first, cold", one.cold),
+        _row("first", one.warm, one.repeated),
+        _row(f"watch and keep ({one.kept})", one.watching),
+        _row("first question on it", one.follow_ups[0]),
+        _row("follow-up", median_cost(follow_ups), follow_ups),
+    ]
     rows += [_row(cost.variant, cost) for cost in one.baselines]
     rows.append(_row("every frame decoded", one.decoding))
-    head = ["", *PHASES, "total s", "TTFT s", "peak", "tokens", "read"]
+    head = ["", *PHASES, "total s", "fastest–slowest", "TTFT s", "peak", "tokens", "read"]
     video = one.video
     notes = [
         f"{clock(video['duration'])} of {video['width']}×{video['height']}, {video['frames']} frames at "
@@ -138,6 +142,8 @@ def _costs(one: Measurement) -> Table:
         f"{video['model']}. The decoder takes {one.decoder_ttft:.3g} s to the first token and "
         f"writes {one.decode_tokens_per_second:.3g} tokens a second after it. Peak is memory beyond what was "
         "in use before. One pass watches, routes and distils at once.",
+        f"The row of the first answer is the median of {len(one.repeated)}, that of the follow-up the median "
+        f"of {len(follow_ups)}.",
         *(f"{what}: not measured, {why}." for what, why in one.not_measured.items()),
     ]
     return Table(f"Costs: {_name(one)}", head, rows, notes)
@@ -182,17 +188,15 @@ def _flops(one: Measurement) -> Table:
     return Table(f"FLOPs: {_name(one)}", head, rows)
 
 
-def _row(name: str, cost: Cost) -> list[str]:
+def _row(name: str, cost: Cost, of: Sequence[Cost] = ()) -> list[str]:
+    """The cells of one cost; `of` are those that it is the median of."""
     seconds = [f"{cost.seconds[phase]:.2f}" if cost.seconds.get(phase) else NONE for phase in PHASES]
     peak = size(cost.peak_bytes) + (f" + {size(cost.gpu_peak_bytes)} GPU" if cost.gpu_peak_bytes else "")
     ttft = f"{cost.time_to_first_token:.2f}" if cost.time_to_first_token else NONE
     tokens = [str(number) if number else NONE for number in (cost.visual_tokens, cost.prompt_tokens)]
-    return [name, *seconds, f"{cost.total:.2f}", ttft, peak, *tokens]
-
-
-def _middle(costs: Sequence[Cost]) -> list[Cost]:
-    """The follow-up of median length."""
-    return [sorted(costs, key=lambda cost: cost.total)[len(costs) // 2]] if costs else []
+    totals = [one.total for one in of]
+    spread = f"{min(totals):.2f}–{max(totals):.2f}" if len(totals) > 1 else NONE
+    return [name, *seconds, f"{cost.total:.2f}", spread, ttft, peak, *tokens]
 
 
 def _seconds_of(one: Measurement, count: int) -> float:

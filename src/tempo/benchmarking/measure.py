@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +46,7 @@ class BenchmarkPlan:
 
     Attributes:
         questions: how many follow-ups to ask about the cached video.
+        repeats: how many first answers to measure after the cold one; the median counts.
         budgets: further budgets to try on it, in memory tokens.
         budget: of every other answer; None: the model's own.
         fps, max_frames, max_new_tokens: as in `tempo ask`.
@@ -55,6 +56,7 @@ class BenchmarkPlan:
     """
 
     questions: int = 16
+    repeats: int = 3
     budgets: tuple[int, ...] = (1024, 4096, 8192, 12288)
     budget: int | None = None
     fps: float | None = None
@@ -78,7 +80,8 @@ class Measurement:
     Attributes:
         video: its metadata, with the number of segments, the model and the budget.
         decoding: decoding every frame of the file, and nothing else.
-        cold, warm: a first answer with nothing cached: the first one in this process, and one more.
+        cold, warm: a first answer with nothing cached: the first one in this process, and the median of
+            `repeated`, which are those after it.
         watching: watching the video into the cache; `kept` is which cache.
         follow_ups: the questions about the cached video, one after the other, the first of them included.
         flops: of one question, by phase.
@@ -98,6 +101,7 @@ class Measurement:
     flops: Flops
     decoder_ttft: float
     decode_tokens_per_second: float
+    repeated: list[Cost] = field(default_factory=list)
     baselines: list[Cost] = field(default_factory=list)
     not_measured: dict[str, str] = field(default_factory=dict)
     by_budget: dict[int, Cost] = field(default_factory=dict)
@@ -109,6 +113,7 @@ class Measurement:
             "decoding": self.decoding.to_json(),
             "cold": self.cold.to_json(),
             "warm": self.warm.to_json(),
+            "repeated": [cost.to_json() for cost in self.repeated],
             "watching": self.watching.to_json(),
             "kept": self.kept,
             "follow_ups": [cost.to_json() for cost in self.follow_ups],
@@ -141,6 +146,11 @@ def measure(
             engine.disk = before
 
 
+def median_cost(costs: Sequence[Cost]) -> Cost:
+    """The one whose total is the median; of an even number the slower of the two."""
+    return sorted(costs, key=lambda cost: cost.total)[len(costs) // 2]
+
+
 def _measure(engine: Tempo, path: str, plan: BenchmarkPlan, say: Callable[[str], None]) -> Measurement:
     question = plan.question(0)
     options = {"budget": plan.budget, "max_new_tokens": plan.max_new_tokens}
@@ -153,7 +163,7 @@ def _measure(engine: Tempo, path: str, plan: BenchmarkPlan, say: Callable[[str],
 
     say("measuring the first answer")
     cold, _ = ask("first, cold", watch("none"), question, **options)
-    warm, _ = ask("first", watch("none"), question, **options)
+    repeated = [ask("first", watch("none"), question, **options)[0] for _ in range(plan.repeats)]
     video = Video.open(path)
     say("measuring how long decoding every frame takes")
     decoded = decode_every_frame(video, engine)
@@ -170,7 +180,8 @@ def _measure(engine: Tempo, path: str, plan: BenchmarkPlan, say: Callable[[str],
         video={**asdict(answer.video), "segments": len(kept), "model": engine.name, "budget": budget},
         decoding=decoded,
         cold=cold,
-        warm=warm,
+        warm=median_cost(repeated),
+        repeated=repeated,
         watching=watching,
         kept=plan.cache,
         follow_ups=[cost for cost, _ in asked],

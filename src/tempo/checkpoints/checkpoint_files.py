@@ -25,13 +25,15 @@ from tempo.storage.model_files import (
 from .hub_errors import explained
 
 # What a model consists of for us; pickled weights are left where they are.
-_WANTED = ["*.json", "*.safetensors", "*.txt", "*.jinja"]
+_DESCRIPTION = ["*.json", "*.txt", "*.jinja"]
+_WANTED = [*_DESCRIPTION, "*.safetensors"]
 
 
-def find_model(name: str | PathLike[str], **hub: Any) -> Path:
+def find_model(name: str | PathLike[str], *, weights: bool = True, **hub: Any) -> Path:
     """The folder of a model that is given as a folder or as a hub name like `Vision-CAIR/Tempo-6B`.
 
     Args:
+        weights: whether they are needed; without them, what the hub has is fetched in a moment.
         hub: arguments of `huggingface_hub.snapshot_download`: revision, token, cache_dir and the like.
 
     Raises:
@@ -57,7 +59,8 @@ def find_model(name: str | PathLike[str], **hub: Any) -> Path:
     from huggingface_hub import snapshot_download
 
     try:
-        return Path(snapshot_download(_as_cached(text, hub.get("cache_dir")), allow_patterns=_WANTED, **hub))
+        wanted = _WANTED if weights else _DESCRIPTION
+        return Path(snapshot_download(_as_cached(text, hub.get("cache_dir")), allow_patterns=wanted, **hub))
     except Exception as error:  # the hub's client raises a dozen unrelated types
         raise TempoError(f"{name}: there is no such folder, and {explained(text, error)}") from error
 

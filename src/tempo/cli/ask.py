@@ -6,7 +6,7 @@ Times in the answer appear as mm:ss. If the output says "nothing stands out", no
 question: do not trust the answer.
 
 The embedded model understands only synthetic videos (`tempo synthetic make`). For real footage, run
-`tempo download` and pass the published weights with --model.
+`tempo download` and pass the published weights with --model; they are for non-commercial research only.
 
 Examples:
   tempo synthetic make films

@@ -75,6 +75,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="number of questions about one cached video (default: 16)",
     )
+    parser.add_argument(
+        "--repeats",
+        type=positive_integer,
+        metavar="N",
+        help="number of first answers after the cold one; the report has their median, fastest and slowest "
+        "(default: 3)",
+    )
     parser.add_argument("--out", metavar="DIR", type=Path, help=f"write {STEM}.md, .html and .json to DIR")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     add_model_options(parser)
@@ -147,7 +154,8 @@ def run(args: argparse.Namespace) -> None:
 def _plan(args: argparse.Namespace) -> BenchmarkPlan:
     from tempo.benchmarking.measure import BenchmarkPlan
 
-    values = given(args, "questions", "budget", "fps", "max_frames", "max_new_tokens", "cache", "baselines")
+    values = given(args, "questions", "repeats", "budget", "fps", "max_frames", "max_new_tokens", "cache")
+    values |= given(args, "baselines")
     if args.budgets is not None:
         values["budgets"] = tuple(args.budgets)
     if args.asked is not None:

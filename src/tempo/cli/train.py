@@ -160,5 +160,6 @@ def report(result: "TrainingResult") -> None:
     skipped = f", {result.skipped} samples skipped" if result.skipped else ""
     print(f"loss {result.first_loss:.4f} → {result.last_loss:.4f} in {result.steps} steps{skipped}")
     if result.best is not None:
-        print(f"best validation at step {result.best.step}: {result.best.metric} {result.best.value:.4f}")
+        best = result.best
+        print(f"best validation at step {best.step}: {best.metric} {best.first:.4f} → {best.value:.4f}")
     print(f"{result.model}: {size(written)}; try it: tempo ask VIDEO QUESTION --model {result.model}")

@@ -33,6 +33,8 @@ def figures(runs: Sequence[Run]) -> list[Figure]:
         bar_chart("Correct answers, percent", titles, _scores(runs, by_task)),
         bar_chart("Memory tokens per frame", titles, _tokens(runs, by_task), unit="tokens"),
     ]
+    if len(titles) == 1 and len(runs) == 1 and not _comparison(runs, by_task):
+        found = []  # one bar shows nothing that its number in the table does not
     for title, summaries in zip(titles, by_task.values(), strict=True):
         found += _parts(runs, f"{title}: accuracy against duration", [_durations(one) for one in summaries])
         found += _parts(runs, f"{title}: by group", [_groups(one) for one in summaries])
@@ -91,9 +93,14 @@ def _published(
     return None
 
 
+def _comparison(runs: Sequence[Run], by_task: dict[str, list[Summary | None]]) -> bool:
+    """Whether a published figure stands beside those of the runs."""
+    return any(_published(summaries, runs, run.budget) for run in runs for summaries in by_task.values())
+
+
 def _parts(runs: Sequence[Run], title: str, parts: Sequence[dict[str, Accuracy]]) -> list[Figure]:
     names = list(dict.fromkeys(name for part in parts for name in part))
-    if not names:
+    if len(names) * len(runs) < 2:
         return []
     series = [
         Series(

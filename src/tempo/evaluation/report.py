@@ -20,14 +20,33 @@ TITLE = "Evaluation"
 STEM = "report"
 
 
+def verdicts(runs: Sequence[Run]) -> list[str]:
+    """What each run came to, in a line: whether it ran, and how many answers are there and right."""
+    by_task = summaries_of(runs)
+    lines = []
+    for number, run in enumerate(runs):
+        found = [one for summaries in by_task.values() if (one := summaries[number]) is not None]
+        answered = sum(one.shares.total for one in found)
+        errors = sum(count for one in found for _, count in one.errors)
+        right = sum(one.shares.right for one in found)
+        told = f"{answered} answered, {errors} errors, {right} right"
+        whole = run.manifest.get("limit") is None
+        opening = "Finished" if whole else "It runs here"
+        if errors or not answered:
+            opening = "Finished with errors" if whole else "It does not run well here"
+        name = f"{run.name}: " if len(runs) > 1 else ""
+        lines.append(f"{name}{opening}: {told}.")
+    return lines
+
+
 def markdown(runs: Sequence[Run]) -> str:
     """The report as Markdown."""
-    return to_markdown(TITLE, tables(runs))
+    return to_markdown(TITLE, tables(runs), before=verdicts(runs))
 
 
 def page(runs: Sequence[Run]) -> str:
     """The report as HTML."""
-    return to_page(TITLE, figures(runs), tables(runs))
+    return to_page(TITLE, figures(runs), tables(runs), before=verdicts(runs))
 
 
 def data(runs: Sequence[Run]) -> dict[str, Any]:

@@ -172,7 +172,7 @@ class Answer:
             ("tokens", f"{usage.visual_tokens} of a budget of {self.budget} · {per_frame:.2g} per frame"),
             ("text", f"{usage.prompt_tokens} tokens read · {usage.answer_tokens} written"),
             ("seconds", f"{usage.timings['total']:.2f} = {phases}"),
-            ("memory", f"{size(usage.peak_memory_bytes)} at the peak"),
+            ("memory", f"{size(usage.peak_memory_bytes)}, peak of the process"),
             ("model", self.model),
             *(("lost", f"{clock(span.start)}–{clock(span.end)} · {span.reason}") for span in video.lost),
             *(("remark", remark) for remark in video.remarks),

@@ -22,7 +22,8 @@ body {{ margin: 2rem auto; max-width: 60rem; padding: 0 1rem; color: #1f2933;
   font-family: Helvetica, Arial, "DejaVu Sans", "Noto Sans", sans-serif; line-height: 1.4; }}
 svg {{ max-width: 100%; height: auto; border: 1px solid #d5dce3; border-radius: 8px; margin: .5rem 0; }}
 .wide {{ overflow-x: auto; }}
-table {{ border-collapse: collapse; font-variant-numeric: tabular-nums; }}
+td, th {{ overflow-wrap: anywhere; }}
+table {{ max-width: 100%; border-collapse: collapse; font-variant-numeric: tabular-nums; }}
 th, td {{ padding: .25rem .7rem; text-align: right; border-bottom: 1px solid #d5dce3; }}
 th:first-child, td:first-child, .words td, .words th {{ text-align: left; }}
 p {{ color: #57606a; max-width: 44rem; }}
@@ -30,6 +31,7 @@ p {{ color: #57606a; max-width: 44rem; }}
 </head>
 <body>
 <h1>{title}</h1>
+{before}
 {plots}
 {tables}
 </body>
@@ -37,10 +39,13 @@ p {{ color: #57606a; max-width: 44rem; }}
 """
 
 
-def to_page(title: str, figures: Sequence[Figure], tables: Sequence[Table]) -> str:
-    """The whole page."""
+def to_page(
+    title: str, figures: Sequence[Figure], tables: Sequence[Table], *, before: Sequence[str] = ()
+) -> str:
+    """The whole page: `before` are paragraphs above the charts."""
     return _PAGE.format(
         title=escape(title),
+        before="\n".join(f"<p>{escape(one)}</p>" for one in before),
         plots="\n".join(map(to_svg, figures)),
         tables="\n".join(map(to_html, tables)),
     )

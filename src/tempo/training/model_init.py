@@ -62,7 +62,7 @@ def read_spec(named: ModelConfig) -> ModelSpec:
     if named.start is not None:
         source = find_checkpoint(_folder(named.start), base=named.base)
         return ModelSpec(source.config, load_prompts(source), source.folder, source.compressor_tokenizer)
-    compressor, decoder = _base_folders(named)
+    compressor, decoder = _base_folders(named, weights=False)
     config = _new_config(named, compressor, decoder)
     encoder = TextEncoder.from_folder(compressor)
     own = encoder if decoder == compressor else TextEncoder.from_folder(decoder)
@@ -111,10 +111,12 @@ def _folder(name: str) -> Path | str:
     return PACKAGED[name] if name in PACKAGED and not Path(name).is_dir() else name
 
 
-def _base_folders(named: ModelConfig) -> tuple[Path, Path]:
+def _base_folders(named: ModelConfig, *, weights: bool = True) -> tuple[Path, Path]:
     assert named.compressor is not None
-    compressor = find_model(_folder(named.compressor))
-    decoder = find_model(_folder(named.decoder)) if named.decoder is not None else compressor
+    compressor = find_model(_folder(named.compressor), weights=weights)
+    decoder = compressor
+    if named.decoder is not None:
+        decoder = find_model(_folder(named.decoder), weights=weights)
     for folder, kinds in ((compressor, ("qwen3_vl",)), (decoder, ("qwen3", "qwen3_vl"))):
         kind = read_config(folder).get("model_type")
         if kind not in kinds:

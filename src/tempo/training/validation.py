@@ -25,6 +25,7 @@ class BestCheckpoint:
 
     Attributes:
         value: its figure; NaN before the first.
+        first: that of the first validation, before anything was learnt.
         step: when it was.
         since: validations that followed it.
     """
@@ -33,6 +34,7 @@ class BestCheckpoint:
     value: float = math.nan
     step: int = 0
     since: int = 0
+    first: float = math.nan
 
     def improves(self, step: int, figures: dict[str, float]) -> bool:
         """Note a validation → whether it is the best.
@@ -45,6 +47,8 @@ class BestCheckpoint:
             raise UsageError(f"validation.metric={self.metric}: unknown metric; choose from {there}")
         value = figures[self.metric]
         sign = 1 if self.metric in LOWER_IS_BETTER else -1
+        if math.isnan(self.first):
+            self.first = value
         better = math.isnan(self.value) or sign * value < sign * self.value
         if better:
             self.value, self.step, self.since = value, step, 0
