@@ -78,11 +78,13 @@ def _override(values: dict[str, Any], override: str) -> None:
         raise UsageError(f"{override!r}: the value is not YAML ({' '.join(str(error).split())})") from error
     *path, last = key.split(".")
     at: Any = values
-    for name in path:
+    for name, inner in zip(path, [*path, last][1:], strict=True):
         if isinstance(at, list):
             at = at[_index(at, name, override)]
         else:
-            at[name] = at = {} if at.get(name) is None else at[name]
+            if at.get(name) is None:  # the file does not have it: fields, or a list with its first item
+                at[name] = [{}] if inner == "0" else {}
+            at = at[name]
         if not isinstance(at, dict | list):
             raise UsageError(f"{override!r}: {name} has no fields of its own")
     if isinstance(at, list):
