@@ -158,8 +158,7 @@ def test_every_field_is_documented():
 
 def test_the_first_item_of_a_list_that_the_file_leaves_out_can_be_set(tmp_path):
     file = tmp_path / "recipe.yaml"
-    file.write_text(
-        "model: {start: nano}\nlearning_rates: {projector: 0.001}\ndata: [{path: a.jsonl}]\nschedule: {steps: 9}\n"
-    )
+    model = "model: {start: nano}\nlearning_rates: {projector: 0.001}\nschedule: {steps: 9}\n"
+    file.write_text(model + "data: [{path: a.jsonl}]\n")
     recipe = read_recipe(file, ["validation.data.0.path=b.jsonl", "validation.every_steps=5"])
     assert [one.path for one in recipe.validation.data] == ["b.jsonl"]
