@@ -75,7 +75,7 @@ function caption() {
   const facts = [video.kind === "video" ? clock(video.duration) : "still image", `${video.width}×${video.height}`];
   if (video.watched) {
     const { frames, seconds, starts } = video.watched;
-    facts.push(`${plural(frames, "frame")} in ${plural(starts.length, "segment")}, watched in ${seconds.toFixed(1)} s`);
+    facts.push(`${plural(frames, "frame")} in ${plural(starts.length, "segment")}, ${seconds < 0.2 ? "watched before" : `watched in ${seconds.toFixed(1)} s`}`);
   }
   line.replaceChildren(h("b", {}, video.title), ` · ${facts.join(" · ")}`,
     ...(video.watched?.remarks ?? []).map((text) => h("span", { class: "remark" }, text)));

@@ -58,8 +58,11 @@ function reveal(log) {
 let intro = null;
 function introduction(tab) {
   const key = `${tab.stage} ${tab.turns.length > 0 || tab.asking !== null} ${tab.video?.watched ? 1 : 0}`;
-  if (intro?.tab === tab && intro.key === key && tab.stage !== "watching" && tab.stage !== "uploading"
-    && tab.stage !== "rendering") return intro.element;
+  if (intro?.tab === tab && intro.key === key) {
+    const box = intro.element?.querySelector(".progress");
+    if (box) advance(box, tab); // in place: a button that is being pressed must stay
+    return intro.element;
+  }
   const warnings = (tab.video?.watched?.warnings ?? []).map((text) => h("p", { class: "note" }, text));
   const begun = tab.turns.length > 0 || tab.asking;
   const parts = [];
@@ -74,13 +77,17 @@ function introduction(tab) {
 const STAGES = { uploading: "Sending", opening: "Opening", rendering: "Making the example", watching: "Watching" };
 
 function progress(tab) {
+  const box = h("div", { class: "progress" }, h("p", {}), h("progress", { max: "1", "aria-label": STAGES[tab.stage] }),
+    h("button", { type: "button", onclick: () => tab.stop() }, "Cancel"));
+  advance(box, tab);
+  return box;
+}
+
+function advance(box, tab) {
   const { done = 0, total = 0, left = null } = tab.progress ?? {};
   const counted = total ? `: ${tab.stage === "uploading" ? `${Math.round((100 * done) / total)} %` : `${done} of ${total} frames`}` : "";
-  const bar = h("progress", { max: "1", "aria-label": STAGES[tab.stage] });
-  if (total) bar.value = done / total;
-  return h("div", { class: "progress" },
-    h("p", {}, `${STAGES[tab.stage]}${counted}${left === null ? "" : `, ${duration(left)} left`}`),
-    bar, h("button", { type: "button", onclick: () => tab.stop() }, "Cancel"));
+  box.children[0].textContent = `${STAGES[tab.stage]}${counted}${left === null ? "" : `, ${duration(left)} left`}`;
+  if (total) box.children[1].value = done / total;
 }
 
 const failure = (tab) => h("div", { class: "failure" }, h("p", { role: "alert" }, tab.error),
