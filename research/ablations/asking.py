@@ -23,8 +23,9 @@ from tempo.inference.cache_entry import CacheEntry
 from tempo.inference.engine import Tempo
 from tempo.inference.generation import generate
 from tempo.inference.phase_timer import PhaseTimer
-from tempo.inference.pipeline import CompressedSegment, compress_cached, prefill_video
+from tempo.inference.pipeline import CompressedSegment, prefill_video
 from tempo.inference.prefix_cache import MemoryCacheWriter
+from tempo.inference.question_batch import compress_cached
 from tempo.inference.token_selection import select
 from tempo.synthetic.answer_scoring import evidence_rank, is_correct
 from tempo.video.video import Sampling, Video

@@ -16,6 +16,7 @@ Examples:
   tempo ask films/0-000.mp4 "When is the red circle on screen?" --json | jq .moments
   tempo ask films/0-000.mp4 "What colour is the triangle?" --save answer.html   # or .png, .srt …
   tempo ask film.mp4 "Who is at the door?" --model Vision-CAIR/Tempo-6B --device cuda
+  tempo ask film.mp4 "Who is at the door?" --server http://127.0.0.1:8000   # sends the file once
 """
 
 from __future__ import annotations
@@ -23,11 +24,13 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from .model_loading import MODEL_OPTIONS, WATCH_OPTIONS
 from .options import (
     add_answer_options,
     add_model_options,
     add_save_option,
     add_watch_options,
+    given,
     non_empty_text,
 )
 
@@ -40,6 +43,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("video", metavar="VIDEO", help="the video to watch")
     parser.add_argument(
         "question", metavar="QUESTION", type=non_empty_text, help="the question, in plain words"
+    )
+    parser.add_argument(
+        "--server",
+        metavar="URL",
+        help="let a running `tempo serve` watch and answer, such as http://127.0.0.1:8000; its key is in "
+        "$TEMPO_API_KEY",
     )
     add_model_options(parser)
     add_watch_options(parser)
@@ -64,7 +73,7 @@ def run(args: argparse.Namespace) -> None:
 
         for path in args.save:
             check_output(path, FORMATS)  # before anything that takes long
-    answer = _ask(args)
+    answer = _ask_server(args) if args.server else _ask(args)
     console = Output()
     if args.json:
         print_json(answer.to_dict())
@@ -72,6 +81,34 @@ def run(args: argparse.Namespace) -> None:
         console.print(answer_text(answer), soft_wrap=True)
     else:
         print_answer(answer, console, verbose=args.verbose)
+
+
+def _ask_server(args: argparse.Namespace) -> Answer:
+    """Let a server watch and answer. A file is sent once; an address is fetched by the server."""
+    import os
+    from pathlib import Path
+
+    from tempo.console import progress_bar, say
+    from tempo.errors import UsageError
+    from tempo.serving.client import ServerClient, answer_of
+    from tempo.video.remote import scheme_of
+
+    refused = given(args, *MODEL_OPTIONS) | ({"cache": args.cache} if args.cache != "auto" else {})
+    if refused or args.model is not None:
+        name = "--model" if args.model is not None else f"--{next(iter(refused))}"
+        raise UsageError(f"{name} does not go with --server: the server has its own; omit it")
+    client = ServerClient(args.server, key=os.environ.get("TEMPO_API_KEY"))
+    with progress_bar("sending", "", before="sending", after="answering"):
+        video = args.video if scheme_of(args.video) else client.upload(Path(args.video))
+        own = given(args, "budget", "adaptive", "keep", *WATCH_OPTIONS) | {"segments": True}
+        options = {"temperature": args.temperature, "max_completion_tokens": args.max_new_tokens}
+        options = {name: value for name, value in options.items() if value is not None}
+        answer = answer_of(client.answer(video, args.question, tempo=own, **options), path=args.video)
+    for warning in answer.warnings:
+        say(warning)
+    for path in args.save:
+        answer.save(path)
+    return answer
 
 
 def _ask(args: argparse.Namespace) -> Answer:

@@ -6,7 +6,7 @@ answers the next question about it from the cache, whichever client asks.
 Examples:
   tempo serve
   tempo serve --model Vision-CAIR/Tempo-6B --device cuda --api-key secret --host 0.0.0.0
-  tempo serve --allowed-local-media-path /videos --memory-gb 16
+  tempo serve --allowed-local-media-path /videos --cache-gb 16
 """
 
 from __future__ import annotations
@@ -98,11 +98,11 @@ def _add_media(parser: argparse.ArgumentParser) -> None:
         help="most videos to cache (default: 64)",
     )
     cache.add_argument(
-        "--memory-gb",
+        "--cache-gb",
         type=positive_number,
         default=8.0,
         metavar="GB",
-        help="memory for all cached videos (default: 8)",
+        help="room for all cached videos, in memory and on disk each (default: 8)",
     )
 
 
@@ -115,7 +115,7 @@ def run(args: argparse.Namespace) -> None:
 
     from .model_loading import load_model
 
-    for package in ("fastapi", "uvicorn", "multipart", "prometheus_client"):
+    for package in ("fastapi", "uvicorn", "multipart", "prometheus_client", "httpx2"):
         if importlib.util.find_spec(package) is None:
             raise TempoError(f"the server needs {package}; install it with: pip install 'tempo-video[serve]'")
     from tempo.serving.fetched_files import FetchPolicy
@@ -141,7 +141,7 @@ def run(args: argparse.Namespace) -> None:
         ),
         limit_bytes=limit,
         most_videos=args.max_videos,
-        memory_bytes=int(args.memory_gb * 1e9),
+        cache_bytes=int(args.cache_gb * 1e9),
         most_waiting=args.max_queue,
         timeout=args.request_timeout,
     )

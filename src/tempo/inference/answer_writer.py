@@ -40,22 +40,15 @@ def write_answer(
     Raises:
         TempoError, ConversationFullError: video, prompt and answer do not fit into the model's context.
     """
-    model = engine.model
-    with timer.phase("answer"), torch.inference_mode():
-        segments = [
-            ([] if still else engine.prompts.timestamp(segment.span.timestamp), segment.memory_kD)
-            for segment in compressed
-        ]
-        inputs_embeds_LU = model.decoder_inputs(prompt.before_ids, segments, prompt.after_ids)
-    check_context(engine, options, prompt_tokens=len(inputs_embeds_LU), turns=prompt.turns)
-    stop_ids = engine.stop_ids
+    inputs_embeds_LU = storyline(engine, prompt, compressed, options, still=still, timer=timer)
     tokens = generate(
-        model,
+        engine.model,
         inputs_embeds_LU,
         max_new_tokens=options.max_new_tokens,
-        stop_ids=stop_ids,
+        stop_ids=engine.stop_ids,
         temperature=options.temperature,
         top_p=options.top_p,
+        seed=options.seed,
     )
     writing = pieces(engine.prompts.decoder, tokens)
     ids: list[int] = []
@@ -69,18 +62,70 @@ def write_answer(
             text += piece
             yield piece
         step()
-    yield Answer(
+    yield whole_answer(
+        engine,
+        prompt,
+        compressed,
+        options,
+        ids,
+        text,
+        prompt_tokens=len(inputs_embeds_LU),
+        video=video,
+        warnings=warnings,
+        timer=timer,
+    )
+
+
+def storyline(
+    engine: LoadedModel,
+    prompt: Prompt,
+    compressed: Sequence[CompressedSegment],
+    options: ResolvedOptions,
+    *,
+    still: bool,
+    timer: PhaseTimer,
+) -> torch.Tensor:
+    """What the decoder reads [L, U].
+
+    Raises:
+        TempoError, ConversationFullError: it leaves no room for the answer.
+    """
+    with timer.phase("answer"), torch.inference_mode():
+        segments = [
+            ([] if still else engine.prompts.timestamp(segment.span.timestamp), segment.memory_kD)
+            for segment in compressed
+        ]
+        inputs_embeds_LU = engine.model.decoder_inputs(prompt.before_ids, segments, prompt.after_ids)
+    check_context(engine, options, prompt_tokens=len(inputs_embeds_LU), turns=prompt.turns)
+    return inputs_embeds_LU
+
+
+def whole_answer(
+    engine: LoadedModel,
+    prompt: Prompt,
+    compressed: Sequence[CompressedSegment],
+    options: ResolvedOptions,
+    ids: Sequence[int],
+    text: str,
+    *,
+    prompt_tokens: int,
+    video: VideoInfo,
+    warnings: tuple[str, ...],
+    timer: PhaseTimer,
+) -> Answer:
+    """The answer once its tokens `ids`, whose text is `text`, are written."""
+    return Answer(
         text=text,
-        token_ids=ids,
+        token_ids=list(ids),
         segments=answer_segments(compressed),
         usage=Usage(
             visual_tokens=sum(len(segment.memory_kD) for segment in compressed),
-            prompt_tokens=len(inputs_embeds_LU),
+            prompt_tokens=prompt_tokens,
             answer_tokens=len(ids),
             timings=timer.timings(),
             peak_memory_bytes=peak_bytes(engine.device),
         ),
-        finished=bool(ids) and ids[-1] in stop_ids,
+        finished=bool(ids) and ids[-1] in engine.stop_ids,
         budget=options.budget_of(engine),
         model=engine.name,
         video=video,

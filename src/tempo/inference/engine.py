@@ -6,7 +6,8 @@ import contextlib
 import hashlib
 import json
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from functools import cached_property, partial
 from os import PathLike
 from typing import Unpack
@@ -25,7 +26,9 @@ from tempo.errors import (
     UnfamiliarVideoWarning,
     UsageError,
 )
+from tempo.networks.compressor import PrefillState
 from tempo.networks.tempo_network import TempoNetwork
+from tempo.processing.batching import SegmentBatch
 from tempo.processing.prompts import Prompts
 from tempo.video.remote import scheme_of
 from tempo.video.video import Damage, Sampling, Video
@@ -37,11 +40,14 @@ from .loaded_model import LoadedModel
 from .memory_plan import cache_bytes
 from .options import WatchOptions
 from .phase_timer import PhaseTimer
-from .pipeline import Step, go_on, prefill_video
+from .pipeline import Step, Turn, go_on, prefill_video
 from .prefix_cache import DiskCache, DiskCacheWriter, MemoryCacheWriter, check_room
 from .session import Session
 
 EMBEDDED = NANO
+
+Prefill = Callable[..., Iterator[tuple[SegmentBatch, PrefillState]]]
+"""`prefill_video` with how it makes way for others."""
 
 
 def load(
@@ -116,6 +122,8 @@ class Tempo(LoadedModel):
         cache: CacheKind = "device",
         several: bool = False,
         progress: ProgressOption = "auto",
+        turn: Turn = nullcontext,
+        most_together: int | None = None,
     ) -> Session:
         """Watch a video: everything that does not depend on a question.
 
@@ -131,6 +139,9 @@ class Tempo(LoadedModel):
             several: whether more than one question will be asked; only "auto" takes notice.
             progress: called with (frames watched, frames to watch); with "none" while a question is answered.
                 "auto" shows a bar in notebooks and terminals, None shows nothing.
+            turn: makes a context manager that is entered for each batch of segments while it is computed, so
+                that others can compute between two of them.
+            most_together: segments of a batch at most; None: what is fastest.
 
         Raises:
             UsageError: an option that can never work.
@@ -156,10 +167,11 @@ class Tempo(LoadedModel):
         )
         key = self._key(video, sampling) if kind in ("disk", "auto") else ""
         order = places(kind, on_disk=kind == "auto" and self.disk.has(key), several=several)
+        prefill = partial(prefill_video, turn=turn, most_together=most_together)
         for place in order[:-1]:
             with contextlib.suppress(NoRoomError):
-                return self._watch(place, key, video, sampling, progress)
-        return self._watch(order[-1], key, video, sampling, progress)
+                return self._watch(place, key, video, sampling, prefill, progress)
+        return self._watch(order[-1], key, video, sampling, prefill, progress)
 
     async def awatch(
         self,
@@ -185,7 +197,13 @@ class Tempo(LoadedModel):
         return await run(self, watch)
 
     def _watch(
-        self, place: CacheKind, key: str, video: Video, sampling: Sampling, progress: ProgressOption
+        self,
+        place: CacheKind,
+        key: str,
+        video: Video,
+        sampling: Sampling,
+        prefill: Prefill,
+        progress: ProgressOption,
     ) -> Session:
         """Watch and keep in one place, or take what is there already. Raises NoRoomError: it is full."""
         if place == "none":
@@ -193,7 +211,7 @@ class Tempo(LoadedModel):
         timer = PhaseTimer(self.device)
         found: tuple[Sequence[CacheEntry], Damage] | None = self.disk.open(key) if place == "disk" else None
         if found is None:
-            found = self._prefill(place, key, video, sampling, timer=timer, progress=progress)
+            found = self._prefill(place, key, video, sampling, prefill, timer=timer, progress=progress)
         elif callable(progress):
             progress(len(sampling), len(sampling))
         return Session(
@@ -203,7 +221,7 @@ class Tempo(LoadedModel):
             entries=found[0],
             damage=found[1],
             timings={name: timer.seconds[name] for name in ("decode", "watch")},
-            rebuild=partial(self._rebuild, key, video, sampling, progress),
+            rebuild=partial(self._rebuild, key, video, sampling, prefill, progress),
             progress=progress,
         )
 
@@ -213,6 +231,7 @@ class Tempo(LoadedModel):
         key: str,
         video: Video,
         sampling: Sampling,
+        prefill: Prefill,
         *,
         timer: PhaseTimer,
         progress: ProgressOption,
@@ -222,9 +241,7 @@ class Tempo(LoadedModel):
         writer = self._writer(place, key, video, sampling)
         try:
             with shown_progress(progress, "watching", "frames") as move:
-                for batch, state in prefill_video(
-                    self, video, sampling, timer=timer, progress=move, step=step
-                ):
+                for batch, state in prefill(self, video, sampling, timer=timer, progress=move, step=step):
                     writer.add(batch.segments, state)
             if isinstance(writer, DiskCacheWriter):
                 writer.is_complete = video.interrupted is None  # what could not be fetched may come next time
@@ -239,6 +256,7 @@ class Tempo(LoadedModel):
         key: str,
         video: Video,
         sampling: Sampling,
+        prefill: Prefill,
         progress: ProgressOption,
         damaged: Sequence[CacheEntry],
         timer: PhaseTimer,
@@ -247,7 +265,9 @@ class Tempo(LoadedModel):
         """See :data:`tempo.inference.session.Rebuild`."""
         self.disk.discard(key, damaged)
         try:
-            return self._prefill("disk", key, video, sampling, timer=timer, progress=progress, step=step)
+            return self._prefill(
+                "disk", key, video, sampling, prefill, timer=timer, progress=progress, step=step
+            )
         except NoRoomError:
             return None, Damage()
 

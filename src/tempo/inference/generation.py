@@ -1,8 +1,8 @@
-"""The decode phase: the answer, token by token.
+"""The decode phase: answers, token by token, as many side by side as are being written.
 
-A loop of our own over the layers of the Hugging Face model. It yields as it goes, can be stopped between two
-tokens, computes only the last token in the prompt's last layer, and equals their `generate` where that is
-greedy.
+A loop of our own over the layers of the decoder. Answers join and leave between any two steps, and
+each is what it would be alone. The prompt's last layer computes its last token only, and where decoding is
+greedy the ids equal those of transformers' `generate`.
 
 Shapes: see :mod:`tempo.modeling`.
 """
@@ -10,11 +10,14 @@ Shapes: see :mod:`tempo.modeling`.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
 
 import torch
 
 from tempo.errors import NonFiniteError
+from tempo.networks.decode_step import decode_step
 from tempo.networks.kv_cache import KVCache
 from tempo.networks.qwen3_vl import run_language
 from tempo.networks.tempo_network import TempoNetwork
@@ -22,6 +25,196 @@ from tempo.processing.prompts import TextEncoder
 
 # Below it the likeliest token is certain: nothing else is within reach, and dividing by less would overflow.
 COLDEST = 1e-6
+
+
+class Constraint(Protocol):
+    """What an answer has to look like."""
+
+    def allowed(self) -> torch.Tensor:
+        """Ids of the tokens that may come next, at least one."""
+
+    def advance(self, token: int) -> None:
+        """A token was written."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecodeOptions:
+    """How one answer is written.
+
+    Attributes:
+        stop_ids: tokens that end it; the one that did is its last.
+        temperature: 0: always the likeliest token. Otherwise one is drawn.
+        top_p: draw only among the likeliest tokens that have this much probability together.
+        seed: draws are the same each time; None: they come from torch's global generator.
+        constraint: what it has to look like; None: anything.
+        top_logprobs: how many of the likeliest tokens to note at each step, with the chosen one; None: none.
+    """
+
+    max_new_tokens: int
+    stop_ids: Collection[int]
+    temperature: float = 0.0
+    top_p: float = 1.0
+    seed: int | None = None
+    constraint: Constraint | None = None
+    top_logprobs: int | None = None
+
+
+@dataclass(frozen=True)
+class TokenLogprobs:
+    """Logarithms of the probabilities at one step, before temperature and `top_p`: of the token that was
+    chosen, and of the likeliest ones as (id, logarithm)."""
+
+    chosen: float
+    top: list[tuple[int, float]]
+
+
+@dataclass(eq=False)
+class DecodeRow:
+    """An answer that is being written.
+
+    Attributes:
+        ids: the tokens so far.
+        logprobs: one for each of them, where the options ask for it.
+        finished: whether its last token ended it.
+        error: why nothing more will come.
+    """
+
+    inputs_embeds_LU: torch.Tensor | None
+    options: DecodeOptions
+    ids: list[int] = field(default_factory=list)
+    logprobs: list[TokenLogprobs] = field(default_factory=list)
+    finished: bool = False
+    error: Exception | None = None
+    cache: KVCache | None = None
+    generator: torch.Generator | None = None
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing more will come."""
+        return self.finished or self.error is not None or len(self.ids) >= self.options.max_new_tokens
+
+
+class DecodeBatch:
+    """Answers that are written side by side (iteration-level batching)."""
+
+    def __init__(self, model: TempoNetwork) -> None:
+        self.model = model
+        self.rows: list[DecodeRow] = []
+
+    def add(self, inputs_embeds_LU: torch.Tensor, options: DecodeOptions) -> DecodeRow:
+        """Begin an answer behind a storyline; it joins with the next step."""
+        row = DecodeRow(inputs_embeds_LU, options)
+        if options.seed is not None:
+            row.generator = torch.Generator(inputs_embeds_LU.device).manual_seed(options.seed)
+        self.rows.append(row)
+        return row
+
+    def remove(self, row: DecodeRow) -> None:
+        """Give an answer up."""
+        if row in self.rows:
+            self.rows.remove(row)
+
+    def step(self) -> list[DecodeRow]:
+        """Write one token of every answer; those that are done leave. Returns the rows that took part.
+
+        An error of one answer is left in its row.
+        """
+        part = list(self.rows)
+        started = [row for row in part if row.cache is None]
+        running = [row for row in part if row.cache is not None]
+        with torch.inference_mode():
+            for row in started:
+                self._attempt([row])
+            if running and not self._attempt(running):
+                for row in running:  # what fails for all together may work for each alone
+                    self._attempt([row])
+        self.rows = [row for row in self.rows if not row.done]
+        return part
+
+    def _attempt(self, rows: Sequence[DecodeRow]) -> bool:
+        """One token for each of `rows`; whether that worked. A single row keeps its error."""
+        try:
+            first = rows[0]
+            hidden_B1U = self._prefill(first) if first.cache is None else self._read_last(rows)
+            logits_BZ = self.model.lm_head(hidden_B1U)[:, 0].float()
+            _choose(rows, logits_BZ, self.model.dtype)
+        except Exception as error:
+            if len(rows) > 1:
+                return False
+            rows[0].error = error
+        return True
+
+    def _prefill(self, row: DecodeRow) -> torch.Tensor:
+        assert row.inputs_embeds_LU is not None
+        x_1LU = row.inputs_embeds_LU[None]
+        decoder, length = self.model.model, x_1LU.shape[1]
+        cache = KVCache.allocate(decoder, 1, length + row.options.max_new_tokens, like=x_1LU)
+        last_11U = run_language(decoder, x_1LU, torch.arange(length)[None], cache=cache, last_only=True)
+        row.cache, row.inputs_embeds_LU = cache, None
+        return last_11U
+
+    def _read_last(self, rows: Sequence[DecodeRow]) -> torch.Tensor:
+        caches = [row.cache for row in rows if row.cache is not None]
+        lengths = [cache.length for cache in caches]
+        try:
+            return decode_step(self.model.model, [row.ids[-1] for row in rows], caches)
+        except Exception:
+            for cache, length in zip(caches, lengths, strict=True):
+                cache.length = length
+            raise
+
+
+def _choose(rows: Sequence[DecodeRow], logits_BZ: torch.Tensor, dtype: torch.dtype) -> None:
+    """Add a token to every row; what keeps one from getting its token is that row's error."""
+    allowed_BZ = logits_BZ
+    if any(row.options.constraint is not None for row in rows):
+        allowed_BZ = torch.stack([_allowed(row, logits_BZ[index]) for index, row in enumerate(rows)])
+    for index, (row, (likeliest, highest)) in enumerate(zip(rows, _likeliest(allowed_BZ), strict=True)):
+        if row.error is None and not math.isfinite(highest):
+            row.error = NonFiniteError.in_dtype(dtype)
+        if row.error is not None:
+            continue
+        options = row.options
+        token = likeliest if options.temperature < COLDEST else _draw(allowed_BZ[index], row)
+        if options.top_logprobs is not None:
+            row.logprobs.append(_logprobs(logits_BZ[index], token, options.top_logprobs))
+        if options.constraint is not None:
+            options.constraint.advance(token)
+        row.ids.append(token)
+        row.finished = token in options.stop_ids
+
+
+def _allowed(row: DecodeRow, logits_Z: torch.Tensor) -> torch.Tensor:
+    """The logits of what may come next; those of everything else are minus infinity."""
+    if row.options.constraint is None:
+        return logits_Z
+    try:
+        ids = row.options.constraint.allowed().to(logits_Z.device)
+    except Exception as error:
+        row.error = error
+        return logits_Z
+    return torch.full_like(logits_Z, -math.inf).scatter(0, ids, logits_Z[ids])
+
+
+def _likeliest(logits_BZ: torch.Tensor) -> list[tuple[int, float]]:
+    """Each row's likeliest token and its logit, read together. A NaN counts as the largest."""
+    index_B1 = logits_BZ.argmax(-1, keepdim=True)
+    highest_B1 = logits_BZ.gather(1, index_B1)
+    found = torch.cat([index_B1.to(logits_BZ.dtype), highest_B1], dim=1).tolist()
+    return [(int(token), highest) for token, highest in found]  # float32 holds every id below 2**24
+
+
+def _draw(logits_Z: torch.Tensor, row: DecodeRow) -> int:
+    chance_Z, order_Z = (logits_Z / row.options.temperature).softmax(-1).sort(descending=True)
+    before_Z = chance_Z.cumsum(-1) - chance_Z
+    chance_Z[1:][before_Z[1:] >= row.options.top_p] = 0  # the likeliest one always stays
+    return int(order_Z[torch.multinomial(chance_Z, 1, generator=row.generator)])
+
+
+def _logprobs(logits_Z: torch.Tensor, token: int, count: int) -> TokenLogprobs:
+    logs_Z = logits_Z.log_softmax(-1)
+    values, ids = logs_Z.topk(min(count, len(logs_Z)))
+    return TokenLogprobs(float(logs_Z[token]), list(zip(ids.tolist(), values.tolist(), strict=True)))
 
 
 def generate(
@@ -32,60 +225,54 @@ def generate(
     stop_ids: Collection[int],
     temperature: float = 0.0,
     top_p: float = 1.0,
+    seed: int | None = None,
 ) -> Iterator[int]:
-    """Read the storyline, then yield the ids of the answer; the one that ended it is the last.
+    """Read the storyline, then yield the ids of one answer; the one that ended it is the last.
 
-    Args:
-        temperature: 0: always the likeliest token. Otherwise one is drawn, with torch's global generator.
-        top_p: draw only among the likeliest tokens that have this much probability together.
+    Args: see :class:`DecodeOptions`.
 
     Raises:
         NonFiniteError: the logits are not finite.
     """
-    decoder, x_1LU = model.model, inputs_embeds_LU[None]
-    cache = KVCache.allocate(decoder, 1, len(inputs_embeds_LU) + max_new_tokens, like=x_1LU)
-    for _ in range(max_new_tokens):
-        with torch.inference_mode():
-            positions_1L = torch.arange(cache.length, cache.length + x_1LU.shape[1])[None]
-            last_11U = run_language(decoder, x_1LU, positions_1L, cache=cache, last_only=True)
-            logits_Z = model.lm_head(last_11U)[0, 0].float()
-            likeliest, highest = _likeliest(logits_Z)
-            if not math.isfinite(highest):
-                raise NonFiniteError.in_dtype(model.dtype)
-            token = likeliest if temperature < COLDEST else _draw(logits_Z, temperature, top_p)
-        yield token
-        if token in stop_ids:
-            return
-        with torch.inference_mode():
-            x_1LU = decoder.embed_tokens(torch.tensor([[token]], device=inputs_embeds_LU.device))
+    options = DecodeOptions(
+        max_new_tokens=max_new_tokens, stop_ids=stop_ids, temperature=temperature, top_p=top_p, seed=seed
+    )
+    batch = DecodeBatch(model)
+    row = batch.add(inputs_embeds_LU, options)
+    while batch.rows:
+        batch.step()
+        if row.error is not None:
+            raise row.error
+        yield row.ids[-1]
 
 
-def _likeliest(logits_Z: torch.Tensor) -> tuple[int, float]:
-    """The likeliest token and its logit, read together. Where there is a NaN, it counts as the largest."""
-    index = logits_Z.argmax()
-    token, highest = torch.stack([index.to(logits_Z.dtype), logits_Z[index]]).tolist()
-    return int(token), highest  # float32 holds every id below 2**24
+class TextPieces:
+    """Text of an answer as its tokens come; a character that is not whole yet is held back."""
 
+    def __init__(self, encoder: TextEncoder) -> None:
+        self.encoder = encoder
+        self.ids: list[int] = []
+        self._told = ""
 
-def _draw(logits_Z: torch.Tensor, temperature: float, top_p: float) -> int:
-    chance_Z, order_Z = (logits_Z / temperature).softmax(-1).sort(descending=True)
-    before_Z = chance_Z.cumsum(-1) - chance_Z
-    chance_Z[1:][before_Z[1:] >= top_p] = 0  # the likeliest one always stays
-    return int(order_Z[torch.multinomial(chance_Z, 1)])
+    def add(self, token: int) -> str:
+        """The text that is new with a token."""
+        self.ids.append(token)
+        text = self.encoder.decode(self.ids)
+        if text.endswith("�") or not text.startswith(self._told):
+            return ""
+        piece, self._told = text[len(self._told) :], text
+        return piece
+
+    def rest(self) -> str:
+        """What was held back, once the answer is over."""
+        rest = self.encoder.decode(self.ids)
+        return rest[len(self._told) :] if rest.startswith(self._told) else ""
 
 
 def pieces(encoder: TextEncoder, ids: Iterable[int]) -> Iterator[tuple[list[int], str]]:
-    """(all ids so far, the text that is new) with each id; a character that is not whole yet is held back."""
-    so_far: list[int] = []
-    told = ""
+    """(all ids so far, the text that is new) with each id, and what was held back at the end."""
+    text = TextPieces(encoder)
     for token in ids:
-        so_far.append(token)
-        text = encoder.decode(so_far)
-        if text.endswith("�") or not text.startswith(told):
-            yield so_far, ""
-            continue
-        yield so_far, text[len(told) :]
-        told = text
-    rest = encoder.decode(so_far)
-    if rest != told and rest.startswith(told):
-        yield so_far, rest[len(told) :]
+        yield text.ids, text.add(token)
+    if rest := text.rest():
+        yield text.ids, rest

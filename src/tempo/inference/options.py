@@ -23,6 +23,7 @@ class AskOptions(TypedDict, total=False):
         max_new_tokens: how long the answer may be, in tokens.
         temperature: 0: the likeliest token each time. Higher: drawn, the more freely the higher.
         top_p: draw only among the likeliest tokens that have this probability together.
+        seed: draws are the same each time; None: they come from torch's global generator.
     """
 
     budget: int | None
@@ -31,6 +32,7 @@ class AskOptions(TypedDict, total=False):
     max_new_tokens: int
     temperature: float
     top_p: float
+    seed: int | None
 
 
 class WatchOptions(TypedDict, total=False):
@@ -54,6 +56,7 @@ class ResolvedOptions:
     max_new_tokens: int = 256
     temperature: float = 0.0
     top_p: float = 1.0
+    seed: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("budget", "max_new_tokens"):
@@ -68,6 +71,8 @@ class ResolvedOptions:
             raise UsageError(f"temperature must be 0 or more, not {shown(self.temperature)}")
         if not (is_number(self.top_p) and 0 < self.top_p <= 1):
             raise UsageError(f"top_p must be above 0 and at most 1, not {shown(self.top_p)}")
+        if self.seed is not None and not is_whole(self.seed, least=0):
+            raise UsageError(f"seed must be a whole number of at least 0, not {shown(self.seed)}")
 
     def budget_of(self, model: LoadedModel) -> int:
         """The budget, or else the model's own."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from functools import partial
 from typing import Unpack
 
@@ -22,11 +23,13 @@ from .phase_timer import PhaseTimer
 from .pipeline import (
     CompressedSegment,
     Step,
-    compress_cached,
+    Turn,
     compress_uncached,
     go_on,
 )
+from .posed_question import PosedQuestion
 from .question import Prompt, read_question
+from .question_batch import compress_cached
 from .results import (
     Answer,
     AnswerSegment,
@@ -47,6 +50,7 @@ class Session:
         video, sampling: what is watched, and which moments of it.
         damage: what could not be shown of it; empty until the video has been watched.
         timings: seconds that watching took, by phase (decode, watch); zeros where nothing is kept.
+        entries: what is kept of it; None: nothing.
     """
 
     def __init__(
@@ -66,7 +70,7 @@ class Session:
         self.sampling = sampling
         self.timings = timings or {"decode": 0.0, "watch": 0.0}
         self.damage = damage or Damage()
-        self._entries = entries
+        self.entries = entries
         self._rebuild = rebuild
         self._progress = progress
         self._fingerprint = fingerprint_of(video)
@@ -74,12 +78,12 @@ class Session:
     @property
     def is_cached(self) -> bool:
         """Whether the question-free part is kept, so that a next question need not watch the video."""
-        return self._entries is not None
+        return self.entries is not None
 
     @property
     def cached_bytes(self) -> int:
         """Memory that the kept part takes, on the device or the host; what is on disk does not count."""
-        return sum(entry.nbytes for entry in self._entries or ())
+        return sum(entry.nbytes for entry in self.entries or ())
 
     @property
     def lost_seconds(self) -> float:
@@ -145,7 +149,7 @@ class Session:
         chosen = ResolvedOptions(**options)
         question_ids = self._prompt((), question, chosen).question_ids
         timer = PhaseTimer(self.engine.device)
-        (compressed,) = self._compress([question_ids], chosen, [timer], go_on)
+        (compressed,) = self.compress([question_ids], chosen, [timer], go_on)
         return answer_segments(compressed)
 
     def conversation(self, *, keep_turns: int | None = None) -> Conversation:
@@ -162,6 +166,17 @@ class Session:
         """Answer a question that follows (question, answer) pairs of the same conversation."""
         return self._stream(earlier, question, ResolvedOptions(**options), go_on)
 
+    def pose(
+        self, earlier: Sequence[tuple[str, str]], question: str, **options: Unpack[AskOptions]
+    ) -> PosedQuestion:
+        """Check a question; whoever poses it runs the stages to its answer.
+
+        Raises:
+            UsageError, TempoError: as `ask`.
+        """
+        chosen = ResolvedOptions(**options)
+        return PosedQuestion(self, self._prompt(earlier, question, chosen), chosen)
+
     def _stream(
         self, earlier: Sequence[tuple[str, str]], question: str, options: ResolvedOptions, step: Step
     ) -> AnswerStream:
@@ -169,7 +184,7 @@ class Session:
 
         def answer() -> Iterator[str | Answer]:
             timer = PhaseTimer(self.engine.device)
-            (compressed,) = self._compress([prompt.question_ids], options, [timer], step)
+            (compressed,) = self.compress([prompt.question_ids], options, [timer], step)
             yield from self._write(prompt, compressed, options, timer, step)
 
         return AnswerStream(answer())
@@ -183,7 +198,7 @@ class Session:
             while len(answers) < len(prompts):
                 group = prompts[len(answers) :][: self._questions_at_once()]
                 timers = [PhaseTimer(self.engine.device, shared=len(group) > 1) for _ in group]
-                compressed = self._compress([prompt.question_ids for prompt in group], options, timers, step)
+                compressed = self.compress([prompt.question_ids for prompt in group], options, timers, step)
                 for one in zip(group, compressed, timers, strict=True):
                     prompt, segments, timer = one
                     answers.append(AnswerStream(self._write(prompt, segments, options, timer, step)).answer)
@@ -229,18 +244,25 @@ class Session:
             step=step,
         )
 
-    def _compress(
+    def compress(
         self,
         questions: Sequence[list[int]],
         options: ResolvedOptions,
         timers: Sequence[PhaseTimer],
-        step: Step,
+        step: Step = go_on,
+        turn: Turn = nullcontext,
     ) -> list[list[CompressedSegment]]:
-        """Score every segment for each question, allocate the budget, and compute the kept memory tokens."""
+        """Score every segment for each question, allocate the budget, and compute the kept memory tokens.
+
+        Args:
+            questions: token ids of each, as the compressor reads it.
+            timers: one for each.
+            turn: entered for each batch of segments, where the video has to be watched for this.
+        """
         self.engine.check_process()
         allocate = partial(self.engine.allocate, budget=options.budget, adaptive=options.adaptive)
         rebuilt = False
-        while (entries := self._entries) is not None:
+        while (entries := self.entries) is not None:
             compress = partial(compress_cached, self.engine, self.video, entries, allocate=allocate)
             try:
                 return [
@@ -249,9 +271,9 @@ class Session:
                 ]
             except DamagedEntryError:
                 if self._rebuild is None or rebuilt:  # a disk that damages it at once is not written again
-                    self._entries = None
+                    self.entries = None
                 else:
-                    self._entries, self.damage = self._rebuild(entries, timers[0], step)
+                    self.entries, self.damage = self._rebuild(entries, timers[0], step)
                     rebuilt = True
         with shown_progress(self._progress, "watching", "frames") as progress:
             compressed = compress_uncached(
@@ -263,13 +285,14 @@ class Session:
                 keep=options.keep,
                 progress=progress,
                 step=step,
+                turn=turn,
             )
         self.damage = self.video.damage
         return compressed
 
     def _segment_count(self) -> int:
-        if self._entries is not None:
-            return sum(len(entry.segments) for entry in self._entries)
+        if self.entries is not None:
+            return sum(len(entry.segments) for entry in self.entries)
         return -(-len(self.sampling) // self.engine.config.segment_frames)
 
     @property

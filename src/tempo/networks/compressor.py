@@ -29,10 +29,19 @@ from .qwen3_vl import KVCache, prefix_positions, run_language, vision_features
 
 @dataclass
 class PrefillState:
-    """How far segments of equal layout have been read. Reading on adds to it."""
+    """How far segments of equal layout have been read. Reading on adds to it.
+
+    Questions of different lengths are aligned at their ends: each segment has a gap behind its prefix that
+    nothing attends to and that takes no positions.
+
+    Attributes:
+        position: the rotary position of the next token of a segment without a gap.
+        gaps: where the gap begins, and its length [S] in tokens; None: there is none.
+    """
 
     cache: KVCache
-    position: int  # the rotary position of the next token
+    position: int
+    gaps: tuple[int, torch.Tensor] | None = None
 
 
 class Compressor(nn.Module):
@@ -73,13 +82,24 @@ class Compressor(nn.Module):
 
     def score(self, state: PrefillState, question_ids: Sequence[int]) -> torch.Tensor:
         """Read the question behind every segment → its relevance [S], float32 in (0, 1)."""
-        segments, device = len(state.cache.data), state.cache.data.device
-        ids_SQ = torch.tensor(question_ids, device=device).expand(segments, -1)
+        return self.score_each(state, [question_ids] * len(state.cache.data))
+
+    def score_each(self, state: PrefillState, questions: Sequence[Sequence[int]]) -> torch.Tensor:
+        """Read a question of its own behind every segment → its relevance [S].
+
+        Args:
+            questions: token ids for each segment. Where they differ in length, `state` gets gaps.
+        """
+        longest, device = max(map(len, questions)), state.cache.data.device
+        gap_S = torch.tensor([longest - len(ids) for ids in questions], device=device)
+        if any(len(ids) < longest for ids in questions):
+            state.gaps = (state.cache.length, gap_S)
+        ids_SQ = torch.tensor([[0] * (longest - len(ids)) + list(ids) for ids in questions], device=device)
         x_S1D = self._read_on(state, self.vlm.language_model.embed_tokens(ids_SQ), last_only=True)
         return self._relevance(x_S1D[:, 0])
 
     def compress(self, state: PrefillState, count: int) -> torch.Tensor:
-        """The first `count` memory tokens [S, count, D] of every segment; `score` has read the question."""
+        """The first `count` memory tokens [S, count, D] of every segment, behind its question."""
         data = state.cache.data
         memory_SkD = self.compression_tokens[:, :count].expand(len(data), -1, -1)
         return self._read_on(state, memory_SkD.to(data.dtype))
@@ -121,7 +141,7 @@ class Compressor(nn.Module):
             language,
             torch.cat([prefix_SLD, tail_SRJD.flatten(1, 2)], dim=1),
             torch.cat([positions, tail_positions], dim=1),
-            attends_LL=_branches(length, questions, behind, device) if questions > 1 else None,
+            attends=_branches(length, questions, behind, device) if questions > 1 else None,
             **visual,
         )
         x_SRJD = x_SLD[:, length:].unflatten(1, (questions, behind))
@@ -129,11 +149,19 @@ class Compressor(nn.Module):
         return self._relevance(x_SRJD.gather(2, last_SR1D)[:, :, 0]), x_SRJD.gather(2, place_SRMD)
 
     def _read_on(self, state: PrefillState, x_SLD: torch.Tensor, *, last_only: bool = False) -> torch.Tensor:
-        end = state.position + x_SLD.shape[1]
-        positions = torch.arange(state.position, end).expand(3, -1)
+        begin, end, past = state.position, state.position + x_SLD.shape[1], state.cache.length
+        positions = torch.arange(begin, end).expand(3, -1)
+        attends_SQL = None
+        if state.gaps is not None:
+            at, gap_S = state.gaps
+            positions = torch.arange(begin, end, device=x_SLD.device) - gap_S[:, None]
+            positions = positions.clamp(min=0).expand(3, -1, -1)
+            attends_SQL = _around_gaps(past, end - begin, at, gap_S)
         state.position = end
         language = self.vlm.language_model
-        return run_language(language, x_SLD, positions, cache=state.cache, last_only=last_only)
+        return run_language(
+            language, x_SLD, positions, cache=state.cache, attends=attends_SQL, last_only=last_only
+        )
 
     def _embed_prefix(
         self, pixels_SPC: torch.Tensor, grid: Grid, ids_SL: torch.Tensor, spans: Spans
@@ -156,6 +184,17 @@ class Compressor(nn.Module):
         """
         yes, no = self.relevance_rows
         return torch.sigmoid(hidden_SD.float() @ (yes - no).float())
+
+
+def _around_gaps(past: int, new: int, at: int, gap_S: torch.Tensor) -> torch.Tensor:
+    """Which tokens [S, Q, L] the last `new` tokens see: all before them and themselves, but no gap.
+
+    The tokens in a gap, whose results nobody reads, see what is before the gap.
+    """
+    column_L = torch.arange(past + new, device=gap_S.device)
+    seen_QL = column_L <= column_L[past:, None]
+    in_gap_SL = (column_L >= at) & (column_L < at + gap_S[:, None])
+    return seen_QL & ~in_gap_SL[:, None]
 
 
 def _branches(prefix: int, branches: int, length: int, device: torch.device) -> torch.Tensor:

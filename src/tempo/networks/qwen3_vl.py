@@ -121,7 +121,7 @@ def run_language(
     cache: KVCache | None = None,
     deepstack: list[torch.Tensor] | None = None,
     visual_index: torch.Tensor | None = None,
-    attends_LL: torch.Tensor | None = None,
+    attends: torch.Tensor | None = None,
     last_only: bool = False,
 ) -> torch.Tensor:
     """The language model over embeddings, causally → its last hidden states [S, L, D], normalised.
@@ -131,7 +131,8 @@ def run_language(
             reads in one direction alone, [1, L].
         cache: keys and values of what the tokens come after; theirs are added to it.
         deepstack: [S, V, D] for each of the first layers, added behind it at `visual_index` [V].
-        attends_LL: bool; which tokens (columns) each token (row) attends to, where that is not all before it.
+        attends: bool [Q, L] or, for each segment, [S, Q, L]; which tokens (columns) each new token (row)
+            attends to, where that is not all before it.
         last_only: the last token's alone [S, 1, D]. What the top layer makes of the others nobody sees, so
             it does no more for them than to add their keys and values to `cache`.
     """
@@ -139,12 +140,13 @@ def run_language(
     if positions.ndim == 2 and len(positions) == 3:
         positions = positions[:, None]
     rope = model.rotary_emb(x_SLD, positions.to(x_SLD.device))
-    mask = _mask(model.config._attn_implementation, x_SLD, cache.length if cache else 0, attends_LL)
+    mask = _mask(model.config._attn_implementation, x_SLD, cache.length if cache else 0, attends)
     others = last_only and x_SLD.shape[1] > 1
     for index, layer in enumerate(model.layers):
         if others and cache is not None and layer is model.layers[-1]:
             x_SLD, rope = _cache_all_but_last(layer, x_SLD, rope, cache)
-            mask = None  # one token, which attends to all before it
+            # One token, which attends to all before it unless something else was said.
+            mask = None if attends is None or mask is None else mask[:, :, -1:]
             deepstack = None  # for tokens that are left out
         out = layer(
             x_SLD, position_embeddings=rope, attention_mask=mask, position_ids=None, past_key_values=cache
@@ -174,16 +176,17 @@ def _cache_all_but_last(
 
 
 def _mask(
-    attention: str, x_SLD: torch.Tensor, past: int, attends_LL: torch.Tensor | None
+    attention: str, x_SLD: torch.Tensor, past: int, attends: torch.Tensor | None
 ) -> torch.Tensor | None:
     """None where the attention kernel is causal by itself; that of sdpa is so only without a past."""
     length = x_SLD.shape[1]
-    if attends_LL is None:
+    if attends is None:
         if "flash" in attention or (attention in ("sdpa", GROUPED) and (past == 0 or length == 1)):
             return None
-        attends_LL = torch.ones(length, past + length, dtype=torch.bool, device=x_SLD.device).tril(past)
+        attends = torch.ones(length, past + length, dtype=torch.bool, device=x_SLD.device).tril(past)
     assert "flash" not in attention, "flash attention knows no mask but the causal one"
+    attends_SQL = attends if attends.ndim == 3 else attends[None]
     if attention == "eager":
         floor = torch.finfo(x_SLD.dtype).min
-        return torch.zeros_like(attends_LL, dtype=x_SLD.dtype).masked_fill(~attends_LL, floor)[None, None]
-    return attends_LL[None, None]
+        return torch.zeros_like(attends_SQL, dtype=x_SLD.dtype).masked_fill(~attends_SQL, floor)[:, None]
+    return attends_SQL[:, None]

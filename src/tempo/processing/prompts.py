@@ -122,6 +122,23 @@ class TextEncoder:
         pieces = [text[start:end] for start, end in zip(cuts, [*cuts[1:], len(text)], strict=True)]
         return [i for piece in pieces for i in self.tokenizer.encode(piece, add_special_tokens=False).ids]
 
+    def bytes_of_tokens(self) -> dict[bytes, list[int]]:
+        """The ids of every token that is text, by its bytes; special tokens are left out.
+
+        Byte-level vocabularies spell each byte as a character: the printable ones of Latin-1 as they are, and
+        the others, in order, from U+0100 on.
+        """
+        printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+        others = [byte for byte in range(256) if byte not in printable]
+        spelled = {chr(byte): byte for byte in printable}
+        spelled |= {chr(0x100 + number): byte for number, byte in enumerate(others)}
+        added = self.tokenizer.get_added_tokens_decoder()
+        found: dict[bytes, list[int]] = {}
+        for token, number in self.tokenizer.get_vocab(with_added_tokens=False).items():
+            if number not in added and all(character in spelled for character in token):
+                found.setdefault(bytes(spelled[character] for character in token), []).append(number)
+        return found
+
     def decode(self, ids: Sequence[int]) -> str:
         """Text of generated ids, special tokens left out."""
         return self.tokenizer.decode(list(ids), skip_special_tokens=True)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from tempo.errors import NoRoomError, TempoError, UsageError, describe
+from tempo.errors import NonFiniteError, NoRoomError, TempoError, UsageError, describe, is_full
 
 _TYPES = {
     400: "BadRequestError",
     401: "AuthenticationError",
     403: "PermissionDeniedError",
     404: "NotFoundError",
+    408: "RequestTimeoutError",
     413: "RequestTooLargeError",
     422: "UnprocessableEntityError",
     429: "RateLimitError",
@@ -45,6 +46,23 @@ def as_api_error(error: BaseException) -> ApiError:
         return error
     if isinstance(error, NoRoomError):
         return ApiError(503, f"{error}; try again later")
-    if isinstance(error, UsageError | TempoError):
+    if isinstance(error, TempoError):
         return ApiError(400, str(error))
+    if isinstance(error, OSError) and is_full(error):
+        return ApiError(503, "the server's disk is full; try again later")
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return ApiError(503, "out of memory for this request; lower max_frames or budget, or try again later")
     return ApiError(500, describe(error))
+
+
+def watching_error(error: BaseException) -> BaseException:
+    """What is said of a video that cannot be watched: it is the video's fault, unless an option's."""
+    if isinstance(error, TempoError) and not isinstance(error, UsageError | NoRoomError | NonFiniteError):
+        return ApiError(422, f"the video cannot be read ({without_path(str(error))})")
+    return error
+
+
+def without_path(message: str) -> str:
+    """Where the server keeps its files is nobody's business."""
+    path, colon, rest = message.partition(": ")
+    return rest if colon and "/" in path else message

@@ -1,32 +1,45 @@
-"""How much of a request is read, whatever it says of its length."""
+"""How much of a request is read, whatever it says of its length, and for how long."""
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
+
+from .api_errors import ApiError
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 
+_PATIENCE = 30.0  # seconds that a body may take at any speed
+_SLOWEST = 10_000  # bytes a second after that
+
 
 class BodyLimit:
-    """ASGI middleware that ends a request whose body grows too long; sent in chunks, it tells no length."""
+    """ASGI middleware that ends a request whose body grows too long or comes too slowly; sent in chunks, it
+    tells no length, and whoever sends a byte a second would hold a connection for ever."""
 
     def __init__(self, app: Callable[..., Awaitable[None]], *, limit_bytes: int) -> None:
         self.app, self.limit_bytes = app, limit_bytes
 
     async def __call__(self, scope: Message, receive: Receive, send: Callable[..., Awaitable[None]]) -> None:
         """Pass the request on, counting what is read of it."""
-        from starlette.exceptions import HTTPException
-
-        size = 0
+        size, whole, begun = 0, False, time.monotonic()
 
         async def counted() -> Message:
-            nonlocal size
-            message = await receive()
+            nonlocal size, whole
+            if whole or scope["type"] != "http":  # from now on it tells when the client leaves
+                return await receive()
+            left = _PATIENCE + size / _SLOWEST - (time.monotonic() - begun)
+            try:
+                message = await asyncio.wait_for(receive(), max(left, 0.01))
+            except TimeoutError:
+                raise ApiError(408, "the request comes too slowly; send it again") from None
             size += len(message.get("body", b""))
+            whole = not message.get("more_body", False)
             if size > self.limit_bytes:
-                raise HTTPException(413, f"at most {self.limit_bytes / 1e6:.0f} MB are read of a request")
+                raise ApiError(413, f"at most {self.limit_bytes / 1e6:.0f} MB are read of a request")
             return message
 
         await self.app(scope, counted, send)

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Iterator
 from typing import Any
 
-from tempo.inference.results import Answer, AnswerStream
-
-from .compute_turn import ComputeTurn
+from tempo.inference.results import Answer
 
 
 class Completion:
@@ -20,20 +17,27 @@ class Completion:
         self.created = int(time.time())
         self.model, self.cached, self.segments = model, cached, segments
 
-    def whole(self, text: str, answer: Answer, *, stopped: bool) -> dict[str, Any]:
+    def whole(
+        self, answer: Answer, *, stopped: bool, logprobs: list[dict[str, Any]] | None
+    ) -> dict[str, Any]:
         """A `chat.completion`."""
-        message = {"role": "assistant", "content": text, "refusal": None}
+        message = {"role": "assistant", "content": answer.text, "refusal": None}
         reason = finish_reason(answer, stopped=stopped)
-        choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": reason}
+        choice = {"index": 0, "message": message, "logprobs": _logprobs(logprobs), "finish_reason": reason}
         return self._head("chat.completion") | {
             "choices": [choice],
             "usage": self.usage(answer),
             **self._own(answer),
         }
 
-    def chunk(self, delta: dict[str, Any], reason: str | None = None) -> dict[str, Any]:
+    def chunk(
+        self,
+        delta: dict[str, Any],
+        reason: str | None = None,
+        logprobs: list[dict[str, Any]] | None = None,
+    ) -> dict[str, Any]:
         """A `chat.completion.chunk` with a piece of the answer."""
-        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": reason}
+        choice = {"index": 0, "delta": delta, "logprobs": _logprobs(logprobs), "finish_reason": reason}
         return self._head("chat.completion.chunk") | {"choices": [choice]}
 
     def last_chunk(self, answer: Answer) -> dict[str, Any]:
@@ -60,30 +64,14 @@ class Completion:
             return {}
         values = answer.to_dict()
         values["video"]["path"] = None  # where the server keeps its files is nobody's business
+        values["relevance_floor"] = answer.relevance_floor
         return {"tempo": values}
+
+
+def _logprobs(content: list[dict[str, Any]] | None) -> dict[str, Any] | None:
+    return None if content is None else {"content": content, "refusal": None}
 
 
 def finish_reason(answer: Answer, *, stopped: bool) -> str:
     """Why it ended: by itself or at a stop text, or at the limit of tokens."""
     return "stop" if stopped or answer.finished else "length"
-
-
-def pieces_until(stream: AnswerStream, stops: list[str], turn: ComputeTurn) -> Iterator[tuple[str, bool]]:
-    """(piece of text, whether it was cut at a stop text), giving way between tokens.
-
-    What may be the beginning of a stop text is held back until it is known.
-    """
-    text, sent, longest = "", 0, max(map(len, stops), default=0)
-    for piece in stream:
-        text += piece
-        ends = [at for stop in stops if (at := text.find(stop)) >= 0]
-        if ends:
-            yield text[sent : min(ends)], True
-            return
-        safe = max(sent, len(text) - longest + 1) if longest else len(text)
-        if safe > sent:
-            yield text[sent:safe], False
-            sent = safe
-        turn.give_way()
-    if text[sent:]:
-        yield text[sent:], False

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import ipaddress
+import os
 import signal
 import socket
+import sys
+import threading
+import time
+from typing import Any
 
 from tempo.errors import TempoError, UsageError
 from tempo.inference.engine import Tempo
@@ -13,7 +19,10 @@ from tempo.inference.engine import Tempo
 from .app import make_app
 from .service import Service, ServiceSettings
 
-_SHUTDOWN_SECONDS = 30
+_FINISH_SECONDS = 25  # for what runs when the server is told to end
+_SHUTDOWN_SECONDS = 30  # after which connections are cut
+_LEAVE_SECONDS = 5  # for threads that compute
+_BACKLOG = 2048  # connections that wait to be accepted
 
 
 def check_binding(host: str, *, api_key: str | None, open_to_all: bool) -> None:
@@ -41,6 +50,7 @@ def serve(
     """
     import uvicorn
 
+    _allow_many_connections()
     bound = _bind(host, port)
     service = Service(model, settings)
     try:
@@ -53,14 +63,52 @@ def serve(
         )
         name, at = bound.getsockname()[:2]
         shown = f"[{name}]" if ":" in name else name
+        bound.listen(_BACKLOG)  # whoever reads that it serves can connect
         print(f"http://{shown}:{at}/v1  serves {settings.name}  (Ctrl-C ends it)", flush=True)
         # uvicorn raises the signal that ended it once more; being told to end is no failure.
         signal.signal(signal.SIGTERM, lambda *_: None)
         with contextlib.suppress(KeyboardInterrupt):
-            uvicorn.Server(config).run(sockets=[bound])
+            _server(config, service).run(sockets=[bound])
     finally:
         service.close()
         bound.close()
+        _leave()
+
+
+def _server(config: Any, service: Service) -> Any:
+    """uvicorn's server, which ends what still runs a little before it would cut the connections."""
+    import uvicorn
+
+    class Server(uvicorn.Server):
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            service.closing = True
+            asyncio.get_running_loop().call_later(_FINISH_SECONDS, service.abandon)
+            await super().shutdown(sockets)
+
+    return Server(config)
+
+
+def _leave() -> None:
+    """End the process although a thread still computes: none of them has anything left to lose."""
+    end = time.monotonic() + _LEAVE_SECONDS
+    while time.monotonic() < end:
+        if not any(thread.name.startswith("tempo-") for thread in threading.enumerate()):
+            return
+        time.sleep(0.05)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
+
+
+def _allow_many_connections() -> None:
+    """Let as many connections be open as the system lets this process have."""
+    try:
+        import resource
+
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    except (ImportError, ValueError, OSError):  # Windows, or not allowed
+        return
 
 
 def _bind(host: str, port: int) -> socket.socket:

@@ -1,32 +1,80 @@
-"""Opening the video of a request, wherever it is: an address, a data URL, frames, a file that was sent."""
+"""Finding the video of a request, wherever it is: an address, a data URL, frames, a file that was sent."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import hashlib
-import io
+import threading
+from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
-
-import numpy as np
-from PIL import Image
 
 from tempo.errors import TempoError
 from tempo.video.video import Video
 
-from .api_errors import ApiError
+from .api_errors import ApiError, without_path
 from .fetched_files import FetchedFiles, local_file
 from .messages import Asked
+from .sent_frames import SentFrames
 from .uploads import Uploads, too_large
 
-_FRAMES = "data:video/jpeg;base64,"
-_FRAME_RATE = 1.0  # of frames that come without one
-_MOST_PIXELS = 50_000_000  # of one frame
+_FRAMES = ("data:video/jpeg;base64,", "data:video/png;base64,")
+_MOST_FINGERPRINTS = 10_000
+_MOST_NAMES = 1000
+
+
+class Fingerprints:
+    """Hashes of contents by what tells that a file has not changed. The oldest are forgotten first."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[tuple[int, ...], str] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def of(self, path: Path, compute: Callable[[], str]) -> str:
+        """The hash of a file; `compute` is called where it is not known."""
+        stat = path.stat()
+        identity = (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+        with self._lock:
+            if (known := self._known.get(identity)) is not None:
+                self._known.move_to_end(identity)
+                return known
+        found = compute()
+        with self._lock:
+            self._known[identity] = found
+            while len(self._known) > _MOST_FINGERPRINTS:
+                self._known.popitem(last=False)
+        return found
+
+
+class MediaFile:
+    """A file of a request. Whether it can be read as a video shows when it is seen for the first time.
+
+    Args:
+        name: what the client calls it.
+    """
+
+    def __init__(self, path: Path, name: str, fingerprints: Fingerprints) -> None:
+        self.path, self.name = path, name
+        self._opened: Video | None = None
+        try:
+            self.fingerprint = fingerprints.of(path, lambda: self.open().fingerprint)
+        except OSError as error:
+            raise ApiError(422, f"{name}: cannot be read ({error.strerror}); send it again") from error
+
+    def open(self) -> Video:
+        """Raises ApiError: it cannot be read as a video."""
+        if self._opened is None:
+            try:
+                self._opened = Video.open(self.path)
+            except TempoError as error:
+                reason = without_path(str(error))
+                raise ApiError(422, f"{self.name}: cannot be read as a video ({reason})") from error
+        return self._opened
 
 
 class Media:
-    """Opens videos within the server's limits.
+    """Finds videos within the server's limits.
 
     Args:
         allowed: the folder beneath which ``file://`` may be opened; None: nowhere.
@@ -37,21 +85,55 @@ class Media:
     ) -> None:
         self.uploads, self.fetched = uploads, fetched
         self.allowed, self.limit_bytes = allowed, limit_bytes
+        self._fingerprints = Fingerprints()
+        self._by_uuid: OrderedDict[str, MediaFile | SentFrames] = OrderedDict()
+        self._lock = threading.Lock()
 
-    def open(self, asked: Asked, gone: Callable[[], bool]) -> Video:
-        """Open it.
+    def find(self, asked: Asked, gone: Callable[[], bool]) -> MediaFile | SentFrames:
+        """Find it, and fetch it where it is elsewhere. What was watched before is not opened again.
 
         Raises:
-            ApiError: it may not be opened, cannot be fetched or cannot be read.
+            ApiError: it may not be opened, cannot be fetched or cannot be read, or no video was sent as this
+                `uuid`.
         """
-        address = asked.media
-        if address.startswith(_FRAMES):
-            return self._frames(address.removeprefix(_FRAMES), asked.frames_per_second or _FRAME_RATE)
-        try:
-            return Video.open(self._path(address, gone))
-        except TempoError as error:
-            name = address if len(address) < 200 else "the video"
-            raise ApiError(422, f"{name}: cannot be read as a video ({_without_path(str(error))})") from error
+        if not asked.media:
+            return self._sent_before(str(asked.uuid))
+        found = self._find(asked, gone)
+        if asked.uuid is not None:
+            with self._lock:  # another video under a name that is known takes its place
+                self._by_uuid.pop(asked.uuid, None)
+                self._by_uuid[asked.uuid] = (
+                    found.without_content() if isinstance(found, SentFrames) else found
+                )
+                while len(self._by_uuid) > _MOST_NAMES:
+                    self._by_uuid.popitem(last=False)
+        return found
+
+    def _sent_before(self, uuid: str) -> MediaFile | SentFrames:
+        with self._lock:
+            found = self._by_uuid.get(uuid)
+        if found is None or (isinstance(found, MediaFile) and not found.path.exists()):
+            raise ApiError(422, f"no video was sent as {uuid!r}, or it is gone; send it again", param="uuid")
+        return (
+            MediaFile(found.path, found.name, self._fingerprints) if isinstance(found, MediaFile) else found
+        )
+
+    def _find(self, asked: Asked, gone: Callable[[], bool]) -> MediaFile | SentFrames:
+        first = asked.media[0]
+        if len(asked.media) > 1:
+            return SentFrames([self._content(url) for url in asked.media], asked)
+        for beginning in _FRAMES:
+            if first.startswith(beginning):
+                return SentFrames([decoded(one) for one in first.removeprefix(beginning).split(",")], asked)
+        return MediaFile(
+            self._path(first, gone), first if len(first) < 200 else "the video", self._fingerprints
+        )
+
+    def _content(self, address: str) -> bytes:
+        """Raises ApiError: a frame among others has to be in the request."""
+        if not address.startswith("data:image/"):
+            raise ApiError(400, "send frames as data:image/jpeg;base64,… or data:image/png;base64,…")
+        return decoded(_base64_of(address))
 
     def _path(self, address: str, gone: Callable[[], bool]) -> Path:
         scheme, _, rest = address.partition(":")
@@ -60,49 +142,29 @@ class Media:
         if scheme == "file":
             return local_file(address, self.allowed)
         if scheme == "data":
-            return self._written(rest)
+            return self._written(address)
         if scheme in ("http", "https"):
             return self.fetched.get(address, gone)
         raise ApiError(400, "give the video as http(s), data: or file:// address, or send it to /v1/files")
 
-    def _written(self, data: str) -> Path:
+    def _written(self, address: str) -> Path:
         """The bytes of a data URL in a file that is named by them."""
-        kind, comma, text = data.partition(",")
-        if not comma or not kind.endswith(";base64"):
-            raise ApiError(400, "a data: URL must look like data:video/mp4;base64,…")
-        content = _decoded(text)
+        content = decoded(_base64_of(address))
         if len(content) > self.limit_bytes:
             raise too_large(self.limit_bytes)
         return self.fetched.keep(f"data:{hashlib.sha256(content).hexdigest()}", content)
 
-    def _frames(self, text: str, rate: float) -> Video:
-        """Frames that the client sampled: JPEG or PNG, base64, separated by commas."""
-        pictures = []
-        for number, one in enumerate(text.split(","), 1):
-            try:
-                picture = Image.open(io.BytesIO(_decoded(one)))
-                if picture.width * picture.height > _MOST_PIXELS:
-                    raise ApiError(
-                        413, f"frame {number} has {picture.width}×{picture.height} pixels; send less"
-                    )
-                pictures.append(np.asarray(picture.convert("RGB")))
-            except (OSError, Image.DecompressionBombError) as error:
-                raise ApiError(422, f"frame {number} cannot be read as an image; send JPEG or PNG") from error
-        if len({picture.shape for picture in pictures}) > 1:
-            raise ApiError(422, "the frames have different sizes; send them all at one size")
-        try:
-            return Video.from_frames(np.stack(pictures), fps=rate)
-        except TempoError as error:
-            raise ApiError(400, str(error), param="media_io_kwargs") from error
+
+def _base64_of(address: str) -> str:
+    kind, comma, text = address.partition(",")
+    if not comma or not kind.endswith(";base64"):
+        raise ApiError(400, "a data: URL must look like data:video/mp4;base64,…")
+    return text
 
 
-def _decoded(text: str) -> bytes:
+def decoded(text: str) -> bytes:
+    """Raises ApiError: it is not base64."""
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
         raise ApiError(400, "what stands behind base64, is not base64") from error
-
-
-def _without_path(message: str) -> str:
-    """Where the server keeps its files is nobody's business."""
-    return message.partition(": ")[2] or message

@@ -9,36 +9,56 @@ from .api_errors import ApiError
 from .protocol import ChatRequest, MediaUrl, Message, Part
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Asked:
     """What a request asks.
 
     Attributes:
-        media: where the video is: an address, or the id of an uploaded file behind ``file-id:``.
+        media: where the video is: an address, or the id of an uploaded file behind ``file-id:``; several are
+            the frames of one video, in order; none: the video that was sent as `uuid` before.
+        uuid: a name that the client gave the video.
         earlier: (question, answer) pairs, oldest first.
         question: of the last message.
         fps, max_frames: how to sample; None: the model's own.
-        frames_per_second: of frames that the client sampled.
+        part: begin and end of what to watch, in seconds.
+        frame_rate, frame_times: of frames that the client sampled: how many a second, or the seconds of each.
     """
 
-    media: str
-    earlier: tuple[tuple[str, str], ...]
+    media: tuple[str, ...]
     question: str
-    fps: float | None
-    max_frames: int | None
-    frames_per_second: float | None
+    uuid: str | None = None
+    earlier: tuple[tuple[str, str], ...] = ()
+    fps: float | None = None
+    max_frames: int | None = None
+    part: tuple[float | None, float | None] = (None, None)
+    frame_rate: float | None = None
+    frame_times: tuple[float, ...] | None = None
 
 
 def read(request: ChatRequest) -> Asked:
     """Raises ApiError: there is no question, not exactly one video, or the turns do not alternate."""
     parts = [part for message in request.messages for part in _parts(message) if part.type != "text"]
-    media = {_address(part) for part in parts}
-    if len(media) != 1:
-        found = f"{len(media)} videos were sent" if media else "no video was sent"
-        raise ApiError(400, f"{found}; send exactly one as video_url, image_url or file", param="messages")
+    if not parts:
+        raise _one_video("no video was sent")
+    frames = [part for part in parts if part.type == "image_url"]
+    addresses = [_address(part) for part in parts]
+    media = addresses if len(frames) == len(parts) else list(dict.fromkeys(addresses))
+    if len(media) > 1 and len(frames) < len(parts):
+        raise _one_video(f"{len(media)} videos were sent")
     earlier, question = _turns(request.messages)
     url = next((part.video_url or part.image_url for part in parts if part.type != "file"), None)
-    return Asked(next(iter(media)), tuple(earlier), question, **_sampling(request, url))
+    return Asked(
+        media=tuple(address for address in media if address is not None),
+        question=question,
+        uuid=next((part.uuid for part in parts if part.uuid), None),
+        earlier=tuple(earlier),
+        **_sampling(request, url),
+    )
+
+
+def _one_video(found: str) -> ApiError:
+    says = f"{found}; send exactly one as video_url or file, or its frames as image_url"
+    return ApiError(400, says, param="messages")
 
 
 def _parts(message: Message) -> list[Part]:
@@ -51,14 +71,14 @@ def _text(message: Message) -> str:
     return "\n".join(part.text or "" for part in _parts(message) if part.type == "text").strip()
 
 
-def _address(part: Part) -> str:
-    """Raises ApiError where a part lacks what its type says."""
+def _address(part: Part) -> str | None:
+    """None: the video was named by its `uuid`. Raises ApiError where a part lacks what its type says."""
     if part.type == "file" and part.file is not None:
         return f"file-id:{part.file.file_id}"
     url = part.video_url if part.type == "video_url" else part.image_url
-    if url is None:
+    if url is None and part.uuid is None:
         raise ApiError(400, f"a part of type {part.type} has no {part.type}", param="messages")
-    return url.url
+    return None if url is None else url.url
 
 
 def _turns(messages: list[Message]) -> tuple[list[tuple[str, str]], str]:
@@ -83,14 +103,15 @@ def _turns(messages: list[Message]) -> tuple[list[tuple[str, str]], str]:
 def _sampling(request: ChatRequest, url: MediaUrl | None) -> dict[str, Any]:
     """From wherever clients put it: `tempo`, SGLang's `video_url`, vLLM's two dictionaries."""
     own, processor = request.tempo, request.mm_processor_kwargs or {}
-    loader = (request.media_io_kwargs or {}).get("video", {})
-    given_frames = loader.get("num_frames")
+    loader = request.media_io_kwargs.video
     fps = [own.fps, url.fps if url else None, processor.get("fps")]
     frames = [own.max_frames, url.max_frames if url else None, processor.get("max_frames")]
-    if isinstance(given_frames, int) and given_frames > 0:  # -1: all of them
-        frames.append(given_frames)
+    if loader.num_frames is not None and loader.num_frames > 0:  # -1: all of them
+        frames.append(loader.num_frames)
     return {
         "fps": next((value for value in fps if value is not None), None),
         "max_frames": next((value for value in frames if value is not None), None),
-        "frames_per_second": loader.get("fps"),
+        "part": (own.start, own.end),
+        "frame_rate": loader.fps,
+        "frame_times": None if loader.times is None else tuple(loader.times),
     }

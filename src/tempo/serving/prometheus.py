@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from tempo.inference.results import Answer
 
 from .compute_turn import ComputeTurn
+from .scheduler import QuestionScheduler
 from .watched_videos import WatchedVideos
 
 _SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 180, 600)
@@ -17,20 +18,23 @@ _SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 180, 600)
 class Metrics:
     """Counts requests, tokens, cache use and latencies of one server."""
 
-    def __init__(self, watched: WatchedVideos, turn: ComputeTurn) -> None:
+    def __init__(self, watched: WatchedVideos, turn: ComputeTurn, scheduler: QuestionScheduler) -> None:
         from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
         self.registry = registry = CollectorRegistry()
         self._running = Gauge("tempo_requests_running", "Requests being answered", registry=registry)
         waiting = Gauge("tempo_steps_waiting", "Requests waiting for their turn", registry=registry)
         waiting.set_function(lambda: turn.waiting)
+        writing = Gauge("tempo_answers_writing", "Answers being written side by side", registry=registry)
+        writing.set_function(lambda: scheduler.writing)
         videos = Gauge("tempo_watched_videos", "Watched videos that are kept", registry=registry)
         videos.set_function(lambda: len(watched))
         kept = Gauge("tempo_watched_bytes", "Memory that they take", registry=registry)
         kept.set_function(lambda: watched.bytes)
         self._first = Histogram(
             "tempo_time_to_first_token_seconds",
-            "From the request to the first text",
+            "From the request to the first text, by whether its video was watched before",
+            ["cached"],
             buckets=_SECONDS,
             registry=registry,
         )
@@ -61,9 +65,9 @@ class Metrics:
         finally:
             self._opening.observe(time.perf_counter() - begun)
 
-    def first_token(self, seconds: float) -> None:
+    def first_token(self, seconds: float, *, cached: bool) -> None:
         """An answer has begun."""
-        self._first.observe(seconds)
+        self._first.labels("yes" if cached else "no").observe(seconds)
 
     def answered(self, answer: Answer, *, known: bool) -> None:
         """An answer is whole; `known`: its video was watched before."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -9,7 +10,34 @@ from pydantic import BaseModel, ConfigDict, Field
 from .api_errors import ApiError
 
 # Known to OpenAI's clients and not to this server; a request that asks for one is refused.
-_NOT_SUPPORTED = ("tools", "functions", "logprobs", "top_logprobs", "logit_bias", "audio", "modalities")
+_NOT_SUPPORTED = (
+    "tools",
+    "functions",
+    "logit_bias",
+    "audio",
+    "modalities",
+    "frequency_penalty",
+    "presence_penalty",
+    "prediction",
+    "web_search_options",
+)
+# What means the same as leaving it out.
+_WITHOUT_EFFECT: tuple[Any, ...] = (None, False, [], {}, 0, ["text"])
+# Fields that say who asks or where to keep it, and change no answer.
+_IGNORED = {
+    "user",
+    "metadata",
+    "store",
+    "service_tier",
+    "safety_identifier",
+    "prompt_cache_key",
+    "tool_choice",
+}
+_IGNORED |= {"parallel_tool_calls", *_NOT_SUPPORTED}
+_LOGPROBS = 20
+_DEFAULT_TOKENS = 256
+
+log = logging.getLogger(__name__)
 
 
 class _Open(BaseModel):
@@ -40,6 +68,9 @@ class Part(_Open):
     video_url: MediaUrl | None = None
     image_url: MediaUrl | None = None
     file: FileReference | None = None
+    uuid: str | None = Field(
+        default=None, max_length=200, description="names the video; alone it means the one sent before"
+    )
 
 
 class Message(_Open):
@@ -59,6 +90,8 @@ class TempoOptions(BaseModel):
     budget: int | None = None
     adaptive: bool = True
     keep: Literal["head", "tail", "random", "merge"] = "head"
+    start: float | None = Field(default=None, description="seconds; watch only what comes after it")
+    end: float | None = Field(default=None, description="seconds; watch only what comes before it")
     segments: bool = False
 
 
@@ -66,8 +99,32 @@ class StreamOptions(_Open):
     include_usage: bool = False
 
 
+class JsonSchema(_Open):
+    """The schema that an answer has to follow."""
+
+    name: str = "answer"
+    definition: dict[str, Any] = Field(alias="schema")
+
+
 class ResponseFormat(_Open):
-    type: str = "text"
+    """What an answer has to look like. `choice` and `regex` are this server's."""
+
+    type: Literal["text", "json_object", "json_schema", "choice", "regex"] = "text"
+    json_schema: JsonSchema | None = None
+    choices: list[str] | None = Field(default=None, description="of type choice: the answers to choose from")
+    pattern: str | None = Field(default=None, description="of type regex")
+
+
+class VideoLoading(_Open):
+    """vLLM's `media_io_kwargs.video`: how frames that the client sampled follow one another."""
+
+    num_frames: int | None = None
+    fps: float | None = None
+    times: list[float] | None = Field(default=None, description="seconds of each frame that was sent")
+
+
+class MediaLoading(_Open):
+    video: VideoLoading = Field(default_factory=VideoLoading)
 
 
 class ChatRequest(_Open):
@@ -86,22 +143,46 @@ class ChatRequest(_Open):
     stream_options: StreamOptions | None = None
     response_format: ResponseFormat | None = None
     mm_processor_kwargs: dict[str, Any] | None = None
-    media_io_kwargs: dict[str, dict[str, Any]] | None = None
+    media_io_kwargs: MediaLoading = Field(default_factory=MediaLoading)
+    logprobs: bool = False
+    top_logprobs: int | None = Field(default=None, ge=0, le=_LOGPROBS)
+    guided_choice: list[str] | None = Field(default=None, description="vLLM's response_format of choices")
     tempo: TempoOptions = Field(default_factory=TempoOptions)
 
     def check(self) -> None:
         """Raises ApiError for what is known and cannot be honoured."""
         if self.n != 1:
             raise ApiError(400, f"n={self.n}: this server returns one answer; omit n", param="n")
+        extra = self.model_extra or {}
         for name in _NOT_SUPPORTED:
-            if (self.model_extra or {}).get(name) not in (None, False, [], {}):
+            if extra.get(name) not in _WITHOUT_EFFECT:
                 raise ApiError(400, f"{name} is not supported by this server; omit it", param=name)
-        if self.seed is not None and self.temperature > 0:
-            message = "seed is not supported with a temperature above 0; leave it out, or use temperature 0"
-            raise ApiError(400, message, param="seed")
-        if self.response_format is not None and self.response_format.type != "text":
-            message = f"response_format {self.response_format.type!r} is not supported; leave it out"
-            raise ApiError(501, message, param="response_format")
+        if self.top_logprobs is not None and not self.logprobs:
+            raise ApiError(400, "top_logprobs needs logprobs: true", param="top_logprobs")
+        if unknown := sorted(extra.keys() - _IGNORED):
+            log.warning("ignored fields that this server does not know: %s", ", ".join(unknown)[:200])
+        if self.seed is not None and not -(2**63) <= self.seed < 2**63:
+            raise ApiError(400, "seed must be a whole number of 64 bits", param="seed")
+
+    @property
+    def most_tokens(self) -> int:
+        """How long the answer may be."""
+        given = self.max_completion_tokens if self.max_completion_tokens is not None else self.max_tokens
+        return _DEFAULT_TOKENS if given is None else given
+
+    @property
+    def noted_logprobs(self) -> int | None:
+        """How many of the likeliest tokens to note at each step; None: no probabilities at all."""
+        return (self.top_logprobs or 0) if self.logprobs else None
+
+    @property
+    def format(self) -> ResponseFormat | None:
+        """What the answer has to look like, whichever way it was said; None: anything."""
+        if self.guided_choice is not None:
+            return ResponseFormat(type="choice", choices=self.guided_choice)
+        if self.response_format is None or self.response_format.type == "text":
+            return None
+        return self.response_format
 
     @property
     def stops(self) -> list[str]:
@@ -117,6 +198,6 @@ class MomentsRequest(BaseModel):
 
     model: str | None = None
     video: str = Field(description="an address, a data: URL, file:// or the id of an uploaded file")
-    query: str
+    query: str = Field(max_length=100_000)
     count: int = Field(default=5, ge=1, le=1000)
     tempo: TempoOptions = Field(default_factory=TempoOptions)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,23 +14,25 @@ from typing import Any
 
 from tempo.inference.cache_policy import CacheKind
 from tempo.inference.engine import Tempo
-from tempo.inference.results import Answer
+from tempo.inference.options import AskOptions
 from tempo.inference.serialization import moment_values
+from tempo.inference.session import Session
 from tempo.moments import strongest
-from tempo.video.video import Video
 
 from .api_errors import ApiError
-from .completions import Completion, finish_reason, pieces_until
+from .completions import Completion, finish_reason
 from .compute_turn import ComputeTurn
+from .constraints import Constraints
 from .fetched_files import FetchedFiles, FetchPolicy
 from .media import Media
 from .messages import Asked
 from .prometheus import Metrics
-from .protocol import ChatRequest, MomentsRequest, TempoOptions
+from .protocol import ChatRequest, MomentsRequest
+from .scheduler import QuestionScheduler
+from .storage_folder import StorageFolder
 from .uploads import Uploads
 from .watched_videos import Abandoned, WatchedVideos
-
-_DEFAULT_TOKENS = 256
+from .written_text import WrittenText
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +43,7 @@ class ServiceSettings:
         name: by which clients call the model.
         allowed_local: the folder beneath which ``file://`` may be opened.
         limit_bytes: of one video.
-        most_videos, memory_bytes: how many watched videos stay, and what they may take.
+        most_videos, cache_bytes: how many watched videos stay, and what they may take in memory and on disk.
         most_waiting: requests at once; one more is refused.
         timeout: seconds that a request may take.
     """
@@ -53,7 +54,7 @@ class ServiceSettings:
     fetch: FetchPolicy = field(default_factory=FetchPolicy)
     limit_bytes: int = 2 * 10**9
     most_videos: int = 64
-    memory_bytes: int = 8 * 10**9
+    cache_bytes: int = 8 * 10**9
     most_waiting: int = 64
     timeout: float = 3600.0
 
@@ -82,8 +83,8 @@ class Service:
 
     def __init__(self, model: Tempo, settings: ServiceSettings) -> None:
         self.model, self.settings = model, settings
-        self._folder = tempfile.TemporaryDirectory(prefix="tempo-serve-", ignore_cleanup_errors=True)
-        folder = Path(self._folder.name)
+        self._folder = StorageFolder()
+        folder = self._folder.path
         self.turn = ComputeTurn(settings.most_waiting)
         self.uploads = Uploads(folder, limit_bytes=settings.limit_bytes)
         self.fetched = FetchedFiles(folder, settings.fetch)
@@ -97,19 +98,33 @@ class Service:
             model,
             self.turn,
             cache=settings.cache,
-            limit_bytes=settings.memory_bytes,
+            limit_bytes=settings.cache_bytes,
             most=settings.most_videos,
         )
-        self.metrics = Metrics(self.watched, self.turn)
+        self.scheduler = QuestionScheduler(model, self.turn)
+        self.constraints = Constraints(model.prompts.decoder, model.prompts.end_of_answer)
+        if settings.cache_bytes < model.disk.limit_bytes:
+            model.disk.limit_bytes = settings.cache_bytes
+        self.metrics = Metrics(self.watched, self.turn, self.scheduler)
         self._threads = ThreadPoolExecutor(settings.most_waiting, thread_name_prefix="tempo-request")
+        self._pending: set[PendingResponse] = set()
         self.closing = False
 
-    def close(self) -> None:
-        """Refuse what is new; remove what was stored."""
+    def abandon(self) -> None:
+        """End what runs: whoever waits for it hears that the server shuts down."""
         self.closing = True
+        for work in list(self._pending):
+            work.put(ApiError(503, "the server is shutting down; try again later"))
+            work.put(None)
+            work.gone.set()
+
+    def close(self) -> None:
+        """Refuse what is new, end what runs, and remove what was stored."""
+        self.abandon()
         self._threads.shutdown(wait=False, cancel_futures=True)
+        self.scheduler.close()
         self.fetched.close()
-        self._folder.cleanup()
+        self._folder.remove()
 
     def check_model(self, name: str | None) -> None:
         """Raises ApiError where a client names another model."""
@@ -144,64 +159,84 @@ class Service:
                 work.put(error)
             finally:
                 self.turn.leave()
+                self._pending.discard(work)
             work.put(None)
 
         self.turn.admit()
+        self._pending.add(work)
         self._threads.submit(run)
         return work
 
     def _answer(self, work: PendingResponse, request: ChatRequest, asked: Asked) -> None:
         begun = time.perf_counter()
-        video = self._open(work, asked)
-        own = request.tempo
-        options: dict[str, Any] = {
+        own, noted = request.tempo, request.noted_logprobs
+        options: AskOptions = {
             "budget": own.budget,
             "adaptive": own.adaptive,
             "keep": own.keep,
-            "max_new_tokens": request.max_completion_tokens or request.max_tokens or _DEFAULT_TOKENS,
+            "max_new_tokens": request.most_tokens,
             "temperature": request.temperature,
             "top_p": request.top_p,
+            "seed": None if request.seed is None else request.seed % 2**63,
         }
-        lease = self.watched.lease(video, fps=asked.fps, max_frames=asked.max_frames, left=work.gone)
-        with lease as (session, known):
+        constraint = self.constraints.of(request.format)
+        with self._lease(work, asked) as (session, known):
+            posed = session.pose(asked.earlier, asked.question, **options)
             completion = Completion(self.settings.name, cached=known, segments=own.segments)
-            work.put(completion.chunk({"role": "assistant", "content": ""}))
-            text, stopped = "", False
-            with self.turn.take():
-                stream = session.stream_after(asked.earlier, asked.question, **options)
-                for piece, cut in pieces_until(stream, request.stops, self.turn):
-                    if work.gone.is_set():
-                        stream.close()
-                        raise Abandoned
-                    if not text:
-                        self.metrics.first_token(time.perf_counter() - begun)
-                    text, stopped = text + piece, cut
-                    work.put(completion.chunk({"content": piece}))
-                answer: Answer = stream.answer
+            writing = WrittenText(
+                self.model.prompts.decoder, stops=request.stops, stop_ids=self.model.stop_ids
+            )
+            tokens = self.scheduler.tokens(
+                posed, constraint=constraint, top_logprobs=noted, gone=work.gone.is_set
+            )
+            all_noted: list[dict[str, Any]] = []
+            for number, piece in enumerate(writing.pieces(tokens)):
+                if number == 0:
+                    self.metrics.first_token(time.perf_counter() - begun, cached=known)
+                    work.put(completion.chunk({"role": "assistant", "content": ""}))
+                all_noted += piece.logprobs
+                logprobs = None if noted is None else piece.logprobs
+                work.put(completion.chunk({"content": piece.text}, logprobs=logprobs))
+            tokens.close()
+            if work.gone.is_set():
+                raise Abandoned
+            answer = posed.answer(writing.ids, writing.text)
         self.metrics.answered(answer, known=known)
-        work.put(completion.chunk({}, finish_reason(answer, stopped=stopped)))
+        work.put(completion.chunk({}, finish_reason(answer, stopped=writing.stopped)))
         work.put(completion.last_chunk(answer))
-        work.put(completion.whole(text, answer, stopped=stopped))
+        logprobs = None if noted is None else all_noted
+        work.put(completion.whole(answer, stopped=writing.stopped, logprobs=logprobs))
 
     def _moments(self, work: PendingResponse, request: MomentsRequest) -> None:
-        own: TempoOptions = request.tempo
-        asked = Asked(_named(request.video), (), request.query, own.fps, own.max_frames, None)
-        video = self._open(work, asked)
-        with self.watched.lease(video, fps=own.fps, max_frames=own.max_frames, left=work.gone) as (
-            session,
-            _,
-        ):
-            with self.turn.take():
-                options = {"budget": own.budget, "adaptive": own.adaptive, "keep": own.keep}
-                segments = session.route(request.query, **options)  # type: ignore[arg-type]
-            found = strongest(segments, request.count, floor=self.model.config.relevance_floor)
-            values = [moment_values(moment, segments) for moment in found]
+        own = request.tempo
+        asked = Asked(
+            media=(_named(request.video),),
+            question=request.query,
+            fps=own.fps,
+            max_frames=own.max_frames,
+            part=(own.start, own.end),
+        )
+        with self._lease(work, asked) as (session, _):
+            posed = session.pose((), request.query, budget=own.budget, adaptive=own.adaptive, keep=own.keep)
+            self.scheduler.compress(posed, gone=work.gone.is_set)
+            if work.gone.is_set():
+                raise Abandoned
+        segments = posed.segments
+        found = strongest(segments, request.count, floor=self.model.config.relevance_floor)
+        values = [moment_values(moment, segments) for moment in found]
         best = max(segment.relevance for segment in segments)
         work.put({"object": "list", "data": values, "best_relevance": best})
 
-    def _open(self, work: PendingResponse, asked: Asked) -> Video:
+    @contextlib.contextmanager
+    def _lease(self, work: PendingResponse, asked: Asked) -> Iterator[tuple[Session, bool]]:
+        """The session of a request's video, and whether it was watched before."""
         with self.metrics.opening():
-            return self.media.open(asked, work.gone.is_set)
+            media = self.media.find(asked, work.gone.is_set)
+        lease = self.watched.lease(
+            media, fps=asked.fps, max_frames=asked.max_frames, part=asked.part, left=work.gone
+        )
+        with lease as found:
+            yield found
 
 
 def _named(video: str) -> str:

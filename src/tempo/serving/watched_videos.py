@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Protocol
 
 from tempo.console import Progress
 from tempo.errors import NoRoomError
@@ -16,6 +17,7 @@ from tempo.inference.engine import Tempo
 from tempo.inference.session import Session
 from tempo.video.video import Video
 
+from .api_errors import watching_error
 from .compute_turn import ComputeTurn
 
 Part = tuple[float | None, float | None]
@@ -23,6 +25,21 @@ Part = tuple[float | None, float | None]
 
 Key = tuple[str, float | None, int | None, Part]
 """Content, frames a second, most frames and part: another sampling is another entry."""
+
+
+# A question about another video waits for a batch of segments: they are this many times smaller than fastest.
+WATCHED_SHARE = 4
+
+
+class Watchable(Protocol):
+    """A video that is opened only where it was not watched yet; a :class:`Video` is one too."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of the content."""
+
+    def open(self) -> Video:
+        """Raises ApiError: it cannot be read."""
 
 
 class Abandoned(Exception):
@@ -71,7 +88,7 @@ class WatchedVideos:
     @contextmanager
     def lease(
         self,
-        video: Video,
+        video: Video | Watchable,
         *,
         fps: float | None,
         max_frames: int | None,
@@ -111,7 +128,7 @@ class WatchedVideos:
                     entry.last_used = time.monotonic()
                 self._shrink()
 
-    def _join(self, key: Key, video: Video) -> tuple[_Entry, bool]:
+    def _join(self, key: Key, video: Video | Watchable) -> tuple[_Entry, bool]:
         """The entry of a video with one more user, and whether it was watched before; if not, begin."""
         with self._lock:
             entry = self._entries.get(key)
@@ -123,18 +140,16 @@ class WatchedVideos:
         threading.Thread(target=self._watch, args=arguments, name="tempo-watch", daemon=True).start()
         return entry, False
 
-    def _watch(self, key: Key, entry: _Entry, video: Video) -> None:
+    def _watch(self, key: Key, entry: _Entry, video: Video | Watchable) -> None:
         def progress(done: int, total: int) -> None:
             if entry.users == 0:
                 raise Abandoned
             entry.frames = (done, total)
-            self.turn.give_way()
 
         try:
-            with self.turn.take():
-                entry.session = self._watched(key, video, progress)
+            entry.session = self._watched(key, video, progress)
         except BaseException as error:  # it is raised where it is waited for
-            entry.error = error
+            entry.error = watching_error(error)
             with self._lock:
                 if self._entries.get(key) is entry:
                     del self._entries[key]
@@ -142,12 +157,14 @@ class WatchedVideos:
             entry.done.set()
         self._shrink()
 
-    def _watched(self, key: Key, video: Video, progress: Progress) -> Session:
-        """Watch; where there is no room, let go of what nobody uses and try once more."""
+    def _watched(self, key: Key, video: Video | Watchable, progress: Progress) -> Session:
+        """Watch; where there is no room, let go of what was not used for longest and try again."""
         _, fps, max_frames, (start, end) = key
+        opened = video if isinstance(video, Video) else video.open()
+        together = self.model.segments_per_batch(opened, reserve=0)
         watch = partial(
             self.model.watch,
-            video,
+            opened,
             fps=fps,
             max_frames=max_frames,
             start=start,
@@ -155,20 +172,26 @@ class WatchedVideos:
             cache=self.cache,
             several=True,
             progress=progress,
+            turn=self.turn.take_to_watch,
+            most_together=max(1, together // WATCHED_SHARE),
         )
-        try:
-            return watch()
-        except NoRoomError:
-            self._shrink(everything=True)
-            return watch()
+        while True:
+            try:
+                return watch()
+            except NoRoomError:
+                if not self._remove_oldest():
+                    raise
 
-    def _shrink(self, *, everything: bool = False) -> None:
+    def _shrink(self) -> None:
+        while self.bytes > self.limit_bytes or len(self._entries) > self.most:
+            if not self._remove_oldest():
+                return
+
+    def _remove_oldest(self) -> bool:
+        """Let go of the idle video that was not used for longest; False: all are in use."""
         with self._lock:
-            idle = sorted(
-                (key for key, entry in self._entries.items() if entry.users == 0 and entry.done.is_set()),
-                key=lambda key: self._entries[key].last_used,
-            )
-            for key in idle:
-                if not everything and self.bytes <= self.limit_bytes and len(self._entries) <= self.most:
-                    return
-                del self._entries[key]
+            idle = [key for key, entry in self._entries.items() if entry.users == 0 and entry.done.is_set()]
+            if not idle:
+                return False
+            del self._entries[min(idle, key=lambda key: self._entries[key].last_used)]
+            return True

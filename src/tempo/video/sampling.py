@@ -111,9 +111,22 @@ def every_frame(
     `max_frames` evenly from first to last."""
     first = min(math.ceil(start * frame_rate - 1e-9), frame_count - 1)
     count = max(1, math.ceil(min(frame_count, end * frame_rate) - 1e-9) - first)
-    if count <= max_frames:
-        return Sampling((first + np.arange(count, dtype=np.float64)) / frame_rate, float(frame_rate))
-    kept = first + np.linspace(0, count - 1, max_frames).astype(np.int64)
-    times = kept / np.float64(frame_rate)
-    fps = (max_frames - 1) / (times[-1] - times[0]) if max_frames > 1 else frame_rate / count
-    return Sampling(times, fps)
+    return _thinned((first + np.arange(count, dtype=np.float64)) / frame_rate, frame_rate, max_frames)
+
+
+def at_given_times(
+    times: np.ndarray, *, frame_rate: float, max_frames: int, start: float, end: float
+) -> Sampling:
+    """The same for frames that appear at times of their own, ascending; `frame_rate` is their average."""
+    inside = times[(times >= start) & (times < end)]
+    if not len(inside):  # the frame that is on screen then
+        inside = times[max(0, int(np.searchsorted(times, start, side="right")) - 1)][None]
+    return _thinned(inside, frame_rate, max_frames)
+
+
+def _thinned(times: np.ndarray, frame_rate: float, max_frames: int) -> Sampling:
+    if len(times) <= max_frames:
+        return Sampling(times, float(frame_rate))
+    kept = times[np.linspace(0, len(times) - 1, max_frames).astype(np.int64)]
+    fps = (max_frames - 1) / (kept[-1] - kept[0]) if max_frames > 1 else frame_rate / len(times)
+    return Sampling(kept, float(fps))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Literal
 from urllib.parse import unquote, urlsplit
@@ -140,14 +140,20 @@ class Video:
         return video
 
     @classmethod
-    def from_frames(cls, frames: np.ndarray, *, fps: float) -> Video:
+    def from_frames(cls, frames: np.ndarray, *, fps: float, times: Sequence[float] | None = None) -> Video:
         """Take frames that are already sampled: uint8 [T, H, W, 3] RGB, frame i shown at i / fps seconds.
 
-        They are used as they are: `sample` ignores its rate, and only `max_frames` thins them. Raises
-        UsageError for another type or shape.
+        They are used as they are: `sample` ignores its rate, and only `max_frames` thins them.
+
+        Args:
+            fps: frames a second, on average where `times` are given.
+            times: seconds at which each frame appears, ascending; None: at i / fps.
+
+        Raises:
+            UsageError: another type or shape, or times that do not ascend or are not one for each frame.
         """
         _check_positive("fps", fps)
-        return cls(FrameArray(frames, fps=float(fps)), path=None)
+        return cls(FrameArray(frames, fps=float(fps), times=times), path=None)
 
     @property
     def interrupted(self) -> str | None:
@@ -191,6 +197,10 @@ class Video:
         if source.kind == "image":
             return Sampling(np.zeros(1), float(fps))
         first, last = _sampling.part(start, end, of=(float(source.start), float(source.end)))
+        if isinstance(source, FrameArray) and source.times is not None:
+            return _sampling.at_given_times(
+                source.times, frame_rate=source.fps, max_frames=max_frames, start=first, end=last
+            )
         if source.resample == "never":
             assert source.frame_count is not None
             assert source.frame_rate is not None

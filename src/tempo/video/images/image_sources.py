@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
 import numpy as np
@@ -183,7 +183,8 @@ class ImageFolder:
                 losses.add(number / self._rate, (number + 1) / self._rate, reason)
                 return None
 
-        yield from _pick_by_number(decode, len(self._files), self._rate, times, stop)
+        starts = np.arange(len(self._files), dtype=np.float64) / self._rate
+        yield from _pick_by_number(decode, starts, times, stop)
 
     def _fitted(self, image: Image.Image, size: Size) -> np.ndarray:
         """An image of another size than the first one is fitted into it: a video has one size."""
@@ -210,8 +211,9 @@ class FrameArray:
     kind: Literal["video", "image"] = "video"
     resample: Literal["any", "thin", "never"] = "never"
 
-    def __init__(self, frames: np.ndarray, *, fps: float) -> None:
-        """`frames`: uint8 [T, H, W, 3] RGB; `fps`: frames per second. Raises UsageError for anything else."""
+    def __init__(self, frames: np.ndarray, *, fps: float, times: Sequence[float] | None = None) -> None:
+        """`frames`: uint8 [T, H, W, 3] RGB; `fps`: frames per second; `times`: ascending seconds of each.
+        Raises UsageError for anything else."""
         shape = list(getattr(frames, "shape", ()))
         dtype = getattr(frames, "dtype", type(frames).__name__)
         if (
@@ -224,15 +226,20 @@ class FrameArray:
             raise UsageError(
                 f"frames must be a NumPy array of uint8 [T, H, W, 3] in RGB, not {dtype} {shape}"
             )
-        self._frames, self._fps = frames, fps
+        self._frames, self.fps = frames, fps
         self.size: Size = (shape[2], shape[1])
-        self.start, self.end = 0.0, shape[0] / fps
+        self.times = None if times is None else _ascending(times, count=shape[0])
+        self._starts = np.arange(shape[0], dtype=np.float64) / fps if self.times is None else self.times
+        self.start = float(self._starts[0])
+        self.end = shape[0] / fps if self.times is None else float(self.times[-1]) + 1 / fps
         self.frame_rate: float | None = fps
         self.frame_count: int | None = shape[0]
 
     def fingerprint(self) -> str:
         """See :meth:`tempo.video.frames.FrameSource.fingerprint`."""
-        return hashing.of_array(self._frames, self._fps)
+        if self.times is None:
+            return hashing.of_array(self._frames, self.fps)
+        return hashing.of_array(self._frames, self.fps, self.times.tolist())
 
     def frames_at(
         self, times: np.ndarray, *, size: Size | None, stop: threading.Event, losses: Losses
@@ -244,18 +251,20 @@ class FrameArray:
                 return self._frames[number]
             return to_pixels(Image.fromarray(self._frames[number]), size)
 
-        yield from _pick_by_number(take, len(self._frames), self._fps, times, stop)
+        yield from _pick_by_number(take, self._starts, times, stop)
+
+
+def _ascending(times: Sequence[float], *, count: int) -> np.ndarray:
+    found = np.asarray(times, dtype=np.float64)
+    if found.shape != (count,) or not np.isfinite(found).all() or (np.diff(found) <= 0).any() or found[0] < 0:
+        raise UsageError(f"times must be {count} ascending numbers of seconds, one for each frame")
+    return found
 
 
 def _pick_by_number(
-    read: Callable[[int], np.ndarray | None],
-    count: int,
-    rate: float,
-    times: np.ndarray,
-    stop: threading.Event,
+    read: Callable[[int], np.ndarray | None], starts: np.ndarray, times: np.ndarray, stop: threading.Event
 ) -> Iterator[SampledFrame]:
-    """Pick from `count` frames of which number i appears at i / rate; None from `read` leaves it out."""
-    starts = np.arange(count, dtype=np.float64) / rate
+    """Pick from frames of which number i appears at `starts[i]` seconds; None from `read` leaves it out."""
     last, frame = -1, None
     for sample_index, number in enumerate(shown_at(starts, times)):
         if stop.is_set():

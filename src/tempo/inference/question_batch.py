@@ -1,0 +1,219 @@
+"""Questions about cached videos, scored and compressed together: of one video or of many.
+
+A question and a segment are an item. Items whose segments have equal layout go through the compressor side by
+side, whichever question and video they belong to; each is what it would be alone.
+
+Shapes: see :mod:`tempo.modeling`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+import torch
+
+from tempo.networks.compressor import PrefillState
+from tempo.networks.kv_cache import KVCache, ScratchBuffer
+from tempo.processing.batching import SegmentSpan
+from tempo.video.video import Video
+
+from .cache_entry import CacheEntry
+from .keep_strategies import Keep
+from .loaded_model import LoadedModel
+from .phase_timer import PhaseTimer
+from .pipeline import Allocate, CompressedSegment, Step, finite, go_on
+from .token_selection import select, tokens_needed
+
+
+@dataclass(eq=False)
+class CachedQuestion:
+    """A question about a cached video.
+
+    Attributes:
+        entries: the video's segments.
+        question_ids: the question as the compressor reads it.
+        allocate: how many memory tokens each segment keeps, from the relevance of all.
+        timer: counts the time that the question waits for the batch.
+    """
+
+    video: Video
+    entries: Sequence[CacheEntry]
+    question_ids: Sequence[int]
+    allocate: Allocate
+    keep: Keep
+    timer: PhaseTimer
+
+
+@dataclass(eq=False)
+class _Item:
+    """One segment for one question; `behind` are the question's keys and values [K, 2, G, Q, E] there."""
+
+    question: CachedQuestion
+    entry: CacheEntry
+    row: int
+    relevance: float = 0.0
+    behind: torch.Tensor | None = None
+    count: int = 0
+    needed: int = 0
+    memory_kD: torch.Tensor | None = None
+
+    @property
+    def span(self) -> SegmentSpan:
+        return self.entry.segments[self.row]
+
+
+def compress_cached(
+    engine: LoadedModel,
+    video: Video,
+    entries: Sequence[CacheEntry],
+    question_ids: Sequence[int],
+    *,
+    allocate: Allocate,
+    keep: Keep,
+    timer: PhaseTimer,
+    step: Step = go_on,
+) -> list[CompressedSegment]:
+    """Read a question behind every cached segment, and compute only the memory tokens that are kept.
+
+    Raises:
+        DamagedEntryError: an entry on disk is not what was written.
+    """
+    question = CachedQuestion(video, entries, question_ids, allocate, keep, timer)
+    return compress_together(engine, [question], step=step)[0]
+
+
+def compress_together(
+    engine: LoadedModel, questions: Sequence[CachedQuestion], *, step: Step = go_on
+) -> list[list[CompressedSegment]]:
+    """The same for many questions.
+
+    Args:
+        step: called behind each batch of segments.
+
+    Raises:
+        DamagedEntryError: an entry on disk is not what was written; ask each question alone to know whose.
+    """
+    total = engine.model.compressor.memory_tokens
+    batch = _ItemBatch(engine, questions)
+    with _phase(questions, "route"), torch.inference_mode():
+        for group in batch.groups(batch.items):
+            longest = max(len(item.question.question_ids) for item in group)
+            _score(engine, group, batch.state(group, reserve=longest))
+            step()
+    with _phase(questions, "distil"), torch.inference_mode():
+        for question, items in batch.by_question():
+            counts = question.allocate([item.relevance for item in items])
+            for item, count in zip(items, counts, strict=True):
+                item.count = count
+                item.needed = tokens_needed(count, total=total, keep=question.keep, segment=item.span.index)
+        # Items that need about as many tokens go together: what is computed beyond a need is lost.
+        most_first = sorted(batch.items, key=lambda item: -item.needed)
+        for group in batch.groups(most_first):
+            _compress(engine, group, batch.state_behind(group, reserve=max(i.needed for i in group)))
+            step()
+    return [
+        [CompressedSegment(i.span, i.relevance, i.memory_kD) for i in items if i.memory_kD is not None]
+        for _, items in batch.by_question()
+    ]
+
+
+def _score(engine: LoadedModel, group: Sequence[_Item], state: PrefillState) -> None:
+    relevance_S = engine.model.compressor.score_each(state, [item.question.question_ids for item in group])
+    for at, (item, relevance) in enumerate(zip(group, finite(relevance_S, engine.dtype), strict=True)):
+        length = len(item.question.question_ids)
+        item.relevance, item.behind = relevance, state.cache.data[at, :, :, :, -length:].clone()
+
+
+def _compress(engine: LoadedModel, group: Sequence[_Item], state: PrefillState) -> None:
+    compressor = engine.model.compressor
+    memory_SkD = compressor.compress(state, max(item.needed for item in group))
+    for at, item in enumerate(group):
+        item.memory_kD = select(
+            memory_SkD[at, : item.needed],
+            item.count,
+            total=compressor.memory_tokens,
+            keep=item.question.keep,
+            segment=item.span.index,
+        )
+        item.behind = None
+
+
+@contextmanager
+def _phase(questions: Sequence[CachedQuestion], name: str) -> Iterator[None]:
+    with ExitStack() as stack:
+        for question in questions:
+            stack.enter_context(question.timer.phase(name))
+        yield
+
+
+class _ItemBatch:
+    """The items of some questions, and copies of their segments to read on from."""
+
+    def __init__(self, engine: LoadedModel, questions: Sequence[CachedQuestion]) -> None:
+        self.engine, self.questions = engine, questions
+        self._of_question = [
+            [_Item(question, entry, row) for entry in question.entries for row in range(len(entry.segments))]
+            for question in questions
+        ]
+        self.items = [item for items in self._of_question for item in items]
+        longest = max(len(question.question_ids) for question in questions)
+        reserve = longest + engine.model.compressor.memory_tokens
+        self.batch_size = min(
+            engine.segments_per_batch(question.video, reserve=reserve, cached=True) for question in questions
+        )
+        # Flash attention knows no masks, and gaps need one.
+        self._without_gaps = "flash" in engine.model.compressor.vlm.language_model.config._attn_implementation
+        self._gathered, self._staging = ScratchBuffer(), ScratchBuffer()
+
+    def by_question(self) -> Iterator[tuple[CachedQuestion, list[_Item]]]:
+        """Each question with its items, in order of the video."""
+        yield from zip(self.questions, self._of_question, strict=True)
+
+    def groups(self, order: Sequence[_Item]) -> Iterator[list[_Item]]:
+        """Items whose segments have equal layout, at most `batch_size` at a time, in the given order."""
+        layouts: dict[object, list[_Item]] = {}
+        for item in order:
+            length = len(item.question.question_ids) if self._without_gaps else 0
+            layouts.setdefault((item.entry.position, item.entry.row_shape, length), []).append(item)
+        for members in layouts.values():
+            for start in range(0, len(members), self.batch_size):
+                yield members[start : start + self.batch_size]
+
+    def state(self, group: Sequence[_Item], *, reserve: int) -> PrefillState:
+        """A copy of the items' segments, to read on from; it is overwritten by the next one.
+
+        Raises:
+            DamagedEntryError: a segment is not what was written.
+        """
+        return PrefillState(self._gather(group, lambda item: [], reserve), group[0].entry.position)
+
+    def state_behind(self, group: Sequence[_Item], *, reserve: int) -> PrefillState:
+        """The same with each item's question behind its segment, all of them ending together."""
+        lengths = [len(item.question.question_ids) for item in group]
+        longest, prefix = max(lengths), group[0].entry.row_shape[3]
+
+        def behind(item: _Item) -> list[torch.Tensor]:
+            assert item.behind is not None
+            missing = longest - item.behind.shape[3]
+            # What stands in a gap counts for nothing, but it has to be finite.
+            return [item.behind.new_zeros(1).expand(*item.behind.shape[:3], missing, 1), item.behind]
+
+        cache = self._gather(group, behind, reserve)
+        state = PrefillState(cache, group[0].entry.position + longest)
+        if min(lengths) < longest:
+            gap_S = torch.tensor([longest - length for length in lengths], device=self.engine.device)
+            state.gaps = (prefix, gap_S)
+        return state
+
+    def _gather(
+        self, group: Sequence[_Item], behind: Callable[[_Item], list[torch.Tensor]], reserve: int
+    ) -> KVCache:
+        def pieces() -> Iterator[list[torch.Tensor]]:
+            for item in group:
+                yield [item.entry.row(item.row, self._staging), *behind(item)]
+
+        return KVCache.gather(
+            pieces(), segments=len(group), reserve=reserve, device=self.engine.device, buffer=self._gathered
+        )

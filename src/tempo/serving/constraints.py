@@ -1,0 +1,115 @@
+"""What `response_format` allows an answer to be, in tokens: compiled from a schema, choices or a pattern.
+
+Needs the package outlines-core, which is part of the extra `serve`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections import OrderedDict
+from typing import Any
+
+import torch
+
+from tempo.processing.prompts import TextEncoder
+
+from .api_errors import ApiError
+from .protocol import ResponseFormat
+
+_MOST_COMPILED = 64
+_LONGEST_PATTERN = 100_000  # characters of a regular expression, after a schema was turned into one
+
+
+class PatternConstraint:
+    """An answer that matches a regular expression; see :class:`tempo.inference.generation.Constraint`."""
+
+    def __init__(self, index: Any, end: int) -> None:
+        from outlines_core import Guide
+
+        self._guide, self._end = Guide(index), end
+
+    def allowed(self) -> torch.Tensor:
+        """Ids of the tokens that may come next; once the pattern is complete, the end of the answer."""
+        if self._guide.is_finished():
+            return torch.tensor([self._end])
+        return torch.tensor(self._guide.get_tokens())
+
+    def advance(self, token: int) -> None:
+        """A token was written."""
+        if token != self._end:
+            self._guide.advance(token, return_tokens=False)
+
+
+class Constraints:
+    """Compiles what requests ask for; the latest are kept, because they come again and again.
+
+    Args:
+        end: the token that ends an answer.
+    """
+
+    def __init__(self, encoder: TextEncoder, end: int) -> None:
+        self._encoder, self._end = encoder, end
+        self._compiled: OrderedDict[str, Any] = OrderedDict()
+        self._vocabulary: Any = None
+        self._lock = threading.Lock()
+
+    def of(self, wanted: ResponseFormat | None) -> PatternConstraint | None:
+        """A constraint for one answer; None: anything.
+
+        Raises:
+            ApiError: it cannot be compiled, or outlines-core is not installed.
+        """
+        if wanted is None:
+            return None
+        pattern = _pattern(wanted)
+        if len(pattern) > _LONGEST_PATTERN:
+            raise _refused("it is too large; send a smaller schema")
+        with self._lock:
+            index = self._compiled.pop(pattern, None) or self._compile(pattern)
+            self._compiled[pattern] = index
+            while len(self._compiled) > _MOST_COMPILED:
+                self._compiled.popitem(last=False)
+        return PatternConstraint(index, self._end)
+
+    def _compile(self, pattern: str) -> Any:
+        from outlines_core import Index, Vocabulary
+
+        if self._vocabulary is None:
+            self._vocabulary = Vocabulary(self._end, self._encoder.bytes_of_tokens())
+        try:
+            return Index(pattern, self._vocabulary)
+        except Exception as error:  # theirs are ValueErrors and panics
+            raise _refused(f"it cannot be compiled ({_first_line(error)})") from error
+
+
+def _pattern(wanted: ResponseFormat) -> str:
+    try:
+        from outlines_core.json_schema import build_regex_from_schema
+    except ImportError:
+        says = "response_format needs outlines-core on the server: pip install 'tempo-video[serve]'"
+        raise ApiError(501, says, param="response_format") from None
+    if wanted.type == "choice":
+        if not wanted.choices or not all(wanted.choices):
+            raise _refused("type choice needs choices, a list of texts")
+        return "|".join(f"({re.escape(choice)})" for choice in wanted.choices)
+    if wanted.type == "regex":
+        if not wanted.pattern:
+            raise _refused("type regex needs a pattern")
+        return wanted.pattern
+    if wanted.type == "json_schema" and wanted.json_schema is None:
+        raise _refused("type json_schema needs json_schema: {name, schema}")
+    schema = wanted.json_schema.definition if wanted.json_schema else {"type": "object"}
+    try:
+        return str(build_regex_from_schema(json.dumps(schema)))
+    except Exception as error:
+        raise _refused(f"the schema is not supported ({_first_line(error)})") from error
+
+
+def _refused(why: str) -> ApiError:
+    return ApiError(400, f"response_format: {why}", param="response_format")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]
