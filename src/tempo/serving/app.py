@@ -98,12 +98,16 @@ def add_errors(app: "FastAPI") -> None:
 
     @app.exception_handler(HTTPException)
     async def misdirected(request: Request, error: HTTPException) -> JSONResponse:
+        if isinstance(error.__cause__, OSError):  # the disk, while a form was being read
+            told = as_api_error(error.__cause__)
+            return JSONResponse(told.body, told.status)
         says = f"{request.method} {request.url.path}: {error.detail}; see /docs"
         return JSONResponse(ApiError(error.status_code, says).body, error.status_code)
 
     @app.exception_handler(Exception)
     async def fault(request: Request, error: Exception) -> JSONResponse:
-        return JSONResponse(as_api_error(error).body, 500)
+        told = as_api_error(error)
+        return JSONResponse(told.body, told.status)
 
 
 def _add_state(app: "FastAPI", service: Service) -> None:

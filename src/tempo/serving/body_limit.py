@@ -20,8 +20,10 @@ class BodyLimit:
     """ASGI middleware that ends a request whose body grows too long or comes too slowly; sent in chunks, it
     tells no length, and whoever sends a byte a second would hold a connection for ever."""
 
-    def __init__(self, app: Callable[..., Awaitable[None]], *, limit_bytes: int) -> None:
-        self.app, self.limit_bytes = app, limit_bytes
+    def __init__(
+        self, app: Callable[..., Awaitable[None]], *, limit_bytes: int, patience: float = _PATIENCE
+    ) -> None:
+        self.app, self.limit_bytes, self.patience = app, limit_bytes, patience
 
     async def __call__(self, scope: Message, receive: Receive, send: Callable[..., Awaitable[None]]) -> None:
         """Pass the request on, counting what is read of it."""
@@ -31,7 +33,7 @@ class BodyLimit:
             nonlocal size, whole
             if whole or scope["type"] != "http":  # from now on it tells when the client leaves
                 return await receive()
-            left = _PATIENCE + size / _SLOWEST - (time.monotonic() - begun)
+            left = self.patience + size / _SLOWEST - (time.monotonic() - begun)
             try:
                 message = await asyncio.wait_for(receive(), max(left, 0.01))
             except TimeoutError:

@@ -1,0 +1,306 @@
+"""Faults and abuse: what goes wrong in one request stays there, and nothing is left behind."""
+
+import asyncio
+import base64
+import contextlib
+import os
+import signal
+import socket
+import struct
+import threading
+import time
+import zlib
+from pathlib import Path
+
+import httpx
+import openai
+import pytest
+import torch
+
+from tempo.serving.api_errors import ApiError, as_api_error
+from tempo.serving.body_limit import BodyLimit
+from tempo.serving.compute_turn import ComputeTurn
+from tempo.serving.fetched_files import FetchedFiles, FetchPolicy, _is_public, local_file
+from tempo.serving.scheduler import QuestionScheduler
+from tempo.serving.storage_folder import StorageFolder
+from web import site
+
+from .conftest import KEY, Served
+from .soak import Soak, make_videos, options
+from .test_clients import ask
+
+QUESTION = "What is there?"
+
+
+def test_what_runs_out_of_memory_fails_alone(nano, folder):
+    session = nano.watch(folder / "0.mp4")
+    scheduler = QuestionScheduler(nano, ComputeTurn(8))
+
+    class Greedy:
+        def allowed(self):
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+        def advance(self, token):
+            raise AssertionError
+
+    results = {}
+
+    def run(name, constraint):
+        try:
+            tokens = scheduler.tokens(session.pose((), QUESTION), constraint=constraint)
+            results[name] = [token.id for token in tokens]
+        except Exception as error:
+            results[name] = as_api_error(error).status
+
+    threads = [
+        threading.Thread(target=run, args=(n, Greedy() if n == 1 else None), daemon=True) for n in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+    scheduler.close()
+    expected = session.ask(QUESTION).token_ids
+    assert results == {0: expected, 1: 503, 2: expected, 3: expected}
+
+
+def test_questions_go_before_watching_and_watching_is_not_starved():
+    turn, order = ComputeTurn(8), []
+
+    def watch():
+        for _ in range(3):
+            with turn.take_to_watch():
+                order.append("watch")
+                time.sleep(0.05)
+
+    def answer():
+        for _ in range(40):
+            with turn.take():
+                order.append("question")
+                time.sleep(0.01)
+
+    threads = [threading.Thread(target=target) for target in (watch, answer, answer)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert order.count("watch") == 3
+    first, second = [at for at, name in enumerate(order) if name == "watch"][1:]
+    assert second - first > 3, "questions had three times as long"
+    assert second < len(order) - 10, "and the last batch did not wait for all of them"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "10.0.0.1",
+        "127.0.0.1",
+        "169.254.169.254",
+        "100.64.0.1",
+        "0.0.0.0",
+        "224.0.0.1",
+        "::1",
+        "fe80::1%eth0",
+        "fd00::1",
+        "::ffff:127.0.0.1",
+        "2002:7f00:1::",
+        "64:ff9b::7f00:1",
+    ],
+)
+def test_addresses_of_the_inside_are_not_public(address):
+    assert not _is_public(address)
+    assert _is_public("93.184.216.34")
+
+
+def test_a_redirect_is_checked_like_the_first_address(tmp_path, folder):
+    policy = FetchPolicy(domains=("localhost",), allow_private=True)
+    fetched = FetchedFiles(tmp_path, policy)
+    with site() as outside:
+        there = outside.serve("/film.mp4", folder / "0.mp4")
+        port = httpx.URL(there).port
+        outside.pages["/moved"] = type(outside.pages["/film.mp4"])(
+            status=302, redirect=f"http://127.0.0.1:{port}/film.mp4"
+        )
+        assert fetched.get(f"http://localhost:{port}/film.mp4", lambda: False).is_file()
+        with pytest.raises(ApiError, match="this server does not allow") as caught:
+            fetched.get(f"http://localhost:{port}/moved", lambda: False)
+    assert caught.value.status == 403
+    fetched.close()
+
+
+@pytest.mark.parametrize("path", ["/../secret", "/%2e%2e/secret", "/a/../../secret", "//etc/passwd", "/link"])
+def test_no_path_leads_out_of_the_allowed_folder(tmp_path, path):
+    allowed = tmp_path / "allowed"
+    (allowed / "a").mkdir(parents=True)
+    (tmp_path / "secret").write_text("secret")
+    (allowed / "link").symlink_to(tmp_path / "secret")
+    with pytest.raises(ApiError) as caught:
+        local_file(f"file://{allowed}{path}", allowed)
+    assert caught.value.status in (403, 422)
+
+
+def png_header(width, height):
+    """A PNG that says how large it is, and has nothing in it."""
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(b"\0" * 100)) + chunk(b"IEND", b"")
+
+
+BOMBS = {
+    "a picture": ("image/png", png_header(100_000, 100_000)),
+    "a video": ("video/x-yuv4mpeg", b"YUV4MPEG2 W100000 H100000 F1:1 Ip A1:1 C420\nFRAME\n" + b"\0" * 999),
+    "a frame": ("video/jpeg", png_header(100_000, 100_000)),
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_what_says_that_it_is_enormous_is_refused(client, name):
+    kind, content = BOMBS[name]
+    url = f"data:{kind};base64,{base64.b64encode(content).decode()}"
+    with pytest.raises(openai.APIStatusError) as caught:
+        ask(client, url, QUESTION)
+    assert caught.value.status_code in (413, 422)
+
+
+def test_names_of_files_lead_nowhere(served, client, folder):
+    headers = {"Authorization": f"Bearer {KEY}"}
+    content = (folder / "0.mp4").read_bytes()
+    files = {"file": ("../../../../tmp/\x00evil.mp4", content)}
+    sent = httpx.post(f"{served.url}/v1/files", files=files, headers=headers, timeout=60)
+    assert sent.status_code in (200, 400)
+    if sent.status_code == 200:
+        assert "/" not in sent.json()["filename"]
+    for identity in ("../0.mp4", "..%2f..%2fetc%2fpasswd", "file-" + "0" * 24, "."):
+        answer = httpx.get(f"{served.url}/v1/files/{identity}", headers=headers)
+        assert answer.status_code in (404, 405) or "data" in answer.json()
+    assert not Path("/tmp/evil.mp4").exists()
+
+
+def test_headers_and_forms_that_make_no_sense(served):
+    headers = {"Authorization": f"Bearer {KEY}"}
+    url = f"{served.url}/v1/files"
+    form = {"Content-Type": "multipart/form-data"}
+    bounded = {"Content-Type": "multipart/form-data; boundary=b"}
+    many = {f"field{n}": "x" for n in range(3000)}
+    for answer in (
+        httpx.post(url, content=b"x", headers=headers | form),
+        httpx.post(url, content=b"--b\r\n", headers=headers | bounded),
+        httpx.post(url, data=many, files={"other": b"x"}, headers=headers),
+        httpx.post(url, data={"purpose": "x"}, headers=headers),
+        httpx.post(url, json={"file": "x"}, headers=headers),
+        httpx.get(f"{served.url}/v1/models", headers=headers | {"X-Request-Id": "é" * 999}),
+        httpx.get(f"{served.url}/v1/models", headers={"Authorization": "Bearer " + "x" * 300}),
+    ):
+        assert answer.status_code < 500
+        if answer.status_code != 200:
+            assert answer.json()["error"]["code"] == answer.status_code
+    with socket.create_connection((httpx.URL(served.url).host, httpx.URL(served.url).port)) as raw:
+        raw.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 300_000)
+        raw.settimeout(30)
+        assert raw.recv(100).split()[1] in (b"400", b"431")
+    assert httpx.get(f"{served.url}/health").status_code == 200
+
+
+def test_a_body_that_comes_a_byte_at_a_time_ends():
+    async def run():
+        seen = []
+
+        async def app(scope, receive, send):
+            while (await receive())["more_body"]:
+                seen.append(1)
+
+        async def receive():
+            await asyncio.sleep(0.02)
+            return {"type": "http.request", "body": b"x", "more_body": True}
+
+        limited = BodyLimit(app, limit_bytes=1000, patience=0.3)
+        with pytest.raises(ApiError, match="too slowly") as caught:
+            await asyncio.wait_for(limited({"type": "http"}, receive, None), 30)
+        assert caught.value.status == 408
+        assert len(seen) < 40
+
+    asyncio.run(run())
+
+
+def test_idle_connections_and_slow_headers_keep_nobody_out(served):
+    where = (httpx.URL(served.url).host, httpx.URL(served.url).port)
+    idle = []
+    try:
+        for number in range(500):
+            idle.append(socket.create_connection(where, timeout=30))
+            if number % 5 == 0:
+                idle[-1].sendall(b"POST /v1/chat/completions HTTP/1.1\r\nHo")
+        assert httpx.get(f"{served.url}/health", timeout=30).status_code == 200
+    finally:
+        for connection in idle:
+            connection.close()
+
+
+def test_what_a_killed_server_left_is_removed_and_what_runs_is_left_alone(tmp_path):
+    running = StorageFolder(tmp_path)
+    left = tmp_path / "tempo-serve-left"
+    left.mkdir()
+    (left / ".lock").touch()
+    (left / "file-0").write_bytes(b"x" * 1000)
+    other = StorageFolder(tmp_path)
+    assert not left.exists()
+    assert running.path.exists()
+    for one in (running, other):
+        one.remove()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_killed_server_leaves_kept_videos_whole_or_none(folder, nano, tmp_path, monkeypatch):
+    """Killed while it watches a video; the next one removes what is half, answers right, and ends with 0."""
+    monkeypatch.setenv("TEMPO_CACHE", str(tmp_path / "kept"))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    options = ("--served-model-name", "nano", "--allowed-local-media-path", str(folder), "--cache", "disk")
+    server = Served(*options)
+    client = server.client()
+    address = f"file://{folder / '0.mp4'}"
+    expected = nano.watch(folder / "0.mp4").ask(QUESTION).text
+    assert ask(client, address, QUESTION).choices[0].message.content == expected
+    other = {"extra_body": {"tempo": {"fps": 4}}}
+
+    def leave():
+        with contextlib.suppress(openai.OpenAIError):
+            ask(client, address, QUESTION, **other)
+
+    leaving = threading.Thread(target=leave)
+    leaving.start()
+    time.sleep(0.3)
+    os.kill(server.process.pid, signal.SIGKILL)
+    leaving.join(60)
+    server.process.wait(60)
+    server = Served(*options)
+    try:
+        again = ask(server.client(), address, QUESTION)
+        assert again.choices[0].message.content == expected
+        assert ask(server.client(), address, QUESTION, **other).choices[0].message.content
+    finally:
+        assert server.close() == 0
+    assert list(tmp_path.glob("tempo-serve-*")) == []
+    assert [one.name for one in (tmp_path / "kept").iterdir() if one.name.startswith(".")] == []
+
+
+def test_eight_clients_with_everything_that_goes_wrong(tmp_path, monkeypatch):
+    """A few seconds of what `python -m tests.serving.soak` does for minutes."""
+    monkeypatch.setenv("TEMPO_CACHE", str(tmp_path / "kept"))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    videos = make_videos(tmp_path, seconds=(4, 6, 8))
+    server = Served(*options(tmp_path))
+    try:
+        soak = Soak(server, videos, seed="short")
+        soak.run(8)
+        assert soak.errors == []
+        assert len(soak.counts) == 4
+        assert (
+            httpx.get(f"{server.url}/v1/files", headers={"Authorization": f"Bearer {KEY}"}).json()["data"]
+            == []
+        )
+    finally:
+        assert server.close() == 0
+    assert list(tmp_path.glob("tempo-serve-*")) == []
