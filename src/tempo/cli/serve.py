@@ -141,7 +141,8 @@ def run(args: argparse.Namespace) -> None:
         ),
         limit_bytes=limit,
         most_videos=args.max_videos,
-        cache_bytes=int(args.cache_gb * 1e9),
+        memory_bytes=int(args.cache_gb * 1e9),
+        disk_bytes=int(args.cache_gb * 1e9),
         most_waiting=args.max_queue,
         timeout=args.request_timeout,
     )

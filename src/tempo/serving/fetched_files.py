@@ -54,6 +54,7 @@ class FetchedFiles:
 
     def __init__(self, folder: Path, policy: FetchPolicy) -> None:
         self.folder, self.policy = folder, policy
+        self.bytes_fetched = 0
         self._files: OrderedDict[str, _Fetched] = OrderedDict()
         self._lock = threading.Lock()
         timeout = httpx2.Timeout(policy.timeout, connect=15)
@@ -100,10 +101,6 @@ class FetchedFiles:
             raise ApiError(422, f"{address}: cannot be fetched ({error}); check the URL") from error
         return self._use(address, fetched)
 
-    @property
-    def _total(self) -> int:
-        return sum(fetched.bytes for fetched in self._files.values())
-
     def _use(self, address: str, fetched: _Fetched) -> Path:
         with self._lock:
             old = self._files.pop(address, None)
@@ -127,6 +124,7 @@ class FetchedFiles:
             with path.open("wb") as file:
                 for chunk in response.iter_bytes(_CHUNK):
                     size += len(chunk)
+                    self.bytes_fetched += len(chunk)
                     if size > limit:
                         raise too_large(limit)
                     if gone():

@@ -3,34 +3,65 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any, Protocol
 
 from tempo.inference.results import Answer
 
 from .compute_turn import ComputeTurn
+from .fetched_files import FetchedFiles
 from .scheduler import QuestionScheduler
+from .uploads import Uploads
 from .watched_videos import WatchedVideos
 
 _SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 180, 600)
 
 
+class Served(Protocol):
+    """What is told of; see :class:`tempo.serving.service.Service`."""
+
+    turn: ComputeTurn
+    scheduler: QuestionScheduler
+    watched: WatchedVideos
+    fetched: FetchedFiles
+    uploads: Uploads
+
+
+class _MediaBytes:
+    """Counts the bytes of videos that came in."""
+
+    def __init__(self, served: Served) -> None:
+        self._served = served
+
+    def collect(self) -> Iterator[Any]:
+        """Called by Prometheus' client."""
+        from prometheus_client.core import CounterMetricFamily
+
+        family = CounterMetricFamily("tempo_media_bytes", "Bytes of videos by source", labels=["source"])
+        family.add_metric(["fetched"], self._served.fetched.bytes_fetched)
+        family.add_metric(["uploaded"], self._served.uploads.bytes_received)
+        yield family
+
+
 class Metrics:
     """Counts requests, tokens, cache use and latencies of one server."""
 
-    def __init__(self, watched: WatchedVideos, turn: ComputeTurn, scheduler: QuestionScheduler) -> None:
+    def __init__(self, served: Served) -> None:
         from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
         self.registry = registry = CollectorRegistry()
         self._running = Gauge("tempo_requests_running", "Requests being answered", registry=registry)
-        waiting = Gauge("tempo_steps_waiting", "Requests waiting for their turn", registry=registry)
-        waiting.set_function(lambda: turn.waiting)
-        writing = Gauge("tempo_answers_writing", "Answers being written side by side", registry=registry)
-        writing.set_function(lambda: scheduler.writing)
-        videos = Gauge("tempo_watched_videos", "Watched videos that are kept", registry=registry)
-        videos.set_function(lambda: len(watched))
-        kept = Gauge("tempo_watched_bytes", "Memory that they take", registry=registry)
-        kept.set_function(lambda: watched.bytes)
+        gauges: tuple[tuple[str, str, Callable[[], float]], ...] = (
+            ("tempo_steps_waiting", "Requests waiting for their turn", lambda: served.turn.waiting),
+            ("tempo_questions_waiting", "Questions to be compressed", lambda: served.scheduler.waiting),
+            ("tempo_answers_writing", "Answers written side by side", lambda: served.scheduler.writing),
+            ("tempo_watched_videos", "Watched videos that are kept", lambda: len(served.watched)),
+            ("tempo_watched_bytes", "Memory that they take", lambda: served.watched.bytes),
+        )
+        for name, says, value in gauges:
+            Gauge(name, says, registry=registry).set_function(value)
+        registry.register(_MediaBytes(served))
         self._first = Histogram(
             "tempo_time_to_first_token_seconds",
             "From the request to the first text, by whether its video was watched before",

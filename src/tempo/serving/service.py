@@ -43,7 +43,8 @@ class ServiceSettings:
         name: by which clients call the model.
         allowed_local: the folder beneath which ``file://`` may be opened.
         limit_bytes: of one video.
-        most_videos, cache_bytes: how many watched videos stay, and what they may take in memory and on disk.
+        most_videos, memory_bytes: how many watched videos stay, and what they may take in memory.
+        disk_bytes: what they may take on disk; None: what the disk cache's own limit is.
         most_waiting: requests at once; one more is refused.
         timeout: seconds that a request may take.
     """
@@ -54,7 +55,8 @@ class ServiceSettings:
     fetch: FetchPolicy = field(default_factory=FetchPolicy)
     limit_bytes: int = 2 * 10**9
     most_videos: int = 64
-    cache_bytes: int = 8 * 10**9
+    memory_bytes: int = 8 * 10**9
+    disk_bytes: int | None = None
     most_waiting: int = 64
     timeout: float = 3600.0
 
@@ -98,14 +100,14 @@ class Service:
             model,
             self.turn,
             cache=settings.cache,
-            limit_bytes=settings.cache_bytes,
+            limit_bytes=settings.memory_bytes,
             most=settings.most_videos,
         )
         self.scheduler = QuestionScheduler(model, self.turn)
         self.constraints = Constraints(model.prompts.decoder, model.prompts.end_of_answer)
-        if settings.cache_bytes < model.disk.limit_bytes:
-            model.disk.limit_bytes = settings.cache_bytes
-        self.metrics = Metrics(self.watched, self.turn, self.scheduler)
+        if settings.disk_bytes is not None:
+            model.disk.limit_bytes = settings.disk_bytes
+        self.metrics = Metrics(self)
         self._threads = ThreadPoolExecutor(settings.most_waiting, thread_name_prefix="tempo-request")
         self._pending: set[PendingResponse] = set()
         self.closing = False

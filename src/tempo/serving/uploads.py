@@ -51,6 +51,7 @@ class Uploads:
 
     def __init__(self, folder: Path, *, limit_bytes: int, lifetime: float = 24 * 3600) -> None:
         self.folder, self.limit_bytes, self.lifetime = folder, limit_bytes, lifetime
+        self.bytes_received = 0
         self._files: dict[str, Upload] = {}
         self._lock = threading.Lock()
 
@@ -67,6 +68,7 @@ class Uploads:
             with path.open("wb") as file:
                 async for chunk in chunks:
                     size += len(chunk)
+                    self.bytes_received += len(chunk)
                     if size > self.limit_bytes:
                         raise too_large(self.limit_bytes)
                     file.write(chunk)
