@@ -16,7 +16,7 @@ Examples:
   tempo ask films/0-000.mp4 "When is the red circle on screen?" --json | jq .moments
   tempo ask films/0-000.mp4 "What colour is the triangle?" --save answer.html   # or .png, .srt …
   tempo ask film.mp4 "Who is at the door?" --model Vision-CAIR/Tempo-6B --device cuda
-  tempo ask film.mp4 "Who is at the door?" --server http://127.0.0.1:8000   # sends the file once
+  tempo ask films/0-000.mp4 "Is there a star?" --server http://127.0.0.1:8000   # sends the file once
 """
 
 from __future__ import annotations
