@@ -12,6 +12,8 @@ import pytest
 from PIL import Image
 
 from tempo.cli.main import main
+from tempo.serving.constraints import Constraints
+from tempo.serving.protocol import ResponseFormat
 
 from .conftest import KEY
 from .test_clients import ask
@@ -59,6 +61,17 @@ def test_choices_and_patterns_bind_the_answer(client, address):
     number = {"type": "regex", "pattern": "[1-9][0-9]?"}
     told = ask(client, address, QUESTION, extra_body={"response_format": number})
     assert re.fullmatch("[1-9][0-9]?", told.choices[0].message.content)
+
+
+def test_a_choice_may_begin_with_another(nano):
+    encoder, end = nano.prompts.decoder, nano.prompts.end_of_answer
+    wanted = ResponseFormat(type="choice", choices=["red", "red square"])
+    constraint = Constraints(encoder, end).of(wanted)
+    for token in encoder.text("red"):
+        assert token in constraint.allowed()
+        constraint.advance(token)
+    assert end in constraint.allowed()
+    assert encoder.text("red square")[len(encoder.text("red"))] in constraint.allowed()
 
 
 def test_of_the_choices_the_likeliest_is_taken(client, address, session):

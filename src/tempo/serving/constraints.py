@@ -31,9 +31,7 @@ class PatternConstraint:
         self._guide, self._end = Guide(index), end
 
     def allowed(self) -> torch.Tensor:
-        """Ids of the tokens that may come next; once the pattern is complete, the end of the answer."""
-        if self._guide.is_finished():
-            return torch.tensor([self._end])
+        """Ids of the tokens that may come next; where the pattern may end, the end of the answer too."""
         return torch.tensor(self._guide.get_tokens())
 
     def advance(self, token: int) -> None:
