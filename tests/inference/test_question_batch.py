@@ -109,13 +109,13 @@ def test_what_fails_in_one_answer_leaves_the_others_alone(tiny):
     assert isinstance(broken.error, MemoryError)
 
 
-def test_logprobs_are_the_models(tiny):
+def test_logprobs_are_the_models(tiny, tiny_of_transformers):
     prompt = torch.randn(20, 128, generator=torch.Generator().manual_seed(3))
     batch = DecodeBatch(tiny.model)
     row = batch.add(prompt, DecodeOptions(max_new_tokens=1, stop_ids=(), top_logprobs=3))
     batch.step()
     with torch.no_grad():
-        logs_Z = tiny.model(inputs_embeds=prompt[None]).logits[0, -1].log_softmax(-1)
+        logs_Z = tiny_of_transformers(inputs_embeds=prompt[None]).logits[0, -1].log_softmax(-1)
     (found,) = row.logprobs
     assert found.chosen == pytest.approx(logs_Z.max().item(), abs=1e-4)
     assert [token for token, _ in found.top] == logs_Z.topk(3).indices.tolist()
