@@ -19,6 +19,7 @@ from .messages import read
 from .protocol import ChatRequest, MomentsRequest
 from .service import PendingResponse, Service
 from .uploads import too_large
+from .watched_videos import Abandoned
 
 if TYPE_CHECKING:  # an extra: importing this module must not need it
     from fastapi import FastAPI, Request
@@ -185,9 +186,13 @@ def _add_answers(app: "FastAPI", service: Service) -> None:
         work = service.answer(body, read(body))
         if not body.stream:
             return await _last(request, work, service.settings.timeout)
-        first = await _first(request, work, service.settings.timeout)
+        timeout = service.settings.timeout
+        end = asyncio.get_running_loop().time() + timeout
+        first = await _first(request, work, timeout)
+        asyncio.get_running_loop().call_at(end, work.gone.set)
         usage = body.stream_options is not None and body.stream_options.include_usage
-        return StreamingResponse(_events(work, first, usage=usage), media_type="text/event-stream")
+        events = _events(work, first, timeout, usage=usage)
+        return StreamingResponse(events, media_type="text/event-stream")
 
     @app.post("/v1/moments", response_model=None)
     async def moments(request: Request, body: MomentsRequest) -> dict[str, Any]:
@@ -210,7 +215,7 @@ async def _last(request: "Request", work: PendingResponse, timeout: float) -> An
         last = None
         while (result := await work.next()) is not None:
             if isinstance(result, BaseException):
-                raise _told(result, work, timeout)
+                raise _told(result, timeout)
             last = result
         return last
     finally:
@@ -224,25 +229,25 @@ async def _first(request: "Request", work: PendingResponse, timeout: float) -> A
     try:
         result = await work.next()
         if isinstance(result, BaseException):
-            raise _told(result, work, timeout)
+            raise _told(result, timeout)
         return result
     finally:
         watching.cancel()
 
 
-def _told(error: BaseException, work: PendingResponse, timeout: float) -> ApiError:
-    if work.gone.is_set():
+def _told(error: BaseException, timeout: float) -> ApiError:
+    if isinstance(error, Abandoned):
         return ApiError(503, f"the request took more than {timeout:g} s; send fewer frames, or try again")
     return as_api_error(error)
 
 
-async def _events(work: PendingResponse, first: Any, *, usage: bool) -> AsyncIterator[str]:
+async def _events(work: PendingResponse, first: Any, timeout: float, *, usage: bool) -> AsyncIterator[str]:
     """Server-sent events. Leaving ends the work."""
     try:
         result = first
         while result is not None:
             if isinstance(result, BaseException):
-                yield _event(as_api_error(result).body)
+                yield _event(_told(result, timeout).body)
                 break
             is_usage = result["object"] == "chat.completion.chunk" and not result["choices"]
             if result["object"] == "chat.completion.chunk" and (usage or not is_usage or "tempo" in result):

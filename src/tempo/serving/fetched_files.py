@@ -21,6 +21,7 @@ from .uploads import too_large
 
 _MOST_REDIRECTS = 5
 _CHUNK = 1 << 20
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")  # addresses of IPv4 in IPv6
 
 
 @dataclass(frozen=True)
@@ -206,6 +207,8 @@ def _checked(address: str) -> httpx2.URL:
 def _is_public(address: str) -> bool:
     ip = ipaddress.ip_address(address.partition("%")[0])
     inner = getattr(ip, "ipv4_mapped", None) or getattr(ip, "sixtofour", None)
+    if ip in _NAT64:
+        inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
     return ip.is_global and not ip.is_multicast and (inner is None or inner.is_global)
 
 

@@ -155,8 +155,6 @@ class Service:
             try:
                 with self.metrics.request():
                     compute(work)
-            except Abandoned:
-                work.put(ApiError(503, "the client is gone"))
             except BaseException as error:
                 work.put(error)
             finally:
