@@ -191,7 +191,7 @@ def test_headers_and_forms_that_make_no_sense(served):
         httpx.post(url, data=many, files={"other": b"x"}, headers=headers),
         httpx.post(url, data={"purpose": "x"}, headers=headers),
         httpx.post(url, json={"file": "x"}, headers=headers),
-        httpx.get(f"{served.url}/v1/models", headers=headers | {"X-Request-Id": "é" * 999}),
+        httpx.get(f"{served.url}/v1/models", headers=headers | {"X-Request-Id": "é".encode() * 999}),
         httpx.get(f"{served.url}/v1/models", headers={"Authorization": "Bearer " + "x" * 300}),
     ):
         assert answer.status_code < 500
