@@ -124,7 +124,7 @@ def main():
 
 def make_videos(folder, seconds=(4, 8, 12, 16)):
     for number, length in enumerate(seconds):
-        spec = FileSpec(seconds=length, height=120, fps=4)
+        spec = FileSpec(seconds=length, height=120, fps=5)
         make_file(folder / f"{number}.mp4", spec, seed=f"soak/{number}", questions=1)
     return sorted(folder.glob("*.mp4"))
 
