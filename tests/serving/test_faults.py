@@ -296,7 +296,7 @@ def test_eight_clients_with_everything_that_goes_wrong(tmp_path, monkeypatch):
         soak = Soak(server, videos, seed="short")
         soak.run(8)
         assert soak.errors == []
-        assert len(soak.counts) == 4
+        assert sum(soak.counts.values()) >= 8
         assert (
             httpx.get(f"{server.url}/v1/files", headers={"Authorization": f"Bearer {KEY}"}).json()["data"]
             == []
