@@ -7,8 +7,6 @@ import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from .api_errors import ApiError
-
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 
@@ -27,6 +25,8 @@ class BodyLimit:
 
     async def __call__(self, scope: Message, receive: Receive, send: Callable[..., Awaitable[None]]) -> None:
         """Pass the request on, counting what is read of it."""
+        from starlette.exceptions import HTTPException  # FastAPI passes it on while it reads a body
+
         size, whole, begun = 0, False, time.monotonic()
 
         async def counted() -> Message:
@@ -37,11 +37,11 @@ class BodyLimit:
             try:
                 message = await asyncio.wait_for(receive(), max(left, 0.01))
             except TimeoutError:
-                raise ApiError(408, "the request comes too slowly; send it again") from None
+                raise HTTPException(408, "the request comes too slowly; send it again") from None
             size += len(message.get("body", b""))
             whole = not message.get("more_body", False)
             if size > self.limit_bytes:
-                raise ApiError(413, f"at most {self.limit_bytes / 1e6:.0f} MB are read of a request")
+                raise HTTPException(413, f"at most {self.limit_bytes / 1e6:.0f} MB are read of a request")
             return message
 
         await self.app(scope, counted, send)
