@@ -46,9 +46,10 @@ class ClipBatches(PackedBatches):
         segments: Sequence[int] = SEGMENTS,
         rows: int = ROWS,
         wide: float = 0.0,
+        choice: float = 0.5,
     ) -> None:
         super().__init__(context)
-        self.segments, self.rows, self.wide = tuple(segments), rows, wide
+        self.segments, self.rows, self.wide, self.choice = tuple(segments), rows, wide, choice
 
     def __getitem__(self, step: int) -> ClipBatch:
         rng = random.Random(f"joining/{self.seed}/{step}")
@@ -63,6 +64,7 @@ class ClipBatches(PackedBatches):
                     questions=GROUPS,
                     aspect=aspect,
                     describing=False,
+                    choice=self.choice,
                     together=2 * TOGETHER if segments >= LONG else TOGETHER,
                     weights=WEIGHTS,
                     wide=self.wide,

@@ -18,7 +18,8 @@ from tempo.synthetic.script import Script
 from tempo.synthetic.templates import TEMPLATES
 from tempo.synthetic.vocabulary import COLOURS, DIRECTIONS, SHAPES
 
-REWORDED = 0.4  # of the questions: in a wording written by hand
+REWORDED = 0.55  # of the questions: in a wording written by hand
+CARELESS = 0.5  # of all: with words around them, in small letters, without a mark, or with a slip
 STANDING = 0.08  # of the questions about one thing: which way something moves that does not
 REFORMED = 0.75  # of those that are multiple choice: in another form, with other options
 STILL = "It stands still."
@@ -84,7 +85,7 @@ FORMS = (
         "{}.",
         (f"\n\n{_DIRECTLY}", "\nThe best answer is:"),
         before=(_BEST.format(" and the subtitles"), _BEST.format("")),
-        share=3,
+        share=4,
         name="Video-MME",
     ),
     ChoiceForm(
@@ -99,12 +100,13 @@ FORMS = (
     ChoiceForm("({})", _PEOPLE),
     ChoiceForm("{})", _PEOPLE),
     ChoiceForm("{}:", _PEOPLE, share=0.5),
-    ChoiceForm("{})", _PEOPLE, labels="abcdef"),
+    # Letters that are not capitals, and numbers, are learnt last.
+    ChoiceForm("{})", _PEOPLE, labels="abcdef", share=2),
     ChoiceForm(
-        "{}.", ("", "\nAnswer with the number.", "\nJust give me the number."), labels="123456", share=2
+        "{}.", ("", "\nAnswer with the number.", "\nJust give me the number."), labels="123456", share=5
     ),
-    ChoiceForm("{})", ("", " which one?", "?"), opening=" ", joint=" "),
-    ChoiceForm("{})", ("", " which one?"), opening=" ", joint=", ", labels="abcdef"),
+    ChoiceForm("{})", ("", " which one?", "?"), opening=" ", joint=" ", share=2),
+    ChoiceForm("{})", ("", " which one?"), opening=" ", joint=", ", labels="abcdef", share=2),
 )
 _SHARES = [form.share for form in FORMS]
 
@@ -116,6 +118,8 @@ def rephrase(rng: random.Random, script: Script, question: SyntheticQuestion) ->
     stem = question.text.split("\n")[0] if question.options else question.text
     if rng.random() < REWORDED:
         stem = reword(rng, question, _templates()[question.kind])
+    if rng.random() < CARELESS:
+        stem = carelessly(rng, stem)
     if not question.options:
         return replace(question, text=stem)
     if rng.random() >= REFORMED:
@@ -143,6 +147,79 @@ def standing_still(rng: random.Random, script: Script) -> SyntheticQuestion | No
             text = text.format(np=question.expressions[0].say(rng))
             return replace(question, kind="direction", text=text, answer=STILL)
     return None
+
+
+_OPENINGS = (
+    *(
+        "hey,",
+        "hi,",
+        "ok,",
+        "well,",
+        "um",
+        "now",
+        "and",
+        "but",
+        "sorry,",
+        "please:",
+        "quick question:",
+        "tell me,",
+    ),
+    *(
+        "I'd like to know:",
+        "just checking,",
+        "question:",
+        "in this video,",
+        "in the clip,",
+        "here,",
+        "look closely:",
+    ),
+    *(
+        "do you know",
+        "can you say",
+        "based on the video,",
+        "according to the video,",
+        "think first:",
+        "next:",
+    ),
+)
+_CLOSINGS = (
+    *(
+        " please",
+        " thanks",
+        " pls",
+        "??",
+        "!",
+        " in the video",
+        " in this clip",
+        " here",
+        " exactly",
+        " by any chance",
+    ),
+    *(
+        " if you can tell",
+        ", short answer",
+        ". Answer briefly.",
+        ", be brief",
+        ". Thanks!",
+        ", in your view",
+        "...",
+    ),
+)
+
+
+def carelessly(rng: random.Random, stem: str) -> str:
+    """The question as somebody types who is polite, chatty or in a hurry; what it names stays readable."""
+    if rng.random() < 0.4:
+        stem = f"{rng.choice(_OPENINGS)} {stem}"
+    if rng.random() < 0.4:
+        stem = stem.rstrip("?. ") + rng.choice(_CLOSINGS)
+    if rng.random() < 0.4:
+        stem = stem.rstrip("?. ")
+    if rng.random() < 0.3:
+        stem = stem.lower()
+    elif rng.random() < 0.2:
+        stem = stem[:1].upper() + stem[1:]
+    return stem
 
 
 @cache

@@ -28,7 +28,7 @@ def test_no_wording_is_in_two_parts_or_in_the_templates():
         {plainly(text) for texts in templates.values() for text in texts}
         for templates in (read("train"), read("validation"), read("held_out"), *BUILT_IN)
     ]
-    assert [len(found) for found in sets[:3]] == [300, 100, 100]
+    assert [len(found) for found in sets[:3]] == [371, 100, 100]
     for index, one in enumerate(sets[:3]):
         for other in sets[index + 1 :]:
             assert not one & other
