@@ -240,6 +240,18 @@ def test_idle_connections_and_slow_headers_keep_nobody_out(served):
             connection.close()
 
 
+def test_a_server_whose_output_nobody_reads_ends_when_it_is_told():
+    server = Served()
+    assert server.process.stdout is not None
+    assert server.process.stderr is not None
+    server.process.stdout.close()
+    server.process.stderr.close()
+    with pytest.raises(openai.NotFoundError):
+        server.client().chat.completions.create(model="other", messages=[{"role": "user", "content": "?"}])
+    server.process.terminate()
+    assert server.process.wait(timeout=45) == 0
+
+
 def test_what_a_killed_server_left_is_removed_and_what_runs_is_left_alone(tmp_path):
     running = StorageFolder(tmp_path)
     left = tmp_path / "tempo-serve-left"

@@ -82,6 +82,10 @@ def _server(config: Any, service: Service) -> Any:
     class Server(uvicorn.Server):
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
             service.closing = True
+            # asyncio waits for its threads for minutes, and whoever reads the output may be gone.
+            last = threading.Timer(_SHUTDOWN_SECONDS + _LEAVE_SECONDS, os._exit, (0,))
+            last.daemon = True
+            last.start()
             asyncio.get_running_loop().call_later(_FINISH_SECONDS, service.abandon)
             await super().shutdown(sockets)
 
@@ -95,8 +99,9 @@ def _leave() -> None:
         if not any(thread.name.startswith("tempo-") for thread in threading.enumerate()):
             return
         time.sleep(0.05)
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
     os._exit(0)
 
 
