@@ -115,7 +115,7 @@ def test_an_answer_keeps_neither_session_nor_video_alive(tiny):
     frames = np.zeros((16, 32, 32, 3), np.uint8)
     session = tiny.watch(tempo.Video.from_frames(frames, fps=2.0))
     answers = [session.ask("What?", max_new_tokens=2), *session.ask_many(["Where?"], max_new_tokens=2)]
-    gone = [weakref.ref(session), weakref.ref(session.video), weakref.ref(session._entries[0])]
+    gone = [weakref.ref(session), weakref.ref(session.video), weakref.ref(session.entries[0])]
     del session
     gc.collect()
     assert [one() for one in gone] == [None] * 3

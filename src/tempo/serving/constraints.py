@@ -91,7 +91,9 @@ def _pattern(wanted: ResponseFormat) -> str:
     if wanted.type == "choice":
         if not wanted.choices or not all(wanted.choices):
             raise _refused("type choice needs choices, a list of texts")
-        return "|".join(f"({re.escape(choice)})" for choice in wanted.choices)
+        # The first alternative that matches ends the others: what begins with another goes before it.
+        longest_first = sorted(wanted.choices, key=len, reverse=True)
+        return "|".join(f"({re.escape(choice)})" for choice in longest_first)
     if wanted.type == "regex":
         if not wanted.pattern:
             raise _refused("type regex needs a pattern")
