@@ -13,6 +13,7 @@ from reference_cases import CASES, video_of
 from tempo.errors import TempoError, UsageError
 from tempo.inference import prefix_cache as cache_module
 from tempo.inference.prefix_cache import DiskCache
+from tempo.networks.tempo_network import AnswerEnd
 
 KEEPING = ("none", "device", "host", "disk")
 
@@ -262,7 +263,7 @@ def test_usage_counts_and_times(engine, tmp_path):
 def test_an_answer_that_the_model_ends_itself(engine, tmp_path, monkeypatch):
     case = CASES["single_image"]
     third = case.tensors["generated_ids"][2].item()
-    monkeypatch.setattr(engine.model.generation_config, "eos_token_id", [third])
+    monkeypatch.setattr(engine.model, "generation_config", AnswerEnd([third]))
     answer = engine.watch(video_of(case, tmp_path)).ask(case.query)
     assert answer.finished
     first = case.tensors["generated_ids"].tolist().index(third)

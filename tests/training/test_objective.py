@@ -33,14 +33,15 @@ def picture(tmp_path_factory):
 
 
 @pytest.fixture
-def trained(tiny):
-    """The tiny model, ready to learn, and left as it was."""
-    state = {name: tensor.clone() for name, tensor in tiny.model.state_dict().items()}
-    tiny.model.requires_grad_(True)
-    yield tiny
-    tiny.model.load_state_dict(state)
-    tiny.model.requires_grad_(False).zero_grad()
-    for layer in tiny.model.model.layers:
+def trained(tiny, tiny_of_transformers):
+    """The tiny model in the classes that are trained, ready to learn, and left as it was."""
+    learner = tempo.Tempo(tiny_of_transformers, tiny.prompts)
+    state = {name: tensor.clone() for name, tensor in learner.model.state_dict().items()}
+    learner.model.requires_grad_(True)
+    yield learner
+    learner.model.load_state_dict(state)
+    learner.model.requires_grad_(False).zero_grad()
+    for layer in learner.model.model.layers:
         layer.gradient_checkpointing = False
 
 
@@ -56,14 +57,16 @@ def decoder_inputs(model, run):
 
 
 @pytest.mark.parametrize("budget", [None, 40])
-def test_the_decoder_reads_what_it_reads_when_it_answers(engine, film, budget):
+def test_the_decoder_reads_what_it_reads_when_it_answers(engine, trained, film, budget):
     session = engine.watch(film)
     record = ConversationRecord(str(film), (FIRST, SECOND))
     example = processor(engine).process(record, name="film", seed="1")
     assert example.segments == 3
-    objective = AnswerObjective(engine.model, BudgetConfig(token_dropout=0.0, tokens=budget), segment_chunk=2)
+    objective = AnswerObjective(
+        trained.model, BudgetConfig(token_dropout=0.0, tokens=budget), segment_chunk=2
+    )
     with torch.no_grad():
-        ours_RLH = decoder_inputs(engine.model, lambda: objective([example]))
+        ours_RLH = decoder_inputs(trained.model, lambda: objective([example]))
     options = {"budget": budget, "max_new_tokens": 1}
     for number, (question, answer) in enumerate(record.turns):
         earlier = record.turns[:number]
@@ -79,12 +82,12 @@ def test_the_decoder_reads_what_it_reads_when_it_answers(engine, film, budget):
         torch.testing.assert_close(ours_RLH[number, length : length + len(spoken)], embedded)
 
 
-def test_a_picture_too(engine, picture):
+def test_a_picture_too(engine, trained, picture):
     session = engine.watch(picture)
     example = processor(engine).process(ConversationRecord(str(picture), (FIRST,)), name="picture", seed="1")
-    objective = AnswerObjective(engine.model, BudgetConfig(token_dropout=0.0), segment_chunk=1)
+    objective = AnswerObjective(trained.model, BudgetConfig(token_dropout=0.0), segment_chunk=1)
     with torch.no_grad():
-        ours_RLH = decoder_inputs(engine.model, lambda: objective([example]))
+        ours_RLH = decoder_inputs(trained.model, lambda: objective([example]))
     answered = decoder_inputs(engine.model, lambda: session.ask(FIRST[0], max_new_tokens=1))[0]
     torch.testing.assert_close(ours_RLH[0, : len(answered)], answered, atol=1e-4, rtol=0)
 
