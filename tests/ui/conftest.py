@@ -123,7 +123,9 @@ class Visitor:
 
     def strip(self, seconds: float, *, of: float) -> tuple[float, float]:
         """Where a time stands on the film strip of a video of so many seconds, in pixels of the page."""
-        box = self.page.locator("#strip .surface").bounding_box()
+        surface = self.page.locator("#strip .surface")
+        surface.hover(trial=True)  # waits until it moves no more
+        box = surface.bounding_box()
         return box["x"] + box["width"] * seconds / of, box["y"] + box["height"] / 2
 
 

@@ -22,14 +22,20 @@ LARGEST = 300_000  # bytes of a picture
 
 
 @pytest.fixture(scope="module")
-def server(serve, tmp_path_factory):
-    """A page with two films in its library, of which one takes a while to watch."""
+def library(tmp_path_factory):
+    """Two films, of which one takes a while to watch."""
     folder = tmp_path_factory.mktemp("library") / "films"
     folder.mkdir()
-    for name, seconds in (("Five minutes", 300), ("Ten seconds", 10)):
+    for name, seconds in (("Ten minutes", 600), ("Ten seconds", 10)):
         spec = FileSpec(seconds=seconds, height=120, fps=5)
         write_video(make_script(random.Random(name), duration=seconds), folder / f"{name}.mp4", spec)
-    return serve(library=(folder,))
+    return folder
+
+
+@pytest.fixture
+def server(serve, library):
+    """A page that has watched nothing yet, or there would be no watching to be seen."""
+    return serve(library=(library,))
 
 
 @pytest.fixture
@@ -72,7 +78,7 @@ def test_every_state_is_seen_and_accessible(server, visit, folder, screen, schem
     page.wait_for_function("() => document.querySelectorAll('.films .card').length === 2")
     photo.take("start")
 
-    page.click(".films button:has-text('Five minutes')")
+    page.click(".films button:has-text('Ten minutes')")
     page.locator(".progress p", has_text="left").wait_for()
     photo.take("watching")
     page.click(".progress button")
@@ -80,7 +86,7 @@ def test_every_state_is_seen_and_accessible(server, visit, folder, screen, schem
     photo.take("stopped")
     page.click(".failure button:has-text('Try again')")
     page.locator(".progress p", has_text="Watching: ").wait_for()
-    page.click("[aria-label='Close Five minutes.mp4']")
+    page.click("[aria-label='Close Ten minutes.mp4']")
 
     page.click(f".examples .suggestion:has-text('{EXAMPLES[0].questions[0]}')")
     page.locator(".turn .actions").wait_for()
