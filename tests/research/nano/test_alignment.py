@@ -13,6 +13,7 @@ from research.nano.config import MEMORY_TOKENS
 from research.nano.datasets.clip_batches import ClipBatch, ClipBatches
 from research.nano.objectives.alignment import storylines, written
 from research.nano.packing import PackedPrompts
+from research.nano.weights import load_trained
 from tempo.inference.engine import EMBEDDED
 from tempo.video.video import Video
 
@@ -34,11 +35,11 @@ def batch() -> ClipBatch:
 
 
 def test_the_decoder_is_joined_on_what_answering_reads(prompts: PackedPrompts, batch: ClipBatch) -> None:
-    engine = tempo.load(device="cpu", dtype="float32")
+    engine, trained = tempo.load(device="cpu", dtype="float32"), load_trained(EMBEDDED)
     plan, segments = batch.plans[0], len(batch.plans[0].times)
     with torch.inference_mode():
-        relevance_N, memory_NMD = written(engine.model, batch)
-        story, taken = storylines(engine.model, batch, relevance_N, prompts, random_share=0)
+        relevance_N, memory_NMD = written(trained, batch)
+        story, taken = storylines(trained, batch, relevance_N, prompts, random_share=0)
     assert memory_NMD.shape[:2] == (segments * len(plan.groups), MEMORY_TOKENS)
 
     frames = batch.pairs.reshape(-1, *batch.pairs.shape[2:])
