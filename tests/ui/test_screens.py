@@ -79,13 +79,12 @@ def test_every_state_is_seen_and_accessible(server, visit, folder, screen, schem
     photo.take("start")
 
     page.click(".films button:has-text('Ten minutes')")
-    page.locator(".progress p", has_text="left").wait_for()
-    photo.take("watching")
     page.click(".progress button")
     page.locator(".failure").wait_for()
     photo.take("stopped")
     page.click(".failure button:has-text('Try again')")
-    page.locator(".progress p", has_text="Watching: ").wait_for()
+    page.locator(".progress p", has_text="left").wait_for()
+    photo.take("watching")
     page.click("[aria-label='Close Ten minutes.mp4']")
 
     page.click(f".examples .suggestion:has-text('{EXAMPLES[0].questions[0]}')")
