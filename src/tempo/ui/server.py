@@ -124,6 +124,7 @@ class Server:
             timeout_graceful_shutdown=2,
             lifespan="off",
         )
+        self._socket.listen()  # whoever is told the address can connect
         self._uvicorn = uvicorn.Server(config)
         self._thread = threading.Thread(
             target=self._uvicorn.run, kwargs={"sockets": [self._socket]}, name="tempo-ui", daemon=True
