@@ -21,7 +21,7 @@ import torch
 from tempo.errors import TempoError
 from tempo.inference.cache_entry import CacheEntry
 from tempo.inference.engine import Tempo
-from tempo.inference.generation import generate
+from tempo.inference.generation import DecodeOptions, generate
 from tempo.inference.phase_timer import PhaseTimer
 from tempo.inference.pipeline import CompressedSegment, prefill_video
 from tempo.inference.prefix_cache import MemoryCacheWriter
@@ -148,7 +148,9 @@ def _decode(
             f"{watched.video.path}: {variant.name}: {len(inputs_embeds_LU)} tokens and an answer "
             f"are more than the model's context of {model.config.context}; take shorter videos"
         )
-    ids = generate(model.model, inputs_embeds_LU, max_new_tokens=MAX_NEW_TOKENS, stop_ids=model.stop_ids)
+    ids = generate(
+        model.model, inputs_embeds_LU, DecodeOptions(max_new_tokens=MAX_NEW_TOKENS, stop_ids=model.stop_ids)
+    )
     return model.prompts.decoder.decode(list(ids))
 
 

@@ -11,6 +11,7 @@ import clips
 import tempo
 from reference_cases import CASES, video_of
 from tempo.errors import TempoError
+from tempo.inference.posed_question import PosedQuestion
 
 CASE = CASES["landscape"]
 QUESTIONS = [CASE.query, "Is there a star?", "What is it?", "Where does it go?"]
@@ -125,14 +126,14 @@ def test_a_cancelled_watching_ends_and_others_are_served(engine, session, long):
 @pytest.mark.parametrize("how", ["cancel", "close", "drop"])
 def test_a_stream_that_nobody_reads_ends(session, how, monkeypatch):
     steps = []
-    carry_on = session._write
+    carry_on = PosedQuestion.write
 
-    def counted(*arguments):
-        for piece in carry_on(*arguments):
+    def counted(*arguments, **options):
+        for piece in carry_on(*arguments, **options):
             steps.append(piece)
             yield piece
 
-    monkeypatch.setattr(session, "_write", counted)
+    monkeypatch.setattr(PosedQuestion, "write", counted)
 
     async def leave():
         stream = session.astream(CASE.query, max_new_tokens=2000)

@@ -1,6 +1,7 @@
 """What is computed for many questions at once is what each gets alone."""
 
 import random
+from dataclasses import replace
 
 import pytest
 import torch
@@ -50,7 +51,7 @@ def test_answers_join_and_leave_at_any_step_and_none_changes(tiny):
     prompts = [torch.randn(dice.randrange(3, 60), 128, generator=draws) for _ in range(12)]
     lengths = [dice.randrange(1, 25) for _ in prompts]
     alone = [
-        list(generate(tiny.model, prompt, max_new_tokens=length, stop_ids=tiny.stop_ids))
+        list(generate(tiny.model, prompt, DecodeOptions(max_new_tokens=length, stop_ids=tiny.stop_ids)))
         for prompt, length in zip(prompts, lengths, strict=True)
     ]
     batch, rows, given_up = DecodeBatch(tiny.model), [], {}
@@ -73,7 +74,7 @@ def test_a_draw_with_a_seed_is_the_same_in_any_company(tiny):
 
     def drawn(prompt, seed):
         options = {"max_new_tokens": 8, "stop_ids": (), "temperature": 2.0, "seed": seed}
-        return list(generate(tiny.model, prompt, **options))
+        return list(generate(tiny.model, prompt, DecodeOptions(**options)))
 
     alone = [drawn(prompt, seed) for seed, prompt in enumerate(prompts)]
     batch = DecodeBatch(tiny.model)
@@ -89,7 +90,7 @@ def test_a_draw_with_a_seed_is_the_same_in_any_company(tiny):
 
 def test_what_fails_in_one_answer_leaves_the_others_alone(tiny):
     prompts = torch.randn(3, 20, 128, generator=torch.Generator().manual_seed(2))
-    expected = list(generate(tiny.model, prompts[0], max_new_tokens=6, stop_ids=()))
+    expected = list(generate(tiny.model, prompts[0], DecodeOptions(max_new_tokens=6, stop_ids=())))
 
     class Broken:
         def allowed(self):
@@ -107,6 +108,50 @@ def test_what_fails_in_one_answer_leaves_the_others_alone(tiny):
     assert good.ids == expected
     assert "finite" in str(not_a_number.error) or "NaN" in str(not_a_number.error)
     assert isinstance(broken.error, MemoryError)
+
+
+def test_a_step_that_fails_for_all_is_taken_by_each_alone(tiny, monkeypatch):
+    """Once for all three together, where the model has read the tokens already: nobody's answer changes."""
+    prompts = torch.randn(3, 20, 128, generator=torch.Generator().manual_seed(4))
+    options = DecodeOptions(max_new_tokens=8, stop_ids=())
+    expected = [list(generate(tiny.model, prompt, options)) for prompt in prompts]
+    head, failed = tiny.model.lm_head.forward, []
+
+    def short_of_memory(hidden):
+        if len(hidden) == 3 and not failed:
+            failed.append(True)
+            raise MemoryError("no room for three")
+        return head(hidden)
+
+    monkeypatch.setattr(tiny.model.lm_head, "forward", short_of_memory)
+    batch = DecodeBatch(tiny.model)
+    rows = [batch.add(prompt, options) for prompt in prompts]
+    while batch.rows:
+        assert len({len(row.ids) for row in rows}) == 1, "a token of each in every step"
+        batch.step()
+    assert failed
+    assert [row.ids for row in rows] == expected
+
+
+def test_what_fails_behind_a_token_is_that_answers_own(tiny):
+    prompts = torch.randn(2, 20, 128, generator=torch.Generator().manual_seed(6))
+    options = DecodeOptions(max_new_tokens=6, stop_ids=())
+
+    class Broken:
+        def allowed(self):
+            return torch.arange(1000)
+
+        def advance(self, token):
+            raise ValueError("cannot go on")
+
+    batch = DecodeBatch(tiny.model)
+    good = batch.add(prompts[0], options)
+    broken = batch.add(prompts[1], replace(options, constraint=Broken()))
+    while batch.rows:
+        batch.step()
+    assert good.ids == list(generate(tiny.model, prompts[0], options))
+    assert isinstance(broken.error, ValueError)
+    assert broken.ids == []
 
 
 def test_logprobs_are_the_models(tiny, tiny_of_transformers):

@@ -15,7 +15,7 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from tempo.inference.generation import generate
+from tempo.inference.generation import DecodeOptions, generate
 from tempo.networks.compressor import Compressor
 from tempo.networks.kv_cache import KVCache
 from tempo.networks.qwen3_vl import vision_features
@@ -93,7 +93,7 @@ def count_flops(
     )
     with torch.inference_mode():
         inputs_embeds_LU = torch.zeros(prompt_tokens, config.hidden_size, device=device, dtype=engine.dtype)
-        first = generate(engine.model, inputs_embeds_LU, max_new_tokens=1, stop_ids=())
+        first = generate(engine.model, inputs_embeds_LU, DecodeOptions(max_new_tokens=1, stop_ids=()))
         prefill = _flops_of(lambda: next(first))
     return Flops(
         vision=segment.vision * len(kept),

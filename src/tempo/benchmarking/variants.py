@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from tempo.errors import TempoError
-from tempo.inference.generation import generate
+from tempo.inference.generation import DecodeOptions, generate
 from tempo.inference.phase_timer import PhaseTimer
 from tempo.inference.results import Answer
 from tempo.inference.session import Session
@@ -203,7 +203,9 @@ def decoding_speed(engine: Tempo, prompt_tokens: int, *, tokens: int = 17) -> tu
         begun = time.perf_counter()
         times = [
             time.perf_counter() - begun
-            for _ in generate(engine.model, inputs_embeds_LU, max_new_tokens=tokens, stop_ids=())
+            for _ in generate(
+                engine.model, inputs_embeds_LU, DecodeOptions(max_new_tokens=tokens, stop_ids=())
+            )
         ]
     return times[0], (len(times) - 1) / max(times[-1] - times[0], 1e-9)
 
@@ -226,7 +228,7 @@ def _generate(
     ids: list[int] = []
     first = 0.0
     for token in generate(
-        engine.model, inputs_embeds_LU, max_new_tokens=max_new_tokens, stop_ids=engine.stop_ids
+        engine.model, inputs_embeds_LU, DecodeOptions(max_new_tokens=max_new_tokens, stop_ids=engine.stop_ids)
     ):
         first = first or timer.timings()["total"]
         ids.append(token)

@@ -133,15 +133,25 @@ class DecodeBatch:
 
     def _attempt(self, rows: Sequence[DecodeRow]) -> bool:
         """One token for each of `rows`; whether that worked. A single row keeps its error."""
+        before = [(row.cache, row.cache.length) for row in rows if row.cache is not None]
         try:
-            first = rows[0]
-            hidden_B1U = self._prefill(first) if first.cache is None else self._read_last(rows)
+            hidden_B1U = self._read_last(rows) if before else self._prefill(rows[0])
             logits_BZ = self.model.lm_head(hidden_B1U)[:, 0].float()
-            _choose(rows, logits_BZ, self.model.dtype)
+            allowed_BZ = _constrained(rows, logits_BZ)
+            likeliest = _likeliest(allowed_BZ)
         except Exception as error:
+            for cache, length in before:  # as if the step had not been tried
+                cache.length = length
             if len(rows) > 1:
                 return False
             rows[0].error = error
+            return True
+        for index, row in enumerate(rows):
+            try:
+                if row.error is None:
+                    _choose(row, logits_BZ[index], allowed_BZ[index], *likeliest[index], self.model.dtype)
+            except Exception as error:  # this row's alone; the others have their tokens
+                row.error = error
         return True
 
     def _prefill(self, row: DecodeRow) -> torch.Tensor:
@@ -155,33 +165,35 @@ class DecodeBatch:
 
     def _read_last(self, rows: Sequence[DecodeRow]) -> torch.Tensor:
         caches = [row.cache for row in rows if row.cache is not None]
-        lengths = [cache.length for cache in caches]
-        try:
-            return decode_step(self.model.model, [row.ids[-1] for row in rows], caches)
-        except Exception:
-            for cache, length in zip(caches, lengths, strict=True):
-                cache.length = length
-            raise
+        return decode_step(self.model.model, [row.ids[-1] for row in rows], caches)
 
 
-def _choose(rows: Sequence[DecodeRow], logits_BZ: torch.Tensor, dtype: torch.dtype) -> None:
-    """Add a token to every row; what keeps one from getting its token is that row's error."""
-    allowed_BZ = logits_BZ
-    if any(row.options.constraint is not None for row in rows):
-        allowed_BZ = torch.stack([_allowed(row, logits_BZ[index]) for index, row in enumerate(rows)])
-    for index, (row, (likeliest, highest)) in enumerate(zip(rows, _likeliest(allowed_BZ), strict=True)):
-        if row.error is None and not math.isfinite(highest):
-            row.error = NonFiniteError.in_dtype(dtype)
-        if row.error is not None:
-            continue
-        options = row.options
-        token = likeliest if options.temperature < COLDEST else _draw(allowed_BZ[index], row)
-        if options.top_logprobs is not None:
-            row.logprobs.append(_logprobs(logits_BZ[index], token, options.top_logprobs))
-        if options.constraint is not None:
-            options.constraint.advance(token)
-        row.ids.append(token)
-        row.finished = token in options.stop_ids
+def _constrained(rows: Sequence[DecodeRow], logits_BZ: torch.Tensor) -> torch.Tensor:
+    """The logits of what each row may write; what keeps one from knowing is that row's error."""
+    if all(row.options.constraint is None for row in rows):
+        return logits_BZ
+    return torch.stack([_allowed(row, logits_BZ[index]) for index, row in enumerate(rows)])
+
+
+def _choose(
+    row: DecodeRow,
+    logits_Z: torch.Tensor,
+    allowed_Z: torch.Tensor,
+    likeliest: int,
+    highest: float,
+    dtype: torch.dtype,
+) -> None:
+    """Add a token to a row. Raises NonFiniteError where the logits are not finite."""
+    if not math.isfinite(highest):
+        raise NonFiniteError.in_dtype(dtype)
+    options = row.options
+    token = likeliest if options.temperature < COLDEST else _draw(allowed_Z, row)
+    if options.constraint is not None:
+        options.constraint.advance(token)
+    if options.top_logprobs is not None:
+        row.logprobs.append(_logprobs(logits_Z, token, options.top_logprobs))
+    row.ids.append(token)
+    row.finished = token in options.stop_ids
 
 
 def _allowed(row: DecodeRow, logits_Z: torch.Tensor) -> torch.Tensor:
@@ -217,26 +229,12 @@ def _logprobs(logits_Z: torch.Tensor, token: int, count: int) -> TokenLogprobs:
     return TokenLogprobs(float(logs_Z[token]), list(zip(ids.tolist(), values.tolist(), strict=True)))
 
 
-def generate(
-    model: TempoNetwork,
-    inputs_embeds_LU: torch.Tensor,
-    *,
-    max_new_tokens: int,
-    stop_ids: Collection[int],
-    temperature: float = 0.0,
-    top_p: float = 1.0,
-    seed: int | None = None,
-) -> Iterator[int]:
+def generate(model: TempoNetwork, inputs_embeds_LU: torch.Tensor, options: DecodeOptions) -> Iterator[int]:
     """Read the storyline, then yield the ids of one answer; the one that ended it is the last.
-
-    Args: see :class:`DecodeOptions`.
 
     Raises:
         NonFiniteError: the logits are not finite.
     """
-    options = DecodeOptions(
-        max_new_tokens=max_new_tokens, stop_ids=stop_ids, temperature=temperature, top_p=top_p, seed=seed
-    )
     batch = DecodeBatch(model)
     row = batch.add(inputs_embeds_LU, options)
     while batch.rows:

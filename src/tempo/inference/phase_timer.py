@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 
 import torch
 
@@ -39,3 +39,12 @@ class PhaseTimer:
         """Seconds by phase, and `total` since the timer was made; of a shared one, the sum of the phases."""
         total = sum(self.seconds.values()) if self._shared else time.perf_counter() - self._begun
         return {**self.seconds, "total": total}
+
+
+@contextmanager
+def phase_of_all(timers: Iterable[PhaseTimer], name: str) -> Iterator[None]:
+    """A phase of answers that are computed together: each waits for all of it."""
+    with ExitStack() as stack:
+        for timer in timers:
+            stack.enter_context(timer.phase(name))
+        yield

@@ -1,32 +1,34 @@
 """A question on its way from a watched video to an answer, one stage after the other.
 
-A server runs each stage for many at once: it scores and compresses cached questions together
-(:mod:`.question_batch`), and writes all answers side by side (:class:`.generation.DecodeBatch`).
+Alone, it goes through :meth:`PosedQuestion.compress` and :meth:`PosedQuestion.write`. A server runs each
+stage for many at once: it scores and compresses cached questions together (:mod:`.question_batch`), and
+writes all answers side by side (:class:`.generation.DecodeBatch`).
 
 Shapes: see :mod:`tempo.modeling`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from functools import partial
 from typing import Protocol
 
 import torch
 
+from tempo.devices import peak_bytes
 from tempo.video.video import Video
 
-from .answer_writer import answer_segments, storyline, whole_answer
 from .cache_entry import CacheEntry
-from .generation import Constraint, DecodeOptions
+from .generation import Constraint, DecodeOptions, generate, pieces
+from .limits import check_context
 from .loaded_model import LoadedModel
 from .options import ResolvedOptions
 from .phase_timer import PhaseTimer
 from .pipeline import CompressedSegment, Step, Turn, go_on
 from .question import Prompt
 from .question_batch import CachedQuestion
-from .results import Answer, AnswerSegment
+from .results import Answer, AnswerSegment, Usage
 from .video_info import VideoInfo
 
 
@@ -59,16 +61,21 @@ class WatchedVideo(Protocol):
 class PosedQuestion:
     """A question about a session's video that was checked, and of which nothing is computed yet.
 
+    Args:
+        shared: others are answered meanwhile, so that only what is in the phases counts as this one's time.
+
     Attributes:
         timer: counts from now on.
         compressed: every segment as the decoder will read it, once the question is compressed.
         prompt_tokens: what the decoder reads, once `decoder_inputs` was called.
     """
 
-    def __init__(self, session: WatchedVideo, prompt: Prompt, options: ResolvedOptions) -> None:
+    def __init__(
+        self, session: WatchedVideo, prompt: Prompt, options: ResolvedOptions, *, shared: bool = False
+    ) -> None:
         self.session, self.prompt, self.options = session, prompt, options
         self.engine = session.engine
-        self.timer = PhaseTimer(self.engine.device)
+        self.timer = PhaseTimer(self.engine.device, shared=shared)
         self.compressed: list[CompressedSegment] = []
         self.prompt_tokens = 0
 
@@ -85,20 +92,55 @@ class PosedQuestion:
             self.timer,
         )
 
-    def compress(self, *, turn: Turn = nullcontext) -> None:
+    def compress(self, *, step: Step = go_on, turn: Turn = nullcontext) -> None:
         """Score and compress it alone. What is kept and damaged is watched again.
 
         Args:
+            step: called behind each batch of segments.
             turn: entered for each batch of segments, where the video has to be watched for this.
         """
         (self.compressed,) = self.session.compress(
-            [self.prompt.question_ids], self.options, [self.timer], turn=turn
+            [self.prompt.question_ids], self.options, [self.timer], step, turn
         )
+
+    def write(self, *, step: Step = go_on) -> Iterator[str | Answer]:
+        """Write the answer alone, once the question is compressed: pieces of text, and at last the whole.
+
+        Args:
+            step: called behind each token.
+
+        Raises:
+            TempoError, ConversationFullError: as :meth:`decoder_inputs`.
+        """
+        tokens = generate(self.engine.model, self.decoder_inputs(), self.decode_options())
+        writing = pieces(self.engine.prompts.decoder, tokens)
+        ids: list[int] = []
+        text = ""
+        while True:
+            with self.timer.phase("answer"):
+                ids, piece = next(writing, (ids, None))
+            if piece is None:
+                break
+            if piece:
+                text += piece
+                yield piece
+            step()
+        yield self.answer(ids, text)
 
     @property
     def segments(self) -> list[AnswerSegment]:
         """How relevant every segment is, and how many tokens it got."""
-        return answer_segments(self.compressed)
+        return [
+            AnswerSegment(
+                index=segment.span.index,
+                start=segment.span.start,
+                end=segment.span.end,
+                timestamp=segment.span.timestamp,
+                relevance=segment.relevance,
+                tokens=len(segment.memory_kD),
+            )
+            for segment in self.compressed
+        ]
 
     def decoder_inputs(self) -> torch.Tensor:
         """The storyline [L, U], once the question is compressed.
@@ -106,15 +148,17 @@ class PosedQuestion:
         Raises:
             TempoError, ConversationFullError: it leaves no room for the answer.
         """
-        inputs_embeds_LU = storyline(
-            self.engine,
-            self.prompt,
-            self.compressed,
-            self.options,
-            still=self.session.video.kind == "image",
-            timer=self.timer,
-        )
+        still = self.session.video.kind == "image"  # which has no times for the decoder to read
+        with self.timer.phase("answer"), torch.inference_mode():
+            segments = [
+                ([] if still else self.engine.prompts.timestamp(segment.span.timestamp), segment.memory_kD)
+                for segment in self.compressed
+            ]
+            inputs_embeds_LU = self.engine.model.decoder_inputs(
+                self.prompt.before_ids, segments, self.prompt.after_ids
+            )
         self.prompt_tokens = len(inputs_embeds_LU)
+        check_context(self.engine, self.options, prompt_tokens=self.prompt_tokens, turns=self.prompt.turns)
         return inputs_embeds_LU
 
     def decode_options(
@@ -133,15 +177,22 @@ class PosedQuestion:
 
     def answer(self, ids: Sequence[int], text: str) -> Answer:
         """The whole answer: the tokens that were written, and their text."""
-        return whole_answer(
-            self.engine,
-            self.prompt,
-            self.compressed,
-            self.options,
-            ids,
-            text,
-            prompt_tokens=self.prompt_tokens,
+        return Answer(
+            text=text,
+            token_ids=list(ids),
+            segments=self.segments,
+            usage=Usage(
+                visual_tokens=sum(len(segment.memory_kD) for segment in self.compressed),
+                prompt_tokens=self.prompt_tokens,
+                answer_tokens=len(ids),
+                timings=self.timer.timings(),
+                peak_memory_bytes=peak_bytes(self.engine.device),
+            ),
+            finished=bool(ids) and ids[-1] in self.engine.stop_ids,
+            budget=self.options.budget_of(self.engine),
+            model=self.engine.name,
             video=self.session.video_info,
+            relevance_floor=self.engine.config.relevance_floor,
             warnings=self.session.warnings,
-            timer=self.timer,
+            question=self.prompt.question,
         )

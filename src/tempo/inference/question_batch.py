@@ -9,7 +9,6 @@ Shapes: see :mod:`tempo.modeling`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -22,7 +21,7 @@ from tempo.video.video import Video
 from .cache_entry import CacheEntry
 from .keep_strategies import Keep
 from .loaded_model import LoadedModel
-from .phase_timer import PhaseTimer
+from .phase_timer import PhaseTimer, phase_of_all
 from .pipeline import Allocate, CompressedSegment, Step, finite, go_on
 from .token_selection import select, tokens_needed
 
@@ -97,12 +96,13 @@ def compress_together(
     """
     total = engine.model.compressor.memory_tokens
     batch = _ItemBatch(engine, questions)
-    with _phase(questions, "route"), torch.inference_mode():
+    timers = [question.timer for question in questions]
+    with phase_of_all(timers, "route"), torch.inference_mode():
         for group in batch.groups(batch.items):
             longest = max(len(item.question.question_ids) for item in group)
             _score(engine, group, batch.state(group, reserve=longest))
             step()
-    with _phase(questions, "distil"), torch.inference_mode():
+    with phase_of_all(timers, "distil"), torch.inference_mode():
         for question, items in batch.by_question():
             counts = question.allocate([item.relevance for item in items])
             for item, count in zip(items, counts, strict=True):
@@ -138,14 +138,6 @@ def _compress(engine: LoadedModel, group: Sequence[_Item], state: PrefillState) 
             segment=item.span.index,
         )
         item.behind = None
-
-
-@contextmanager
-def _phase(questions: Sequence[CachedQuestion], name: str) -> Iterator[None]:
-    with ExitStack() as stack:
-        for question in questions:
-            stack.enter_context(question.timer.phase(name))
-        yield
 
 
 class _ItemBatch:

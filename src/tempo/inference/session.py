@@ -13,7 +13,6 @@ from tempo.formatting import clock, counted, size
 from tempo.markup import fact_table, film_strip
 from tempo.video.video import Damage, Sampling, Video
 
-from .answer_writer import answer_segments, write_answer
 from .async_answers import AsyncAnswerStream, run
 from .cache_entry import CacheEntry, DamagedEntryError
 from .loaded_model import LoadedModel
@@ -146,11 +145,9 @@ class Session:
         Raises:
             UsageError, TempoError: as `ask`.
         """
-        chosen = ResolvedOptions(**options)
-        question_ids = self._prompt((), question, chosen).question_ids
-        timer = PhaseTimer(self.engine.device)
-        (compressed,) = self.compress([question_ids], chosen, [timer], go_on)
-        return answer_segments(compressed)
+        posed = self.pose((), question, **options)
+        posed.compress()
+        return posed.segments
 
     def conversation(self, *, keep_turns: int | None = None) -> Conversation:
         """Like this session, but later questions see the earlier ones and their answers.
@@ -183,9 +180,9 @@ class Session:
         prompt = self._prompt(earlier, question, options)
 
         def answer() -> Iterator[str | Answer]:
-            timer = PhaseTimer(self.engine.device)
-            (compressed,) = self.compress([prompt.question_ids], options, [timer], step)
-            yield from self._write(prompt, compressed, options, timer, step)
+            posed = PosedQuestion(self, prompt, options)
+            posed.compress(step=step)
+            yield from posed.write(step=step)
 
         return AnswerStream(answer())
 
@@ -197,11 +194,13 @@ class Session:
         with shown_progress(progress, "answering", "questions") as move:
             while len(answers) < len(prompts):
                 group = prompts[len(answers) :][: self._questions_at_once()]
-                timers = [PhaseTimer(self.engine.device, shared=len(group) > 1) for _ in group]
-                compressed = self.compress([prompt.question_ids for prompt in group], options, timers, step)
-                for one in zip(group, compressed, timers, strict=True):
-                    prompt, segments, timer = one
-                    answers.append(AnswerStream(self._write(prompt, segments, options, timer, step)).answer)
+                posed = [PosedQuestion(self, prompt, options, shared=len(group) > 1) for prompt in group]
+                compressed = self.compress(
+                    [prompt.question_ids for prompt in group], options, [one.timer for one in posed], step
+                )
+                for one, segments in zip(posed, compressed, strict=True):
+                    one.compressed = segments
+                    answers.append(AnswerStream(one.write(step=step)).answer)
                     if move is not None:
                         move(len(answers), len(prompts))
         return answers
@@ -223,26 +222,6 @@ class Session:
         """Raises TempoError where the question is empty or does not fit."""
         segments = self._segment_count()
         return read_question(self.engine, self.video, earlier, question, options, segments=segments)
-
-    def _write(
-        self,
-        prompt: Prompt,
-        compressed: Sequence[CompressedSegment],
-        options: ResolvedOptions,
-        timer: PhaseTimer,
-        step: Step,
-    ) -> Iterator[str | Answer]:
-        return write_answer(
-            self.engine,
-            prompt,
-            compressed,
-            options,
-            video=self.video_info,
-            still=self.video.kind == "image",
-            warnings=self.warnings,
-            timer=timer,
-            step=step,
-        )
 
     def compress(
         self,

@@ -35,9 +35,9 @@ from .frames import (
     Size,
 )
 from .images import mjpeg
+from .path_checks import as_text, check_readable
 from .prefetch import in_background
 from .remote import (
-    PLAYLISTS,
     Progress,
     RemoteFile,
     scheme_of,
@@ -104,7 +104,7 @@ class Video:
                 cannot be fetched.
             UsageError: `frame_rate` makes no sense.
         """
-        path = _as_text(path)
+        path = as_text(path)
         if frame_rate is not None:
             _check_positive("frame_rate", frame_rate)
         scheme = scheme_of(path)
@@ -120,7 +120,7 @@ class Video:
             )
         if os.path.isdir(path):
             return cls(ImageFolder(path, frame_rate=frame_rate or FOLDER_RATE), path=path)
-        _check_readable(path)
+        check_readable(path)
         _refuse_frame_rate(path, frame_rate)
         return cls(_of_file(path), path=path)
 
@@ -356,13 +356,6 @@ def _of_file(path: str) -> FrameSource:
     return FileSource(path, file_format="mjpeg" if mjpeg.is_stream(path) else None)
 
 
-def _as_text(path: object) -> str:
-    """Raises UsageError for what is no path."""
-    if not isinstance(path, str | bytes | os.PathLike):
-        raise UsageError(f"a video is a path or an address, not {type(path).__name__}: {shown(path)}")
-    return os.fsdecode(path)
-
-
 def _check_positive(name: str, value: float) -> None:
     if not (is_number(value) and SLOWEST <= value <= MOST_RECORDED):
         raise UsageError(
@@ -374,32 +367,3 @@ def _check_positive(name: str, value: float) -> None:
 def _refuse_frame_rate(path: str, frame_rate: float | None) -> None:
     if frame_rate is not None:
         raise UsageError(f"frame_rate is for folders of images, and {path} is none; leave it out")
-
-
-def _without_waiting(path: str, flags: int) -> int:
-    """Some files of /proc wait for something to read; those are no videos."""
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
-
-
-def _check_readable(path: str) -> None:
-    if not path:
-        raise UsageError("the path of the video is empty; give a file, a folder or an http(s) URL")
-    if path.lower().startswith(("http:/", "https:/")):  # of what has two slashes, Path() leaves one
-        raise TempoError(
-            f"{path}: an address begins with http:// or https://; give it as text, not as a Path"
-        )
-    if not os.path.exists(path):
-        raise TempoError(f"{path}: no such file; check the path")
-    if not os.access(path, os.R_OK):
-        raise TempoError(f"{path}: not readable; check its permissions")
-    if not os.path.isfile(path):
-        raise TempoError(f"{path}: not a file; give a video file, an image or a folder of images")
-    try:
-        with open(path, "rb", opener=_without_waiting) as file:
-            beginning = file.read(16)
-    except OSError as error:
-        raise TempoError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
-    if not beginning:
-        raise TempoError(f"{path}: the file is empty; was it downloaded or copied completely?")
-    if beginning.startswith(PLAYLISTS):
-        raise TempoError(f"{path}: a playlist, not a video; give the video file that it names")
