@@ -13,6 +13,7 @@ import zlib
 from pathlib import Path
 
 import httpx
+import numpy as np
 import openai
 import pytest
 import torch
@@ -24,6 +25,8 @@ from tempo.serving.compute_turn import ComputeTurn
 from tempo.serving.fetched_files import FetchedFiles, FetchPolicy, _is_public, local_file
 from tempo.serving.scheduler import QuestionScheduler
 from tempo.serving.storage_folder import StorageFolder
+from tempo.serving.watched_videos import Abandoned
+from tempo.video.video import Video
 from web import site
 
 from .conftest import KEY, Served
@@ -63,6 +66,64 @@ def test_what_runs_out_of_memory_fails_alone(nano, folder):
     scheduler.close()
     expected = session.ask(QUESTION).token_ids
     assert results == {0: expected, 1: 503, 2: expected, 3: expected}
+
+
+@pytest.fixture
+def long_session(tiny, monkeypatch):
+    """A cached video of thirty segments, compressed one by one, and a model that ends no answer by itself."""
+    monkeypatch.setattr(type(tiny), "segments_per_batch", lambda *_, **__: 1)
+    monkeypatch.setattr(type(tiny), "stop_ids", frozenset())
+    frames = np.random.default_rng(0).integers(0, 255, (240, 32, 32, 3), np.uint8)
+    return tiny.watch(Video.from_frames(frames, fps=2.0), cache="host")
+
+
+def test_an_answer_goes_on_while_a_long_video_is_compressed(tiny, long_session):
+    scheduler, written = QuestionScheduler(tiny, ComputeTurn(8)), []
+    three = threading.Event()
+
+    def write():
+        with contextlib.suppress(RuntimeError):  # the scheduler is closed in the end
+            for token in scheduler.tokens(long_session.pose((), QUESTION, max_new_tokens=400, budget=60)):
+                written.append(token.id)
+                if len(written) == 3:
+                    three.set()
+
+    thread = threading.Thread(target=write, daemon=True)
+    thread.start()
+    assert three.wait(120)
+    before = len(written)
+    next(scheduler.tokens(long_session.pose((), "And then?", max_new_tokens=2, budget=60)))
+    between = len(written) - before
+    scheduler.close()
+    thread.join(60)
+    assert between > 40, "a token between any two batches of segments"
+
+
+def test_what_nobody_waits_for_is_not_compressed(tiny, long_session):
+    scheduler, steps = QuestionScheduler(tiny, ComputeTurn(8)), []
+    uncached = tiny.watch(long_session.video, cache="none")
+
+    def gone():
+        steps.append(1)
+        return len(steps) > 3
+
+    for session in (long_session, uncached):
+        steps.clear()
+        with contextlib.suppress(Abandoned):
+            assert list(scheduler.tokens(session.pose((), QUESTION, budget=60), gone=gone)) == []
+        assert len(steps) < 10
+    scheduler.close()
+
+
+def test_the_time_of_an_answer_is_that_of_its_tokens(tiny, long_session):
+    scheduler, answers = QuestionScheduler(tiny, ComputeTurn(8)), []
+    for count in (1, 60):
+        posed = long_session.pose((), QUESTION, max_new_tokens=count, budget=60)
+        ids = [token.id for token in scheduler.tokens(posed)]
+        answers.append(posed.answer(ids, ""))
+    scheduler.close()
+    few, many = (answer.usage.timings for answer in answers)
+    assert many["answer"] > 5 * few["answer"]
 
 
 def test_questions_go_before_watching_and_watching_is_not_starved():

@@ -48,6 +48,7 @@ def error_of(call, kind):
         ({"extra_body": {"tempo": {"start": 1000}}}, openai.BadRequestError, "start"),
         ({"extra_body": {"tempo": {"budget": 1}}}, openai.BadRequestError, "budget"),
         ({"extra_body": {"tempo": {"fps": "fast"}}}, openai.BadRequestError, "fps"),
+        ({"extra_body": {"mm_processor_kwargs": {"fps": [1]}}}, openai.BadRequestError, "numbers"),
         ({"response_format": {"type": "xml"}}, openai.BadRequestError, "response_format"),
         ({"response_format": {"type": "json_schema"}}, openai.BadRequestError, "json_schema"),
         (
@@ -73,6 +74,11 @@ def test_what_cannot_be_honoured_is_refused(client, address, options, kind, says
         ("http://no-such-host.invalid/a.mp4", openai.UnprocessableEntityError, "no such host"),
         ("ftp://example.org/a.mp4", openai.BadRequestError, "http"),
         ("data:video/mp4;base64,????", openai.BadRequestError, "base64"),
+        ("file://[::1", openai.BadRequestError, "not an address"),
+        ("file:///v/%00x", openai.UnprocessableEntityError, "no file"),
+        (f"file:///{'x' * 300}", openai.UnprocessableEntityError, "no file"),
+        ("http://a..b/x.mp4", openai.UnprocessableEntityError, "no such host"),
+        (f"http://{'x' * 64}.org/x.mp4", openai.UnprocessableEntityError, "no such host"),
         ("data:video/mp4,abc", openai.BadRequestError, "data:"),
         (
             "data:video/mp4;base64," + base64.b64encode(b"no video at all" * 99).decode(),

@@ -189,9 +189,9 @@ def _add_answers(app: "FastAPI", service: Service) -> None:
         timeout = service.settings.timeout
         end = asyncio.get_running_loop().time() + timeout
         first = await _first(request, work, timeout)
-        asyncio.get_running_loop().call_at(end, work.gone.set)
+        limit = asyncio.get_running_loop().call_at(end, work.gone.set)
         usage = body.stream_options is not None and body.stream_options.include_usage
-        events = _events(work, first, timeout, usage=usage)
+        events = _events(work, first, timeout, limit, usage=usage)
         return StreamingResponse(events, media_type="text/event-stream")
 
     @app.post("/v1/moments", response_model=None)
@@ -241,8 +241,10 @@ def _told(error: BaseException, timeout: float) -> ApiError:
     return as_api_error(error)
 
 
-async def _events(work: PendingResponse, first: Any, timeout: float, *, usage: bool) -> AsyncIterator[str]:
-    """Server-sent events. Leaving ends the work."""
+async def _events(
+    work: PendingResponse, first: Any, timeout: float, limit: asyncio.TimerHandle, *, usage: bool
+) -> AsyncIterator[str]:
+    """Server-sent events. Leaving ends the work, and so does LIMIT, unless it is done before."""
     try:
         result = first
         while result is not None:
@@ -255,6 +257,7 @@ async def _events(work: PendingResponse, first: Any, timeout: float, *, usage: b
             result = await work.next()
         yield "data: [DONE]\n\n"
     finally:
+        limit.cancel()
         work.gone.set()
 
 

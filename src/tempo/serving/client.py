@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import http.client
 import json
@@ -58,7 +59,7 @@ class ServerClient:
             TempoError: the file cannot be read, or the server cannot be reached or refuses it.
         """
         try:
-            size, name = path.stat().st_size, f"{hashing.of_file(str(path))[:16]}-{path.name}"
+            size, name = path.stat().st_size, f"{hashing.of_file(str(path))[:16]}-{_quoted(path.name)}"
         except OSError as error:
             raise TempoError(f"{path}: {error.strerror}; check the path") from error
         for known in self._json("GET", "/v1/files")["data"]:
@@ -89,10 +90,9 @@ class ServerClient:
 
     def _send_file(self, path: Path, name: str, size: int) -> dict[str, Any]:
         boundary = secrets.token_hex(16)
-        quoted = "".join(c if c.isprintable() and c not in '"\\' else "_" for c in name)
         head = (
             f'--{boundary}\r\nContent-Disposition: form-data; name="purpose"\r\n\r\nuser_data\r\n'
-            f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{quoted}"\r\n\r\n'
+            f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n\r\n'
         ).encode()
         tail = f"\r\n--{boundary}--\r\n".encode()
 
@@ -121,7 +121,9 @@ class ServerClient:
         else:
             connection = http.client.HTTPConnection(self._host, self._port, timeout=_PATIENCE)
         try:
-            connection.request(method, self._base + path, body, headers | self._headers)
+            # A server that refuses a large body answers and closes before it has read it.
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                connection.request(method, self._base + path, body, headers | self._headers)
             response = connection.getresponse()
             content = response.read()
         except (OSError, http.client.HTTPException) as error:
@@ -139,6 +141,11 @@ class ServerClient:
             message = (found.get("error") or {}).get("message") or f"answers {response.status}"
             raise TempoError(f"{self.url}: {message}")
         return found
+
+
+def _quoted(name: str) -> str:
+    """A file's name as it may stand in a form."""
+    return "".join(c if c.isprintable() and c not in '"\\' else "_" for c in name)
 
 
 def answer_of(completion: dict[str, Any], *, path: str) -> Answer:

@@ -9,6 +9,7 @@ import json
 import re
 import threading
 from collections import OrderedDict
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -22,17 +23,30 @@ _MOST_COMPILED = 64
 _LONGEST_PATTERN = 100_000  # characters of a regular expression, after a schema was turned into one
 
 
+@dataclass(frozen=True)
+class _Compiled:
+    """A compiled pattern, and the ids that it allows in each state that was reached.
+
+    Inside a text these are nearly all tokens, too many to list anew for each."""
+
+    index: Any
+    ids: dict[int, torch.Tensor] = field(default_factory=dict)
+
+
 class PatternConstraint:
     """An answer that matches a regular expression; see :class:`tempo.inference.generation.Constraint`."""
 
-    def __init__(self, index: Any, end: int) -> None:
+    def __init__(self, compiled: _Compiled, end: int) -> None:
         from outlines_core import Guide
 
-        self._guide, self._end = Guide(index), end
+        self._guide, self._ids, self._end = Guide(compiled.index), compiled.ids, end
 
     def allowed(self) -> torch.Tensor:
         """Ids of the tokens that may come next; where the pattern may end, the end of the answer too."""
-        return torch.tensor(self._guide.get_tokens())
+        state = self._guide.get_state()
+        if (ids := self._ids.get(state)) is None:
+            ids = self._ids[state] = torch.tensor(self._guide.get_tokens())
+        return ids
 
     def advance(self, token: int) -> None:
         """A token was written."""
@@ -49,7 +63,7 @@ class Constraints:
 
     def __init__(self, encoder: TextEncoder, end: int) -> None:
         self._encoder, self._end = encoder, end
-        self._compiled: OrderedDict[str, Any] = OrderedDict()
+        self._compiled: OrderedDict[str, _Compiled] = OrderedDict()
         self._vocabulary: Any = None
         self._lock = threading.Lock()
 
@@ -65,11 +79,14 @@ class Constraints:
         if len(pattern) > _LONGEST_PATTERN:
             raise _refused("it is too large; send a smaller schema")
         with self._lock:
-            index = self._compiled.pop(pattern, None) or self._compile(pattern)
-            self._compiled[pattern] = index
+            compiled = self._compiled.pop(pattern, None)
+        if compiled is None:  # may take seconds, for which nobody else waits
+            compiled = _Compiled(self._compile(pattern))
+        with self._lock:
+            self._compiled[pattern] = compiled
             while len(self._compiled) > _MOST_COMPILED:
                 self._compiled.popitem(last=False)
-        return PatternConstraint(index, self._end)
+        return PatternConstraint(compiled, self._end)
 
     def _compile(self, pattern: str) -> Any:
         from outlines_core import Index, Vocabulary
@@ -78,7 +95,7 @@ class Constraints:
             self._vocabulary = Vocabulary(self._end, self._encoder.bytes_of_tokens())
         try:
             return Index(pattern, self._vocabulary)
-        except Exception as error:  # theirs are ValueErrors and panics
+        except Exception as error:
             raise _refused(f"it cannot be compiled ({_first_line(error)})") from error
 
 

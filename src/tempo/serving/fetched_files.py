@@ -149,7 +149,10 @@ class FetchedFiles:
                 return _Response(response)
             target = response.headers.get("location", "")
             response.close()
-            address = str(httpx2.URL(address).join(target))
+            try:
+                address = str(httpx2.URL(address).join(target))
+            except httpx2.InvalidURL as error:
+                raise ApiError(422, f"{address}: leads to what is no address ({error})") from error
         raise ApiError(422, f"{address}: redirects too often; give the address that it leads to")
 
     def _send(self, address: str, headers: dict[str, str]) -> httpx2.Response:
@@ -171,7 +174,7 @@ class FetchedFiles:
         port = url.port or (443 if url.scheme == "https" else 80)
         try:
             found = socket.getaddrinfo(url.host, port, type=socket.SOCK_STREAM)
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # the latter for what can be no name
             raise ApiError(422, f"{url.host}: no such host; check the URL") from error
         addresses = [str(entry[4][0]) for entry in found]
         if not self.policy.allow_private and not all(map(_is_public, addresses)):
@@ -194,11 +197,15 @@ class _Response:
         self._response.close()
 
 
-def _checked(address: str) -> httpx2.URL:
+def _parsed(address: str) -> httpx2.URL:
     try:
-        url = httpx2.URL(address)
+        return httpx2.URL(address)
     except httpx2.InvalidURL as error:
         raise ApiError(400, f"not an address: {error}") from error
+
+
+def _checked(address: str) -> httpx2.URL:
+    url = _parsed(address)
     if url.scheme not in ("http", "https") or not url.host:
         raise ApiError(400, f"{address}: give an http(s) address")
     return url
@@ -218,12 +225,16 @@ def local_file(address: str, allowed: Path | None) -> Path:
     Raises:
         ApiError: it is not beneath the folder that is allowed, or not there.
     """
-    url = httpx2.URL(address)
+    url = _parsed(address)
     if allowed is None or url.host:
         raise ApiError(403, "this server opens no local files; send the video, or give an http(s) address")
-    path = Path(os.path.realpath(url.path))
+    try:
+        path = Path(os.path.realpath(url.path))
+        found = path.is_file()
+    except (OSError, ValueError) as error:  # too long, or with a zero in it
+        raise ApiError(422, f"{url.path!r}: can be no file; check the path") from error
     if not path.is_relative_to(os.path.realpath(allowed)):
         raise ApiError(403, f"{url.path}: this server opens files beneath {allowed} only")
-    if not path.is_file():
+    if not found:
         raise ApiError(422, f"{url.path}: no such file; check the path")
     return path

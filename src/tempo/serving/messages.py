@@ -108,6 +108,9 @@ def _sampling(request: ChatRequest, url: MediaUrl | None) -> dict[str, Any]:
     frames = [own.max_frames, url.max_frames if url else None, processor.get("max_frames")]
     if loader.num_frames is not None and loader.num_frames > 0:  # -1: all of them
         frames.append(loader.num_frames)
+    for value in (processor.get("fps"), processor.get("max_frames")):
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+            raise ApiError(400, f"fps and max_frames are numbers, not {value!r}", param="mm_processor_kwargs")
     return {
         "fps": next((value for value in fps if value is not None), None),
         "max_frames": next((value for value in frames if value is not None), None),

@@ -12,10 +12,12 @@ from dataclasses import dataclass, field, replace
 from tempo.inference.cache_entry import DamagedEntryError
 from tempo.inference.engine import Tempo
 from tempo.inference.generation import Constraint, DecodeBatch, DecodeRow, TokenLogprobs
+from tempo.inference.phase_timer import phase_of_all
 from tempo.inference.posed_question import PosedQuestion
 from tempo.inference.question_batch import compress_together
 
 from .compute_turn import ComputeTurn
+from .watched_videos import Abandoned
 
 
 @dataclass(frozen=True)
@@ -42,12 +44,15 @@ class _Task:
     given_up: bool = False
     row: DecodeRow | None = None
 
-    def drop(self) -> bool:
-        """End it where nobody waits for it any more; whether that is so."""
-        if self.given_up or self.gone():
-            self.results.put(None)
-            return True
-        return False
+    @property
+    def unwanted(self) -> bool:
+        """Whether nobody waits for it any more."""
+        return self.given_up or self.gone()
+
+    def check(self) -> None:
+        """Raises Abandoned where nobody waits for it any more."""
+        if self.unwanted:
+            raise Abandoned
 
     @property
     def segments(self) -> int:
@@ -68,6 +73,7 @@ class QuestionScheduler:
         self.model, self.turn = model, turn
         self._change = threading.Condition()
         self._waiting: deque[_Task] = deque()
+        self._starting: list[_Task] = []
         self._writing: list[_Task] = []
         self._batch = DecodeBatch(model.model)
         self._closing = False
@@ -125,11 +131,11 @@ class QuestionScheduler:
     def _results(self, task: _Task) -> Generator[WrittenToken]:
         if task.posed.cached() is None:
             # Its video has to be watched for it. The batches of segments wait for their turns one by one.
-            task.posed.compress(turn=self.turn.take_to_watch)
+            task.posed.compress(step=task.check, turn=self.turn.take_to_watch)
         try:
             yield from self._run_in_thread(task)
         except DamagedEntryError:
-            task.posed.compress(turn=self.turn.take_to_watch)
+            task.posed.compress(step=task.check, turn=self.turn.take_to_watch)
             yield from self._run_in_thread(replace(task, results=queue.SimpleQueue()))
 
     def _run_in_thread(self, task: _Task) -> Generator[WrittenToken]:
@@ -161,17 +167,25 @@ class QuestionScheduler:
     def _work(self) -> None:
         while (self._waiting or self._writing) and not self._closing:
             if self._waiting:
-                self._start(self._take())
-            if self._writing:
-                self._step()
-            self.turn.give_way()
+                self._take()
+                self._start(self._starting)
+                self._starting = []
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """Write a token of every answer, and let watching have its turn."""
+        if self._writing:
+            self._step()
+        self.turn.give_way()
 
     def _fail(self, error: Exception) -> None:
-        for task in [*self._waiting, *self._writing]:
-            task.results.put(error)
-        self._waiting.clear()
-        self._writing.clear()
+        with self._change:
+            failed = [*self._waiting, *self._starting, *self._writing]
+            self._waiting.clear()
+        self._starting, self._writing = [], []
         self._batch = DecodeBatch(self.model.model)
+        for task in failed:
+            task.results.put(error)
 
     def _wait(self) -> bool:
         """Wait for work; False: the scheduler was closed."""
@@ -179,21 +193,20 @@ class QuestionScheduler:
             self._change.wait_for(lambda: self._waiting or self._closing)
             return not self._closing
 
-    def _take(self) -> list[_Task]:
-        """Tasks that wait, the oldest first, as many as fill a batch of segments: more gain nothing."""
-        taken: list[_Task] = []
+    def _take(self) -> None:
+        """Begin with tasks that wait, the oldest first, as many as fill a batch of segments."""
         segments, enough = 0, 0
         with self._change:
-            while self._waiting and (not taken or segments < enough):
+            while self._waiting and (not self._starting or segments < enough):
                 task = self._waiting.popleft()
-                if task.drop():
+                if task.unwanted:
+                    task.results.put(None)
                     continue
-                taken.append(task)
+                self._starting.append(task)
                 segments += task.segments
                 enough = enough or self.model.segments_per_batch(
                     task.posed.session.video, reserve=len(task.posed.prompt.question_ids), cached=True
                 )
-        return taken
 
     def _start(self, tasks: Sequence[_Task]) -> None:
         """Compress some questions, and begin their answers."""
@@ -224,8 +237,14 @@ class QuestionScheduler:
             }
         if not questions:
             return {}
+
+        def between() -> None:  # a long video must not keep others from their next token
+            if all(task.unwanted for task in tasks):
+                raise Abandoned
+            self._go_on()
+
         try:
-            compressed = compress_together(self.model, [cached for _, cached in questions])
+            compressed = compress_together(self.model, [cached for _, cached in questions], step=between)
         except Exception as error:
             if len(tasks) == 1:
                 return {tasks[0]: error}
@@ -236,12 +255,13 @@ class QuestionScheduler:
 
     def _step(self) -> None:
         """Write a token of every answer that somebody still waits for."""
-        dropped = [task for task in self._writing if task.drop()]
-        for task in dropped:
+        for task in [task for task in self._writing if task.unwanted]:
+            task.results.put(None)
+            self._writing.remove(task)
             if task.row is not None:
                 self._batch.remove(task.row)
-        self._writing = [task for task in self._writing if task not in dropped]
-        self._batch.step()
+        with phase_of_all([task.posed.timer for task in self._writing], "answer"):
+            self._batch.step()
         for task in self._writing:
             row = task.row
             assert row is not None

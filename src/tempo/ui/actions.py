@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from tempo.inference.session import Session
 from tempo.serving.api_errors import ApiError
 from tempo.serving.service import PendingResponse, Service
 from tempo.serving.watched_videos import Abandoned, Part
+from tempo.serving.written_text import WrittenText
 from tempo.text_safety import whole_text
 from tempo.video.video import Video
 
@@ -64,6 +66,8 @@ class Actions:
         config = self.model.config
         self.sampling = SamplingDefaults(fps or config.fps, max_frames or config.max_frames)
         self._examples = ExampleFiles(folder)
+        # Of its own: a slow file or disk keeps nobody from anything but pictures.
+        self.pictures = ThreadPoolExecutor(4, "tempo-pictures")
 
     # --- opening -------------------------------------------------------------------------------------------
 
@@ -81,6 +85,7 @@ class Actions:
             try:
                 opened = OpenVideo(source, _read(source), fps, max_frames)
                 opened.begin(pending.gone)
+                _stop_if_gone(pending)
                 session.add(opened)
             except BaseException:
                 self.sessions.remove_upload(session, source.id)
@@ -167,11 +172,8 @@ class Actions:
             left=pending.gone,
             progress=progress,
         )
-        try:
-            with lease as (session, _):
-                yield session
-        except TempoError as error:  # where the server keeps its files is nobody's business
-            raise type(error)(str(error).replace(str(opened.source.path), opened.source.title)) from error
+        with _by_title(opened.source), lease as (session, _):
+            yield session
 
     # --- asking --------------------------------------------------------------------------------------------
 
@@ -195,6 +197,7 @@ class Actions:
                 variant = self._variant(session, request)
                 turn = Turn(question, earlier, request.generation, request.part, variant)
                 self._write(pending, session, turn, variant, title=opened.source.title)
+            _stop_if_gone(pending)
             opened.turns.append(turn)
             pending.put({"event": "answered", "turn": views.turn(opened, len(opened.turns) - 1, self.model)})
 
@@ -239,28 +242,22 @@ class Actions:
     ) -> None:
         """Write the answer of a turn under one variant, piece by piece. It names the video by its TITLE: the
         session may have come from another visitor's file of the same content."""
-        turns = self.service.turn
-        if turns.waiting:
-            pending.put({"event": "waiting", "ahead": turns.waiting})
-        with turns.take():
-            _stop_if_gone(pending)
-            stream = session.stream_after(
-                turn.earlier,
-                turn.question,
-                budget=variant.budget,
-                adaptive=variant.adaptive,
-                **turn.generation,
-            )
-            text = ""
-            try:
-                for piece in stream:
-                    _stop_if_gone(pending)
-                    text += piece
-                    pending.put({"event": "text", "parts": views.parts(text, session.video.duration)})
-                    turns.give_way()
-                turn.answers[variant] = stream.answer.called(title)
-            finally:
-                stream.close()
+        ahead = self.service.turn.waiting + self.service.scheduler.waiting
+        if ahead:
+            pending.put({"event": "waiting", "ahead": ahead})
+        posed = session.pose(
+            turn.earlier,
+            turn.question,
+            budget=variant.budget,
+            adaptive=variant.adaptive,
+            **turn.generation,
+        )
+        writing = WrittenText(self.model.prompts.decoder, stops=[], stop_ids=self.model.stop_ids)
+        tokens = self.service.scheduler.tokens(posed, gone=pending.gone.is_set)
+        for _ in writing.pieces(tokens):
+            pending.put({"event": "text", "parts": views.parts(writing.text, session.video.duration)})
+        _stop_if_gone(pending)
+        turn.answers[variant] = posed.answer(writing.ids, writing.text).called(title)
 
     # --- what is offered -----------------------------------------------------------------------------------
 
@@ -291,10 +288,20 @@ def turn_of(opened: OpenVideo, number: int) -> Turn:
 
 def _read(source: Source) -> Video:
     """Raises TempoError, with the title for the path, where the file is no video."""
-    try:
+    with _by_title(source):
         return Video.open(source.path)
+
+
+@contextmanager
+def _by_title(source: Source) -> Iterator[None]:
+    """Errors name the video by its title: where the server keeps its files is nobody's business."""
+    try:
+        yield
     except TempoError as error:
-        raise type(error)(str(error).replace(str(source.path), source.title)) from error
+        path = str(source.path)
+        if path not in str(error):
+            raise
+        raise type(error)(str(error).replace(path, source.title)) from error
 
 
 def _stop_if_gone(pending: PendingResponse) -> None:
