@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 import struct
 
 import pytest
@@ -288,6 +289,54 @@ def test_cancel_ends_the_work_and_says_so(server, visit):
     page.locator("#tabs li.failed").wait_for()
     page.click(".failure button:has-text('Try again')")
     page.locator(".progress").wait_for()
+
+
+def test_a_library_of_many_videos_shows_its_covers_and_then_the_strip(serve, visit, film, tmp_path):
+    for number in range(40):
+        shutil.copy(film, tmp_path / f"{number:02}.mp4")
+    talk = visit(serve(library=(tmp_path,)).url)
+    covers = ".films .card img"
+    talk.page.wait_for_function(f"() => document.querySelectorAll('{covers}').length >= 40")
+    talk.page.wait_for_function(
+        f"() => [...document.querySelectorAll('{covers}')].every(i => i.naturalWidth > 0)"
+    )
+    talk.page.click(".films button:has-text('07')")
+    talk.wait_until_ready("07.mp4")
+    talk.page.wait_for_function(
+        "() => [...document.querySelectorAll('.tiles img')].every(i => i.naturalWidth > 0)"
+    )
+    assert talk.complaints == []
+
+
+def test_what_is_typed_while_an_answer_is_written_is_not_asked_and_not_lost(server, visit, film):
+    talk = visit(server.url)
+    talk.open(film)
+    page = talk.page
+    page.fill("#question", "What is there?")
+    page.keyboard.press("Enter")
+    page.fill("#question", "And which colour?")
+    page.keyboard.press("Enter")
+    page.locator(".turn .actions").wait_for()
+    assert page.locator(".asked").all_inner_texts() in (
+        ["What is there?"],
+        ["What is there?", "And which colour?"],  # the answer was quicker than the second key
+    )
+    if len(talk.answers) == 1:
+        assert page.input_value("#question") == "And which colour?"
+    assert talk.complaints == []
+
+
+def test_a_link_in_the_address_of_an_open_page_is_followed(server, visit, film):
+    talk = visit(server.url)
+    talk.open(film)
+    title = film.name
+    found = talk.page.evaluate("fetch('ui/api/library').then(r => r.json())")["videos"]
+    identity = next(one["id"] for one in found if one["title"].startswith("my film"))
+    talk.page.evaluate(f"location.hash = '#v=library:{identity}&t=12&q=What+is+there%3F'")
+    talk.page.locator(".turn .actions").wait_for()
+    talk.wait_for_time(12)
+    assert talk.page.locator("#tabs li").count() >= 2, title
+    assert talk.complaints == []
 
 
 def test_nothing_comes_from_elsewhere_and_nothing_is_wrong(talk, server):

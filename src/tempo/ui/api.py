@@ -31,7 +31,7 @@ its own status and the body ``{"error": {"message", …}}``, as the server for O
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any
 
 from tempo.errors import TempoError
@@ -98,7 +98,7 @@ def _add_offers(router: "APIRouter", actions: Actions) -> None:
     @router.get("/examples/{identity}.jpg")
     async def picture(identity: str) -> Response:
         found = example(identity)
-        return _jpeg(await asyncio.to_thread(lambda: found.picture))
+        return await _jpeg(actions, lambda: found.picture)
 
     @router.get("/library")
     async def library(words: str = "") -> dict[str, Any]:
@@ -108,7 +108,7 @@ def _add_offers(router: "APIRouter", actions: Actions) -> None:
     @router.get("/library/cover")
     async def cover(id: str) -> Response:
         found = actions.library.get(id)
-        return _jpeg(await asyncio.to_thread(actions.library.cover, found))
+        return await _jpeg(actions, lambda: actions.library.cover(found))
 
 
 def _add_sessions(router: "APIRouter", actions: Actions) -> None:
@@ -145,11 +145,11 @@ def _add_videos(router: "APIRouter", actions: Actions) -> None:
 
     @router.post("/sessions/{key}/videos", response_model=None)
     async def open_video(key: str, body: OpenRequest) -> Response:
-        return await _stream(actions.open(actions.sessions.get(key), body))
+        return _stream(actions.open(actions.sessions.get(key), body), actions.sessions.get(key))
 
     @router.post(f"{_VIDEO}/watch", response_model=None)
     async def watch_again(key: str, identity: str, body: SamplingRequest) -> Response:
-        return await _stream(actions.watch_again(_found(actions, key, identity), body))
+        return _stream(actions.watch_again(_found(actions, key, identity), body), actions.sessions.get(key))
 
     @router.delete(_VIDEO)
     async def close(key: str, identity: str) -> dict[str, bool]:
@@ -172,7 +172,7 @@ def _add_files(router: "APIRouter", actions: Actions) -> None:
     async def frame(key: str, identity: str, milliseconds: int) -> Response:
         opened = _found(actions, key, identity)
         seconds = min(max(milliseconds, 0), round(opened.video.duration * 1000)) / 1000
-        return _jpeg(await asyncio.to_thread(opened.frames.jpeg, seconds))
+        return await _jpeg(actions, lambda: opened.frames.jpeg(seconds))
 
     @router.get(f"{_VIDEO}/export/{{kind}}")
     async def save(key: str, identity: str, kind: str) -> Response:
@@ -189,7 +189,7 @@ def _add_answers(router: "APIRouter", actions: Actions) -> None:
 
     @router.post(f"{_VIDEO}/turns", response_model=None)
     async def ask(key: str, identity: str, body: AskRequest) -> Response:
-        return await _stream(actions.ask(_found(actions, key, identity), body))
+        return _stream(actions.ask(_found(actions, key, identity), body), actions.sessions.get(key))
 
     @router.delete(f"{_VIDEO}/turns")
     async def forget(key: str, identity: str) -> dict[str, int]:
@@ -200,7 +200,9 @@ def _add_answers(router: "APIRouter", actions: Actions) -> None:
 
     @router.post(f"{_VIDEO}/turns/{{number}}/answers", response_model=None)
     async def compare(key: str, identity: str, number: int, body: VariantRequest) -> Response:
-        return await _stream(actions.compare(_found(actions, key, identity), number, body))
+        return _stream(
+            actions.compare(_found(actions, key, identity), number, body), actions.sessions.get(key)
+        )
 
     @router.post(f"{_VIDEO}/turns/{{number}}/allocation")
     async def allocation(key: str, identity: str, number: int, body: VariantRequest) -> dict[str, Any]:
@@ -212,29 +214,32 @@ def _found(actions: Actions, key: str, identity: str) -> OpenVideo:
     return session.video(identity)
 
 
-def _jpeg(data: bytes | None) -> "Response":
+async def _jpeg(actions: Actions, make: Callable[[], bytes | None]) -> "Response":
     from fastapi.responses import Response
 
+    data = await asyncio.get_running_loop().run_in_executor(actions.pictures, make)
     if data is None:
         raise ApiError(404, "there is no frame")
     return Response(data, media_type="image/jpeg", headers=PRIVATE)
 
 
-async def _stream(work: PendingResponse) -> "Response":
+def _stream(work: PendingResponse, session: ClientSession) -> "Response":
     from fastapi.responses import StreamingResponse
 
     return StreamingResponse(
-        _events(work), media_type="text/event-stream", headers={"cache-control": "no-store"}
+        _events(work, session), media_type="text/event-stream", headers={"cache-control": "no-store"}
     )
 
 
-async def _events(work: PendingResponse) -> AsyncIterator[str]:
-    """Server-sent events. Leaving ends the work."""
+async def _events(work: PendingResponse, session: ClientSession) -> AsyncIterator[str]:
+    """Server-sent events. Leaving ends the work; who listens is there."""
     try:
         while True:
             try:
                 result = await asyncio.wait_for(work.next(), _ALIVE)
             except TimeoutError:
+                if not work.gone.is_set():
+                    session.touch()
                 yield ": alive\n\n"
                 continue
             if result is None:

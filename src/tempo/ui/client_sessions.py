@@ -16,7 +16,7 @@ from .open_video import OpenVideo
 MAX_OPEN = 8  # videos of one session, and uploads that it has not opened yet
 MAX_SESSIONS = 1000
 IDLE_SECONDS = 600.0  # the page says every minute that it is still there
-LEAVE_SECONDS = 10.0  # a page that is loaded again comes back within them
+LEAVE_SECONDS = 10.0  # a page that a browser had only put aside comes back within them
 
 
 class ClientSession:
@@ -39,7 +39,7 @@ class ClientSession:
         self._until = time.monotonic() + IDLE_SECONDS
 
     def leave(self) -> None:
-        """The page was closed, or is being loaded again."""
+        """The page was closed, or put aside by the browser. One that is loaded again begins anew."""
         for opened in self.videos.values():
             opened.work.set()
         self._until = time.monotonic() + LEAVE_SECONDS

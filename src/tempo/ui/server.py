@@ -148,6 +148,7 @@ class Server:
         self._closed.set()
         self._uvicorn.should_exit = True
         self.actions.sessions.close()
+        self.actions.pictures.shutdown(wait=False, cancel_futures=True)
         self._thread.join(10)
         self.service.close()
         self._socket.close()

@@ -82,7 +82,7 @@ function grow() {
 // --- tabs -----------------------------------------------------------------------------------------------------------
 
 function select(tab) {
-  if (current) current.draft = $("question").value;
+  if (tab !== current) player.pause();
   current = tab;
   $("question").dataset.tab = "";
   address();
@@ -133,14 +133,14 @@ function openKnown(kind, id, title, question) {
 // --- asking -----------------------------------------------------------------------------------------------------------
 
 async function ask(text, tab = current) {
-  if (!tab || !text.trim()) return;
+  if (!tab || tab.asking || !text.trim()) return;
   if (!tab.ready) { // it is asked once the video is watched
     tab.next = text;
     tab.askError = "This is asked as soon as the video is watched.";
     changed();
     return;
   }
-  tab.draft = "";
+  if (tab.draft.trim() === text.trim()) tab.draft = "";
   tab.draftSet = true;
   const answered = await work.ask(tab, text.trim(), settings.generation(), (event) => {
     changed();
@@ -202,8 +202,7 @@ const actions = {
 
 async function again() {
   const tab = current, compared = tab.compared !== null;
-  await work.answerAgain(tab, changed);
-  if (compared) await work.answerAgain(tab, changed, { other: true });
+  if (await work.answerAgain(tab, changed) && compared) await work.answerAgain(tab, changed, { other: true });
 }
 
 // --- the address --------------------------------------------------------------------------------------------------------
@@ -232,11 +231,16 @@ function follow(hash) {
   const found = new URLSearchParams(hash.slice(1));
   const [kind, ...rest] = (found.get("v") ?? "").split(":"), id = rest.join(":");
   if (kind !== "example" && kind !== "library") return false;
-  const tab = openKnown(kind, id, id.split("/").at(-1), found.get("q") ?? "");
+  const tab = openKnown(kind, id, id.split("/").at(-1));
   const seconds = Number(found.get("t"));
   if (Number.isFinite(seconds) && seconds > 0) tab.time = tab.from = seconds;
   const part = (found.get("part") ?? "").split("-").map(Number);
   if (part.length === 2 && part.every(Number.isFinite)) tab.span = part;
+  const question = found.get("q") ?? "";
+  if (tab.ready) {
+    player.seek(tab.time);
+    if (question) ask(question, tab);
+  } else tab.next = question;
   return true;
 }
 
@@ -298,7 +302,10 @@ async function start() {
     event.preventDefault();
     ask($("question").value);
   });
-  $("question").addEventListener("input", grow);
+  $("question").addEventListener("input", () => {
+    if (current) current.draft = $("question").value;
+    grow();
+  });
   $("question").addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
     event.preventDefault();
@@ -306,6 +313,7 @@ async function start() {
   });
   $("stop").addEventListener("click", () => current?.stop());
   addEventListener("keydown", keys);
+  addEventListener("hashchange", () => follow(location.hash)); // a link, put into the address of this page
   render();
   if (!follow(location.hash) && about.opens) openKnown("library", about.opens, about.opens);
 }

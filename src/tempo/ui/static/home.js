@@ -87,7 +87,7 @@ async function find() {
     const { videos, total } = await api.library(search.value, mine.signal);
     count.textContent = total > videos.length ? `${videos.length} of ${total}` : `${total} found`;
     results.replaceChildren(...videos.map((one) => {
-      const image = h("img", { alt: "", loading: "lazy" });
+      const image = h("img", { alt: "" });
       frames.show(image, api.coverOf(one.id));
       return h("li", { class: "card" }, h("button", { type: "button", class: "cover", onclick: () => actions.library(one) },
         image, h("span", { class: "name" }, one.title), h("small", {}, one.folder)));

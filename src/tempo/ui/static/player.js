@@ -25,6 +25,8 @@ export function seek(seconds) {
   tell(seconds);
 }
 
+export const pause = () => element?.pause();
+
 export function toggle() {
   if (!element || element.hidden) return;
   if (element.paused) element.play().catch(() => {});

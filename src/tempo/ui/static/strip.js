@@ -47,7 +47,7 @@ export function build(spanListener, openPanel) {
   surface.addEventListener("pointerleave", () => { tip.hidden = true; });
   surface.addEventListener("keydown", keys);
   player.onTime(mark);
-  new ResizeObserver(() => tab && draw()).observe(track);
+  new ResizeObserver(() => tab?.video && draw()).observe(track);
 }
 
 // --- drawing --------------------------------------------------------------------------------------------------

@@ -143,14 +143,17 @@ export async function ask(tab, question, options, changed) {
 
 // The latest answer under the tab's variant, and on the strip; `other` asks for the other allocation instead.
 export async function answerAgain(tab, changed, { other = false } = {}) {
-  const turn = tab.last;
-  if (!turn) return;
+  const turn = tab.last?.before ?? tab.last; // what an unfinished one is to replace
+  if (!turn) return false;
   const variant = { budget: tab.variant.budget ?? turn.budget, adaptive: tab.variant.adaptive, show: !other };
   if (other) variant.adaptive = !variant.adaptive;
-  const partial = { ...turn, answer: [], budget: variant.budget, adaptive: variant.adaptive, writing: true };
+  const partial = { ...turn, answer: [], budget: variant.budget, adaptive: variant.adaptive, writing: true, before: turn };
+  const at = tab.turns.length - 1;
+  let shown = null;
   const put = (value) => {
+    shown = value;
     if (other) tab.compared = value;
-    else tab.turns[tab.turns.length - 1] = tab.route = value;
+    else tab.turns[at] = tab.route = value;
   };
   put(partial);
   changed();
@@ -161,10 +164,12 @@ export async function answerAgain(tab, changed, { other = false } = {}) {
       changed();
     }, signal));
   if (error) {
-    put(other ? null : turn);
+    // Unless a newer one has taken its place.
+    if (shown === (other ? tab.compared : tab.turns[at])) put(other ? null : turn);
     tab.askError = error instanceof Refused ? error.message : "";
   }
   changed();
+  return !error;
 }
 
 // While a budget is chosen: how the tokens would be shared out. The latest wish wins.
