@@ -19,6 +19,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from itertools import takewhile
 from pathlib import Path
 
 import torch
@@ -47,17 +48,18 @@ def _remembered_or_measured() -> bool:
         seconds = thread.submit(_multiplying_seconds).result()
     faster = seconds[torch.bfloat16] < seconds[torch.float32]
     _remember(file, {**processor, _FASTER: faster})
-    return faster
+    known = _remembered(file)  # another process may have been first; all have to choose alike
+    return faster if known is None else known
 
 
 def _processor() -> dict[str, str]:
     """What the result depends on."""
     found = {"torch": torch.__version__, "machine": platform.machine(), "processor": platform.processor()}
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
+    with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
+        for line in takewhile(str.strip, file):  # of the first core
             name, _, value = line.partition(":")
             if name.strip() in ("model name", "flags", "Features"):
-                found.setdefault(name.strip(), value.strip())
+                found[name.strip()] = value.strip()
     return found
 
 
@@ -75,7 +77,9 @@ def _remember(file: Path, values: dict[str, str | bool]) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         try:
             part.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
-            os.replace(part, file)
+            if _remembered(file) is None:
+                file.unlink(missing_ok=True)  # damaged
+            os.link(part, file)  # unlike a replacement, fails if another process was first
         finally:
             part.unlink(missing_ok=True)
 

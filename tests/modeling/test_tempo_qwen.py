@@ -1,14 +1,18 @@
 """The whole plain way against the recorded runs: one pass of everything."""
 
+import pytest
 import torch
 
 from tempo.inference.allocation import adaptive
+from tempo.inference.generation import DecodeOptions, generate
 from tempo.processing.image_processor import patches
 
 
 @torch.inference_mode()
-def test_reference_memory_storyline_and_answer(case, tiny, tiny_of_transformers):
-    model, prompts, t = tiny_of_transformers, tiny.prompts, case.tensors
+@pytest.mark.parametrize("classes", ["plain", "transformers"])
+def test_reference_memory_storyline_and_answer(case, classes, tiny, tiny_of_transformers):
+    model = tiny.model if classes == "plain" else tiny_of_transformers
+    prompts, t = tiny.prompts, case.tensors
     question = torch.tensor([[prompts.question(case.query)]])
     relevance, memory, stamps = [], [], []
     for index, frames in enumerate(case.segments()):
@@ -32,5 +36,12 @@ def test_reference_memory_storyline_and_answer(case, tiny, tiny_of_transformers)
     moments = [(stamp, tokens[0, :k]) for stamp, tokens, k in zip(stamps, memory, counts, strict=True)]
     inputs_embeds_LU = model.decoder_inputs(before, moments, after)
     torch.testing.assert_close(inputs_embeds_LU, t["decoder_inputs_embeds"], atol=1e-5, rtol=0)
-    ids = model.generate(inputs_embeds=inputs_embeds_LU[None], max_new_tokens=24, do_sample=False)
-    assert ids[0].tolist() == t["generated_ids"].tolist()
+    if classes == "plain":
+        ids = list(
+            generate(model, inputs_embeds_LU, DecodeOptions(max_new_tokens=24, stop_ids=tiny.stop_ids))
+        )
+    else:
+        ids = model.generate(inputs_embeds=inputs_embeds_LU[None], max_new_tokens=24, do_sample=False)[
+            0
+        ].tolist()
+    assert ids == t["generated_ids"].tolist()

@@ -11,7 +11,8 @@ import torch
 import tempo
 from tempo.checkpoints.checkpoint import find_files
 from tempo.checkpoints.plain_loading import load_plain
-from tempo.inference.generation import generate
+from tempo.inference.engine import EMBEDDED
+from tempo.inference.generation import DecodeOptions, generate
 from tempo.modeling import TempoQwenForCausalLM
 from tempo.modeling.loading import read_config_of
 from tempo.networks.kv_cache import KVCache
@@ -42,6 +43,30 @@ def test_both_have_the_same_tensors(tiny, tiny_of_transformers):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @torch.inference_mode()
+def test_decoders_read_the_same(reference, dtype):
+    """At once to the last bit, of a tied and an untied head; behind a cache up to rounding."""
+    for path in (reference / "tempo-tiny", EMBEDDED):
+        files = find_files(path)
+        ours, _ = load_plain(files, device=CPU, dtype=dtype)
+        theirs = TempoQwenForCausalLM.load(read_config_of(files), dtype=dtype)
+        x = torch.randn(1, 60, ours.config.hidden_size, generator=torch.Generator().manual_seed(2)).to(dtype)
+        positions = torch.arange(60)[None]
+        whole = [run_language(model.model, x, positions) for model in (ours, theirs)]
+        assert torch.equal(*whole)
+        assert torch.equal(ours.lm_head(whole[0]), theirs.lm_head(whole[1]))
+        found = []
+        for model in (ours, theirs):
+            cache = KVCache.allocate(model.model, 1, 60, like=x)
+            run_language(model.model, x[:, :50], positions[:, :50], cache=cache)
+            found.append(run_language(model.model, x[:, 50:], positions[:, 50:], cache=cache))
+        largest = whole[0].abs().max().item()
+        assert (found[0] - found[1]).abs().max().item() <= largest * (
+            1e-5 if dtype == torch.float32 else 0.02
+        )
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@torch.inference_mode()
 def test_both_compute_the_same(reference, tiny, dtype):
     files = find_files(reference / "tempo-tiny")
     ours, _ = load_plain(files, device=CPU, dtype=dtype)
@@ -61,7 +86,8 @@ def test_both_compute_the_same(reference, tiny, dtype):
         assert torch.equal(mine, other)
     embeds = torch.randn(40, 128, generator=generator).to(dtype)
     answers = [
-        list(generate(model, embeds, max_new_tokens=12, stop_ids=tiny.stop_ids)) for model in (ours, theirs)
+        list(generate(model, embeds, DecodeOptions(max_new_tokens=12, stop_ids=tiny.stop_ids)))
+        for model in (ours, theirs)
     ]
     assert answers[0] == answers[1]
 
@@ -99,6 +125,8 @@ def test_an_ordinary_checkpoint_needs_no_transformers(reference):
         (None, {"unheard_of": 1}),
         ("text_config", {"attention_dropout": 0.1}),
         ("vision_config", {"hidden_act": "gelu"}),
+        ("base", {"unheard_of": 1}),
+        ("text_config", {"use_sliding_window": True}),
     ],
 )
 def test_whatever_is_unusual_is_left_to_transformers(reference, tmp_path, part, values):
@@ -106,6 +134,18 @@ def test_whatever_is_unusual_is_left_to_transformers(reference, tmp_path, part, 
     assert load_plain(find_files(path), device=CPU, dtype=torch.float32) is None
     loaded = tempo.load(path, device="cpu", dtype="float32")
     assert isinstance(loaded.model, TempoQwenForCausalLM)
+
+
+def test_biases_are_left_to_transformers(reference, tmp_path):
+    path = edited(reference, tmp_path, None, attention_bias=True)  # which finds that there are none
+    assert load_plain(find_files(path), device=CPU, dtype=torch.float32) is None
+
+
+def test_generation_that_is_unusual_is_left_to_transformers(reference, tmp_path):
+    path = edited(reference, tmp_path, None)
+    settings = {"eos_token_id": 1200, "repetition_penalty": 1.05}
+    (path / "generation_config.json").write_text(json.dumps(settings))
+    assert load_plain(find_files(path), device=CPU, dtype=torch.float32) is None
 
 
 def test_other_attention_is_left_to_transformers(reference, tiny):

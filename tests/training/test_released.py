@@ -129,12 +129,24 @@ def test_qvhighlights_gives_moments_with_their_evidence(released, tmp_path):
     assert convert("qvhighlights", [file], media=tmp_path / "media", out=out) == 1
     (record,) = read(out, tmp_path / "media")
     assert record.evidence == ((0, 16), (40.5, 44))
+    again = tmp_path / "again.jsonl"  # joined with others
+    convert("llava", [out], media=tmp_path / "media", out=again)
+    assert read(again, tmp_path / "media")[0].evidence == record.evidence
     assert record.turns == (
         (
             "When can this be seen: A family is playing basketball together on a green court outside?",
             "0 to 16 seconds, 40.5 to 44 seconds",
         ),
     )
+
+
+def test_stretches_that_are_none_are_refused_like_any_record(released, tmp_path):
+    broken = {**QVHIGHLIGHTS[0], "relevant_windows": [[0, 1, 2]]}
+    file = released("train.jsonl", [broken, *QVHIGHLIGHTS], "bP5KfdFJzC4_660.0_810.0.mp4")
+    refused = Counter()
+    options = {"media": tmp_path / "media", "out": tmp_path / "out.jsonl", "refused": refused}
+    assert convert("qvhighlights", [file], **options) == 1
+    assert list(refused.values()) == [1]
 
 
 def test_nothing_is_written_where_nothing_can_be_used(released, tmp_path):

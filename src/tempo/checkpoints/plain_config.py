@@ -144,10 +144,15 @@ def _rope(values: dict[str, Any], *, sections: bool) -> dict[str, Any] | None:
     if values.get("rope_parameters") and values.get("rope_scaling"):
         return None
     theta = given.pop("rope_theta", values.get("rope_theta"))
-    kinds = {given.pop("rope_type", "default"), given.pop("type", "default")}
+    kinds = [given.pop("rope_type", "default"), given.pop("type", "default")]
     section = given.pop("mrope_section", None) if sections else None
     interleaved = given.pop("mrope_interleaved", None) if sections else None
-    if given or kinds != {"default"} or not _NUMBER(theta) or (sections and interleaved is not True):
+    if (
+        given
+        or kinds != ["default", "default"]
+        or not _NUMBER(theta)
+        or (sections and interleaved is not True)
+    ):
         return None
     return {"rope_theta": float(theta), "mrope_section": tuple(section) if section else None}
 

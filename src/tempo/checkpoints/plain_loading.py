@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 
-from tempo.devices import prepare_process
 from tempo.networks.config import TempoConfig
 from tempo.networks.meta_init import parameters_on_meta
 from tempo.networks.tempo_network import AnswerEnd, PlainTempo
@@ -32,7 +31,6 @@ def load_plain(
     Raises:
         TempoError: a part of the checkpoint is missing or damaged.
     """
-    prepare_process(device)
     generation = generation_values(files.folder)
     config = plain_config(files.values)
     if config is None or not is_plain_generation(generation or {}):

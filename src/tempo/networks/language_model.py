@@ -1,9 +1,10 @@
 """Qwen3's language model in plain torch: the decoder, and the one inside Qwen3-VL.
 
-The modules have the names, shapes and arithmetic of those in transformers, so that weights fit and numbers
-are equal to the last bit; :func:`tempo.networks.qwen3_vl.run_language` runs either. What is here is what the
-released models use, which loads in a fraction of the time that importing transformers' models takes. For
-everything else there is :class:`tempo.modeling.TempoQwenForCausalLM`.
+The modules have the names, shapes and arithmetic of those in transformers, so that weights fit. Without a
+cache numbers are equal to the last bit; behind one, attention that copies no keys rounds differently.
+:func:`tempo.networks.qwen3_vl.run_language` runs either. What is here is what the released models use, which
+loads in a fraction of the time that importing transformers' models takes. For everything else there is
+:class:`tempo.modeling.TempoQwenForCausalLM`.
 
 Shapes: see :mod:`tempo.modeling`.
 """

@@ -23,7 +23,7 @@ from typing import Any
 from tempo.errors import TempoError, UsageError
 from tempo.storage.atomic_files import replacing
 
-from .llava_conversation import read_conversation
+from .llava_conversation import read_conversation, read_evidence
 
 Record = dict[str, Any]
 _WHOLE = "-1"  # of a ShareGPT4Video caption: it is about all of the video
@@ -31,14 +31,15 @@ _DESCRIBE = "Describe this video in detail."
 
 
 def llava(value: Record) -> Record:
-    """LLaVA-Pretrain, LLaVA-Instruct, LLaVA-Video-178K, ShareGPT4V: conversations already.
+    """LLaVA-Pretrain, LLaVA-Instruct, LLaVA-Video-178K, ShareGPT4V, or what was converted: conversations.
 
     Raises:
         TempoError: what training would refuse.
     """
     turns, medium = read_conversation(value)
     kind = "image" if value.get("image") or value.get("images") else "video"
-    return _record(kind, medium, turns)
+    kept = {name: value[name] for name in ("id", "evidence") if value.get(name) is not None}
+    return _record(kind, medium, turns) | kept
 
 
 def sharegpt4video(value: Record) -> Record:
@@ -65,10 +66,10 @@ def qvhighlights(value: Record) -> Record:
     """QVHighlights: when something can be seen, with the stretches as evidence.
 
     Raises:
-        TempoError: a field is missing.
+        TempoError: a field is missing, or the stretches are no times.
     """
-    windows, query, name = value.get("relevant_windows"), value.get("query"), value.get("vid")
-    if not (isinstance(windows, list) and windows and isinstance(query, str) and isinstance(name, str)):
+    windows, query, name = read_evidence(value.get("relevant_windows")), value.get("query"), value.get("vid")
+    if not (windows and isinstance(query, str) and isinstance(name, str)):
         raise TempoError("needs vid, query and relevant_windows")
     told = ", ".join(f"{start:g} to {end:g} seconds" for start, end in windows)
     question = f"When can this be seen: {query.strip().rstrip('.')}?"
