@@ -1,12 +1,16 @@
+import threading
+import time
+
 import pytest
 import torch
 from safetensors import safe_open
 
+import clips
 import tempo
 from reference_cases import CASES, video_of
 from tempo.devices import pick_device, pick_dtype
 from tempo.errors import TempoError, UsageError
-from tempo.inference.engine import EMBEDDED
+from tempo.inference.engine import EMBEDDED, find
 
 
 @pytest.mark.parametrize(
@@ -62,6 +66,24 @@ def test_half_precision_answers_nearly_the_same(reference, tmp_path):
     assert half.dtype is torch.bfloat16
     answer = half.watch(video_of(case, tmp_path), cache="none").ask(case.query, max_new_tokens=2)
     assert answer.segments[0].relevance == pytest.approx(case.tensors["relevance"].item(), abs=0.02)
+
+
+@pytest.mark.parametrize("options", [{}, {"fps": 4.0, "max_frames": 12}])
+def test_a_file_is_decoded_while_its_model_loads(options, reference, tmp_path):
+    """Nothing of it is read again for what is watched then, and the answer is the usual one."""
+    path = clips.write(tmp_path / "clip.mp4", count=90)
+    usual = tempo.load(reference / "tempo-tiny", device="cpu", dtype="float32")
+    expected = usual.watch(path, cache="none", **options).ask("What moves?", max_new_tokens=4)
+    found = find(reference / "tempo-tiny", device="cpu", dtype="float32")
+    video = tempo.Video.open(path)
+    with found.decoding(video, **options):
+        model = found.load()
+        while any(thread.name == "tempo-decode" for thread in threading.enumerate()):
+            time.sleep(0.01)
+        path.unlink()
+        session = model.watch(video, cache="device", **options)
+    assert session.ask("What moves?", max_new_tokens=4).token_ids == expected.token_ids
+    assert not session.damage
 
 
 def test_the_public_names():

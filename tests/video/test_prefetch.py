@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+import time
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 
 import clips
-from tempo.video.prefetch import in_background
+from tempo.video.prefetch import Background
 from tempo.video.video import AHEAD_BYTES, Video
 
 
@@ -31,27 +32,27 @@ def count_to(limit: int, made: list[int], stop: threading.Event) -> Iterator[int
 
 def test_everything_arrives_in_order() -> None:
     made: list[int] = []
-    items = in_background(lambda stop: count_to(1000, made, stop), depth=3, name="tempo-test")
+    items = Background(lambda stop: count_to(1000, made, stop), depth=3, name="tempo-test")
     assert list(items) == list(range(1000))
     assert threads() == []
 
 
 def test_never_far_ahead() -> None:
     made: list[int] = []
-    items = in_background(lambda stop: count_to(1000, made, stop), depth=3, name="tempo-test")
+    items = Background(lambda stop: count_to(1000, made, stop), depth=3, name="tempo-test")
     for taken in range(50):
         next(items)
         # Three waiting, one in hand, one being handed over.
         assert len(made) <= taken + 1 + 3 + 2
-    items.close()  # type: ignore[attr-defined]
+    items.close()
 
 
 def test_closing_ends_the_thread() -> None:
     made: list[int] = []
-    items = in_background(lambda stop: count_to(10**9, made, stop), depth=3, name="tempo-test")
+    items = Background(lambda stop: count_to(10**9, made, stop), depth=3, name="tempo-test")
     next(items)
     assert threads() == ["tempo-test"]
-    items.close()  # type: ignore[attr-defined]
+    items.close()
     assert threads() == []
     assert len(made) < 20
 
@@ -61,7 +62,7 @@ def test_an_error_arrives_after_what_came_before_it() -> None:
         yield from (1, 2)
         raise RuntimeError("the third is broken")
 
-    items = in_background(fail, depth=5, name="tempo-test")
+    items = Background(fail, depth=5, name="tempo-test")
     assert [next(items), next(items)] == [1, 2]
     with pytest.raises(RuntimeError, match="the third"):
         next(items)
@@ -77,6 +78,29 @@ def test_leaving_a_video_in_the_middle_ends_its_thread(tmp_path: Path) -> None:
     for _ in video.stream(video.sample(fps=30.0), chunk=2):
         break
     assert threads() == []
+
+
+def test_what_was_decoded_before_it_was_asked_for_is_used(tmp_path: Path) -> None:
+    path = clips.write(tmp_path / "clip.mp4", count=120)
+    video = Video.open(path)
+    sampling = video.sample(fps=30.0)
+    expected = [batch.frames for batch in video.stream(sampling, chunk=8)]
+    with video.decoding(sampling):
+        while threads():  # all of so short a video may wait
+            time.sleep(0.01)
+        path.unlink()
+        found = [batch.frames for batch in video.stream(video.sample(fps=30.0), chunk=8)]
+    assert threads() == []
+    assert all(map(np.array_equal, found, expected))
+    assert not video.damage
+
+
+def test_what_was_decoded_and_is_not_asked_for_is_let_go(tmp_path: Path) -> None:
+    video = Video.open(clips.write(tmp_path / "clip.mp4", count=120))
+    with video.decoding(video.sample(fps=30.0)):
+        every_third = [batch.times for batch in video.stream(video.sample(fps=10.0), chunk=8)]
+    assert threads() == []
+    assert sum(map(len, every_third)) == 40
 
 
 def test_memory_does_not_grow_with_the_length(tmp_path: Path) -> None:

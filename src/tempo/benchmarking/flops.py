@@ -158,7 +158,7 @@ def _one_segment(engine: Tempo, video: Video, sampling: Sampling) -> SegmentBatc
     try:
         return next(found)
     finally:
-        found.close()  # type: ignore[attr-defined]
+        found.close()
 
 
 def _flops_of(action: Callable[[], object]) -> int:

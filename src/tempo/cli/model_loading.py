@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from .options import given
@@ -44,15 +44,22 @@ def watched(
 ) -> Iterator[Session]:
     """Load the model, watch VIDEO and yield the session; warnings follow once the block has succeeded.
 
+    The file is decoded while the model loads. Where neither can be used, the error is about the model.
     A progress bar shows how far it is. It stays for the block, labelled THEN.
     """
     from tempo.console import progress_bar
+    from tempo.inference import engine
 
     with progress_bar("watching", "frames", before="loading", after=then) as progress:
-        model = load_model(args)
+        found = engine.find(args.model, **given(args, *MODEL_OPTIONS))
         sampling = given(args, *WATCH_OPTIONS)
-        session = model.watch(video, cache=args.cache, several=several, progress=progress, **sampling)
-        yield session
+        with ExitStack() as until_watched:
+            until_watched.enter_context(found.decoding(video, **sampling))
+            model = found.load()
+            session = model.watch(video, cache=args.cache, several=several, progress=progress, **sampling)
+            if session.is_cached:
+                until_watched.close()
+            yield session
     _warn(args, session)
 
 

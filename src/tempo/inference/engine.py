@@ -7,7 +7,8 @@ import hashlib
 import json
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from functools import cached_property, partial
 from os import PathLike
 from typing import Unpack
@@ -15,8 +16,15 @@ from typing import Unpack
 import torch
 
 from tempo.assets import NANO
-from tempo.checkpoints.checkpoint import ATTENTIONS, find_files, load_prompts
+from tempo.checkpoints.checkpoint import (
+    ATTENTIONS,
+    CheckpointFiles,
+    find_files,
+    load_prompts,
+    with_config,
+)
 from tempo.checkpoints.checkpoint_files import Weights
+from tempo.checkpoints.plain_config import plain_config
 from tempo.checkpoints.plain_loading import load_plain
 from tempo.console import Progress, ProgressOption, download_bar, shown_progress
 from tempo.devices import available_bytes, pick_device, pick_dtype, prepare_process
@@ -27,6 +35,7 @@ from tempo.errors import (
     UsageError,
 )
 from tempo.networks.compressor import PrefillState
+from tempo.networks.config import TempoFields
 from tempo.networks.tempo_network import TempoNetwork
 from tempo.processing.batching import SegmentBatch
 from tempo.processing.prompts import Prompts
@@ -73,6 +82,23 @@ def load(
         TempoError: a part of the model is missing or damaged, or the device is not there.
         UsageError: an option that does not exist.
     """
+    return find(path, base, device=device, dtype=dtype, attention=attention).load()
+
+
+def find(
+    path: str | PathLike[str] | None = None,
+    base: str | PathLike[str] | None = None,
+    *,
+    device: str | torch.device = "auto",
+    dtype: str | torch.dtype = "auto",
+    attention: str = "sdpa",
+) -> FoundModel:
+    """Look up what :func:`load` loads, which is told there; nothing is read but configurations.
+
+    Raises:
+        TempoError: a part of the model is missing, or the device is not there.
+        UsageError: an option that does not exist.
+    """
     if attention not in ATTENTIONS:
         raise UsageError(f"attention={attention!r}: choose from {', '.join(ATTENTIONS)}")
     chosen_device = pick_device(device)
@@ -83,20 +109,77 @@ def load(
         path, name = EMBEDDED, "tempo-nano"
     else:
         name = str(path)
-    files = find_files(path, base=base)
-    chosen_dtype = pick_dtype(dtype, chosen_device, count_parameters=Weights(files.folder).count)
-    plain = load_plain(files, device=chosen_device, dtype=chosen_dtype) if attention == "sdpa" else None
-    if plain is not None:
-        return Tempo(*plain, name=name)
-    from tempo.modeling import TempoQwenForCausalLM  # which takes seconds
-    from tempo.modeling.loading import read_config_of
+    return FoundModel(find_files(path, base=base), name, chosen_device, dtype, attention)
 
-    checkpoint = read_config_of(files)
-    prompts = load_prompts(checkpoint)
-    model = TempoQwenForCausalLM.load(
-        checkpoint, device=chosen_device, dtype=chosen_dtype, attention=attention
+
+@dataclass(frozen=True)
+class FoundModel:
+    """A model of which only the configuration was read so far."""
+
+    files: CheckpointFiles
+    name: str
+    device: torch.device
+    dtype: str | torch.dtype
+    attention: str
+
+    @cached_property
+    def config(self) -> TempoFields:
+        """Raises TempoError: it cannot be right."""
+        plain = plain_config(self.files.values)
+        if plain is not None:
+            return with_config(self.files, plain).config
+        from tempo.modeling.loading import read_config_of  # which takes seconds
+
+        return read_config_of(self.files).config
+
+    def load(self) -> Tempo:
+        """Read the weights. Raises as :func:`load`."""
+        dtype = pick_dtype(self.dtype, self.device, count_parameters=Weights(self.files.folder).count)
+        plain = None
+        if self.attention == "sdpa":
+            plain = load_plain(self.files, device=self.device, dtype=dtype)
+        if plain is not None:
+            return Tempo(*plain, name=self.name)
+        from tempo.modeling import TempoQwenForCausalLM  # which takes seconds
+        from tempo.modeling.loading import read_config_of
+
+        checkpoint = read_config_of(self.files)
+        prompts = load_prompts(checkpoint)
+        model = TempoQwenForCausalLM.load(
+            checkpoint, device=self.device, dtype=dtype, attention=self.attention
+        )
+        return Tempo(model, prompts, name=self.name)
+
+    def decoding(
+        self, video: Video, *, fps: float | None = None, max_frames: int | None = None
+    ) -> AbstractContextManager[None]:
+        """Decode meanwhile what :meth:`Tempo.watch` will watch, for as long as the block lasts.
+
+        Raises:
+            UsageError: an option that can never work.
+            TempoError: the configuration cannot be right, or the video's shape.
+        """
+        size = self.config.make_geometry().stream_size(video.width, video.height, kind=video.kind)
+        return video.decoding(_sampling(self.config, video, fps=fps, max_frames=max_frames), size=size)
+
+
+def _sampling(
+    config: TempoFields,
+    video: Video,
+    *,
+    fps: float | None,
+    max_frames: int | None,
+    start: float | None = None,
+    end: float | None = None,
+) -> Sampling:
+    """What a model watches of a video, by its configuration where nothing else is asked for."""
+    return video.sample(
+        fps=config.fps if fps is None else fps,
+        max_frames=config.max_frames if max_frames is None else max_frames,
+        min_frames=config.min_frames,
+        start=start,
+        end=end,
     )
-    return Tempo(model, prompts, name=name)
 
 
 class Tempo(LoadedModel):
@@ -157,14 +240,7 @@ class Tempo(LoadedModel):
         if not self._warned and (warning := self.unfamiliar(video)):
             self._warned = True
             warnings.warn(warning, UnfamiliarVideoWarning, stacklevel=2)
-        config = self.config
-        sampling = video.sample(
-            fps=config.fps if fps is None else fps,
-            max_frames=config.max_frames if max_frames is None else max_frames,
-            min_frames=config.min_frames,
-            start=start,
-            end=end,
-        )
+        sampling = _sampling(self.config, video, fps=fps, max_frames=max_frames, start=start, end=end)
         key = self._key(video, sampling) if kind in ("disk", "auto") else ""
         order = places(kind, on_disk=kind == "auto" and self.disk.has(key), several=several)
         prefill = partial(prefill_video, turn=turn, most_together=most_together)

@@ -101,7 +101,7 @@ def prefill_video(
         if progress is not None and done < len(sampling):  # some could not be decoded
             progress(len(sampling), len(sampling))
     finally:
-        coming.close()  # type: ignore[attr-defined]
+        coming.close()
 
 
 def compress_uncached(

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from tempo.video.prefetch import in_background
+from tempo.video.prefetch import Background
 from tempo.video.segments import Segment, segments_of
 from tempo.video.video import Sampling, Video
 
@@ -64,7 +64,7 @@ def batches(
     geometry: Geometry,
     segment_frames: int,
     batch_size: int,
-) -> Iterator[SegmentBatch]:
+) -> Background[SegmentBatch]:
     """The segments of a video in order, at most `batch_size` in a batch."""
 
     def produce(stop: threading.Event) -> Iterator[SegmentBatch]:
@@ -85,7 +85,7 @@ def batches(
         if waiting:
             yield _batch(video, waiting, geometry)
 
-    return in_background(produce, depth=1, name="tempo-preprocess")
+    return Background(produce, depth=1, name="tempo-preprocess")
 
 
 def segment_prompt(

@@ -58,28 +58,40 @@ class _Handover(Generic[T]):
             del item  # not kept alive while waiting for the next one
 
 
-def in_background(produce: Callable[[threading.Event], Iterator[T]], *, depth: int, name: str) -> Iterator[T]:
-    """Yield what `produce(stop)` yields, made ahead of time in a thread, never more than `depth` items ahead.
+class Background(Iterator[T]):
+    """Iterates over what `produce(stop)` yields, made in a thread from now on, at most `depth` items ahead.
 
-    An exception of the producer is raised here, after the items before it. Closing this generator sets
-    `stop`, which the producer has to check, and waits for the thread to end.
+    An exception of the producer is raised here, after the items before it.
     """
-    handover: _Handover[T] = _Handover(depth)
 
-    def run() -> None:
-        error: BaseException | None = None
+    def __init__(self, produce: Callable[[threading.Event], Iterator[T]], *, depth: int, name: str) -> None:
+        self._handover: _Handover[T] = _Handover(depth)
+        self._items = iter(self._handover)
+        self._thread = threading.Thread(target=_run, args=(produce, self._handover), name=name, daemon=True)
+        self._thread.start()
+
+    def __next__(self) -> T:
         try:
-            for item in produce(handover.stop):
-                if not handover.put(item):
-                    break
-        except BaseException as caught:
-            error = caught
-        handover.finish(error)
+            return next(self._items)
+        except BaseException:
+            self.close()
+            raise
 
-    thread = threading.Thread(target=run, name=name, daemon=True)
-    thread.start()
+    def close(self) -> None:
+        """Set `stop`, which the producer has to check, and wait for the thread to end."""
+        self._handover.hang_up()
+        self._thread.join(timeout=5)  # a read from the network may hang longer; the thread ends after it
+
+    def __del__(self) -> None:
+        self._handover.hang_up()
+
+
+def _run(produce: Callable[[threading.Event], Iterator[T]], handover: _Handover[T]) -> None:
+    error: BaseException | None = None
     try:
-        yield from handover
-    finally:
-        handover.hang_up()
-        thread.join(timeout=5)  # a read from the network may hang longer; the thread ends by itself after it
+        for item in produce(handover.stop):
+            if not handover.put(item):
+                break
+    except BaseException as caught:
+        error = caught
+    handover.finish(error)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from typing import Literal
 from urllib.parse import unquote, urlsplit
@@ -25,18 +25,16 @@ from tempo.video.images.image_sources import (
 )
 
 from . import sampling as _sampling
+from .decoded_frames import DecodedFrames
 from .decoding import FileSource
 from .frames import (
     Damage,
     FrameBatch,
     FrameSource,
-    Losses,
-    SampledFrame,
     Size,
 )
 from .images import mjpeg
 from .path_checks import as_text, check_readable
-from .prefetch import in_background
 from .remote import (
     Progress,
     RemoteFile,
@@ -48,7 +46,8 @@ from .sampling import Sampling
 __all__ = ["Damage", "FrameBatch", "Sampling", "Video"]
 
 MOST_RECORDED = 1e6  # frames a second, by a camera for experiments
-AHEAD_BYTES, AHEAD_FRAMES = 32 << 20, 128  # decoded frames that may wait for the consumer, at most
+# Decoded frames that may wait for whoever reads them, and for one that is not there yet, at most.
+AHEAD_BYTES, LONG_AHEAD_BYTES = 32 << 20, 256 << 20
 
 
 class Video:
@@ -70,6 +69,7 @@ class Video:
     def __init__(self, source: FrameSource, *, path: str | None) -> None:
         self._source = source
         self._remote: RemoteFile | None = None  # kept open for as long as this video
+        self._ahead: DecodedFrames | None = None
         self.path = path
         self.kind: Literal["video", "image"] = source.kind
         self.duration = float(source.end)
@@ -247,39 +247,35 @@ class Video:
         return self._batches(sampling, chunk, size)
 
     def _batches(self, sampling: Sampling, chunk: int, size: Size | None) -> Iterator[FrameBatch]:
-        width, height = size or (self.width, self.height)
-        depth = max(2, min(AHEAD_FRAMES, AHEAD_BYTES // (width * height * 3)))
-        losses = Losses()
         self.damage = Damage()
-        frames = in_background(
-            lambda stop: self._source.frames_at(sampling.times, size=size, stop=stop, losses=losses),
-            depth=depth,
-            name="tempo-decode",
-        )
-        missed: list[int] = []
-        expected = 0
-        previous = -math.inf
-        batch: _Batch | None = None
+        decoded, self._ahead = self._ahead, None
+        if decoded is None or not decoded.are_of(sampling, size):
+            self._ahead, decoded = decoded, self._decode(sampling, size, AHEAD_BYTES)
         try:
-            for sampled in frames:
-                missed += range(expected, sampled.sample_index)
-                expected = sampled.sample_index + 1
-                if batch is None:
-                    batch = _Batch(min(chunk, len(sampling) - sampled.sample_index), (width, height))
-                previous = _time_of(sampled, previous, sampling.times)
-                batch.add(sampled.frame, previous)
-                if batch.full:
-                    yield batch.close()
-                    batch = None
-            missed += range(expected, len(sampling))
-            if batch is not None:
-                yield batch.close()
+            yield from decoded.batches(chunk)
         finally:
-            frames.close()  # type: ignore[attr-defined]
-            losses.cover((float(sampling.times[index]) for index in missed), length=1.0 / sampling.fps)
-            self.damage = losses.damage(moments=len(missed))
-        if len(missed) == len(sampling):
+            self.damage = decoded.damage
+        if decoded.is_empty:
             raise TempoError(f"{self.path}: not one frame could be decoded; check that the file is complete")
+
+    def _decode(self, sampling: Sampling, size: Size | None, ahead_bytes: int) -> DecodedFrames:
+        width, height = size or (self.width, self.height)
+        ahead = max(2, ahead_bytes // (width * height * 3))
+        return DecodedFrames(self._source, sampling, size=size, ahead=ahead)
+
+    @contextmanager
+    def decoding(self, sampling: Sampling, *, size: Size | None = None) -> Iterator[None]:
+        """Decode meanwhile what :meth:`stream` will be asked for, as far as there is memory for it.
+
+        Within the block, a `stream` of the same sampling and size begins with what is decoded already.
+        """
+        self._ahead = self._decode(sampling, size, LONG_AHEAD_BYTES)
+        try:
+            yield
+        finally:
+            if self._ahead is not None:
+                self._ahead.close()
+                self._ahead = None
 
     def preview(self, count: int = 6, *, height: int = 90) -> list[tuple[float, np.ndarray]]:
         """COUNT frames spread evenly over the video, small: (time in seconds, uint8 [H, W, 3]) of each.
@@ -318,31 +314,6 @@ class Video:
 
     def _repr_html_(self) -> str:
         return fact_table(self.facts) + film_strip(self.preview())
-
-
-class _Batch:
-    """A batch that is being filled."""
-
-    def __init__(self, capacity: int, size: Size) -> None:
-        self._frames = np.empty((capacity, size[1], size[0], 3), np.uint8)
-        self._times = np.empty(capacity)
-        self._filled = 0
-
-    def add(self, frame: np.ndarray, time: float) -> None:
-        self._frames[self._filled], self._times[self._filled] = frame, time
-        self._filled += 1
-
-    @property
-    def full(self) -> bool:
-        return self._filled == len(self._times)
-
-    def close(self) -> FrameBatch:
-        return FrameBatch(self._frames[: self._filled], self._times[: self._filled])
-
-
-def _time_of(sampled: SampledFrame, previous: float, times: np.ndarray) -> float:
-    """A frame's own time, or the sampled time for a frame that was taken before and is still on screen."""
-    return sampled.time if sampled.time > previous else max(previous, float(times[sampled.sample_index]))
 
 
 def _frames_within(seconds: float, frame_rate: float | None) -> int | None:
