@@ -135,6 +135,28 @@ def test_frames_keep_the_times_that_the_client_gives_them(client):
         client.chat.completions.create(model="nano", messages=messages, extra_body=own)
 
 
+def test_times_before_frames_are_theirs_and_no_part_of_the_question(client):
+    """As lmms-eval writes them for Qwen3-VL."""
+    times = [0.0, 0.5, 1.0, 7.0, 7.5, 8.2, 9.0, 30.4]
+    content = []
+    for number, time in enumerate(times):
+        url = f"data:image/png;base64,{png((20 * number, 90, 9))}"
+        content += [{"type": "text", "text": f"<{time:.1f} seconds>"}]
+        content += [{"type": "image_url", "image_url": {"url": url}}]
+
+    def told(content):
+        messages = [{"role": "user", "content": [*content, {"type": "text", "text": QUESTION}]}]
+        own = {"tempo": {"segments": True}}
+        return client.chat.completions.create(model="nano", messages=messages, extra_body=own).tempo
+
+    (segment,) = told(content)["segments"]
+    assert (segment["start"], segment["end"]) == (0.0, pytest.approx(30.4, abs=5))
+    assert told(content)["question"] == QUESTION
+    some = told(content[1:])
+    assert "<0.5 seconds>" in some["question"], "where one has no time, the others are text"
+    assert some["segments"][0]["end"] == 8.0
+
+
 def test_a_uuid_means_the_video_sent_before_and_never_another(client, folder, nano, session):
     def named(uuid, url=None):
         return {"type": "video_url", "video_url": url and {"url": url}, "uuid": uuid}
@@ -147,6 +169,15 @@ def test_a_uuid_means_the_video_sent_before_and_never_another(client, folder, na
     ask(client, named("mine", two), QUESTION)
     expected = nano.watch(folder / "1.mp4").ask(QUESTION).text
     assert ask(client, named("mine"), QUESTION).choices[0].message.content == expected
+
+
+def test_a_file_may_be_in_its_part(client, folder, session):
+    data = base64.b64encode((folder / "0.mp4").read_bytes()).decode()
+    part = {"type": "file", "file": {"filename": "a.mp4", "file_data": f"data:video/mp4;base64,{data}"}}
+    assert ask(client, part, QUESTION).choices[0].message.content == session.ask(QUESTION).text
+    for file in ({"filename": "a.mp4"}, {"file_data": "file:///etc/passwd"}):
+        with pytest.raises(openai.BadRequestError, match=r"messages\.0\.content\.0\.file"):
+            ask(client, {"type": "file", "file": file}, QUESTION)
 
 
 def test_more_frames_than_the_video_has_are_no_error(client, address):

@@ -25,6 +25,7 @@ if TYPE_CHECKING:  # an extra: importing this module must not need it
     from fastapi import FastAPI, Request
 
 _CHUNK = 1 << 20
+_NO_FIELDS = ("body", "str", "list[Part]", "list[str]")  # in pydantic's names of where an error is
 _LONGEST_JSON = 4_000_000  # bytes of a request beside its video
 
 
@@ -92,9 +93,10 @@ def add_errors(app: "FastAPI") -> None:
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"] if part != "body") or "body"
-        refused = ApiError(400, f"{where}: {first['msg']}", param=where)
+        # Of a field that may have several types, what came nearest says most.
+        nearest = max(error.errors(), key=lambda one: len(one["loc"]))
+        where = ".".join(str(part) for part in nearest["loc"] if part not in _NO_FIELDS) or "body"
+        refused = ApiError(400, f"{where}: {nearest['msg'].removeprefix('Value error, ')}", param=where)
         return JSONResponse(refused.body, refused.status)
 
     @app.exception_handler(HTTPException)

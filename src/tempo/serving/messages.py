@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
 from .api_errors import ApiError
 from .protocol import ChatRequest, MediaUrl, Message, Part
+
+# The text that stands before a frame in requests made for Qwen3-VL, lmms-eval's among them.
+_TIME_OF_FRAME = re.compile(r"\s*<(\d+(?:\.\d+)?) seconds>\s*")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +41,8 @@ class Asked:
 
 def read(request: ChatRequest) -> Asked:
     """Raises ApiError: there is no question, not exactly one video, or the turns do not alternate."""
-    parts = [part for message in request.messages for part in _parts(message) if part.type != "text"]
+    messages, times = _times_of_frames(request.messages)
+    parts = [part for message in messages for part in _parts(message) if part.type != "text"]
     if not parts:
         raise _one_video("no video was sent")
     frames = [part for part in parts if part.type == "image_url"]
@@ -45,15 +50,31 @@ def read(request: ChatRequest) -> Asked:
     media = addresses if len(frames) == len(parts) else list(dict.fromkeys(addresses))
     if len(media) > 1 and len(frames) < len(parts):
         raise _one_video(f"{len(media)} videos were sent")
-    earlier, question = _turns(request.messages)
+    earlier, question = _turns(messages)
     url = next((part.video_url or part.image_url for part in parts if part.type != "file"), None)
     return Asked(
         media=tuple(address for address in media if address is not None),
         question=question,
         uuid=next((part.uuid for part in parts if part.uuid), None),
         earlier=tuple(earlier),
-        **_sampling(request, url),
+        **({"frame_times": times} | _sampling(request, url)),
     )
+
+
+def _times_of_frames(messages: list[Message]) -> tuple[list[Message], tuple[float, ...] | None]:
+    """The messages without the times that stand before frames, and these times; None: not all have one."""
+    without, times, frames = [], [], 0
+    for message in messages:
+        parts: list[Part] = []
+        for part in _parts(message):
+            if part.type == "image_url":
+                frames += 1
+                if parts and (found := _TIME_OF_FRAME.fullmatch(parts[-1].text or "")):
+                    times.append(float(found[1]))
+                    parts.pop()
+            parts.append(part)
+        without.append(message.model_copy(update={"content": parts}))
+    return (without, tuple(times)) if times and len(times) == frames else (messages, None)
 
 
 def _one_video(found: str) -> ApiError:
@@ -74,7 +95,7 @@ def _text(message: Message) -> str:
 def _address(part: Part) -> str | None:
     """None: the video was named by its `uuid`. Raises ApiError where a part lacks what its type says."""
     if part.type == "file" and part.file is not None:
-        return f"file-id:{part.file.file_id}"
+        return part.file.file_data or f"file-id:{part.file.file_id}"
     url = part.video_url if part.type == "video_url" else part.image_url
     if url is None and part.uuid is None:
         raise ApiError(400, f"a part of type {part.type} has no {part.type}", param="messages")
@@ -111,10 +132,11 @@ def _sampling(request: ChatRequest, url: MediaUrl | None) -> dict[str, Any]:
     for value in (processor.get("fps"), processor.get("max_frames")):
         if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
             raise ApiError(400, f"fps and max_frames are numbers, not {value!r}", param="mm_processor_kwargs")
+    times = {} if loader.times is None else {"frame_times": tuple(loader.times)}
     return {
         "fps": next((value for value in fps if value is not None), None),
         "max_frames": next((value for value in frames if value is not None), None),
         "part": (own.start, own.end),
         "frame_rate": loader.fps,
-        "frame_times": None if loader.times is None else tuple(loader.times),
+        **times,
     }

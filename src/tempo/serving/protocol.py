@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from .api_errors import ApiError
 
@@ -55,9 +55,16 @@ class MediaUrl(_Open):
 
 
 class FileReference(_Open):
-    """A file that was sent to `/v1/files`."""
+    """A file that was sent to `/v1/files`, or its content as a `data:` URL."""
 
-    file_id: str
+    file_id: str | None = None
+    file_data: str | None = Field(default=None, pattern="^data:")
+
+    @model_validator(mode="after")
+    def _one(self) -> FileReference:
+        if (self.file_id is None) == (self.file_data is None):
+            raise ValueError("a file has a file_id or file_data")
+        return self
 
 
 class Part(_Open):
