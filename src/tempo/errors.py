@@ -20,6 +20,10 @@ class UsageError(TempoError, ValueError):
     """
 
 
+class MissingModelError(TempoError):
+    """There is no such folder, and the hub does not have the model or cannot be reached."""
+
+
 class NoRoomError(TempoError):
     """The watched video does not fit into the chosen cache; another cache may have room."""
 

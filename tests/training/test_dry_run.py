@@ -142,6 +142,63 @@ def test_one_step_with_a_single_layer_in_each_tower(folders, name):
     assert dry_run.one_step(recipe, config, spec.prompts) > 0
 
 
+# --- without the model --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_a_check_needs_no_model_folder_and_no_network(folders, name, tmp_path, monkeypatch, capsys):
+    """The model is the one that the folders make, by its configuration."""
+    monkeypatch.setattr("tempo.cli.train.print_memory", lambda recipe, spec: specs.append(spec))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.chdir(tmp_path)
+    specs = []
+    clips.write(tmp_path / "clip.mp4", count=60, rate=10, size=(64, 64))
+    data = write_jsonl(tmp_path / "data.jsonl", [film()])
+    sources = len(at(name, folders).data)
+    overrides = [f"data.{number}.path={data}" for number in range(sources)]
+    assert main(["train", "--check", f"tempo-6b/{name}", *overrides]) == 0
+    said = capsys.readouterr()
+    assert said.err == ""
+    assert "checked as the architecture tempo-6b, with tempo-nano's tokenizer" in said.out
+    assert said.out.count("1 records") == sources
+    expected = model_init.read_spec(at(name, folders).model).config.to_dict()
+    found = specs[0].config.to_dict()
+    apart = {"compressor_config", "eos_token_id", "mm_vision_tower_aux_list", "dtype", "layer_types"}
+    assert {k: v for k, v in found.items() if k not in apart} == {
+        k: v for k, v in expected.items() if k not in apart
+    }
+    assert (
+        specs[0].config.compressor().to_dict()
+        == model_init.read_spec(at(name, folders).model).config.compressor().to_dict()
+    )
+
+
+@pytest.mark.slow
+def test_memory_is_the_same_without_the_model(folders):
+    recipe = at("stage-3", folders)
+    (own, _), (alone, _) = (
+        dry_run.estimate_memory(recipe, spec.config, spec.prompts)
+        for spec in (model_init.read_spec(recipe.model), model_init.spec_of_architecture(recipe.model))
+    )
+    assert alone.peak == pytest.approx(own.peak, rel=0.01)
+
+
+def test_a_model_that_is_there_and_wrong_is_an_error(tmp_path, capsys):
+    (tmp_path / "config.json").write_text("{}")
+    data = write_jsonl(tmp_path / "data.jsonl", [film()])
+    arguments = ["train", "--check", "tempo-6b/finetune", f"model.start={tmp_path}", f"data.0.path={data}"]
+    assert main(arguments) == 1
+    assert str(tmp_path) in capsys.readouterr().err
+
+
+def test_an_unknown_architecture_is_named(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    assert main(["train", "--check", "tempo-6b/finetune", "model.architecture=tempo-7b"]) == 2
+    assert (
+        "model.architecture=tempo-7b: unknown architecture; choose from tempo-6b" in capsys.readouterr().err
+    )
+
+
 # --- the data -----------------------------------------------------------------------------------------------
 
 TINY = REFERENCE / "tempo-tiny"

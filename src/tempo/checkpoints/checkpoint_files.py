@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from safetensors import safe_open
 
-from tempo.errors import TempoError, UsageError
+from tempo.errors import MissingModelError, TempoError, UsageError
 from tempo.number_checks import shown
 from tempo.storage.model_files import (
     first_line,
@@ -37,8 +37,9 @@ def find_model(name: str | PathLike[str], *, weights: bool = True, **hub: Any) -
         hub: arguments of `huggingface_hub.snapshot_download`: revision, token, cache_dir and the like.
 
     Raises:
-        TempoError: there is no such folder, and the hub does not have it or cannot be reached.
-        UsageError: a revision of a folder.
+        MissingModelError: there is no such folder, and the hub does not have it or cannot be reached.
+        TempoError: it is a file.
+        UsageError: a revision of a folder, or no name.
     """
     if not isinstance(name, str | PathLike):
         raise UsageError(f"a model is a folder or a hub name, not {type(name).__name__}: {shown(name)}")
@@ -55,14 +56,14 @@ def find_model(name: str | PathLike[str], *, weights: bool = True, **hub: Any) -
         raise TempoError(f"{name}: a model is a folder with a config.json, and this is a file")
     text = text.removeprefix("https://huggingface.co/").rstrip("/")
     if text.count("/") != 1 or text.startswith((".", "/", "~")):
-        raise TempoError(f"{name}: there is no such folder, and it is not a hub name like owner/model")
+        raise MissingModelError(f"{name}: there is no such folder, and it is not a hub name like owner/model")
     from huggingface_hub import snapshot_download
 
     try:
         wanted = _WANTED if weights else _DESCRIPTION
         return Path(snapshot_download(_as_cached(text, hub.get("cache_dir")), allow_patterns=wanted, **hub))
     except Exception as error:  # the hub's client raises a dozen unrelated types
-        raise TempoError(f"{name}: there is no such folder, and {explained(text, error)}") from error
+        raise MissingModelError(f"{name}: there is no such folder, and {explained(text, error)}") from error
 
 
 def _as_cached(name: str, cache: str | PathLike[str] | None) -> str:
@@ -88,7 +89,7 @@ def find_base(name: str, checkpoint: Path, **hub: Any) -> Path:
         return find_model(name, **hub)
     except TempoError as error:
         why = str(error).removeprefix(f"{name}: there is no such folder, and ")
-        raise TempoError(
+        raise MissingModelError(
             f"{checkpoint}: its base model {name!r} is not beside it, and {why}; or name a folder with base="
         ) from error
 

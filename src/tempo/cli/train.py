@@ -102,11 +102,11 @@ def check(recipe: "Recipe") -> None:
     from tempo.console import progress_bar
     from tempo.errors import TempoError
     from tempo.formatting import printable
-    from tempo.training import dry_run, model_init
+    from tempo.training import dry_run
     from tempo.training.data.dataset import MixtureDataset
     from tempo.training.run_setup import load_data, steps_of
 
-    spec = model_init.read_spec(recipe.model)
+    spec = spec_for_check(recipe)
     dataset, held_out = load_data(recipe, spec)
     datasets: list[tuple[str, MixtureDataset]] = [("data", dataset)]
     if held_out is not None:
@@ -132,6 +132,27 @@ def check(recipe: "Recipe") -> None:
     unusable = sum(len(source.unusable) for source in sources)
     if unusable > recipe.skip_limit:
         raise TempoError(f"{unusable} records cannot be used and skip_limit is {recipe.skip_limit}")
+
+
+def spec_for_check(recipe: "Recipe") -> "ModelSpec":
+    """What a recipe's model is, or its architecture alone where the model is not there; then it says so.
+
+    Raises:
+        TempoError: the recipe names no architecture for that, or the model is there and cannot be right.
+    """
+    from tempo.errors import MissingModelError
+    from tempo.formatting import printable
+    from tempo.training.model_init import read_spec, spec_of_architecture
+
+    try:
+        return read_spec(recipe.model)
+    except MissingModelError as error:
+        if recipe.model.architecture is None:
+            raise
+        spec = spec_of_architecture(recipe.model)
+        instead = f"checked as the architecture {recipe.model.architecture}, with tempo-nano's tokenizer"
+        print(f"model       {printable(str(error))}\n            {instead}")
+        return spec
 
 
 def print_memory(recipe: "Recipe", spec: "ModelSpec") -> None:

@@ -50,6 +50,9 @@ class ModelConfig:
         "`geometry`, `prompts` …",
         factory=dict,
     )
+    architecture: str | None = doc(
+        "A packaged architecture, `tempo-6b`, which `--check` takes while the model itself is not there."
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

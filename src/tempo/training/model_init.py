@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from transformers import GenerationConfig
 
+from tempo.assets import ARCHITECTURES
 from tempo.checkpoints.checkpoint import base_rows, check_stored, load_prompts
 from tempo.checkpoints.checkpoint_files import Weights, find_model, read_config
 from tempo.checkpoints.config_checks import check_compressor
@@ -54,13 +55,14 @@ class ModelSpec:
 
 
 def read_spec(named: ModelConfig) -> ModelSpec:
-    """Look up the models that a recipe names; only configurations and tokenizers are read.
+    """Look up the models that a recipe names; only configurations and tokenizers are read, or fetched.
 
     Raises:
-        TempoError: one is missing, or is of another kind.
+        MissingModelError: one is not there.
+        TempoError: one is of another kind, or damaged.
     """
     if named.start is not None:
-        source = find_checkpoint(_folder(named.start), base=named.base)
+        source = find_checkpoint(_folder(named.start), base=named.base, weights=False)
         return ModelSpec(source.config, load_prompts(source), source.folder, source.compressor_tokenizer)
     compressor, decoder = _base_folders(named, weights=False)
     config = _new_config(named, compressor, decoder)
@@ -69,6 +71,26 @@ def read_spec(named: ModelConfig) -> ModelSpec:
     config.eos_token_id = own.id("<|im_end|>")
     prompts = Prompts(config.make_wording(), compressor=encoder, decoder=own)
     return ModelSpec(config, prompts, decoder, compressor)
+
+
+def spec_of_architecture(named: ModelConfig) -> ModelSpec:
+    """The packaged architecture that a recipe names, with the embedded model's tokenizer for want of its own.
+
+    Raises:
+        UsageError: there is none of that name.
+    """
+    folder = ARCHITECTURES / str(named.architecture)
+    if not folder.is_dir():
+        there = ", ".join(sorted(one.name for one in ARCHITECTURES.iterdir() if one.is_dir()))
+        raise UsageError(
+            f"model.architecture={named.architecture}: unknown architecture; choose from {there}"
+        )
+    _check_fields(named.config)
+    config = TempoQwenConfig.from_dict(read_config(folder) | named.config)
+    encoder = TextEncoder.from_folder(EMBEDDED)
+    config.eos_token_id = encoder.id("<|im_end|>")
+    prompts = Prompts(config.make_wording(), compressor=encoder, decoder=encoder)
+    return ModelSpec(config, prompts, EMBEDDED, EMBEDDED)
 
 
 def build(named: ModelConfig, spec: ModelSpec, *, device: torch.device, seed: int) -> TempoQwenForCausalLM:
@@ -143,14 +165,19 @@ def _new_config(named: ModelConfig, compressor: Path, decoder: Path) -> TempoQwe
         "transformers_version",
     ):
         values.pop(key, None)
-    known = set(TempoQwenConfig().to_dict())
-    for key in named.config:
-        if key not in known:
-            near = difflib.get_close_matches(key, known, n=1, cutoff=0.0)[0]
-            raise UsageError(f"model.config has no field {key}; did you mean {near}?")
+    _check_fields(named.config)
     values |= {"mm_projector_type": "mlp2x_gelu", "mm_vision_tower_aux_list": [named.compressor]}
     values |= named.config | {"compressor_config": read_config(compressor)}
     return TempoQwenConfig(**values)
+
+
+def _check_fields(config: dict[str, Any]) -> None:
+    """Raises UsageError for a field that a configuration does not have."""
+    known = set(TempoQwenConfig().to_dict())
+    for key in config:
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1, cutoff=0.0)[0]
+            raise UsageError(f"model.config has no field {key}; did you mean {near}?")
 
 
 def _new_projector(config: TempoQwenConfig) -> dict[str, torch.Tensor]:
