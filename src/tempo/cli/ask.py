@@ -24,11 +24,12 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from .model_loading import MODEL_OPTIONS, WATCH_OPTIONS
+from .model_loading import WATCH_OPTIONS
 from .options import (
     add_answer_options,
     add_model_options,
     add_save_option,
+    add_server_option,
     add_watch_options,
     given,
     non_empty_text,
@@ -44,12 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "question", metavar="QUESTION", type=non_empty_text, help="the question, in plain words"
     )
-    parser.add_argument(
-        "--server",
-        metavar="URL",
-        help="let a running `tempo serve` watch and answer, such as http://127.0.0.1:8000; its key is in "
-        "$TEMPO_API_KEY",
-    )
+    add_server_option(parser)
     add_model_options(parser)
     add_watch_options(parser)
     add_answer_options(parser)
@@ -85,19 +81,15 @@ def run(args: argparse.Namespace) -> None:
 
 def _ask_server(args: argparse.Namespace) -> Answer:
     """Let a server watch and answer. A file is sent once; an address is fetched by the server."""
-    import os
     from pathlib import Path
 
     from tempo.console import progress_bar, say
-    from tempo.errors import UsageError
-    from tempo.serving.client import ServerClient, answer_of
+    from tempo.serving.client import answer_of
     from tempo.video.remote import scheme_of
 
-    refused = given(args, *MODEL_OPTIONS) | ({"cache": args.cache} if args.cache != "auto" else {})
-    if refused or args.model is not None:
-        name = "--model" if args.model is not None else f"--{next(iter(refused))}"
-        raise UsageError(f"{name} does not go with --server: the server has its own; omit it")
-    client = ServerClient(args.server, key=os.environ.get("TEMPO_API_KEY"))
+    from .model_loading import server_client
+
+    client = server_client(args)
     with progress_bar("sending", "", before="sending", after="answering"):
         video = args.video if scheme_of(args.video) else client.upload(Path(args.video))
         own = given(args, "budget", "adaptive", "keep", *WATCH_OPTIONS) | {"segments": True}

@@ -12,6 +12,7 @@ from .options import given
 if TYPE_CHECKING:
     from tempo.inference.engine import Tempo
     from tempo.inference.session import Session
+    from tempo.serving.client import ServerClient
     from tempo.video.video import Video
 
 MODEL_OPTIONS = ("base", "device", "dtype", "attention")
@@ -36,6 +37,24 @@ def load_model(args: argparse.Namespace) -> Tempo:
     import tempo
 
     return tempo.load(args.model, **given(args, *MODEL_OPTIONS))
+
+
+def server_client(args: argparse.Namespace) -> ServerClient:
+    """A client of the server that --server names.
+
+    Raises:
+        UsageError: that is no address, or an option says how to load a model here.
+    """
+    import os
+
+    from tempo.errors import UsageError
+    from tempo.serving.client import ServerClient
+
+    refused = given(args, "model", *MODEL_OPTIONS) | ({"cache": args.cache} if args.cache != "auto" else {})
+    if refused:
+        name = next(iter(refused))
+        raise UsageError(f"--{name} does not go with --server: the server has its own; omit it")
+    return ServerClient(args.server, key=os.environ.get("TEMPO_API_KEY"))
 
 
 @contextmanager

@@ -108,6 +108,16 @@ def add_save_option(group: argparse._ArgumentGroup) -> None:
     )
 
 
+def add_server_option(parser: argparse.ArgumentParser) -> None:
+    """Declare --server; see :func:`.model_loading.server_client`."""
+    parser.add_argument(
+        "--server",
+        metavar="URL",
+        help="let a running `tempo serve` watch and answer, such as http://127.0.0.1:8000; its key is in "
+        "$TEMPO_API_KEY",
+    )
+
+
 def given(args: argparse.Namespace, *names: str) -> dict[str, Any]:
     """The options among NAMES that the user gave, as keyword arguments."""
     return {name: getattr(args, name) for name in names if getattr(args, name) is not None}

@@ -3,13 +3,15 @@
 The page plays the video, and a film strip shows how relevant each moment is to the question and how many
 tokens it gets; moving the budget does not watch the video again. Users upload videos or open what you offer:
 a VIDEO, which the page opens at once, and everything below the folders of --library. Only this machine can
-reach the page unless you set --host.
+reach the page unless you set --host. With --server a running `tempo serve` watches and answers, and this
+machine needs no GPU.
 
 Examples:
   tempo ui
   tempo ui holiday.mp4
   tempo ui --library films --port 8080 --open
   tempo ui holiday.mp4 --model Vision-CAIR/Tempo-6B --device cuda
+  tempo ui holiday.mp4 --server http://gpu-machine:8000   # that server watches and answers
   tempo ui --host 0.0.0.0 --library films --max-upload 500 --max-videos 20
 """
 
@@ -22,6 +24,7 @@ from types import FrameType
 
 from .options import (
     add_model_options,
+    add_server_option,
     given,
     positive_integer,
     positive_number,
@@ -45,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="folders whose videos users may open, found by name",
     )
+    add_server_option(parser)
     add_model_options(parser)
     watching = parser.add_argument_group("watching")
     watching.add_argument(
@@ -104,8 +108,9 @@ def run(args: argparse.Namespace) -> None:
     from tempo.formatting import printable
     from tempo.ui.server import Server, ServerConfig
 
-    from .model_loading import load_model
+    from .model_loading import load_model, server_client
 
+    client = server_client(args) if args.server else None
     for path in args.videos:
         if path.is_dir():
             raise UsageError(f"{path}: a folder, not a video; offer its videos with --library {path}")
@@ -125,7 +130,7 @@ def run(args: argparse.Namespace) -> None:
     )
     config.check()  # before the model loads, which takes longer
     with progress_bar("loading"):
-        server = Server(load_model(args), config)
+        server = Server(client or load_model(args), config)
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         print(f"{printable(server.url)}  (stop with Ctrl-C)", flush=True)

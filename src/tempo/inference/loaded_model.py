@@ -17,7 +17,8 @@ from tempo.networks.tempo_network import TempoNetwork
 from tempo.processing.prompts import Prompts
 from tempo.video.video import Video
 
-from . import allocation, memory_plan
+from . import memory_plan
+from .model_info import ModelInfo
 
 
 class LoadedModel:
@@ -61,6 +62,11 @@ class LoadedModel:
     @property
     def dtype(self) -> torch.dtype:
         return self.model.dtype
+
+    @property
+    def info(self) -> ModelInfo:
+        """What can be said of it without its weights."""
+        return ModelInfo.of(self.name, self.config)
 
     @property
     def facts(self) -> list[tuple[str, str]]:
@@ -111,19 +117,8 @@ class LoadedModel:
     def allocate(
         self, relevance: Sequence[float], *, budget: int | None = None, adaptive: bool = True
     ) -> list[int]:
-        """How many memory tokens each segment keeps, within this model's limits.
-
-        Args:
-            budget: memory tokens of the whole video at most; None: the model's own.
-            adaptive: by relevance, or the same number for every segment.
-        """
-        return allocation.allocate(
-            relevance,
-            budget=self.config.visual_token_budget if budget is None else budget,
-            k_min=self.config.min_tokens,
-            k_max=self.config.num_compression_tokens,
-            by_relevance=adaptive,
-        )
+        """As :meth:`ModelInfo.allocate`."""
+        return self.info.allocate(relevance, budget=budget, adaptive=adaptive)
 
     def segment_tokens(self, video: Video) -> int:
         """Tokens of a full segment of this video up to the question, with the longest time tags."""

@@ -4,6 +4,7 @@ FastAPI is imported where the routes are declared, and reads their annotations t
 """
 
 import asyncio
+import dataclasses
 import hmac
 import json
 import secrets
@@ -17,7 +18,8 @@ from .api_errors import ApiError, as_api_error
 from .body_limit import BodyLimit
 from .messages import read
 from .protocol import ChatRequest, MomentsRequest
-from .service import PendingResponse, Service
+from .request_threads import PendingResponse
+from .service import Service
 from .uploads import too_large
 from .watched_videos import Abandoned
 
@@ -137,6 +139,7 @@ def _add_state(app: "FastAPI", service: Service) -> None:
             "created": begun,
             "owned_by": "tempo",
             "max_model_len": service.model.config.context,
+            "tempo": dataclasses.asdict(service.model.info),
         }
 
     @app.get("/v1/models")
@@ -254,7 +257,7 @@ async def _events(
                 yield _event(_told(result, timeout).body)
                 break
             is_usage = result["object"] == "chat.completion.chunk" and not result["choices"]
-            if result["object"] == "chat.completion.chunk" and (usage or not is_usage or "tempo" in result):
+            if result["object"] != "chat.completion" and (usage or not is_usage or "tempo" in result):
                 yield _event(result)
             result = await work.next()
         yield "data: [DONE]\n\n"

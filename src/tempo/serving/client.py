@@ -7,13 +7,16 @@ import dataclasses
 import http.client
 import json
 import secrets
+import socket
 import ssl
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from tempo.errors import TempoError, UsageError
+from tempo.inference.model_info import ModelInfo
 from tempo.inference.results import Answer, AnswerSegment, Usage
 from tempo.inference.video_info import LostSpan, VideoInfo
 from tempo.storage import hashing
@@ -50,7 +53,24 @@ class ServerClient:
         Raises:
             TempoError: it cannot be reached, or refuses.
         """
-        return str(self._json("GET", "/v1/models")["data"][0]["id"])
+        return str(self._models()[0]["id"])
+
+    def model_info(self) -> ModelInfo:
+        """What the server says of its model.
+
+        Raises:
+            TempoError: it cannot be reached, refuses, or is no `tempo serve`.
+        """
+        try:
+            return ModelInfo(**self._models()[0]["tempo"])
+        except (KeyError, TypeError) as error:
+            raise TempoError(f"{self.url}: says nothing of its model; is it a tempo server?") from error
+
+    def _models(self) -> list[dict[str, Any]]:
+        models = self._json("GET", "/v1/models").get("data")
+        if not isinstance(models, list) or not models:
+            raise TempoError(f"{self.url}: has no models; is it a tempo server?")
+        return models
 
     def upload(self, path: Path) -> str:
         """The id of a file on the server; it is sent only where the server does not have it yet.
@@ -77,12 +97,46 @@ class ServerClient:
         Raises:
             TempoError: the server cannot be reached, or refuses.
         """
-        part: dict[str, Any] = {"type": "video_url", "video_url": {"url": video}}
-        if video.startswith("file-"):
-            part = {"type": "file", "file": {"file_id": video}}
-        content = [part, {"type": "text", "text": question}]
-        body = {"model": self.model(), "messages": [{"role": "user", "content": content}], **options}
+        body = {"model": self.model(), "messages": _messages(video, question), **options}
         return self._json("POST", "/v1/chat/completions", body)
+
+    def stream(
+        self,
+        video: str,
+        question: str,
+        *,
+        gone: threading.Event,
+        earlier: Sequence[tuple[str, str]] = (),
+        **options: Any,
+    ) -> Iterator[dict[str, Any]]:
+        """The chunks of an answer as they come.
+
+        Args:
+            gone: nobody waits any more. It ends the work on the server, and the chunks.
+            earlier: (question, answer) pairs before this question.
+
+        Raises:
+            TempoError: the server cannot be reached or refuses, at once or in between.
+        """
+        messages = _messages(video, question, earlier)
+        body = json.dumps({"model": self.model(), "messages": messages, "stream": True, **options})
+        headers = {"Content-Type": "application/json"} | self._headers
+        connection, ended = self._connection(), threading.Event()
+        try:
+            connection.request("POST", f"{self._base}/v1/chat/completions", body.encode(), headers)
+            threading.Thread(target=_hang_up, args=(connection.sock, gone, ended), daemon=True).start()
+            response = connection.getresponse()
+            if response.status != 200:
+                self._checked(response.status, response.read())
+            for line in response:
+                if line.startswith(b"data: {"):
+                    yield self._checked(200, line.removeprefix(b"data: "))
+        except (OSError, http.client.HTTPException) as error:
+            if not gone.is_set():
+                raise self._unreachable(error) from error
+        finally:
+            ended.set()
+            connection.close()
 
     def _json(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
         headers = {} if body is None else {"Content-Type": "application/json"}
@@ -112,14 +166,7 @@ class ServerClient:
     def _request(
         self, method: str, path: str, body: bytes | Iterator[bytes] | None, headers: dict[str, str]
     ) -> dict[str, Any]:
-        connection: http.client.HTTPConnection
-        if self._secure:
-            context = ssl.create_default_context()
-            connection = http.client.HTTPSConnection(
-                self._host, self._port, timeout=_PATIENCE, context=context
-            )
-        else:
-            connection = http.client.HTTPConnection(self._host, self._port, timeout=_PATIENCE)
+        connection = self._connection()
         try:
             # A server that refuses a large body answers and closes before it has read it.
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
@@ -127,20 +174,56 @@ class ServerClient:
             response = connection.getresponse()
             content = response.read()
         except (OSError, http.client.HTTPException) as error:
-            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            raise TempoError(f"{self.url}: cannot be reached ({reason}); check that it runs") from error
+            raise self._unreachable(error) from error
         finally:
             connection.close()
+        return self._checked(response.status, content)
+
+    def _connection(self) -> http.client.HTTPConnection:
+        if self._secure:
+            context = ssl.create_default_context()
+            return http.client.HTTPSConnection(self._host, self._port, timeout=_PATIENCE, context=context)
+        return http.client.HTTPConnection(self._host, self._port, timeout=_PATIENCE)
+
+    def _unreachable(self, error: Exception) -> TempoError:
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        return TempoError(f"{self.url}: cannot be reached ({reason}); check that it runs")
+
+    def _checked(self, status: int, content: bytes) -> dict[str, Any]:
+        """An object that the server sent. Raises TempoError where it is none, or an error."""
         try:
             found = json.loads(content)
         except ValueError:
             found = None
         if not isinstance(found, dict):
-            raise TempoError(f"{self.url}: answers {response.status} and no JSON; is it a tempo server?")
-        if response.status >= 400:
-            message = (found.get("error") or {}).get("message") or f"answers {response.status}"
-            raise TempoError(f"{self.url}: {message}")
+            raise TempoError(f"{self.url}: answers {status} and no JSON; is it a tempo server?")
+        error = found.get("error")
+        if status >= 400 or error:
+            message = error.get("message") if isinstance(error, dict) else error
+            raise TempoError(f"{self.url}: {message or f'answers {status}'}")
         return found
+
+
+def _messages(video: str, question: str, earlier: Sequence[tuple[str, str]] = ()) -> list[dict[str, Any]]:
+    """A conversation about a video, which stands before its first question."""
+    part: dict[str, Any] = {"type": "video_url", "video_url": {"url": video}}
+    if video.startswith("file-"):
+        part = {"type": "file", "file": {"file_id": video}}
+    told: list[dict[str, Any]] = []
+    for asked, answer in earlier:
+        told += [{"role": "user", "content": asked}, {"role": "assistant", "content": answer}]
+    told.append({"role": "user", "content": question})
+    told[0]["content"] = [part, {"type": "text", "text": told[0]["content"]}]
+    return told
+
+
+def _hang_up(connection: socket.socket, gone: threading.Event, ended: threading.Event) -> None:
+    """End a connection when nobody waits for it any more; whoever reads from it finds its end."""
+    while not ended.wait(0.1):
+        if gone.is_set():
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+            return
 
 
 def _quoted(name: str) -> str:

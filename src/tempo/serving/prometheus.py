@@ -51,8 +51,8 @@ class Metrics:
         from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
         self.registry = registry = CollectorRegistry()
-        self._running = Gauge("tempo_requests_running", "Requests being answered", registry=registry)
         gauges: tuple[tuple[str, str, Callable[[], float]], ...] = (
+            ("tempo_requests_running", "Requests being answered", lambda: served.turn.admitted),
             ("tempo_steps_waiting", "Requests waiting for their turn", lambda: served.turn.waiting),
             ("tempo_questions_waiting", "Questions to be compressed", lambda: served.scheduler.waiting),
             ("tempo_answers_writing", "Answers written side by side", lambda: served.scheduler.writing),
@@ -80,12 +80,6 @@ class Metrics:
         from prometheus_client import generate_latest
 
         return generate_latest(self.registry)
-
-    @contextmanager
-    def request(self) -> Iterator[None]:
-        """Count a request for as long as it lasts."""
-        with self._running.track_inprogress():
-            yield
 
     @contextmanager
     def opening(self) -> Iterator[None]:

@@ -100,6 +100,7 @@ class TempoOptions(BaseModel):
     start: float | None = Field(default=None, description="seconds; watch only what comes after it")
     end: float | None = Field(default=None, description="seconds; watch only what comes before it")
     segments: bool = False
+    progress: bool = Field(default=False, description="stream how many frames are watched, before the text")
 
 
 class StreamOptions(_Open):

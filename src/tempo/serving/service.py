@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import threading
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,16 +18,14 @@ from tempo.moments import strongest
 
 from .api_errors import ApiError
 from .completions import Completion, finish_reason
-from .compute_turn import ComputeTurn
 from .constraints import Constraints
 from .fetched_files import FetchedFiles, FetchPolicy
 from .media import Media
 from .messages import Asked
 from .prometheus import Metrics
 from .protocol import ChatRequest, MomentsRequest
+from .request_threads import PendingResponse, RequestThreads
 from .scheduler import QuestionScheduler
-from .storage_folder import StorageFolder
-from .uploads import Uploads
 from .watched_videos import Abandoned, WatchedVideos
 from .written_text import WrittenText
 
@@ -61,35 +56,13 @@ class ServiceSettings:
     timeout: float = 3600.0
 
 
-class PendingResponse:
-    """A request that is computed in a thread. Its results arrive in the event loop, so that waiting for them
-    takes no thread; setting `gone` ends it."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._results: asyncio.Queue[dict[str, Any] | BaseException | None] = asyncio.Queue()
-        self.gone = threading.Event()
-
-    def put(self, result: dict[str, Any] | BaseException | None) -> None:
-        """Add a result, from any thread. None: it was the last."""
-        with contextlib.suppress(RuntimeError):  # the loop has ended, and everybody has left
-            self._loop.call_soon_threadsafe(self._results.put_nowait, result)
-
-    async def next(self) -> Any:
-        """The next result, an error, or None at the end."""
-        return await self._results.get()
-
-
-class Service:
+class Service(RequestThreads):
     """Videos, uploads and answers of one model."""
 
     def __init__(self, model: Tempo, settings: ServiceSettings) -> None:
+        super().__init__(most_waiting=settings.most_waiting, limit_bytes=settings.limit_bytes)
         self.model, self.settings = model, settings
-        self._folder = StorageFolder()
-        folder = self._folder.path
-        self.turn = ComputeTurn(settings.most_waiting)
-        self.uploads = Uploads(folder, limit_bytes=settings.limit_bytes)
-        self.fetched = FetchedFiles(folder, settings.fetch)
+        self.fetched = FetchedFiles(self.folder.path, settings.fetch)
         self.media = Media(
             self.uploads,
             self.fetched,
@@ -108,25 +81,13 @@ class Service:
         if settings.disk_bytes is not None:
             model.disk.limit_bytes = settings.disk_bytes
         self.metrics = Metrics(self)
-        self._threads = ThreadPoolExecutor(settings.most_waiting, thread_name_prefix="tempo-request")
-        self._pending: set[PendingResponse] = set()
-        self.closing = False
-
-    def abandon(self) -> None:
-        """End what runs: whoever waits for it hears that the server shuts down."""
-        self.closing = True
-        for work in list(self._pending):
-            work.put(ApiError(503, "the server is shutting down; try again later"))
-            work.put(None)
-            work.gone.set()
 
     def close(self) -> None:
         """Refuse what is new, end what runs, and remove what was stored."""
         self.abandon()
-        self._threads.shutdown(wait=False, cancel_futures=True)
         self.scheduler.close()
         self.fetched.close()
-        self._folder.remove()
+        super().close()
 
     def check_model(self, name: str | None) -> None:
         """Raises ApiError where a client names another model."""
@@ -141,32 +102,6 @@ class Service:
         """Which spans matter for a query, the most relevant first."""
         return self.begin(lambda work: self._moments(work, request))
 
-    def begin(self, compute: Callable[[PendingResponse], None]) -> PendingResponse:
-        """Run COMPUTE in a thread, where it puts its results; errors that it raises are results too.
-
-        Raises:
-            ApiError: too many requests wait, or the server is shutting down.
-        """
-        if self.closing:
-            raise ApiError(503, "the server is shutting down; try again later")
-        work = PendingResponse()
-
-        def run() -> None:
-            try:
-                with self.metrics.request():
-                    compute(work)
-            except BaseException as error:
-                work.put(error)
-            finally:
-                self.turn.leave()
-                self._pending.discard(work)
-            work.put(None)
-
-        self.turn.admit()
-        self._pending.add(work)
-        self._threads.submit(run)
-        return work
-
     def _answer(self, work: PendingResponse, request: ChatRequest, asked: Asked) -> None:
         begun = time.perf_counter()
         own, noted = request.tempo, request.noted_logprobs
@@ -180,7 +115,7 @@ class Service:
             "seed": None if request.seed is None else request.seed % 2**63,
         }
         constraint = self.constraints.of(request.format)
-        with self._lease(work, asked) as (session, known):
+        with self._lease(work, asked, progress=own.progress) as (session, known):
             posed = session.pose(asked.earlier, asked.question, **options)
             completion = Completion(self.settings.name, cached=known, segments=own.segments)
             writing = WrittenText(
@@ -228,12 +163,27 @@ class Service:
         work.put({"object": "list", "data": values, "best_relevance": best})
 
     @contextlib.contextmanager
-    def _lease(self, work: PendingResponse, asked: Asked) -> Iterator[tuple[Session, bool]]:
+    def _lease(
+        self, work: PendingResponse, asked: Asked, *, progress: bool = False
+    ) -> Iterator[tuple[Session, bool]]:
         """The session of a request's video, and whether it was watched before."""
+        told = (0, 0)
+
+        def tell(done: int, total: int) -> None:
+            nonlocal told
+            if (done, total) != told:
+                told = (done, total)
+                work.put({"object": "tempo.progress", "frames": done, "of": total})
+
         with self.metrics.opening():
             media = self.media.find(asked, work.gone.is_set)
         lease = self.watched.lease(
-            media, fps=asked.fps, max_frames=asked.max_frames, part=asked.part, left=work.gone
+            media,
+            fps=asked.fps,
+            max_frames=asked.max_frames,
+            part=asked.part,
+            left=work.gone,
+            progress=tell if progress else None,
         )
         with lease as found:
             yield found

@@ -1,8 +1,8 @@
 """What a visitor can do: open a video, ask, compare allocations. Each action runs in a thread.
 
-It returns a :class:`~tempo.serving.service.PendingResponse` whose results are events: dictionaries with the
-name of the event under ``event``. When the page leaves, or ends the action, `gone` is set and the work ends
-at its next step.
+It returns a :class:`~tempo.serving.request_threads.PendingResponse` whose results are events: dictionaries
+with the name of the event under ``event``. When the page leaves, or ends the action, `gone` is set and the
+work ends at its next step.
 """
 
 from __future__ import annotations
@@ -11,20 +11,19 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from tempo.errors import TempoError
-from tempo.inference.session import Session
 from tempo.serving.api_errors import ApiError
-from tempo.serving.service import PendingResponse, Service
+from tempo.serving.request_threads import PendingResponse, RequestThreads
 from tempo.serving.watched_videos import Abandoned, Part
-from tempo.serving.written_text import WrittenText
 from tempo.text_safety import whole_text
 from tempo.video.video import Video
 
 from . import views
+from .answering import Answering, WatchedVideo
 from .client_sessions import ClientSession, ClientSessions
 from .examples import EXAMPLES, ExampleFiles, example
 from .library import Library, check_kind
@@ -53,18 +52,18 @@ class Actions:
 
     def __init__(
         self,
-        service: Service,
+        requests: RequestThreads,
+        answering: Answering,
         library: Library,
         folder: Path,
         *,
         fps: float | None = None,
         max_frames: int | None = None,
     ) -> None:
-        self.service, self.library = service, library
-        self.model = service.model
-        self.sessions = ClientSessions(service.uploads)
-        config = self.model.config
-        self.sampling = SamplingDefaults(fps or config.fps, max_frames or config.max_frames)
+        self.requests, self.answering, self.library = requests, answering, library
+        self.model = answering.info
+        self.sessions = ClientSessions(requests.uploads)
+        self.sampling = SamplingDefaults(fps or self.model.fps, max_frames or self.model.max_frames)
         self._examples = ExampleFiles(folder)
         # Of its own: a slow file or disk keeps nobody from anything but pictures.
         self.pictures = ThreadPoolExecutor(4, "tempo-pictures")
@@ -93,7 +92,7 @@ class Actions:
             pending.put({"event": "opened", "video": views.video(opened, self.model)})
             self._watch(pending, opened)
 
-        return self.service.begin(work)
+        return self.requests.begin(work)
 
     def watch_again(self, opened: OpenVideo, request: SamplingRequest) -> PendingResponse:
         """Watch an open video with other frames: ``watching``, ``ready``. Its conversation begins anew."""
@@ -110,7 +109,7 @@ class Actions:
                 raise
             opened.turns = []
 
-        return self.service.begin(work)
+        return self.requests.begin(work)
 
     def _finder(self, session: ClientSession, request: OpenRequest) -> Callable[[PendingResponse], Source]:
         """What finds the file of a request, once there is somebody to tell how far it is."""
@@ -146,13 +145,14 @@ class Actions:
 
     def _watch(self, pending: PendingResponse, opened: OpenVideo) -> None:
         begun = time.monotonic()
-        with self._session(pending, opened, WHOLE) as session:
-            opened.watched = Watched.of(session, seconds=time.monotonic() - begun)
+        with self._watched(pending, opened, WHOLE) as found:
+            facts = found.facts
+        opened.watched = replace(facts, seconds=time.monotonic() - begun)
         pending.put({"event": "ready", "video": views.video(opened, self.model)})
 
     @contextmanager
-    def _session(self, pending: PendingResponse, opened: OpenVideo, part: Part) -> Iterator[Session]:
-        """The shared session of a video or a part of it, watched if need be (``watching``)."""
+    def _watched(self, pending: PendingResponse, opened: OpenVideo, part: Part) -> Iterator[WatchedVideo]:
+        """A video or a part of it, watched if need be (``watching``)."""
         begun = time.monotonic()
         told = (0, 0)
 
@@ -164,16 +164,9 @@ class Actions:
                 left = passed * (total - done) / done if done and passed > 0.5 else None
                 pending.put({"event": "watching", "done": done, "total": total, "left": left})
 
-        lease = self.service.watched.lease(
-            opened.video,
-            fps=opened.fps,
-            max_frames=opened.max_frames,
-            part=part,
-            left=pending.gone,
-            progress=progress,
-        )
-        with _by_title(opened.source), lease as (session, _):
-            yield session
+        watched = self.answering.watched(opened, part, progress=progress, gone=pending.gone)
+        with _by_title(opened.source), watched as found:
+            yield found
 
     # --- asking --------------------------------------------------------------------------------------------
 
@@ -193,15 +186,16 @@ class Actions:
 
         def work(pending: PendingResponse) -> None:
             opened.begin(pending.gone)
-            with self._session(pending, opened, request.part) as session:
-                variant = self._variant(session, request)
+            with self._watched(pending, opened, request.part) as found:
+                facts = opened.watched if request.part == WHOLE and opened.watched else found.facts
+                variant = self._variant(facts, request)
                 turn = Turn(question, earlier, request.generation, request.part, variant)
-                self._write(pending, session, turn, variant, title=opened.source.title)
+                self._write(pending, opened, found, turn, variant)
             _stop_if_gone(pending)
             opened.turns.append(turn)
             pending.put({"event": "answered", "turn": views.turn(opened, len(opened.turns) - 1, self.model)})
 
-        return self.service.begin(work)
+        return self.requests.begin(work)
 
     def compare(self, opened: OpenVideo, number: int, request: VariantRequest) -> PendingResponse:
         """Answer a turn's question under another allocation, unless it is answered: ``waiting``, ``text``,
@@ -216,13 +210,13 @@ class Actions:
             opened.begin(pending.gone)
             variant = Variant(self._limits(turn).within(request.budget), request.adaptive)
             if variant not in turn.answers:
-                with self._session(pending, opened, turn.part) as session:
-                    self._write(pending, session, turn, variant, title=opened.source.title)
+                with self._watched(pending, opened, turn.part) as found:
+                    self._write(pending, opened, found, turn, variant)
             if request.show:
                 turn.variant = variant
             pending.put({"event": "answered", "turn": views.turn(opened, number, self.model, variant)})
 
-        return self.service.begin(work)
+        return self.requests.begin(work)
 
     def allocation(self, opened: OpenVideo, number: int, request: VariantRequest) -> dict[str, Any]:
         """How a turn's tokens are shared out under a budget, by relevance or evenly; nothing is answered."""
@@ -230,34 +224,26 @@ class Actions:
         variant = Variant(self._limits(turn).within(request.budget), request.adaptive)
         return views.allocation(turn, variant, self.model)
 
-    def _variant(self, session: Session, request: VariantRequest) -> Variant:
-        segments = len(session.sampling.times[:: self.model.config.segment_frames])
-        return Variant(BudgetLimits.of(self.model, segments).within(request.budget), request.adaptive)
+    def _variant(self, watched: Watched, request: VariantRequest) -> Variant:
+        limits = BudgetLimits.of(self.model, len(watched.starts))
+        return Variant(limits.within(request.budget), request.adaptive)
 
     def _limits(self, turn: Turn) -> BudgetLimits:
         return BudgetLimits.of(self.model, len(turn.segments))
 
     def _write(
-        self, pending: PendingResponse, session: Session, turn: Turn, variant: Variant, *, title: str
+        self, pending: PendingResponse, opened: OpenVideo, found: WatchedVideo, turn: Turn, variant: Variant
     ) -> None:
-        """Write the answer of a turn under one variant, piece by piece. It names the video by its TITLE: the
-        session may have come from another visitor's file of the same content."""
-        ahead = self.service.turn.waiting + self.service.scheduler.waiting
-        if ahead:
+        """Write the answer of a turn under one variant, piece by piece. It names the video by its title: it
+        may have been watched in another visitor's file of the same content."""
+        if ahead := self.answering.ahead:
             pending.put({"event": "waiting", "ahead": ahead})
-        posed = session.pose(
-            turn.earlier,
-            turn.question,
-            budget=variant.budget,
-            adaptive=variant.adaptive,
-            **turn.generation,
-        )
-        writing = WrittenText(self.model.prompts.decoder, stops=[], stop_ids=self.model.stop_ids)
-        tokens = self.service.scheduler.tokens(posed, gone=pending.gone.is_set)
-        for _ in writing.pieces(tokens):
-            pending.put({"event": "text", "parts": views.parts(writing.text, session.video.duration)})
-        _stop_if_gone(pending)
-        turn.answers[variant] = posed.answer(writing.ids, writing.text).called(title)
+
+        def say(text: str) -> None:
+            pending.put({"event": "text", "parts": views.parts(text, opened.video.duration)})
+
+        answer = found.answer(turn, variant, say, pending.gone)
+        turn.answers[variant] = answer.called(opened.source.title)
 
     # --- what is offered -----------------------------------------------------------------------------------
 
@@ -266,7 +252,7 @@ class Actions:
         return {
             **views.model(self.model),
             "sampling": {"fps": self.sampling.fps, "max_frames": self.sampling.max_frames},
-            "upload_bytes": self.service.uploads.limit_bytes,
+            "upload_bytes": self.requests.uploads.limit_bytes,
             "library": bool(self.library),
             "opens": self.library.first_file.id if self.library.first_file else None,
             "examples": [views.example(one) for one in EXAMPLES],

@@ -37,7 +37,7 @@ from typing import TYPE_CHECKING, Any
 from tempo.errors import TempoError
 from tempo.serving.api_errors import ApiError, as_api_error
 from tempo.serving.app import add_errors
-from tempo.serving.service import PendingResponse
+from tempo.serving.request_threads import PendingResponse
 from tempo.text_safety import whole_text
 
 from . import views
@@ -133,7 +133,7 @@ def _add_sessions(router: "APIRouter", actions: Actions) -> None:
         session = actions.sessions.get(key)
         name = whole_text(name).replace("\\", "/").rpartition("/")[2]
         actions.check_upload(session, name)
-        added = await actions.service.uploads.add(request.stream(), name=name, purpose="page")
+        added = await actions.requests.uploads.add(request.stream(), name=name, purpose="page")
         session.uploads[added.id] = added
         if session.closed:
             actions.sessions.remove_upload(session, added.id)

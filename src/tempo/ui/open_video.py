@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from tempo.inference.loaded_model import LoadedModel
-from tempo.inference.results import VideoInfo
+from tempo.inference.model_info import ModelInfo
+from tempo.inference.results import Answer, VideoInfo
 from tempo.inference.session import Session
 from tempo.video.video import Video
 
@@ -58,31 +58,42 @@ class Watched:
     Attributes:
         starts: when each segment begins, in seconds.
         frames, fps: how many frames were watched, and how many a second.
-        seconds: that watching took, 0 where somebody had watched it before.
-        timings: the same by phase.
+        timings: seconds that watching took, by phase; empty where it is not known.
         warnings: what to know before an answer is relied on.
+        seconds: for which it was waited.
     """
 
     starts: tuple[float, ...]
     frames: int
     fps: float
-    seconds: float
     timings: dict[str, float]
     info: VideoInfo
     warnings: tuple[str, ...]
+    seconds: float = 0.0
 
     @classmethod
-    def of(cls, session: Session, *, seconds: float) -> Watched:
+    def of(cls, session: Session) -> Watched:
         """What SESSION says of itself."""
         every = session.engine.config.segment_frames
         return cls(
             starts=tuple(session.sampling.times[::every].tolist()),
             frames=len(session.sampling),
             fps=session.sampling.fps,
-            seconds=seconds,
             timings=dict(session.timings),
             info=session.video_info,
             warnings=session.warnings,
+        )
+
+    @classmethod
+    def of_answer(cls, answer: Answer) -> Watched:
+        """What an ANSWER about all of it says."""
+        return cls(
+            starts=tuple(segment.start for segment in answer.segments),
+            frames=answer.video.frames,
+            fps=answer.video.fps,
+            timings={},
+            info=answer.video,
+            warnings=answer.warnings,
         )
 
 
@@ -129,12 +140,11 @@ class BudgetLimits:
     usual: int
 
     @classmethod
-    def of(cls, model: LoadedModel, segments: int) -> BudgetLimits:
+    def of(cls, model: ModelInfo, segments: int) -> BudgetLimits:
         """From one token a segment to all of its memory tokens, or as many as the context holds."""
-        config = model.config
-        capacity = config.context - TEXT_TOKENS - segments * TIMESTAMP_TOKENS
-        most = max(segments, min(segments * config.num_compression_tokens, capacity))
-        return cls(segments, most, min(max(segments, config.visual_token_budget), most))
+        capacity = model.context - TEXT_TOKENS - segments * TIMESTAMP_TOKENS
+        most = max(segments, min(segments * model.memory_tokens, capacity))
+        return cls(segments, most, min(max(segments, model.budget), most))
 
     def within(self, budget: float | None) -> int:
         """BUDGET, or the nearest that can be; None: the usual one."""

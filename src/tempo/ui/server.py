@@ -19,12 +19,15 @@ from tempo.inference.cache_policy import CacheKind
 
 if TYPE_CHECKING:
     from tempo.inference.engine import Tempo
+    from tempo.serving.client import ServerClient
+    from tempo.serving.request_threads import RequestThreads
 
     from .actions import Actions
+    from .answering import Answering
 
 STATIC = Path(__file__).parent / "static"
 PORTS = range(7860, 7960)  # tried in turn if no port is given
-NEEDS = ("fastapi", "uvicorn", "multipart", "prometheus_client")
+NEEDS = ("fastapi", "uvicorn", "multipart", "prometheus_client", "httpx2")
 LONGEST_JSON = 1_000_000  # bytes of a request that is no upload
 SWEEP_SECONDS = 2.0
 # The page talks to this server only, and runs no script or style that is not a file of its own.
@@ -85,31 +88,28 @@ class Server:
         url: the page's address.
     """
 
-    def __init__(self, model: Tempo, settings: ServerConfig) -> None:
-        """Raises TempoError as `ServerConfig.check` does, or if the port is taken."""
+    def __init__(self, model: Tempo | ServerClient, settings: ServerConfig) -> None:
+        """Serve with a model of this process, or with a `tempo serve` that watches and answers.
+
+        Raises:
+            TempoError: as `ServerConfig.check` does; the port is taken, or the server cannot be reached.
+        """
         settings.check()
         import uvicorn
-
-        from tempo.serving.service import Service, ServiceSettings
 
         from .actions import Actions
         from .library import Library
 
         self._socket = _bind(settings)
+        try:
+            self.service, answering = _answering(model, settings)
+        except BaseException:
+            self._socket.close()
+            raise
         self._folder = tempfile.TemporaryDirectory(prefix="tempo-ui-", ignore_cleanup_errors=True)
-        self.service = Service(
-            model,
-            ServiceSettings(
-                name=model.name,
-                cache=settings.cache,
-                limit_bytes=settings.upload_bytes,
-                most_videos=settings.max_videos,
-                memory_bytes=available_bytes(model.device) // 2,
-                most_waiting=settings.max_queued,
-            ),
-        )
         self.actions = Actions(
             self.service,
+            answering,
             Library(settings.library),
             Path(self._folder.name),
             fps=settings.fps,
@@ -153,6 +153,31 @@ class Server:
         self.service.close()
         self._socket.close()
         self._folder.cleanup()
+
+
+def _answering(model: Tempo | ServerClient, settings: ServerConfig) -> tuple[RequestThreads, Answering]:
+    """What runs requests, and what answers them."""
+    from tempo.serving.client import ServerClient
+    from tempo.serving.request_threads import RequestThreads
+    from tempo.serving.service import Service, ServiceSettings
+
+    from .answering import LocalAnswering, RemoteAnswering
+
+    if isinstance(model, ServerClient):
+        answering = RemoteAnswering(model)
+        return RequestThreads(most_waiting=settings.max_queued, limit_bytes=settings.upload_bytes), answering
+    service = Service(
+        model,
+        ServiceSettings(
+            name=model.name,
+            cache=settings.cache,
+            limit_bytes=settings.upload_bytes,
+            most_videos=settings.max_videos,
+            memory_bytes=available_bytes(model.device) // 2,
+            most_waiting=settings.max_queued,
+        ),
+    )
+    return service, LocalAnswering(service)
 
 
 def _bind(settings: ServerConfig) -> socket.socket:

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from tempo.checkpoints.hub import PUBLISHED
-from tempo.inference.loaded_model import LoadedModel
+from tempo.inference.model_info import ModelInfo
 from tempo.inference.results import Answer, AnswerSegment
 from tempo.moments import nothing_stands_out
-from tempo.networks.config import SYNTHETIC
 
 from .clock_links import split
 from .examples import Example
@@ -29,10 +28,9 @@ _LICENCE = (
 )
 
 
-def model(loaded: LoadedModel) -> dict[str, Any]:
+def model(loaded: ModelInfo) -> dict[str, Any]:
     """The model: its name, what it knows, where there is a better one, and its numbers."""
-    config = loaded.config
-    synthetic = config.trained_on == SYNTHETIC
+    synthetic = loaded.synthetic
     published = PUBLISHED.rpartition("/")[2].lower() in loaded.name.lower()
     return {
         "model": {
@@ -42,11 +40,11 @@ def model(loaded: LoadedModel) -> dict[str, Any]:
             "other": {"name": PUBLISHED, "commands": ["tempo download", f"tempo ui --model {PUBLISHED}"]}
             if synthetic
             else None,
-            "segment_frames": config.segment_frames,
-            "memory_tokens": config.num_compression_tokens,
-            "min_tokens": config.min_tokens,
-            "budget": config.visual_token_budget,
-            "fps": config.fps,
+            "segment_frames": loaded.segment_frames,
+            "memory_tokens": loaded.memory_tokens,
+            "min_tokens": loaded.min_tokens,
+            "budget": loaded.budget,
+            "fps": loaded.fps,
         },
         "answer_tokens": {"usual": DEFAULT_ANSWER_TOKENS, "most": MAX_ANSWER_TOKENS},
         "kinds": list(KINDS),
@@ -67,7 +65,7 @@ def library_video(video: LibraryVideo) -> dict[str, Any]:
     return {"id": video.id, "title": video.title, "folder": video.id.rpartition("/")[0]}
 
 
-def video(opened: OpenVideo, loaded: LoadedModel) -> dict[str, Any]:
+def video(opened: OpenVideo, loaded: ModelInfo) -> dict[str, Any]:
     """An open video; `watched` is None while it is being watched."""
     shown, kind = opened.video, opened.media_type
     return {
@@ -85,7 +83,7 @@ def video(opened: OpenVideo, loaded: LoadedModel) -> dict[str, Any]:
     }
 
 
-def _watched(opened: OpenVideo, loaded: LoadedModel) -> dict[str, Any] | None:
+def _watched(opened: OpenVideo, loaded: ModelInfo) -> dict[str, Any] | None:
     watched = opened.watched
     if watched is None:
         return None
@@ -113,7 +111,7 @@ def parts(text: str, duration: float) -> list[dict[str, Any]]:
 
 
 def turn(
-    opened: OpenVideo, number: int, loaded: LoadedModel, answered: Variant | None = None
+    opened: OpenVideo, number: int, loaded: ModelInfo, answered: Variant | None = None
 ) -> dict[str, Any]:
     """A turn with one of its answers: that of the variant ANSWERED; None: the one that is shown."""
     one = opened.turns[number]
@@ -152,7 +150,7 @@ def _centre(segments: Sequence[AnswerSegment]) -> float:
     return sum(one.relevance * (one.start + one.end) / 2 for one in segments) / total
 
 
-def allocation(one: Turn, variant: Variant, loaded: LoadedModel) -> dict[str, Any]:
+def allocation(one: Turn, variant: Variant, loaded: ModelInfo) -> dict[str, Any]:
     """How a turn's tokens are shared out under VARIANT and under the other allocation of the same budget."""
     relevance = [segment.relevance for segment in one.segments]
 
@@ -170,7 +168,7 @@ def allocation(one: Turn, variant: Variant, loaded: LoadedModel) -> dict[str, An
         "budget": variant.budget,
         "adaptive": variant.adaptive,
         "limits": {"least": limits.least, "most": limits.most, "usual": limits.usual},
-        "spent": spent(counts, variant, most=loaded.config.num_compression_tokens),
+        "spent": spent(counts, variant, most=loaded.memory_tokens),
     }
 
 
