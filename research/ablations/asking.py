@@ -25,7 +25,7 @@ from tempo.inference.generation import DecodeOptions, generate
 from tempo.inference.phase_timer import PhaseTimer
 from tempo.inference.pipeline import CompressedSegment, prefill_video
 from tempo.inference.prefix_cache import MemoryCacheWriter
-from tempo.inference.question_batch import compress_cached
+from tempo.inference.question_batch import CachedQuestion, compress_together
 from tempo.inference.token_selection import select
 from tempo.synthetic.answer_scoring import evidence_rank, is_correct
 from tempo.video.video import Sampling, Video
@@ -78,8 +78,7 @@ class WatchedVideo:
 
     def compress(self, question: str, earlier: Earlier = ()) -> list[CompressedSegment]:
         """Relevance, and all M memory tokens, of every segment."""
-        return compress_cached(
-            self.model,
+        asked = CachedQuestion(
             self.video,
             self.entries,
             self.model.prompts.question(question, earlier=[asked for asked, _ in earlier]),
@@ -87,6 +86,7 @@ class WatchedVideo:
             keep="head",
             timer=PhaseTimer(self.model.device),
         )
+        return compress_together(self.model, [asked])[0]
 
     @cached_property
     def neutral(self) -> list[CompressedSegment]:

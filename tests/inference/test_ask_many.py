@@ -7,6 +7,7 @@ import torch
 import tempo
 from reference_cases import CASES, video_of
 from tempo.errors import TempoError, UsageError
+from tempo.inference.generation import DecodeBatch
 
 CASE = CASES["wide_partial_segment"]
 QUESTIONS = [CASE.query, "Is there a star?", "What is it, and where does it go in the end?", CASE.query]
@@ -24,6 +25,21 @@ def watched(monkeypatch):
 
     monkeypatch.setattr(tempo.Video, "stream", counted)
     return streams
+
+
+@pytest.fixture
+def steps(monkeypatch):
+    """How many answers each step of the decoder wrote a token of."""
+    sizes = []
+    step = DecodeBatch.step
+
+    def counted(self):
+        rows = step(self)
+        sizes.append(len(rows))
+        return rows
+
+    monkeypatch.setattr(DecodeBatch, "step", counted)
+    return sizes
 
 
 @pytest.mark.parametrize("cache", ["none", "device", "disk"])
@@ -46,6 +62,46 @@ def test_answers_equal_those_of_one_by_one(engine, tmp_path, cache, watched):
         assert [answer.usage.timings["watch"] for answer in many[1:]] == [0, 0, 0]
         phases = [value for name, value in many[1].usage.timings.items() if name != "total"]
         assert many[1].usage.timings["total"] == pytest.approx(sum(phases))
+
+
+@pytest.mark.parametrize("cache", ["none", "device", "disk"])
+def test_answers_are_written_side_by_side(engine, tmp_path, cache, steps):
+    session = engine.watch(video_of(CASE, tmp_path), cache=cache)
+    alone = [len(session.ask(question, max_new_tokens=12).token_ids) for question in QUESTIONS]
+    steps.clear()
+    together = session.ask_many(QUESTIONS, max_new_tokens=12)
+    assert [len(answer.token_ids) for answer in together] == alone
+    assert sum(steps) == sum(alone)
+    assert len(steps) < max(alone) + len(alone) < sum(alone)  # each begins a token after the one before
+    assert max(steps) == len(QUESTIONS)
+
+
+def test_answers_that_memory_is_short_for_are_written_one_after_the_other(
+    engine, tmp_path, steps, monkeypatch
+):
+    session = engine.watch(video_of(CASE, tmp_path))
+    together = session.ask_many(QUESTIONS, max_new_tokens=6)
+    steps.clear()
+    monkeypatch.setattr("tempo.inference.answer_batch.available_bytes", lambda device: 1)
+    alone = session.ask_many(QUESTIONS, max_new_tokens=6)
+    assert [answer.token_ids for answer in alone] == [answer.token_ids for answer in together]
+    assert max(steps) == 1
+
+
+def test_segments_are_compressed_for_several_questions_at_once(engine, tmp_path, monkeypatch):
+    sizes = []
+    compress = type(engine.model.compressor).compress
+
+    def counted(self, state, count):
+        sizes.append(len(state.cache.data))
+        return compress(self, state, count)
+
+    monkeypatch.setattr(type(engine.model.compressor), "compress", counted)
+    session = engine.watch(video_of(CASE, tmp_path))
+    session.ask_many(QUESTIONS, max_new_tokens=1)
+    segments = sum(len(entry.segments) for entry in session.entries)
+    assert sum(sizes) == segments * len(QUESTIONS)
+    assert max(sizes) > max(len(entry.segments) for entry in session.entries)
 
 
 def test_what_does_not_fit_together_is_watched_for_again(engine, tmp_path, monkeypatch, watched):

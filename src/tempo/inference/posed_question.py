@@ -1,8 +1,8 @@
 """A question on its way from a watched video to an answer, one stage after the other.
 
-Alone, it goes through :meth:`PosedQuestion.compress` and :meth:`PosedQuestion.write`. A server runs each
-stage for many at once: it scores and compresses cached questions together (:mod:`.question_batch`), and
-writes all answers side by side (:class:`.generation.DecodeBatch`).
+Alone, it goes through :meth:`PosedQuestion.compress` and :meth:`PosedQuestion.write`. `ask_many` and a server
+run each stage for many at once: they score and compress cached questions together (:mod:`.question_batch`),
+and write all answers side by side (:class:`.generation.DecodeBatch`).
 
 Shapes: see :mod:`tempo.modeling`.
 """

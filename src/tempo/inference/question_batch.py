@@ -63,30 +63,10 @@ class _Item:
         return self.entry.segments[self.row]
 
 
-def compress_cached(
-    engine: LoadedModel,
-    video: Video,
-    entries: Sequence[CacheEntry],
-    question_ids: Sequence[int],
-    *,
-    allocate: Allocate,
-    keep: Keep,
-    timer: PhaseTimer,
-    step: Step = go_on,
-) -> list[CompressedSegment]:
-    """Read a question behind every cached segment, and compute only the memory tokens that are kept.
-
-    Raises:
-        DamagedEntryError: an entry on disk is not what was written.
-    """
-    question = CachedQuestion(video, entries, question_ids, allocate, keep, timer)
-    return compress_together(engine, [question], step=step)[0]
-
-
 def compress_together(
     engine: LoadedModel, questions: Sequence[CachedQuestion], *, step: Step = go_on
 ) -> list[list[CompressedSegment]]:
-    """The same for many questions.
+    """Read each question behind its cached segments, and compute only the memory tokens that are kept.
 
     Args:
         step: called behind each batch of segments.

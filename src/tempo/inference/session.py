@@ -13,6 +13,7 @@ from tempo.formatting import clock, counted, size
 from tempo.markup import fact_table, film_strip
 from tempo.video.video import Damage, Sampling, Video
 
+from .answer_batch import answer_together
 from .async_answers import AsyncAnswerStream, run
 from .cache_entry import CacheEntry, DamagedEntryError
 from .loaded_model import LoadedModel
@@ -28,7 +29,7 @@ from .pipeline import (
 )
 from .posed_question import PosedQuestion
 from .question import Prompt, read_question
-from .question_batch import compress_cached
+from .question_batch import CachedQuestion, compress_together
 from .results import (
     Answer,
     AnswerSegment,
@@ -114,8 +115,9 @@ class Session:
     ) -> list[Answer]:
         """Answer several questions, each as `ask` would, in their order.
 
-        Where nothing is cached, the video is watched once for as many of them as fit into memory. All are
-        checked before anything is computed.
+        Their answers are written side by side, and short videos compressed for several at once. Where nothing
+        is cached, the video is watched once for as many as fit into memory. All are checked before anything
+        is computed.
 
         Args:
             progress: as for :meth:`tempo.Tempo.watch`, in questions.
@@ -190,25 +192,35 @@ class Session:
         self, questions: Sequence[str], options: ResolvedOptions, progress: ProgressOption, step: Step
     ) -> list[Answer]:
         prompts = [self._prompt((), question, options) for question in questions]
-        answers: list[Answer] = []
+        posed = [PosedQuestion(self, prompt, options, shared=len(prompts) > 1) for prompt in prompts]
+        answers: dict[PosedQuestion, Answer] = {}
         with shown_progress(progress, "answering", "questions") as move:
-            while len(answers) < len(prompts):
-                group = prompts[len(answers) :][: self._questions_at_once()]
-                posed = [PosedQuestion(self, prompt, options, shared=len(group) > 1) for prompt in group]
-                compressed = self.compress(
-                    [prompt.question_ids for prompt in group], options, [one.timer for one in posed], step
-                )
-                for one, segments in zip(posed, compressed, strict=True):
-                    one.compressed = segments
-                    answers.append(AnswerStream(one.write(step=step)).answer)
-                    if move is not None:
-                        move(len(answers), len(prompts))
-        return answers
+            compressed = self._compressed(posed, options, step)
+            for question, answer in answer_together(self.engine, compressed, step=step):
+                answers[question] = answer
+                if move is not None:
+                    move(len(answers), len(posed))
+        return [answers[question] for question in posed]
 
-    def _questions_at_once(self) -> int:
-        """One where segments are cached; else as many as may be held while the video is watched for them."""
+    def _compressed(
+        self, posed: Sequence[PosedQuestion], options: ResolvedOptions, step: Step
+    ) -> Iterator[PosedQuestion]:
+        """The questions, compressed as many at a time as fit."""
+        done = 0
+        while done < len(posed):
+            group = posed[done:][: self._questions_at_once(posed)]
+            ids, timers = [one.prompt.question_ids for one in group], [one.timer for one in group]
+            for one, segments in zip(group, self.compress(ids, options, timers, step), strict=True):
+                one.compressed = segments
+                yield one
+            done += len(group)
+
+    def _questions_at_once(self, posed: Sequence[PosedQuestion]) -> int:
+        """As many as fill a batch of cached segments, or as may be held while the video is watched."""
         if self.is_cached:
-            return 1
+            longest = max(len(one.prompt.question_ids) for one in posed)
+            batch = self.engine.segments_per_batch(self.video, reserve=longest, cached=True)
+            return max(1, batch // self._segment_count())
         compressor = self.engine.model.compressor
         return questions_per_watching(
             segments=self._segment_count(),
@@ -242,12 +254,12 @@ class Session:
         allocate = partial(self.engine.allocate, budget=options.budget, adaptive=options.adaptive)
         rebuilt = False
         while (entries := self.entries) is not None:
-            compress = partial(compress_cached, self.engine, self.video, entries, allocate=allocate)
+            cached = [
+                CachedQuestion(self.video, entries, question_ids, allocate, options.keep, timer)
+                for question_ids, timer in zip(questions, timers, strict=True)
+            ]
             try:
-                return [
-                    compress(question_ids, keep=options.keep, timer=timer, step=step)
-                    for question_ids, timer in zip(questions, timers, strict=True)
-                ]
+                return compress_together(self.engine, cached, step=step)
             except DamagedEntryError:
                 if self._rebuild is None or rebuilt:  # a disk that damages it at once is not written again
                     self.entries = None
