@@ -14,6 +14,7 @@ import torch
 from making import recipe, write_data
 from safetensors.torch import load_file
 
+import tempo
 from tempo.errors import TempoError, UsageError
 from tempo.training.config import (
     CheckpointConfig,
@@ -129,6 +130,26 @@ def test_the_best_checkpoint_is_the_model_and_a_run_ends_early(data, tmp_path):
     assert kept["step"] == best
     assert torch.equal(kept["trained"]["model.model.norm.weight"], written["model.norm.weight"])
     assert resume(out).steps == result.steps, "a run that ended early stays ended"
+
+
+def test_where_nothing_learnt_is_better_the_model_is_the_one_at_the_start(data, tmp_path):
+    """Which takes no checkpoint: it would be the largest, before anything is learnt."""
+    out = tmp_path / "run"
+    rates = dict.fromkeys(("memory", "projector", "compressor", "decoder"), 30.0)
+    mine = recipe(TINY, data, out, save_dtype="float32", validation=held_out(data))
+    mine = replace(
+        mine,
+        learning_rates=replace(mine.learning_rates, vision=None, **rates),
+        schedule=ScheduleConfig(steps=2, warmup_steps=0),
+    )
+    result = train(mine)
+    assert min(validations(out), key=lambda step: validations(out)[step]["loss"]) == result.best.step == 0
+    assert not (out / "checkpoints" / "best.pt").exists()
+    written, began = (
+        tempo.load(folder, device="cpu", dtype="float32").model.state_dict()
+        for folder in (result.model, TINY)
+    )
+    assert all(torch.equal(written[name], tensor) for name, tensor in began.items())
 
 
 def test_a_resumed_run_has_the_same_validations_and_the_same_best(validated, tmp_path):

@@ -183,4 +183,6 @@ def report(result: "TrainingResult") -> None:
     if result.best is not None:
         best = result.best
         print(f"best validation at step {best.step}: {best.metric} {best.first:.4f} → {best.value:.4f}")
+        if best.step == 0:
+            print("nothing learnt made it better, so the model is the one that training began with")
     print(f"{result.model}: {size(written)}; try it: tempo ask VIDEO QUESTION --model {result.model}")

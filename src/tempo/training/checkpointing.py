@@ -48,7 +48,7 @@ class CheckpointManager:
         return self._write(self.folder / _BEST, state)
 
     def load_best(self) -> dict[str, Any] | None:
-        """The best checkpoint; None where nothing was validated.
+        """The best checkpoint; None where none was better than the start.
 
         Raises:
             TempoError: it is damaged.

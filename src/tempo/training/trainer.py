@@ -278,7 +278,7 @@ class Trainer:
                 board.write(self.step, {f"validation/{name}": value for name, value in figures.items()})
         told = " · ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in figures.items())
         bar.message(f"validation at step {self.step}: {told}")
-        if self.best.improves(self.step, figures):
+        if self.best.improves(self.step, figures) and self.step > 0:  # the start can be made anew
             self._save(best=True)
         self._begun = time.monotonic()
 
@@ -355,12 +355,17 @@ class Trainer:
             for name, tensor in state["trained"].items():
                 named[name].copy_(redistribute(tensor, named[name]))
 
+    def _start(self) -> dict[str, Any]:
+        """What is trained, as it was before the first step."""
+        model = load_model(self.recipe, self.spec, self.context, bfloat16=self.bfloat16)
+        objective = build_objective(self.recipe, model, self.spec.prompts).to(self.context.device)
+        return {"trained": {n: p for n, p in objective.named_parameters() if p.requires_grad}}
+
     def _finish(self) -> None:
         """Write the model, whole or not at all: that of the best checkpoint where there was validation."""
         error: TempoError | None = None
-        best = self.checkpoints.load_best() if self.held_out is not None else None
-        if best is not None:
-            self._load_trained(best)
+        if self.held_out is not None:
+            self._load_trained(self.checkpoints.load_best() or self._start())
         if self.parallel is self.objective and self.context.size > 1:
             state = full_tensor(dict(self.model.state_dict()), wanted=self.context.is_main)
             if self.context.is_main:
