@@ -342,6 +342,27 @@ def test_whoever_comes_while_too_many_wait_is_told(client, video, server):
             turn.leave()
 
 
+def test_a_page_that_is_loaded_again_gets_its_conversations(server, client, video):
+    turns = [client.ask(video, question, **SHORT) for question in ("What is there?", "Is it red?")]
+    client.http.post(f"{client.base}/leave").raise_for_status()
+    (found,) = client.http.get(client.base).raise_for_status().json()["videos"]
+    assert found["video"] == video
+    assert found["turns"] == turns
+    assert session_of(server, client).left is None
+
+
+def test_pages_that_were_left_make_room_for_others(server, monkeypatch):
+    sessions = server.actions.sessions
+    sessions.close()
+    monkeypatch.setattr(client_sessions, "MAX_SESSIONS", 2)
+    with Client(server.url) as first, Client(server.url) as second:
+        assert "2 pages are open" in httpx.post(f"{server.url}ui/api/sessions").text
+        second.http.post(f"{second.base}/leave")
+        first.http.post(f"{first.base}/leave")
+        third = httpx.post(f"{server.url}ui/api/sessions").json()["key"]
+        assert {first.key, third} == set(sessions._sessions)
+
+
 def test_a_session_is_not_guessed(server, client):
     assert len(client.key) > 20
     assert httpx.get(f"{server.url}ui/api/sessions/{client.key[:-1]}x/videos/a/file").status_code == 410

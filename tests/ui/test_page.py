@@ -232,6 +232,62 @@ def test_tabs_keep_their_conversations(server, visit, film, tmp_path):
     assert page.locator("#tabs .tab").all_inner_texts() == [film.name]
 
 
+def test_a_page_that_is_loaded_again_goes_on_where_it_was(server, visit, film, tmp_path):
+    talk = visit(server.url)
+    page = talk.page
+    other = tmp_path / "other.mp4"
+    other.write_bytes(film.read_bytes())
+    talk.open(other)
+    talk.ask("Where is it?")
+    talk.open(film)
+    talk.ask("What is there?")
+    talk.ask("Is it red?")
+    page.evaluate("document.querySelector('video').currentTime = 9")
+    talk.wait_for_time(9)
+    page.fill("#question", "half a question")
+    before = page.locator(".turn .answer .text").all_inner_texts()
+    page.reload()
+    talk.wait_until_ready(film.name)
+    assert page.locator(".asked").all_inner_texts() == ["What is there?", "Is it red?"]
+    assert page.locator(".turn .answer .text").all_inner_texts() == before
+    assert page.input_value("#question") == "half a question"
+    talk.wait_for_time(9)
+    assert page.locator("#tabs .tab").all_inner_texts() == ["other.mp4", film.name]
+    talk.ask("And then?")
+    assert [turn.question for turn in opened_by(server, talk).turns][-1] == "And then?"
+    page.click("#tabs .tab:has-text('other')")
+    assert page.locator(".asked").all_inner_texts() == ["Where is it?"]
+    assert talk.complaints == []
+
+
+def test_a_duplicate_of_a_page_begins_for_itself(server, visit, film):
+    talk = visit(server.url)
+    talk.open(film)
+    kept = talk.page.evaluate("dispatchEvent(new Event('pagehide')), sessionStorage.getItem('tempo')")
+    twin = talk.context.new_page()
+    twin.goto(server.url)
+    twin.evaluate("kept => sessionStorage.setItem('tempo', kept)", kept)
+    twin.reload()
+    twin.wait_for_selector("#file", state="attached")
+    assert twin.locator("#tabs .tab").count() == 0
+    talk.ask("What is there?")
+
+
+def test_a_connection_that_breaks_off_loses_nothing(server, visit, film):
+    talk = visit(server.url)
+    page = talk.page
+    talk.open(film)
+    talk.ask("What is there?")
+    talk.context.set_offline(True)
+    page.fill("#question", "And then?")
+    page.press("#question", "Enter")
+    page.wait_for_function("document.querySelector('#ask-error').textContent.includes('cannot be reached')")
+    talk.context.set_offline(False)
+    assert page.input_value("#question") == "And then?"
+    talk.ask("And then?")
+    assert page.locator(".asked").all_inner_texts() == ["What is there?", "And then?"]
+
+
 @pytest.mark.parametrize(
     ("name", "data", "words"),
     [

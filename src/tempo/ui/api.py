@@ -7,6 +7,8 @@ events. A session is one browser page; whoever has its key has its videos.
 ``GET    /ui/api/library?words=``                     videos of the library whose names have all of the words
 ``GET    /ui/api/library/cover?id=``                  a frame of one of them, JPEG
 ``POST   /ui/api/sessions``                           a new session: ``{"key": …}``
+``GET    /ui/api/sessions/{key}``                     its open videos and their conversations, for a page
+                                                      that is loaded again
 ``POST   /ui/api/sessions/{key}/here``                the page is still there
 ``POST   /ui/api/sessions/{key}/leave``               it is not
 ``POST   …/{key}/uploads?name=``                      a file as the body: ``{"upload": id}``
@@ -117,6 +119,10 @@ def _add_sessions(router: "APIRouter", actions: Actions) -> None:
     @router.post("/sessions")
     async def begin() -> dict[str, str]:
         return {"key": actions.sessions.begin().key}
+
+    @router.get("/sessions/{key}")
+    async def resume(key: str) -> dict[str, Any]:
+        return await asyncio.to_thread(views.session, actions.sessions.get(key), actions.model)
 
     @router.post("/sessions/{key}/here")
     async def here(key: str) -> dict[str, bool]:

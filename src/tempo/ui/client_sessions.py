@@ -15,8 +15,8 @@ from .open_video import OpenVideo
 
 MAX_OPEN = 8  # videos of one session, and uploads that it has not opened yet
 MAX_SESSIONS = 1000
-IDLE_SECONDS = 600.0  # the page says every minute that it is still there
-LEAVE_SECONDS = 10.0  # a page that a browser had only put aside comes back within them
+IDLE_SECONDS = 3600.0  # the page says every minute that it is still there, unless its machine sleeps
+LEAVE_SECONDS = 120.0  # a page that is loaded again, or that its browser put aside, comes back within
 
 
 class ClientSession:
@@ -27,6 +27,7 @@ class ClientSession:
         self.videos: dict[str, OpenVideo] = {}
         self.uploads: dict[str, Upload] = {}
         self.closed = False
+        self.left: float | None = None  # when the page was closed, unless it has come back
         self._until = time.monotonic() + IDLE_SECONDS
 
     @property
@@ -36,13 +37,15 @@ class ClientSession:
 
     def touch(self) -> None:
         """The page is there."""
+        self.left = None
         self._until = time.monotonic() + IDLE_SECONDS
 
     def leave(self) -> None:
-        """The page was closed, or put aside by the browser. One that is loaded again begins anew."""
+        """The page was closed, put aside by the browser, or is being loaded again."""
         for opened in self.videos.values():
             opened.work.set()
-        self._until = time.monotonic() + LEAVE_SECONDS
+        self.left = time.monotonic()
+        self._until = self.left + LEAVE_SECONDS
 
     def video(self, identity: str) -> OpenVideo:
         """Raises ApiError where it is not open."""
@@ -75,12 +78,22 @@ class ClientSessions:
         return len(self._sessions)
 
     def begin(self) -> ClientSession:
-        """A new session. Raises ApiError where there are too many."""
-        session = ClientSession()
+        """A new session; where there are too many, the first that was left ends for it.
+
+        Raises:
+            ApiError: too many are there and none was left.
+        """
+        session, ended = ClientSession(), None
         with self._lock:
             if len(self._sessions) >= MAX_SESSIONS:
-                raise ApiError(429, f"{MAX_SESSIONS} pages are open; try again in some minutes")
+                gone = [one for one in self._sessions.values() if one.left is not None]
+                if not gone:
+                    raise ApiError(429, f"{MAX_SESSIONS} pages are open; try again in some minutes")
+                ended = min(gone, key=lambda one: one.left or 0.0)
+                del self._sessions[ended.key]
             self._sessions[session.key] = session
+        if ended is not None:
+            self.end(ended)
         return session
 
     def get(self, key: str) -> ClientSession:

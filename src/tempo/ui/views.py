@@ -10,6 +10,7 @@ from tempo.inference.model_info import ModelInfo
 from tempo.inference.results import Answer, AnswerSegment
 from tempo.moments import nothing_stands_out
 
+from .client_sessions import ClientSession
 from .clock_links import split
 from .examples import Example
 from .library import KINDS, LibraryVideo
@@ -102,6 +103,19 @@ def _watched(opened: OpenVideo, loaded: ModelInfo) -> dict[str, Any] | None:
         "budget": {"least": limits.least, "most": limits.most, "usual": limits.usual},
         "remarks": [*remarks, *watched.info.remarks],
         "warnings": list(watched.warnings),
+    }
+
+
+def session(one: ClientSession, loaded: ModelInfo) -> dict[str, Any]:
+    """What a page that is loaded again goes on with."""
+    return {
+        "videos": [
+            {
+                "video": video(opened, loaded),
+                "turns": [turn(opened, number, loaded) for number in range(len(opened.turns))],
+            }
+            for opened in list(one.videos.values())
+        ]
     }
 
 

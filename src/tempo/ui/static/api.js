@@ -36,12 +36,17 @@ export const library = async (words, signal) =>
 export const coverOf = (id) => `${API}/library/cover?id=${encodeURIComponent(id)}`;
 export const pictureOf = (id) => `${API}/examples/${encodeURIComponent(id)}.jpg`;
 
-export async function begin() {
-  key = (await (await request("POST", "sessions")).json()).key;
+// What the session with a key has open; null where it has ended, or there was none, and a new one begins.
+export async function begin(known) {
+  const found = known && await request("GET", `sessions/${known}`).catch((error) => {
+    if (!(error instanceof Refused)) throw error;
+  });
+  key = found ? known : (await (await request("POST", "sessions")).json()).key;
   setInterval(() => request("POST", `sessions/${key}/here`).catch(() => {}), 60_000);
   addEventListener("pagehide", () => navigator.sendBeacon(`${API}/sessions/${key}/leave`));
-  // A page that comes back from the browser's memory has lost its session.
+  // Of a page that comes back from the browser's memory, the session may have ended.
   addEventListener("pageshow", (event) => event.persisted && location.reload());
+  return { key, found: found ? (await found.json()).videos : null };
 }
 
 const videos = () => `sessions/${key}/videos`;
@@ -85,7 +90,10 @@ async function stream(path, body, on, signal) {
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let text = "";
   for (;;) {
-    const { done, value } = await reader.read();
+    const { done, value } = await reader.read().catch((error) => {
+      if (error.name === "AbortError") throw error;
+      throw new Refused("the connection to the server broke off; try again");
+    });
     if (done) return;
     text += value;
     const blocks = text.split("\n\n");

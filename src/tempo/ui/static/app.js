@@ -4,6 +4,7 @@ import { $, announce, h, icon } from "./dom.js";
 import { span } from "./format.js";
 import * as api from "./api.js";
 import * as home from "./home.js";
+import * as memory from "./memory.js";
 import * as panel from "./panel.js";
 import * as player from "./player.js";
 import * as settings from "./settings.js";
@@ -244,6 +245,37 @@ function follow(hash) {
   return true;
 }
 
+// --- loading the page again ----------------------------------------------------------------------------------------------
+
+const STOPPED = "The page was loaded again before this was answered.";
+
+function remembered(key) {
+  const ofTab = (tab) => ({
+    id: tab.video?.id, what: tab.what, title: tab.title, time: tab === current ? player.time() : tab.time, span: tab.span,
+    variant: tab.variant, next: tab.next, draft: tab.asking?.question ?? tab.draft, stopped: Boolean(tab.asking),
+  });
+  return { key, tabs: tabs.map(ofTab), at: tabs.indexOf(current) };
+}
+
+function restore(found, kept) {
+  for (const { video, turns } of found) {
+    const mine = kept.tabs.find((one) => one.id === video.id) ?? {};
+    const tab = new work.Tab(video.title, { [video.source.kind]: video.source.id });
+    const { time = 0, span: part = null, variant = tab.variant, next = "", draft = "" } = mine;
+    Object.assign(tab, { video, turns, time, span: part, variant, next, draft, route: turns.at(-1) ?? null });
+    if (mine.stopped) tab.askError = STOPPED;
+    if (video.watched) tab.stage = "ready";
+    tabs.push(tab);
+    if (!tab.ready) openIn(tab);
+  }
+  const last = kept.tabs.length ? null : tabs.at(-1); // where the page had no time to say which it was
+  select(tabs.find((tab) => tab.video.id === kept.tabs[kept.at]?.id) ?? last ?? null);
+  for (const { id, what, title, next } of kept.tabs) { // what was not open yet on the server
+    const [kind, known] = Object.entries(what ?? {})[0] ?? [];
+    if (!id && kind && kind !== "upload") openKnown(kind, known, title, next);
+  }
+}
+
 // --- the keyboard ---------------------------------------------------------------------------------------------------------
 
 function keys(event) {
@@ -285,7 +317,10 @@ function modelDialog(about) {
 }
 
 async function start() {
-  const [about] = await Promise.all([api.about(), api.begin()]);
+  const kept = await memory.recall();
+  const [about, { key, found }] = await Promise.all([api.about(), api.begin(kept?.key)]);
+  memory.claim(key);
+  const keep = () => memory.keep(remembered(key));
   home.build(actions, about);
   panel.build(actions);
   settings.build(actions, about);
@@ -314,8 +349,11 @@ async function start() {
   $("stop").addEventListener("click", () => current?.stop());
   addEventListener("keydown", keys);
   addEventListener("hashchange", () => follow(location.hash)); // a link, put into the address of this page
+  if (found) restore(found, kept);
   render();
-  if (!follow(location.hash) && about.opens) openKnown("library", about.opens, about.opens);
+  if (!follow(location.hash) && about.opens && !found) openKnown("library", about.opens, about.opens);
+  keep();
+  for (const leaving of ["pagehide", "visibilitychange"]) addEventListener(leaving, keep);
 }
 
 start().catch((error) => {
