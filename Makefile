@@ -3,6 +3,7 @@
 #   make test    lint, types and every test
 #   make check   lint, types and the quick tests
 #   make corpus  watch every recording of the corpus and print the result
+#   make nightly  a server among eight clients with everything that goes wrong, for five minutes
 #   make fuzz    watch a thousand damaged files, a process each
 #   make format  let ruff rewrite what it can
 #   make train   train the embedded model from nothing (hours); resumes where it was stopped
@@ -18,7 +19,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo train test check corpus fuzz docs docs-env eval-env browser lint types format clean distclean
+.PHONY: help demo train test check corpus nightly fuzz docs docs-env eval-env browser lint types format clean distclean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -98,6 +99,9 @@ check: lint types
 
 corpus: $(VENV)/.dev
 	$(BIN)/python -m tests.media
+
+nightly: $(VENV)/.dev
+	$(BIN)/python -m tests.serving.soak --minutes 5
 
 fuzz: $(VENV)/.dev
 	$(BIN)/python -m tests.fuzz

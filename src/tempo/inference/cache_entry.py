@@ -8,6 +8,7 @@ checked each time it is read, so that no answer ever rests on one that is damage
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -126,6 +127,16 @@ class SegmentFile:
                 f"{self.path}: cannot be read ({error.strerror}); the video has to be watched again"
             ) from error
         return value
+
+    @property
+    def is_removed(self) -> bool:
+        """Whether it has no name any more; it takes room until nobody reads it."""
+        return os.fstat(self._file.fileno()).st_nlink == 0
+
+    def touch(self) -> None:
+        """Count as used now: what was not used for longest is removed first."""
+        with contextlib.suppress(OSError):  # it is removed, or not ours to write
+            os.utime(self.path.parent)
 
     def is_at(self, path: Path) -> bool:
         """Whether this very file is found under a path. Raises OSError: nothing is."""

@@ -116,7 +116,9 @@ class DiskCacheWriter:
             entries, _ = open_entry(self.folder, self.key)
         try:
             if self.is_complete:
-                self.folder.rename(self.cache.root / self.key)
+                folder = self.folder.rename(self.cache.root / self.key)
+                for entry in entries:
+                    entry.file.path = folder / PAST
                 sync_folder(self.cache.root)
         except OSError:  # another process was first, with the same content
             self.abandon()

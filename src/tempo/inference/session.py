@@ -15,7 +15,7 @@ from tempo.video.video import Damage, Sampling, Video
 
 from .answer_batch import answer_together
 from .async_answers import AsyncAnswerStream, run
-from .cache_entry import CacheEntry, DamagedEntryError
+from .cache_entry import CacheEntry, DamagedEntryError, DiskCacheEntry, SegmentFile
 from .loaded_model import LoadedModel
 from .memory_plan import questions_per_watching
 from .options import AskOptions, ResolvedOptions
@@ -84,6 +84,20 @@ class Session:
     def cached_bytes(self) -> int:
         """Memory that the kept part takes, on the device or the host; what is on disk does not count."""
         return sum(entry.nbytes for entry in self.entries or ())
+
+    @property
+    def is_evicted(self) -> bool:
+        """Whether what it has on disk was removed there; it takes room until this session is let go."""
+        return any(file.is_removed for file in self._files)
+
+    def touch(self) -> None:
+        """Count as used now, where the least recently used entries are removed from the disk first."""
+        for file in self._files:
+            file.touch()
+
+    @property
+    def _files(self) -> set[SegmentFile]:
+        return {entry.file for entry in self.entries or () if isinstance(entry, DiskCacheEntry)}
 
     @property
     def lost_seconds(self) -> float:

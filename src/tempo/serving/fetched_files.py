@@ -71,7 +71,11 @@ class FetchedFiles:
             known = self._files.get(name)
         if known is None:
             known = _Fetched(self.folder / f"sent-{secrets.token_hex(12)}", len(content), {})
-            known.path.write_bytes(content)
+            try:
+                known.path.write_bytes(content)
+            except OSError:  # the disk is full
+                known.path.unlink(missing_ok=True)
+                raise
         return self._use(name, known)
 
     def get(self, address: str, gone: Callable[[], bool]) -> Path:

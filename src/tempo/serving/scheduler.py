@@ -16,6 +16,7 @@ from tempo.inference.phase_timer import phase_of_all
 from tempo.inference.posed_question import PosedQuestion
 from tempo.inference.question_batch import compress_together
 
+from .api_errors import watching_error
 from .compute_turn import ComputeTurn
 from .watched_videos import Abandoned
 
@@ -130,13 +131,24 @@ class QuestionScheduler:
 
     def _results(self, task: _Task) -> Generator[WrittenToken]:
         if task.posed.cached() is None:
-            # Its video has to be watched for it. The batches of segments wait for their turns one by one.
-            task.posed.compress(step=task.check, turn=self.turn.take_to_watch)
+            self._watch(task)
         try:
             yield from self._run_in_thread(task)
         except DamagedEntryError:
-            task.posed.compress(step=task.check, turn=self.turn.take_to_watch)
+            self._watch(task)
             yield from self._run_in_thread(replace(task, results=queue.SimpleQueue()))
+
+    def _watch(self, task: _Task) -> None:
+        """Watch its video for a question. The batches of segments wait for their turns one by one.
+
+        Raises:
+            Abandoned: nobody waits for it any more.
+            ApiError: the video cannot be read any more.
+        """
+        try:
+            task.posed.compress(step=task.check, turn=self.turn.take_to_watch)
+        except Exception as error:
+            raise watching_error(error) from error
 
     def _run_in_thread(self, task: _Task) -> Generator[WrittenToken]:
         self._submit(task)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Protocol
+from typing import Protocol, TypedDict
 
 from tempo.console import Progress
 from tempo.errors import NoRoomError
@@ -17,7 +17,7 @@ from tempo.inference.engine import Tempo
 from tempo.inference.session import Session
 from tempo.video.video import Video
 
-from .api_errors import watching_error
+from .api_errors import ApiError, watching_error
 from .compute_turn import ComputeTurn
 
 Part = tuple[float | None, float | None]
@@ -29,6 +29,15 @@ Key = tuple[str, float | None, int | None, Part]
 
 # A question about another video waits for a batch of segments: they are this many times smaller than fastest.
 WATCHED_SHARE = 4
+
+
+class Sampling(TypedDict):
+    """As :meth:`Tempo.watch` takes it."""
+
+    fps: float | None
+    max_frames: int | None
+    start: float | None
+    end: float | None
 
 
 class Watchable(Protocol):
@@ -108,19 +117,22 @@ class WatchedVideos:
         """
         key = (video.fingerprint, fps, max_frames, part)
         while True:
-            entry, known = self._join(key, video)
+            entry, known, ours = self._join(key, video)
             try:
                 while not entry.done.wait(0.1):
                     if left.is_set():
                         raise Abandoned
                     if progress is not None and entry.frames[0]:
                         progress(*entry.frames)
-                if isinstance(entry.error, Abandoned):
-                    continue  # it was being given up when we came: watch it again
+                if isinstance(entry.error, Abandoned) or (entry.error is not None and not ours):
+                    continue  # it was being given up when we came, or another's file was gone: watch ours
                 if entry.error is not None:
                     raise entry.error
                 assert entry.session is not None
-                yield entry.session, known
+                entry.session.touch()
+                with self._forgetting(key, entry):
+                    # What has to be read again is the client's own file: another's may be gone by then.
+                    yield entry.session if entry.session.is_cached else self._uncached(key, video), known
                 return
             finally:
                 with self._lock:
@@ -128,17 +140,28 @@ class WatchedVideos:
                     entry.last_used = time.monotonic()
                 self._shrink()
 
-    def _join(self, key: Key, video: Video | Watchable) -> tuple[_Entry, bool]:
-        """The entry of a video with one more user, and whether it was watched before; if not, begin."""
+    @contextmanager
+    def _forgetting(self, key: Key, entry: _Entry) -> Iterator[None]:
+        """Whoever comes next watches a video anew that turns out to be unreadable."""
+        try:
+            yield
+        except ApiError:
+            with self._lock:
+                if self._entries.get(key) is entry:
+                    del self._entries[key]
+            raise
+
+    def _join(self, key: Key, video: Video | Watchable) -> tuple[_Entry, bool, bool]:
+        """The entry of a video with one more user, whether it was watched before, and whether we begin it."""
         with self._lock:
             entry = self._entries.get(key)
             if entry is not None:
                 entry.users += 1
-                return entry, entry.session is not None
+                return entry, entry.session is not None and entry.session.is_cached, False
             entry = self._entries[key] = _Entry(users=1)
         arguments = (key, entry, video)
         threading.Thread(target=self._watch, args=arguments, name="tempo-watch", daemon=True).start()
-        return entry, False
+        return entry, False, True
 
     def _watch(self, key: Key, entry: _Entry, video: Video | Watchable) -> None:
         def progress(done: int, total: int) -> None:
@@ -158,31 +181,38 @@ class WatchedVideos:
         self._shrink()
 
     def _watched(self, key: Key, video: Video | Watchable, progress: Progress) -> Session:
-        """Watch; where there is no room, let go of what was not used for longest and try again."""
-        _, fps, max_frames, (start, end) = key
+        """Watch; where there is no room, let go of what was not used for longest and try again. What fits
+        nowhere is watched anew for each question: better late than not at all."""
         opened = video if isinstance(video, Video) else video.open()
         together = self.model.segments_per_batch(opened, reserve=0)
         watch = partial(
             self.model.watch,
             opened,
-            fps=fps,
-            max_frames=max_frames,
-            start=start,
-            end=end,
             cache=self.cache,
             several=True,
             progress=progress,
             turn=self.turn.take_to_watch,
             most_together=max(1, together // WATCHED_SHARE),
+            **_sampling(key),
         )
         while True:
             try:
                 return watch()
             except NoRoomError:
-                if not self._remove_oldest():
-                    raise
+                if self.cache == "disk" or not self._remove_oldest():
+                    return self._uncached(key, opened)
+
+    def _uncached(self, key: Key, video: Video | Watchable) -> Session:
+        """A session of which nothing is kept."""
+        opened = video if isinstance(video, Video) else video.open()
+        return self.model.watch(opened, cache="none", progress=None, **_sampling(key))
 
     def _shrink(self) -> None:
+        with self._lock:  # what is of no use to anybody any more
+            for key, entry in list(self._entries.items()):
+                session = entry.session
+                if session and not entry.users and (session.is_evicted or not session.is_cached):
+                    del self._entries[key]
         while self.bytes > self.limit_bytes or len(self._entries) > self.most:
             if not self._remove_oldest():
                 return
@@ -195,3 +225,8 @@ class WatchedVideos:
                 return False
             del self._entries[min(idle, key=lambda key: self._entries[key].last_used)]
             return True
+
+
+def _sampling(key: Key) -> Sampling:
+    _, fps, max_frames, (start, end) = key
+    return {"fps": fps, "max_frames": max_frames, "start": start, "end": end}
