@@ -87,7 +87,7 @@ assert {"tempo.batch.result_log", "tempo.checkpoints.hub", "tempo.inference.memo
 
 # And what stands on them does without.
 from tempo import host_memory
-from tempo.batch.pool import _without_ctrl_c
+from tempo.batch.processes import _without_ctrl_c
 from tempo.batch.result_log import Results
 from tempo.storage.file_lock import lock
 assert host_memory.resource is None

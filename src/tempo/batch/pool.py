@@ -1,136 +1,170 @@
-"""Distribute the videos of a batch run to worker processes, and replace workers that die.
+"""Distribute the videos of a batch run to workers, and replace workers that die.
 
-A worker that dies (out of memory, or of a file that crashes the decoder) costs only its current case.
+A worker is a process of this machine (:mod:`tempo.batch.processes`) or of a Ray cluster
+(:mod:`tempo.batch.ray_workers`). One that dies (out of memory, of a file that crashes the decoder, or with
+its machine) costs its current case at most.
 """
 
 from __future__ import annotations
 
-import contextlib
-import multiprocessing
-import signal
-from collections import deque
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from multiprocessing.connection import wait
-from typing import Any
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, Protocol
 
 from tempo.errors import TempoError, UsageError
 
-from . import worker
 from .cases import Case, VideoGroup
-from .worker import WorkerConfig
 
-GRACE = 5.0  # seconds for a worker to exit by itself
+# ("ready", None): the model is loaded; ("load_error", the error); ("record", (number of the case, its
+# record)); ("done", None): the group is answered.
+Message = tuple[Literal["ready", "load_error", "record", "done"], Any]
 
 
-def run_groups(groups: Sequence[VideoGroup], config: WorkerConfig) -> Iterator[tuple[Case, dict[str, Any]]]:
+class WorkerDiedError(Exception):
+    """A worker is gone. The text says how it ended."""
+
+
+class Worker(Protocol):
+    """A process that answers the cases of one group after another."""
+
+    def assign(self, group: VideoGroup | None) -> None:
+        """Send a group to the process; None ends it once it has nothing left to do."""
+
+    def receive(self) -> Message:
+        """The next message; there is one. Raises WorkerDiedError."""
+
+    def end(self, *, at_once: bool) -> None:
+        """End the process and wait for its end; AT_ONCE: whatever it is doing."""
+
+
+class Pool(Protocol):
+    """Where workers run.
+
+    Attributes:
+        attempts: at a case, before it fails because its worker died.
+        missing: what to do where workers die while they load the model.
+    """
+
+    attempts: int
+    missing: str
+
+    def start(self, index: int) -> Worker:
+        """Start the worker of a place; it loads the model."""
+
+    def ready(self, workers: Sequence[Any]) -> list[Any]:
+        """Wait for a message of any of WORKERS → those that have one, or have died."""
+
+
+@dataclass
+class _Place:
+    """A worker and what it is doing. Another one takes its place when it dies."""
+
+    index: int
+    worker: Worker
+    group: VideoGroup | None = None
+    loaded: bool = False
+    remaining: list[Case] = field(default_factory=list)
+
+    def assign(self, group: VideoGroup | None) -> None:
+        self.group, self.remaining = group, list(group.cases) if group else []
+        self.worker.assign(group)
+
+    def complete(self, number: int) -> Case:
+        """Cross a case off the group."""
+        case = next(case for case in self.remaining if case.number == number)
+        self.remaining.remove(case)
+        return case
+
+
+def run_groups(
+    groups: Sequence[VideoGroup], pool: Pool, workers: int, *, warn: Callable[[str], None]
+) -> Iterator[tuple[Case, dict[str, Any]]]:
     """Answer every case of GROUPS and yield (case, record) in the order of completion.
 
     Closing the iterator ends the workers.
 
+    Args:
+        workers: how many at once, at most.
+        warn: is told which worker cannot load the model, where others can.
+
     Raises:
-        UsageError, TempoError: the model cannot be loaded.
+        UsageError, TempoError: no worker can load the model.
     """
-    pending = deque(groups)
-    workers: list[_Worker] = []
-    try:
-        workers += [_Worker(config, index) for index in range(min(config.workers, len(groups)))]
-        while pending or any(one.group is not None for one in workers):
-            ready = wait([one.connection for one in workers])
-            for one in [one for one in workers if one.connection in ready]:
-                try:
-                    kind, content = one.connection.recv()
-                except (EOFError, OSError):
-                    workers.remove(one)
-                    yield from one.handle_death(pending)
-                    if pending:
-                        workers.append(_Worker(config, one.index))
-                    continue
-                if kind == "load_error":
-                    message, is_usage = content
-                    raise (UsageError if is_usage else TempoError)(message)
-                if kind == "record":
-                    yield one.complete(*content)
-                else:  # the model is loaded, or a group is done
-                    one.loaded = True
-                    one.assign(pending.popleft() if pending else None)
-    finally:
-        for one in workers:
-            one.end()
+    return _Run(groups, pool, warn).run(workers)
 
 
-class _Worker:
-    """A worker process and its current group."""
+class _Run:
+    """A batch run: what is waiting, who works on what, and how often which case killed its worker."""
 
-    def __init__(self, config: WorkerConfig, index: int) -> None:
-        self.index = index
-        self.group: VideoGroup | None = None
-        self.loaded = False
-        self._remaining: list[Case] = []
-        context = multiprocessing.get_context("spawn")
-        self.connection, theirs = context.Pipe()
-        self.process = context.Process(target=worker.main, args=(theirs, config, index), daemon=True)
-        with _without_ctrl_c():
-            self.process.start()
-        theirs.close()
+    def __init__(self, groups: Sequence[VideoGroup], pool: Pool, warn: Callable[[str], None]) -> None:
+        self.pool, self.warn = pool, warn
+        self.pending = deque(groups)
+        self.places: list[_Place] = []
+        self.deaths: Counter[int] = Counter()  # of workers, by the number of the case that they were at
+        self.unloaded = 0  # workers that died one after another while they loaded the model
 
-    def assign(self, group: VideoGroup | None) -> None:
-        """Send a group to the process; None ends it."""
-        self.group, self._remaining = group, list(group.cases) if group else []
-        with contextlib.suppress(OSError):  # it just died, which the connection will report
-            self.connection.send(group)
+    def run(self, workers: int) -> Iterator[tuple[Case, dict[str, Any]]]:
+        try:
+            for index in range(min(workers, len(self.pending))):
+                self.places.append(_Place(index, self.pool.start(index)))
+            while self.pending or any(place.group is not None for place in self.places):
+                ready = self.pool.ready([place.worker for place in self.places])
+                for place in [place for place in self.places if place.worker in ready]:
+                    yield from self._handle(place)
+        finally:
+            for place in self.places:
+                place.worker.end(at_once=place.group is not None or not place.loaded)
 
-    def complete(self, number: int, record: dict[str, Any]) -> tuple[Case, dict[str, Any]]:
-        """Return the case of a record, and cross it off the group."""
-        case = next(case for case in self._remaining if case.number == number)
-        self._remaining.remove(case)
-        return case, record
+    def _handle(self, place: _Place) -> Iterator[tuple[Case, dict[str, Any]]]:
+        """Act on a message of the worker of PLACE."""
+        try:
+            kind, content = place.worker.receive()
+        except WorkerDiedError as error:
+            yield from self._handle_death(place, str(error))
+            return
+        if kind == "record":
+            number, record = content
+            yield place.complete(number), record
+        elif kind == "load_error":
+            self._drop(place, content)
+        else:
+            place.loaded, self.unloaded = True, 0
+            place.assign(self.pending.popleft() if self.pending else None)
 
-    def handle_death(self, pending: deque[VideoGroup]) -> Iterator[tuple[Case, dict[str, Any]]]:
-        """Fail the current case of a dead worker, and put the rest of its group back.
+    def _drop(self, place: _Place, error: TempoError) -> None:
+        """Go on without a worker that cannot load the model. Raises its error where there is no other."""
+        self.places.remove(place)
+        place.worker.end(at_once=True)
+        if not self.places:
+            raise error
+        self.warn(str(error))
+
+    def _handle_death(self, place: _Place, how: str) -> Iterator[tuple[Case, dict[str, Any]]]:
+        """Put the group of a dead worker back, without a case that killed too many, and replace the worker.
 
         Raises:
-            TempoError: the worker died while it loaded the model.
+            TempoError: too many died while they loaded the model.
         """
-        self.process.join()
-        self.connection.close()
-        how = _how_it_ended(self.process.exitcode)
-        if not self.loaded:
-            raise TempoError(f"a worker died while loading the model ({how}); try fewer --workers")
-        if self._remaining:
-            case, *others = self._remaining
-            if self.group is not None and others:
-                pending.appendleft(replace(self.group, cases=tuple(others)))
-            yield case, case.failure(f"the worker process died at this case ({how})")
-        self.group = None
-
-    def end(self) -> None:
-        """Wait for the process to exit; kill it if it does not."""
-        if self.group is not None or not self.loaded:
-            self.process.terminate()
-        self.process.join(GRACE)
-        if self.process.is_alive():
-            self.process.kill()
-            self.process.join()
-        self.connection.close()
+        self.places.remove(place)
+        place.worker.end(at_once=True)
+        if not place.loaded:
+            self.unloaded += 1
+            if self.unloaded >= self.pool.attempts:
+                raise TempoError(f"a worker died while loading the model ({how}); {self.pool.missing}")
+        left = place.remaining
+        if left:
+            case = left[0]
+            self.deaths[case.number] += 1
+            if self.deaths[case.number] >= self.pool.attempts:
+                left = left[1:]
+                yield case, case.failure(f"the worker process died at this case ({how})")
+        if place.group is not None and left:
+            self.pending.appendleft(replace(place.group, cases=tuple(left)))
+        if self.pending:
+            self.places.append(_Place(place.index, self.pool.start(place.index)))
 
 
-def _how_it_ended(status: int | None) -> str:
-    if status is not None and status < 0:
-        with contextlib.suppress(ValueError):
-            name = signal.Signals(-status).name
-            return f"{name}, often due to lack of memory" if name == "SIGKILL" else name
-    return f"exit status {status}"
-
-
-@contextlib.contextmanager
-def _without_ctrl_c() -> Iterator[None]:
-    """Let processes that start in this block ignore Ctrl-C: only their parent handles it."""
-    if not hasattr(signal, "pthread_sigmask"):  # on Windows workers receive Ctrl-C too
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+def load_error(message: str, *, usage: bool) -> TempoError:
+    """The error of a worker that cannot load the model, from what it sent."""
+    return (UsageError if usage else TempoError)(message)

@@ -41,7 +41,7 @@ def main(connection: Connection, config: WorkerConfig, index: int) -> None:
     if not _debugging():
         warnings.simplefilter("ignore")
     try:
-        model = _load(config, index)
+        model = load(config, index)
     except Exception as error:
         _trace(error)
         connection.send(("load_error", (describe(error), isinstance(error, UsageError))))
@@ -84,8 +84,8 @@ def _options(case: Case) -> dict[str, Any]:
     return {name: value for name, value in case.settings.items() if name not in (*SAMPLING_OPTIONS, "model")}
 
 
-def _load(config: WorkerConfig, index: int) -> Tempo:
-    """Load the model; several workers share the CPU cores and spread over the GPUs."""
+def load(config: WorkerConfig, index: int = 0) -> Tempo:
+    """Load the model; workers of one machine, numbered by `index`, share its cores and GPUs."""
     import torch
 
     import tempo

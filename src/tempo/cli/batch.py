@@ -9,18 +9,24 @@ The command appends one line to RESULTS as soon as a case is done: id, video_pat
 the output of `tempo ask --json` or "error". After an interruption, run the same command again: it answers
 only what is missing. The exit status is 1 if any case failed, in this run or an earlier one.
 
+With --ray the workers are those of a Ray cluster (pip install 'tempo-video[ray]'). Videos and model must be
+visible to its machines under the same paths or addresses.
+
 Examples:
   tempo batch cases.json --output results.jsonl --model Vision-CAIR/Tempo-6B
   tempo batch cases.jsonl --output results.jsonl --model Vision-CAIR/Tempo-6B --budget 4096 --workers 2
   tempo batch films.jsonl --output results.jsonl --json    # synthetic videos, with the embedded model
   tempo batch films.jsonl --output results.jsonl --retry-failed
+  tempo batch cases.jsonl --output results.jsonl --model /shared/Tempo-6B --ray 10.0.0.1:6379 --workers 16
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,11 +35,14 @@ from .options import (
     add_model_options,
     add_watch_options,
     given,
+    number_from_zero,
     positive_integer,
+    positive_number,
 )
 
 if TYPE_CHECKING:
     from tempo.batch.cases import Case
+    from tempo.batch.pool import Pool
     from tempo.batch.result_log import Results
 
 MAX_LISTED = 20  # videos in the table
@@ -48,14 +57,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--workers",
         type=positive_integer,
-        default=1,
         metavar="N",
-        help="processes, each with its own copy of the model; they spread over the GPUs (default: 1)",
+        help="processes, each with its own copy of the model; they spread over the GPUs (default: 1; with "
+        "--ray: as many as the cluster has room for)",
     )
     parser.add_argument(
         "--retry-failed", action="store_true", help="answer again the cases that failed before"
     )
     parser.add_argument("--json", action="store_true", help="print the summary as one JSON object")
+    cluster = parser.add_argument_group("Ray")
+    cluster.add_argument(
+        "--ray",
+        nargs="?",
+        const="local",
+        metavar="ADDRESS",
+        help="answer on the Ray cluster at host:port, or 'auto' for the one that this machine belongs to "
+        "(default without ADDRESS: start Ray on this machine alone)",
+    )
+    cluster.add_argument(
+        "--cpus-per-worker",
+        type=positive_number,
+        default=1.0,
+        metavar="N",
+        help="cores that a worker of the cluster holds (default: 1)",
+    )
+    cluster.add_argument(
+        "--gpus-per-worker",
+        type=number_from_zero,
+        metavar="N",
+        help="GPUs that it holds; 0.5 lets two share one (default: 1 where the cluster has any)",
+    )
     add_model_options(parser)
     add_watch_options(parser)
     add_answer_options(parser)
@@ -84,7 +115,7 @@ def run(args: argparse.Namespace) -> int:
         found = completed(cases, results.records, args.output)
         before = len(found)
         try:
-            _answer(args, [case for case in cases if case.number not in found], results)
+            lost = _answer(args, [case for case in cases if case.number not in found], results)
         except KeyboardInterrupt:
             results.read()  # the last record may have been written but not counted
             count = len(completed(cases, results.records, args.output))
@@ -109,28 +140,33 @@ def run(args: argparse.Namespace) -> int:
         print_json(summary)
     else:
         Output().print(_table(records, before, time.monotonic() - began))
-    return 1 if failed else 0
+    return 1 if failed or lost else 0
 
 
-def _answer(args: argparse.Namespace, cases: Sequence[Case], results: Results) -> None:
-    """Answer CASES, append each result to RESULTS, and report errors and progress."""
+def _answer(args: argparse.Namespace, cases: Sequence[Case], results: Results) -> int:
+    """Answer CASES, append each result to RESULTS, and report errors and progress.
+
+    Returns how many workers could not load the model.
+    """
     from tempo.batch.cases import group
     from tempo.batch.pool import run_groups
-    from tempo.batch.worker import WorkerConfig
     from tempo.console import progress_bar, say
-
-    from .model_loading import MODEL_OPTIONS
 
     invalid = [case for case in cases if case.error]
     groups = group(case for case in cases if not case.error)
-    config = WorkerConfig(args.model, given(args, *MODEL_OPTIONS), args.cache, args.workers)
-    done = len(invalid)
+    done, lost = len(invalid), 0
     warned: set[str] = set()
-    with progress_bar("answering", "cases") as progress:
+
+    def lose(line: str) -> None:
+        nonlocal lost
+        lost += 1
+        say(line)
+
+    with _pool(args, say) as (pool, workers), progress_bar("answering", "cases") as progress:
         progress(done, len(cases))
         for case in invalid:
             _record_result(case, case.failure(case.error), results)
-        coming = run_groups(groups, config)
+        coming = run_groups(groups, pool, workers, warn=lose)
         try:
             for case, record in coming:
                 _record_result(case, record, results)
@@ -142,6 +178,29 @@ def _answer(args: argparse.Namespace, cases: Sequence[Case], results: Results) -
                 progress(done, len(cases))
         finally:
             coming.close()  # type: ignore[attr-defined]
+    return lost
+
+
+@contextlib.contextmanager
+def _pool(args: argparse.Namespace, warn: Callable[[str], None]) -> Iterator[tuple[Pool, int]]:
+    """Where the workers run, and how many there are at most."""
+    from tempo.batch.worker import WorkerConfig
+
+    from .model_loading import MODEL_OPTIONS
+
+    config = WorkerConfig(args.model, given(args, *MODEL_OPTIONS), args.cache, args.workers or 1)
+    if args.ray is None:
+        from tempo.batch.processes import Processes
+
+        yield Processes(config), config.workers
+        return
+    from tempo.batch.ray_workers import RayActors
+    from tempo.distributed.ray_cluster import WorkerResources, connected
+
+    with connected(args.ray) as ray:
+        resources = WorkerResources(args.cpus_per_worker, args.gpus_per_worker)
+        pool = RayActors(ray, replace(config, workers=1), resources, warn)
+        yield pool, args.workers or max(1, pool.room)
 
 
 def _record_result(case: Case, record: dict[str, Any], results: Results) -> None:
@@ -150,6 +209,8 @@ def _record_result(case: Case, record: dict[str, Any], results: Results) -> None
     results.append(record)
     if "error" in record:
         name = f"case {case.id!r}" if case.named else f"case {case.number}"
+        if "worker" in record:
+            name += f", on {record['worker']}"
         say(f"{name}: {record['error']}")
 
 

@@ -1,0 +1,91 @@
+"""Workers of a batch run that are processes of this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import signal
+from collections.abc import Iterator, Sequence
+from multiprocessing.connection import wait
+
+from . import worker
+from .cases import VideoGroup
+from .pool import Message, WorkerDiedError, load_error
+from .worker import WorkerConfig
+
+GRACE = 5.0  # seconds for a worker to exit by itself
+
+
+class Processes:
+    """Processes that share this machine's cores and GPUs. What kills one kills the next one too, so a case
+    has one attempt."""
+
+    attempts = 1
+    missing = "try fewer --workers"
+
+    def __init__(self, config: WorkerConfig) -> None:
+        self.config = config
+
+    def start(self, index: int) -> WorkerProcess:
+        return WorkerProcess(self.config, index)
+
+    def ready(self, workers: Sequence[WorkerProcess]) -> list[WorkerProcess]:
+        connections = wait([one.connection for one in workers])
+        return [one for one in workers if one.connection in connections]
+
+
+class WorkerProcess:
+    """A worker process and the connection to it."""
+
+    def __init__(self, config: WorkerConfig, index: int) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.connection, theirs = context.Pipe()
+        self.process = context.Process(target=worker.main, args=(theirs, config, index), daemon=True)
+        with _without_ctrl_c():
+            self.process.start()
+        theirs.close()
+
+    def assign(self, group: VideoGroup | None) -> None:
+        with contextlib.suppress(OSError):  # it just died, which the connection will report
+            self.connection.send(group)
+
+    def receive(self) -> Message:
+        try:
+            kind, content = self.connection.recv()
+        except (EOFError, OSError):
+            self.process.join()
+            raise WorkerDiedError(_how_it_ended(self.process.exitcode)) from None
+        if kind == "load_error":
+            message, usage = content
+            return kind, load_error(message, usage=usage)
+        return kind, content
+
+    def end(self, *, at_once: bool) -> None:
+        if at_once:
+            self.process.terminate()
+        self.process.join(GRACE)
+        if self.process.is_alive():
+            self.process.kill()
+            self.process.join()
+        self.connection.close()
+
+
+def _how_it_ended(status: int | None) -> str:
+    if status is not None and status < 0:
+        with contextlib.suppress(ValueError):
+            name = signal.Signals(-status).name
+            return f"{name}, often due to lack of memory" if name == "SIGKILL" else name
+    return f"exit status {status}"
+
+
+@contextlib.contextmanager
+def _without_ctrl_c() -> Iterator[None]:
+    """Let processes that start in this block ignore Ctrl-C: only their parent handles it."""
+    if not hasattr(signal, "pthread_sigmask"):  # on Windows workers receive Ctrl-C too
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

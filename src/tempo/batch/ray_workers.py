@@ -1,0 +1,155 @@
+"""Workers of a batch run that are actors of a Ray cluster.
+
+Actors, not Ray Data's `map_batches`: each answer comes back when it is made and not with its block, and it
+is known at which question an actor died.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from tempo.distributed.ray_cluster import WorkerResources, shortage, workers_that_fit
+from tempo.errors import TempoError, UsageError, describe
+from tempo.video.remote import scheme_of
+
+from .cases import VideoGroup
+from .pool import Message, WorkerDiedError
+from .worker import WorkerConfig, answer, load
+
+# Seconds without any worker after which the user is told what they wait for: where others hold the cluster,
+# and where it is too small.
+PATIENCE, CERTAINTY = 120.0, 2.0
+
+
+class RayActors:
+    """Actors that hold cores or GPUs of their machines, one after another as these have room.
+
+    An actor may die with its machine, so a case has two attempts.
+
+    Args:
+        ray: the package, connected to a cluster.
+        config: of the workers.
+        resources: what each holds.
+        warn: is told what the workers wait for.
+
+    Attributes:
+        room: actors that the cluster has room for now; it may grow.
+    """
+
+    attempts = 2
+    missing = "check the memory of the cluster's machines"
+
+    def __init__(
+        self, ray: Any, config: WorkerConfig, resources: WorkerResources, warn: Callable[[str], None]
+    ) -> None:
+        self.ray, self.warn = ray, warn
+        self.config = replace(config, model=_absolute(config.model) if config.model else None)
+        self.room, self.needed = workers_that_fit(ray, resources)
+        self._actor = ray.remote(_Actor)
+        self._told = False
+
+    def start(self, index: int) -> ActorWorker:
+        return ActorWorker(self.ray, self._actor.options(**self.needed).remote(self.config))
+
+    def ready(self, workers: Sequence[ActorWorker]) -> list[ActorWorker]:
+        waited_for = {worker.coming: worker for worker in workers if worker.coming is not None}
+        patience = None
+        if not self._told and not any(worker.loaded for worker in workers):
+            patience = PATIENCE if self.room else CERTAINTY
+        found, _ = self.ray.wait(list(waited_for), timeout=patience, fetch_local=False)
+        if not found:
+            self._told = True
+            self.warn(shortage(self.ray, self.needed))
+            return []
+        more, _ = self.ray.wait(list(waited_for), num_returns=len(waited_for), timeout=0, fetch_local=False)
+        return [waited_for[one] for one in more]
+
+
+class ActorWorker:
+    """An actor, and the reference to what comes from it next.
+
+    Attributes:
+        coming: the reference; None where the actor has nothing to do.
+        loaded: whether it has the model.
+    """
+
+    def __init__(self, ray: Any, actor: Any) -> None:
+        self.ray, self.actor = ray, actor
+        self.coming: Any = actor.load.remote()
+        self.loaded = False
+
+    def assign(self, group: VideoGroup | None) -> None:
+        if group is None:
+            self.coming = None
+            return
+        # Paths are relative to the folder of the command, which is not the actor's.
+        group = replace(group, video_path=_absolute(group.video_path))
+        self.coming = self.actor.answer.options(num_returns="streaming").remote(group)
+
+    def receive(self) -> Message:
+        from ray.exceptions import RayActorError, RayError, RayTaskError
+
+        try:
+            if not self.loaded:
+                error = self.ray.get(self.coming)
+                self.loaded = error is None
+                return ("ready", None) if error is None else ("load_error", error)
+            try:
+                return "record", self.ray.get(next(self.coming))
+            except StopIteration:
+                return "done", None
+        except RayTaskError:  # a fault of ours: what a user can mend is in the records
+            raise
+        except RayActorError as error:
+            raise WorkerDiedError(_how_it_ended(error)) from error
+        except RayError as error:
+            raise WorkerDiedError(str(error).splitlines()[0]) from error
+
+    def end(self, *, at_once: bool) -> None:
+        del at_once  # what a worker has made is here, so there is nothing to wait for
+        with contextlib.suppress(Exception):  # it is gone already
+            self.ray.kill(self.actor)
+
+
+class _Actor:
+    """What runs in the cluster: the model, and the questions of one video after another."""
+
+    def __init__(self, config: WorkerConfig) -> None:
+        self.config = config
+        self.model: Any = None
+        self.name = socket.gethostname()
+
+    def load(self) -> TempoError | None:
+        """Load the model → what is wrong, in one line that names the machine."""
+        import warnings
+
+        warnings.simplefilter("ignore")
+        try:
+            self.model = load(self.config)
+        except Exception as error:
+            kind = UsageError if isinstance(error, UsageError) else TempoError
+            return kind(f"worker on {self.name}: {describe(error)}")
+        return None
+
+    def answer(self, group: VideoGroup) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Answer the cases of a group → (number, record); the record names the machine."""
+        for number, record in answer(self.model, group, cache=self.config.cache):
+            yield number, {**record, "worker": self.name}
+
+
+def _absolute(path: str) -> str:
+    """PATH for a process with another working folder: an address or a Hub name stays."""
+    return os.path.abspath(path) if not scheme_of(path) and Path(path).exists() else path
+
+
+def _how_it_ended(error: Any) -> str:
+    text = " ".join(str(error).split())
+    if "its node has died" in text or "node died" in text.lower():
+        return "its machine is gone"
+    return "killed or crashed, often due to lack of memory"

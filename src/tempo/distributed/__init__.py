@@ -1,0 +1,1 @@
+"""Work that is spread over several machines by Ray, which is the extra ``ray``."""

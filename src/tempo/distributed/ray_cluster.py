@@ -1,0 +1,138 @@
+"""Connect to a Ray cluster, and say in one line what is wrong where that fails."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import re
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from tempo.errors import TempoError
+
+LOCAL = "local"  # instead of an address: a Ray of this machine, for as long as the command runs
+OLDEST = (2, 50)
+ANSWER_WITHIN = 10.0  # seconds; Ray itself tries for minutes
+# No reports to Ray's makers, no change of what a worker without GPUs sees, few tries.
+QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_NUM_REDIS_GET_RETRIES": "2",  # tries to connect, each of half a minute
+}
+
+
+@dataclass(frozen=True)
+class WorkerResources:
+    """What one worker holds of its machine.
+
+    Attributes:
+        cpus: cores, which are also the threads that it computes with.
+        gpus: a share of one, or several; None: one where the cluster has any.
+    """
+
+    cpus: float = 1
+    gpus: float | None = None
+
+
+@contextlib.contextmanager
+def connected(address: str) -> Iterator[Any]:
+    """Connect to the cluster at ADDRESS for the block, and yield the package `ray`.
+
+    Args:
+        address: host:port, ``auto`` for the cluster that runs on this machine, or ``local`` for a Ray of this
+            machine's cores that ends with the block.
+
+    Raises:
+        TempoError: Ray is not installed, there is none at the address, or it is of another version.
+    """
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    ray = _imported()
+    if ray.is_initialized():
+        yield ray
+        return
+    _check_that_it_listens(address)
+    own = {"include_dashboard": False} if address == LOCAL else {}
+    try:
+        ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False, **own)
+    except (ConnectionError, TimeoutError, ValueError) as error:
+        raise TempoError(_unreachable(address, error)) from error
+    except RuntimeError as error:
+        raise TempoError(_other_version(ray, address, error)) from error
+    try:
+        yield ray
+    finally:
+        ray.shutdown()
+
+
+def workers_that_fit(ray: Any, resources: WorkerResources) -> tuple[int, dict[str, float]]:
+    """How many workers the cluster has room for now, and what Ray is to reserve for each."""
+    found = ray.cluster_resources()
+    gpus = resources.gpus if resources.gpus is not None else float(found.get("GPU", 0) > 0)
+    needed = {"num_cpus": resources.cpus, "num_gpus": gpus}
+    room = 0
+    for node in ray.nodes():
+        if node["Alive"]:
+            has = node["Resources"]
+            cores = has.get("CPU", 0) // resources.cpus
+            room += int(min(cores, has.get("GPU", 0) // gpus) if gpus else cores)
+    return room, needed
+
+
+def shortage(ray: Any, needed: dict[str, float]) -> str:
+    """What to tell a user whose workers do not start: what they need and what the cluster has."""
+    found = ray.cluster_resources()
+    return (
+        f"no worker has started yet: each needs {needed['num_cpus']:g} cores and {needed['num_gpus']:g} "
+        f"GPUs, and the cluster has {found.get('CPU', 0):g} and {found.get('GPU', 0):g} in all; waiting "
+        "for room"
+    )
+
+
+def _imported() -> Any:
+    """The package `ray`. Raises TempoError."""
+    try:
+        import ray
+    except ImportError as error:
+        reason = str(error).splitlines()[0]
+        raise TempoError(
+            f"Ray cannot be imported ({reason}); install it with: pip install 'tempo-video[ray]'"
+        ) from error
+    version = tuple(map(int, ray.__version__.split(".")[:2]))
+    if version < OLDEST:
+        wanted = ".".join(map(str, OLDEST))
+        raise TempoError(f"Ray {ray.__version__} is too old; install {wanted} or newer")
+    return ray
+
+
+def _check_that_it_listens(address: str) -> None:
+    """Raises TempoError where nothing listens at host:port."""
+    found = re.fullmatch(r"(?:ray://)?\[?([^\[\]/]+?)\]?:(\d{1,5})", address)
+    if found is None:
+        if address not in (LOCAL, "auto"):
+            raise TempoError(f"{address}: not the address of a Ray; it looks like 10.0.0.1:6379")
+        return
+    try:
+        socket.create_connection((found[1], int(found[2])), timeout=ANSWER_WITHIN).close()
+    except (OSError, OverflowError) as error:
+        raise TempoError(_unreachable(address, error)) from error
+
+
+def _unreachable(address: str, error: Exception) -> str:
+    if address == "auto":
+        return "no Ray runs on this machine; start one (ray start --head), or name the address of a cluster"
+    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    return f"no Ray answers at {address} ({reason}); check the address and that the cluster runs"
+
+
+def _other_version(ray: Any, address: str, error: RuntimeError) -> str:
+    text = " ".join(str(error).split())
+    if "ersion mismatch" in text:
+        return (
+            f"the Ray at {address} does not fit this machine's Ray {ray.__version__}: {text}; use the same "
+            "versions of Ray and Python everywhere"
+        )
+    return f"the Ray at {address} cannot be used: {text}"
