@@ -22,6 +22,7 @@ ELSEWHERE = {
     "recipes",
     "reproducing",
     "results",
+    "scaling",
     "serving",
     "training",
     "training-6b",

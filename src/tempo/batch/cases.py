@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -119,6 +120,20 @@ def group(cases: Iterable[Case]) -> list[VideoGroup]:
         VideoGroup(members[0].video_path or "", _sampling(members[0]), tuple(members))
         for members in found.values()
     ]
+
+
+def largest_first(groups: Sequence[VideoGroup]) -> list[VideoGroup]:
+    """The groups by the size of their files, largest first, so that no long video is begun last.
+
+    What is no file of this machine keeps its place before them: nobody knows how large it is."""
+
+    def size(group: VideoGroup) -> float:
+        try:
+            return os.path.getsize(group.video_path)
+        except OSError:
+            return math.inf
+
+    return sorted(groups, key=size, reverse=True)
 
 
 def _sampling(case: Case) -> dict[str, Any]:

@@ -148,7 +148,7 @@ def _answer(args: argparse.Namespace, cases: Sequence[Case], results: Results) -
 
     Returns how many workers could not load the model.
     """
-    from tempo.batch.cases import group
+    from tempo.batch.cases import group, largest_first
     from tempo.batch.pool import run_groups
     from tempo.console import progress_bar, say
 
@@ -166,6 +166,8 @@ def _answer(args: argparse.Namespace, cases: Sequence[Case], results: Results) -
         progress(done, len(cases))
         for case in invalid:
             _record_result(case, case.failure(case.error), results)
+        if workers > 1:
+            groups = largest_first(groups)
         coming = run_groups(groups, pool, workers, warn=lose)
         try:
             for case, record in coming:
