@@ -20,6 +20,8 @@ from tempo.inference.engine import EMBEDDED, find
         ({"fps": float("nan")}, UsageError),
         ({"max_frames": 0}, UsageError),
         ({"cache": "cloud"}, UsageError),
+        ({"sampling": "nearest"}, UsageError),
+        ({"decode_workers": 0}, UsageError),
     ],
 )
 def test_watching_options_that_can_never_work(options, error, engine, tmp_path):

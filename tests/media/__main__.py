@@ -16,7 +16,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from media.cases import Case
-from media.checking import WAYS, Seen, watch
+from media.checking import WAYS, Seen, differs_with_several_decoders, watch
 from media.corpus import UNMENDED, corpus
 
 
@@ -64,6 +64,9 @@ def _report(case: Case, path: Path, *, decoder: bool, all_lines: bool) -> bool:
             )
         for fault in seen.faults:
             print(f"    {fault}")
+    for fault in differs_with_several_decoders(path):
+        wrong = True
+        print(f"{case.name:<40} {fault}")
     if decoder:
         _print_decoder(path)
     return wrong

@@ -11,7 +11,7 @@ from unittest.mock import patch
 import numpy as np
 
 import clips
-from tempo.video.decoding import packet_reader
+from tempo.video.decoding import packet_reader, parallel
 from tempo.video.video import Sampling, Video
 
 from .cases import Case
@@ -57,6 +57,24 @@ def watch(case: Case, path: Path, way: str) -> Seen:
         seen.faults.append(f"begins at {first:.3f} s, not {case.shown[0][0]:.3f}")
     _compare(case, frames, times, sampling.times, seen)
     return seen
+
+
+def differs_with_several_decoders(path: Path) -> list[str]:
+    """How the frames of several decoders, cut at every keyframe, differ from those of one: not at all."""
+    one, several = Video.open(path), Video.open(path)
+    one.decode_workers, several.decode_workers = 1, 3
+    sampling = one.sample(fps=RATE)
+    with patch.object(parallel, "GROUP_PACKETS", 1):
+        frames, times = _frames(several, sampling)
+    expected, presented = _frames(one, sampling)
+    faults = []
+    if times != presented:
+        faults.append(f"several decoders give {len(times)} other times")
+    elif any((got != right).any() for got, right in zip(frames, expected, strict=True)):
+        faults.append("several decoders give other frames")
+    if several.damage != one.damage:
+        faults.append(f"several decoders lose {several.damage}, one {one.damage}")
+    return faults
 
 
 def _frames(video: Video, sampling: Sampling) -> tuple[list[np.ndarray], list[float]]:

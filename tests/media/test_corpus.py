@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from media.checking import WAYS, watch
+from media.checking import WAYS, differs_with_several_decoders, watch
 from media.corpus import UNMENDED, corpus
 
 pytestmark = pytest.mark.slow
@@ -26,4 +26,5 @@ def test_recording(request: pytest.FixtureRequest, recordings: Path, name: str) 
     path = recordings / name
     case.build(path)
     faults = {way: watch(case, path, way).faults for way in WAYS}
+    faults["several decoders"] = differs_with_several_decoders(path)
     assert not any(faults.values()), faults

@@ -11,6 +11,7 @@ import openai
 import pytest
 from PIL import Image
 
+import clips
 from tempo.cli.main import main
 from tempo.serving.constraints import Constraints
 from tempo.serving.protocol import ResponseFormat
@@ -115,6 +116,21 @@ def test_a_part_of_the_video_is_watched(client, address, nano, folder):
     assert told.choices[0].message.content == expected.text
     segments = told.tempo["segments"]
     assert [(s["start"], s["end"]) for s in segments] == [(s.start, s.end) for s in expected.segments]
+
+
+def test_another_sampling_is_watched_anew(client, nano, folder):
+    options = {"g": "15", "x264-params": "scenecut=0"}
+    film = clips.write(folder / "keyframes.mp4", count=400, rate=10, options=options)
+    told = {}
+    for mode in ("exact", "keyframes"):
+        own = {"tempo": {"sampling": mode, "max_frames": 16, "segments": True}}
+        told[mode] = ask(client, f"file://{film}", QUESTION, extra_body=own)
+        expected = nano.watch(film, sampling=mode, max_frames=16).ask(QUESTION)
+        assert told[mode].choices[0].message.content == expected.text
+        assert [s["timestamp"] for s in told[mode].tempo["segments"]] == [
+            s.timestamp for s in expected.segments
+        ]
+    assert told["exact"].tempo["segments"] != told["keyframes"].tempo["segments"]
 
 
 def test_frames_keep_the_times_that_the_client_gives_them(client):

@@ -14,11 +14,12 @@ from tempo.errors import TempoError
 from tempo.number_checks import is_number, is_whole, shown
 from tempo.storage.regular_files import check_has_an_end
 
-SAMPLING_OPTIONS = ("fps", "max_frames")
+SAMPLING_OPTIONS = ("fps", "max_frames", "sampling")
 # The type of each option of a case; the code that uses a value checks it.
 OPTIONS: dict[str, str] = {
     "fps": "a number",
     "max_frames": "a whole number",
+    "sampling": "a string",
     "budget": "a whole number",
     "adaptive": "true or false",
     "keep": "a string",

@@ -139,7 +139,7 @@ class _Actor:
 
     def answer(self, group: VideoGroup) -> Iterator[tuple[int, dict[str, Any]]]:
         """Answer the cases of a group → (number, record); the record names the machine."""
-        for number, record in answer(self.model, group, cache=self.config.cache):
+        for number, record in answer(self.model, group, self.config):
             yield number, {**record, "worker": self.name}
 
 

@@ -19,16 +19,19 @@ from .cases import SAMPLING_OPTIONS, Case, VideoGroup
 if TYPE_CHECKING:
     from tempo.inference.cache_policy import CacheKind
     from tempo.inference.engine import Tempo
+    from tempo.video.sampling_options import DecodeWorkers
 
 
 @dataclass(frozen=True)
 class WorkerConfig:
-    """What all workers of a run share: the arguments of `tempo.load`, the cache, and their number."""
+    """What all workers of a run share: the arguments of `tempo.load`, the cache, their number, and how many
+    decoders each of them has."""
 
     model: str | None
     model_options: dict[str, Any]
     cache: CacheKind
     workers: int
+    decode_workers: DecodeWorkers = "auto"
 
 
 def main(connection: Connection, config: WorkerConfig, index: int) -> None:
@@ -48,12 +51,12 @@ def main(connection: Connection, config: WorkerConfig, index: int) -> None:
         return
     connection.send(("ready", None))
     while (group := connection.recv()) is not None:
-        for number, record in answer(model, group, cache=config.cache):
+        for number, record in answer(model, group, config):
             connection.send(("record", (number, record)))
         connection.send(("done", None))
 
 
-def answer(model: Tempo, group: VideoGroup, *, cache: CacheKind) -> Iterator[tuple[int, dict[str, Any]]]:
+def answer(model: Tempo, group: VideoGroup, config: WorkerConfig) -> Iterator[tuple[int, dict[str, Any]]]:
     """Watch the video of a group once, ask its questions, and yield (number, record) of every case.
 
     An error becomes the record of its case.
@@ -63,7 +66,14 @@ def answer(model: Tempo, group: VideoGroup, *, cache: CacheKind) -> Iterator[tup
     try:
         video = Video.open(group.video_path)
         several = len(group.cases) > 1
-        session = model.watch(video, cache=cache, several=several, progress=None, **group.sampling)
+        session = model.watch(
+            video,
+            cache=config.cache,
+            several=several,
+            decode_workers=config.decode_workers,
+            progress=None,
+            **group.sampling,
+        )
     except Exception as error:
         _trace(error)
         for case in group.cases:

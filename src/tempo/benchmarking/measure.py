@@ -11,6 +11,7 @@ from tempo.errors import TempoError
 from tempo.inference.cache_policy import CacheKind
 from tempo.inference.prefix_cache import DiskCache
 from tempo.video.sampling import Sampling
+from tempo.video.sampling_options import DecodeWorkers, SamplingMode
 from tempo.video.video import Video
 
 from .flops import Flops, count_flops
@@ -49,7 +50,7 @@ class BenchmarkPlan:
         repeats: how many first answers to measure after the cold one; the median counts.
         budgets: further budgets to try on it, in memory tokens.
         budget: of every other answer; None: the model's own.
-        fps, max_frames, max_new_tokens: as in `tempo ask`.
+        fps, max_frames, sampling, decode_workers, max_new_tokens: as in `tempo ask`.
         cache: where the video is cached.
         baselines: whether to measure the baselines too.
         asked: the questions, asked in turn.
@@ -61,6 +62,8 @@ class BenchmarkPlan:
     budget: int | None = None
     fps: float | None = None
     max_frames: int | None = None
+    sampling: SamplingMode = "exact"
+    decode_workers: DecodeWorkers = "auto"
     max_new_tokens: int = 16
     cache: CacheKind = "host"
     baselines: bool = True
@@ -158,7 +161,13 @@ def _measure(engine: Tempo, path: str, plan: BenchmarkPlan, say: Callable[[str],
 
     def watch(cache: CacheKind) -> Session:
         return engine.watch(
-            Video.open(path), cache=cache, fps=plan.fps, max_frames=plan.max_frames, progress=None
+            Video.open(path),
+            cache=cache,
+            fps=plan.fps,
+            max_frames=plan.max_frames,
+            sampling=plan.sampling,
+            decode_workers=plan.decode_workers,
+            progress=None,
         )
 
     say("measuring the first answer")

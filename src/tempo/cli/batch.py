@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from tempo.batch.cases import Case
     from tempo.batch.pool import Pool
     from tempo.batch.result_log import Results
+    from tempo.video.sampling_options import DecodeWorkers
 
 MAX_LISTED = 20  # videos in the table
 
@@ -190,7 +191,11 @@ def _pool(args: argparse.Namespace, warn: Callable[[str], None]) -> Iterator[tup
 
     from .model_loading import MODEL_OPTIONS
 
-    config = WorkerConfig(args.model, given(args, *MODEL_OPTIONS), args.cache, args.workers or 1)
+    # Several workers keep the cores busy with a decoder each.
+    decode_workers: DecodeWorkers = args.decode_workers or (1 if (args.workers or 1) > 1 else "auto")
+    config = WorkerConfig(
+        args.model, given(args, *MODEL_OPTIONS), args.cache, args.workers or 1, decode_workers
+    )
     if args.ray is None:
         from tempo.batch.processes import Processes
 

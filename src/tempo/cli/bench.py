@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 from tempo.errors import TempoError
 
 from .options import (
+    add_decoding_options,
     add_model_options,
     given,
     non_empty_text,
@@ -105,6 +106,7 @@ def _add_session_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--fps", type=positive_number, metavar="F", help="frames to watch per second")
     parser.add_argument("--max-frames", type=positive_integer, metavar="N", help="most frames to watch")
+    add_decoding_options(parser)
     parser.add_argument(
         "--max-new-tokens", type=positive_integer, metavar="N", help="most tokens to generate (default: 16)"
     )
@@ -155,7 +157,7 @@ def _plan(args: argparse.Namespace) -> BenchmarkPlan:
     from tempo.benchmarking.measure import BenchmarkPlan
 
     values = given(args, "questions", "repeats", "budget", "fps", "max_frames", "max_new_tokens", "cache")
-    values |= given(args, "baselines")
+    values |= given(args, "baselines", "sampling", "decode_workers")
     if args.budgets is not None:
         values["budgets"] = tuple(args.budgets)
     if args.asked is not None:

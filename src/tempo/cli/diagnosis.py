@@ -7,11 +7,11 @@ import importlib.util
 import os
 import platform
 import shutil
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tempo.formatting import size
+from tempo.host_cores import cores
 from tempo.version import __version__
 
 CODECS = {"H.264": "h264", "HEVC": "hevc", "VP9": "vp9", "AV1": "libdav1d", "MPEG-4": "mpeg4"}
@@ -56,11 +56,11 @@ def _processor(found: Diagnosis) -> None:
 
     from tempo.devices import available_bytes, pick_dtype
 
-    cores, threads = _cores(), torch.get_num_threads()
-    found.add("machine", "processor", f"{cores} cores; torch uses {threads}")
+    usable, threads = cores(), torch.get_num_threads()
+    found.add("machine", "processor", f"{usable} cores; torch uses {threads}")
     limit = next((name for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS") if name in os.environ), None)
-    if limit is not None and threads < cores:
-        found.advice.append(f"{limit} limits torch to {threads} of {cores} cores: unset it")
+    if limit is not None and threads < usable:
+        found.advice.append(f"{limit} limits torch to {threads} of {usable} cores: unset it")
     cpu = torch.device("cpu")
     fast = pick_dtype("auto", cpu) is torch.bfloat16
     found.add("machine", "computes in", "bfloat16" if fast else "float32")
@@ -154,12 +154,6 @@ def _folders(found: Diagnosis) -> None:
             f"{cache.root} may grow to {size(cache.limit_bytes)} and {size(free)} are free: set TEMPO_CACHE "
             "to a folder on a larger disk, or lower TEMPO_CACHE_GB"
         )
-
-
-def _cores() -> int:
-    if sys.platform == "linux":
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _decodes(codec: str) -> bool:

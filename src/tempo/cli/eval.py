@@ -28,6 +28,7 @@ from tempo.errors import UsageError
 
 from .options import (
     KEEPS,
+    add_decoding_options,
     add_model_options,
     given,
     non_empty_text,
@@ -90,6 +91,7 @@ def _add_watching(parser: argparse.ArgumentParser) -> None:
     watching.add_argument(
         "--max-frames", type=positive_integer, metavar="N", help="most frames to watch (default: 1024)"
     )
+    add_decoding_options(watching)
     watching.add_argument(
         "--no-group",
         dest="group",
@@ -177,7 +179,7 @@ def _settings(args: argparse.Namespace) -> Settings:
 
     from .model_loading import MODEL_OPTIONS
 
-    named = (*MODEL_OPTIONS, "fps", "min_frames", "max_frames")
+    named = (*MODEL_OPTIONS, "fps", "min_frames", "max_frames", "sampling", "decode_workers")
     return Settings(
         pretrained=args.model, **given(args, *named, "group", "cache", "budget", "adaptive", "keep")
     )

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tempo.video.video import Video
 
 MODEL_OPTIONS = ("base", "device", "dtype", "attention")
-WATCH_OPTIONS = ("fps", "max_frames")
+WATCH_OPTIONS = ("fps", "max_frames", "sampling")
 ANSWER_OPTIONS = ("budget", "adaptive", "keep", "max_new_tokens", "temperature")
 
 
@@ -50,9 +50,10 @@ def server_client(args: argparse.Namespace) -> ServerClient:
     from tempo.errors import UsageError
     from tempo.serving.client import ServerClient
 
-    refused = given(args, "model", *MODEL_OPTIONS) | ({"cache": args.cache} if args.cache != "auto" else {})
+    refused = [*given(args, "model", *MODEL_OPTIONS, "decode_workers")]
+    refused += ["cache"] if args.cache != "auto" else []
     if refused:
-        name = next(iter(refused))
+        name = refused[0].replace("_", "-")
         raise UsageError(f"--{name} does not go with --server: the server has its own; omit it")
     return ServerClient(args.server, key=os.environ.get("TEMPO_API_KEY"))
 
@@ -72,6 +73,7 @@ def watched(
     with progress_bar("watching", "frames", before="loading", after=then) as progress:
         found = engine.find(args.model, **given(args, *MODEL_OPTIONS))
         sampling = given(args, *WATCH_OPTIONS)
+        video.decode_workers = args.decode_workers or "auto"
         with ExitStack() as until_watched:
             until_watched.enter_context(found.decoding(video, **sampling))
             model = found.load()

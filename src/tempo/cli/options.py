@@ -7,7 +7,7 @@ the Python functions that the commands call.
 import argparse
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from tempo.inference.cache_policy import CACHES
 from tempo.inference.keep_strategies import KEEPS
@@ -17,6 +17,7 @@ from tempo.number_checks import (
     is_whole,
     shown,
 )
+from tempo.video.sampling_options import SAMPLING_MODES
 
 DTYPES = ("auto", "bfloat16", "float16", "float32")
 ATTENTIONS = ("sdpa", "eager", "flash_attention_2")
@@ -49,6 +50,7 @@ def add_watch_options(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="most frames to watch, spread evenly over a longer video (default: 1024)",
     )
+    add_decoding_options(group)
     group.add_argument(
         "--cache",
         choices=CACHES,
@@ -56,6 +58,24 @@ def add_watch_options(parser: argparse.ArgumentParser) -> None:
         metavar="C",
         help="where to cache the watched video: none, device, host or disk; disk makes the next question "
         "about it cheap (default: auto, reuse an existing disk entry; otherwise do not cache)",
+    )
+
+
+def add_decoding_options(group: argparse._ArgumentGroup | argparse.ArgumentParser) -> None:
+    """Declare which frames stand for the sampled times, and how many decoders work on a file."""
+    group.add_argument(
+        "--sampling",
+        choices=SAMPLING_MODES,
+        metavar="S",
+        help="exact, or keyframes: take the nearest keyframe within half a sampling interval, which is much "
+        "faster where a file has many and samples are seconds apart (default: exact)",
+    )
+    group.add_argument(
+        "--decode-workers",
+        type=decode_workers,
+        metavar="N",
+        help="decoders that work on a video file at once; the frames are the same (default: auto, by the "
+        "cores and the file)",
     )
 
 
@@ -173,6 +193,11 @@ def positive_integer(text: str) -> int:
     if not is_whole(value, least=1):
         raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, not {shown(text)!r}")
     return value
+
+
+def decode_workers(text: str) -> int | Literal["auto"]:
+    """Parse a whole number of at least 1, or auto."""
+    return "auto" if text == "auto" else positive_integer(text)
 
 
 def integer_from_zero(text: str) -> int:

@@ -15,7 +15,7 @@ import argparse
 import os
 from pathlib import Path
 
-from .options import add_model_options, positive_integer, positive_number
+from .options import add_decoding_options, add_model_options, given, positive_integer, positive_number
 
 _LOG_LEVELS = ("critical", "error", "warning", "info", "debug")
 
@@ -82,6 +82,7 @@ def _add_media(parser: argparse.ArgumentParser) -> None:
         metavar="MB",
         help="largest video (default: 2000)",
     )
+    add_decoding_options(media)
     cache = parser.add_argument_group("cache")
     cache.add_argument(
         "--cache",
@@ -145,5 +146,6 @@ def run(args: argparse.Namespace) -> None:
         disk_bytes=int(args.cache_gb * 1e9),
         most_waiting=args.max_queue,
         timeout=args.request_timeout,
+        **given(args, "sampling", "decode_workers"),
     )
     serve(model, settings, host=args.host, port=args.port, api_key=api_key, log_level=args.log_level)

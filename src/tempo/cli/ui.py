@@ -23,6 +23,7 @@ from pathlib import Path
 from types import FrameType
 
 from .options import (
+    add_decoding_options,
     add_model_options,
     add_server_option,
     given,
@@ -63,6 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="most frames to watch of a video, whatever the page asks for (default: the model's own)",
     )
+    add_decoding_options(watching)
     watching.add_argument(
         "--cache",
         choices=("auto", "device", "host", "disk"),
@@ -126,7 +128,7 @@ def run(args: argparse.Namespace) -> None:
         max_queued=args.max_queue,
         cache=args.cache,
         browser=args.open,
-        **given(args, "fps", "max_frames"),
+        **given(args, "fps", "max_frames", "sampling", "decode_workers"),
     )
     config.check()  # before the model loads, which takes longer
     with progress_bar("loading"):

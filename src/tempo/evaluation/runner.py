@@ -147,6 +147,8 @@ class Answerer:
             video,
             fps=settings.fps,
             max_frames=settings.max_frames,
+            sampling=settings.sampling,
+            decode_workers=settings.decode_workers,
             # Caching does not pay for a single question.
             cache=settings.cache if settings.group and questions > 1 else "none",
             progress=None,

@@ -14,6 +14,12 @@ from tempo.number_checks import (
     is_number,
     shown,
 )
+from tempo.video.sampling_options import (
+    DecodeWorkers,
+    SamplingMode,
+    check_decode_workers,
+    check_sampling,
+)
 
 BUDGETS = {"4k": 4096, "8k": 8192, "12k": 12288}
 CACHES = ("device", "host", "disk")
@@ -26,7 +32,8 @@ class Settings:
     Attributes:
         pretrained: checkpoint folder or Hub name; None: the embedded model.
         base: base model of a published checkpoint, if it is not found automatically.
-        fps, min_frames, max_frames: which frames of a video are watched.
+        fps, min_frames, max_frames, sampling: which frames of a video are watched.
+        decode_workers: how many decoders work on a video file at once.
         budget: memory tokens for a whole video; None: the model's own.
         adaptive: allocate tokens by relevance rather than evenly.
         keep: which memory tokens of a segment to keep.
@@ -40,6 +47,8 @@ class Settings:
     fps: float = 2.0
     min_frames: int = 8
     max_frames: int = 1024
+    sampling: SamplingMode = "exact"
+    decode_workers: DecodeWorkers = "auto"
     budget: int | None = None
     adaptive: bool = True
     keep: Keep = "head"
@@ -62,6 +71,8 @@ class Settings:
         for name, choices in (("cache", CACHES), ("keep", KEEPS)):
             if getattr(self, name) not in choices:
                 raise UsageError(f"{name}={getattr(self, name)!r}: choose from {', '.join(choices)}")
+        check_sampling(self.sampling)
+        check_decode_workers(self.decode_workers)
         if self.min_frames > self.max_frames:
             raise UsageError(f"min_frames={self.min_frames} is more than max_frames={self.max_frames}")
 

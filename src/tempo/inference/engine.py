@@ -40,6 +40,7 @@ from tempo.networks.tempo_network import TempoNetwork
 from tempo.processing.batching import SegmentBatch
 from tempo.processing.prompts import Prompts
 from tempo.video.remote import scheme_of
+from tempo.video.sampling_options import DecodeWorkers, SamplingMode
 from tempo.video.video import Damage, Sampling, Video
 
 from .async_answers import run
@@ -151,7 +152,12 @@ class FoundModel:
         return Tempo(model, prompts, name=self.name)
 
     def decoding(
-        self, video: Video, *, fps: float | None = None, max_frames: int | None = None
+        self,
+        video: Video,
+        *,
+        fps: float | None = None,
+        max_frames: int | None = None,
+        sampling: SamplingMode = "exact",
     ) -> AbstractContextManager[None]:
         """Decode meanwhile what :meth:`Tempo.watch` will watch, for as long as the block lasts.
 
@@ -160,7 +166,8 @@ class FoundModel:
             TempoError: the configuration cannot be right, or the video's shape.
         """
         size = self.config.make_geometry().stream_size(video.width, video.height, kind=video.kind)
-        return video.decoding(_sampling(self.config, video, fps=fps, max_frames=max_frames), size=size)
+        chosen = _sampling(self.config, video, fps=fps, max_frames=max_frames, sampling=sampling)
+        return video.decoding(chosen, size=size)
 
 
 def _sampling(
@@ -171,6 +178,7 @@ def _sampling(
     max_frames: int | None,
     start: float | None = None,
     end: float | None = None,
+    sampling: SamplingMode = "exact",
 ) -> Sampling:
     """What a model watches of a video, by its configuration where nothing else is asked for."""
     return video.sample(
@@ -179,6 +187,7 @@ def _sampling(
         min_frames=config.min_frames,
         start=start,
         end=end,
+        sampling=sampling,
     )
 
 
@@ -202,6 +211,8 @@ class Tempo(LoadedModel):
         max_frames: int | None = None,
         start: float | None = None,
         end: float | None = None,
+        sampling: SamplingMode = "exact",
+        decode_workers: DecodeWorkers | None = None,
         cache: CacheKind = "device",
         several: bool = False,
         progress: ProgressOption = "auto",
@@ -216,6 +227,8 @@ class Tempo(LoadedModel):
             max_frames: frames at most, evenly spread where there are more; None: the model's own.
             start: seconds; only what follows is watched, with all of the frames. None: the beginning.
             end: seconds, likewise; None: the end.
+            sampling: "exact", or "keyframes": faster, as described at :meth:`Video.sample`.
+            decode_workers: sets :attr:`Video.decode_workers`; None leaves it as it is.
             cache: where the result is kept: "device", "host", "disk" (which survives the process), or "none":
                 every question watches the video anew, with the least memory. "auto" reuses what the disk has
                 of this video; else it keeps nothing for one question, and for several whatever fits.
@@ -240,14 +253,24 @@ class Tempo(LoadedModel):
         if not self._warned and (warning := self.unfamiliar(video)):
             self._warned = True
             warnings.warn(warning, UnfamiliarVideoWarning, stacklevel=2)
-        sampling = _sampling(self.config, video, fps=fps, max_frames=max_frames, start=start, end=end)
-        key = self._key(video, sampling) if kind in ("disk", "auto") else ""
+        if decode_workers is not None:
+            video.decode_workers = decode_workers
+        chosen = _sampling(
+            self.config,
+            video,
+            fps=fps,
+            max_frames=max_frames,
+            start=start,
+            end=end,
+            sampling=sampling,
+        )
+        key = self._key(video, chosen) if kind in ("disk", "auto") else ""
         order = places(kind, on_disk=kind == "auto" and self.disk.has(key), several=several)
         prefill = partial(prefill_video, turn=turn, most_together=most_together)
         for place in order[:-1]:
             with contextlib.suppress(NoRoomError):
-                return self._watch(place, key, video, sampling, prefill, progress)
-        return self._watch(order[-1], key, video, sampling, prefill, progress)
+                return self._watch(place, key, video, chosen, prefill, progress)
+        return self._watch(order[-1], key, video, chosen, prefill, progress)
 
     async def awatch(
         self,

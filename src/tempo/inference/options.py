@@ -7,6 +7,7 @@ from typing import TypedDict
 
 from tempo.errors import UsageError
 from tempo.number_checks import is_number, is_whole, shown
+from tempo.video.sampling_options import DecodeWorkers, SamplingMode
 
 from .cache_policy import CacheKind
 from .keep_strategies import KEEPS, Keep
@@ -42,6 +43,8 @@ class WatchOptions(TypedDict, total=False):
     max_frames: int | None
     start: float | None
     end: float | None
+    sampling: SamplingMode
+    decode_workers: DecodeWorkers | None
     cache: CacheKind
     several: bool
 

@@ -11,6 +11,7 @@ from tempo.console import ProgressOption, shown_progress
 from tempo.errors import UsageError
 from tempo.formatting import clock, counted, size
 from tempo.markup import fact_table, film_strip
+from tempo.video.sampling_options import NO_KEYFRAMES
 from tempo.video.video import Damage, Sampling, Video
 
 from .answer_batch import answer_together
@@ -106,9 +107,11 @@ class Session:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What to know before you rely on an answer, a line each: the model does not know such videos."""
+        """What to know before you rely on an answer, a line each: the model does not know such videos, or
+        they were not sampled as you asked."""
         unfamiliar = self.engine.unfamiliar(self.video)
-        return () if unfamiliar is None else (unfamiliar,)
+        lines = () if unfamiliar is None else (unfamiliar,)
+        return (*lines, NO_KEYFRAMES) if self.sampling.at_keyframes == 0 else lines
 
     def ask(self, question: str, **options: Unpack[AskOptions]) -> Answer:
         """Answer a question about the video. Every question stands alone.

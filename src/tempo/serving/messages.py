@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from tempo.video.sampling_options import SamplingMode
+
 from .api_errors import ApiError
 from .protocol import ChatRequest, MediaUrl, Message, Part
 
@@ -24,6 +26,7 @@ class Asked:
         earlier: (question, answer) pairs, oldest first.
         question: of the last message.
         fps, max_frames: how to sample; None: the model's own.
+        sampling: exact or keyframes; None: the server's own.
         part: begin and end of what to watch, in seconds.
         frame_rate, frame_times: of frames that the client sampled: how many a second, or the seconds of each.
     """
@@ -34,6 +37,7 @@ class Asked:
     earlier: tuple[tuple[str, str], ...] = ()
     fps: float | None = None
     max_frames: int | None = None
+    sampling: SamplingMode | None = None
     part: tuple[float | None, float | None] = (None, None)
     frame_rate: float | None = None
     frame_times: tuple[float, ...] | None = None
@@ -136,6 +140,7 @@ def _sampling(request: ChatRequest, url: MediaUrl | None) -> dict[str, Any]:
     return {
         "fps": next((value for value in fps if value is not None), None),
         "max_frames": next((value for value in frames if value is not None), None),
+        "sampling": own.sampling,
         "part": (own.start, own.end),
         "frame_rate": loader.fps,
         **times,

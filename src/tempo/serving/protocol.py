@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from tempo.video.sampling_options import SamplingMode
+
 from .api_errors import ApiError
 
 # Known to OpenAI's clients and not to this server; a request that asks for one is refused.
@@ -94,6 +96,9 @@ class TempoOptions(BaseModel):
 
     fps: float | None = None
     max_frames: int | None = None
+    sampling: SamplingMode | None = Field(
+        default=None, description="exact or keyframes; by default what the server was started with"
+    )
     budget: int | None = None
     adaptive: bool = True
     keep: Literal["head", "tail", "random", "merge"] = "head"

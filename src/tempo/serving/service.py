@@ -15,6 +15,7 @@ from tempo.inference.options import AskOptions
 from tempo.inference.serialization import moment_values
 from tempo.inference.session import Session
 from tempo.moments import strongest
+from tempo.video.sampling_options import DecodeWorkers, SamplingMode
 
 from .api_errors import ApiError
 from .completions import Completion, finish_reason
@@ -54,6 +55,8 @@ class ServiceSettings:
     disk_bytes: int | None = None
     most_waiting: int = 64
     timeout: float = 3600.0
+    sampling: SamplingMode = "exact"
+    decode_workers: DecodeWorkers = "auto"
 
 
 class Service(RequestThreads):
@@ -75,6 +78,8 @@ class Service(RequestThreads):
             cache=settings.cache,
             limit_bytes=settings.memory_bytes,
             most=settings.most_videos,
+            sampling=settings.sampling,
+            decode_workers=settings.decode_workers,
         )
         self.scheduler = QuestionScheduler(model, self.turn)
         self.constraints = Constraints(model.prompts.decoder, model.prompts.end_of_answer)
@@ -149,6 +154,7 @@ class Service(RequestThreads):
             question=request.query,
             fps=own.fps,
             max_frames=own.max_frames,
+            sampling=own.sampling,
             part=(own.start, own.end),
         )
         with self._lease(work, asked) as (session, _):
@@ -181,6 +187,7 @@ class Service(RequestThreads):
             media,
             fps=asked.fps,
             max_frames=asked.max_frames,
+            sampling=asked.sampling,
             part=asked.part,
             left=work.gone,
             progress=tell if progress else None,

@@ -15,6 +15,7 @@ from tempo.errors import NoRoomError
 from tempo.inference.cache_policy import CacheKind
 from tempo.inference.engine import Tempo
 from tempo.inference.session import Session
+from tempo.video.sampling_options import DecodeWorkers, SamplingMode
 from tempo.video.video import Video
 
 from .api_errors import ApiError, watching_error
@@ -23,8 +24,8 @@ from .compute_turn import ComputeTurn
 Part = tuple[float | None, float | None]
 """Where to begin and to end watching, in seconds; None: at the video's own beginning and end."""
 
-Key = tuple[str, float | None, int | None, Part]
-"""Content, frames a second, most frames and part: another sampling is another entry."""
+Key = tuple[str, float | None, int | None, SamplingMode, Part]
+"""Content, frames a second, most frames, mode and part: another sampling is another entry."""
 
 
 # A question about another video waits for a batch of segments: they are this many times smaller than fastest.
@@ -38,6 +39,7 @@ class Sampling(TypedDict):
     max_frames: int | None
     start: float | None
     end: float | None
+    sampling: SamplingMode
 
 
 class Watchable(Protocol):
@@ -76,13 +78,24 @@ class WatchedVideos:
     Args:
         limit_bytes: memory that all sessions together may take.
         most: how many there may be.
+        sampling: of those who do not say how to sample.
+        decode_workers: how many decoders work on a video file at once.
     """
 
     def __init__(
-        self, model: Tempo, turn: ComputeTurn, *, cache: CacheKind, limit_bytes: int, most: int
+        self,
+        model: Tempo,
+        turn: ComputeTurn,
+        *,
+        cache: CacheKind,
+        limit_bytes: int,
+        most: int,
+        sampling: SamplingMode = "exact",
+        decode_workers: DecodeWorkers = "auto",
     ) -> None:
         self.model, self.turn, self.cache = model, turn, cache
         self.limit_bytes, self.most = limit_bytes, most
+        self.sampling, self.decode_workers = sampling, decode_workers
         self._lock = threading.Lock()
         self._entries: dict[Key, _Entry] = {}
 
@@ -102,6 +115,7 @@ class WatchedVideos:
         fps: float | None,
         max_frames: int | None,
         left: threading.Event,
+        sampling: SamplingMode | None = None,
         part: Part = (None, None),
         progress: Progress | None = None,
     ) -> Iterator[tuple[Session, bool]]:
@@ -115,7 +129,7 @@ class WatchedVideos:
             Abandoned: the client is gone.
             TempoError: the video cannot be watched.
         """
-        key = (video.fingerprint, fps, max_frames, part)
+        key = (video.fingerprint, fps, max_frames, sampling or self.sampling, part)
         while True:
             entry, known, ours = self._join(key, video)
             try:
@@ -188,6 +202,7 @@ class WatchedVideos:
         watch = partial(
             self.model.watch,
             opened,
+            decode_workers=self.decode_workers,
             cache=self.cache,
             several=True,
             progress=progress,
@@ -205,7 +220,9 @@ class WatchedVideos:
     def _uncached(self, key: Key, video: Video | Watchable) -> Session:
         """A session of which nothing is kept."""
         opened = video if isinstance(video, Video) else video.open()
-        return self.model.watch(opened, cache="none", progress=None, **_sampling(key))
+        return self.model.watch(
+            opened, decode_workers=self.decode_workers, cache="none", progress=None, **_sampling(key)
+        )
 
     def _shrink(self) -> None:
         with self._lock:  # what is of no use to anybody any more
@@ -228,5 +245,5 @@ class WatchedVideos:
 
 
 def _sampling(key: Key) -> Sampling:
-    _, fps, max_frames, (start, end) = key
-    return {"fps": fps, "max_frames": max_frames, "start": start, "end": end}
+    _, fps, max_frames, sampling, (start, end) = key
+    return {"fps": fps, "max_frames": max_frames, "start": start, "end": end, "sampling": sampling}

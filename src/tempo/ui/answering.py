@@ -16,6 +16,7 @@ from tempo.serving.client import ServerClient, answer_of
 from tempo.serving.service import Service
 from tempo.serving.watched_videos import Abandoned, Part
 from tempo.serving.written_text import WrittenText
+from tempo.video.sampling_options import SamplingMode
 
 from .open_video import OpenVideo, Watched
 from .turns import Turn, Variant
@@ -124,9 +125,9 @@ class RemoteAnswering:
 
     ahead = 0  # that is the server's business
 
-    def __init__(self, client: ServerClient) -> None:
+    def __init__(self, client: ServerClient, *, sampling: SamplingMode | None = None) -> None:
         """Raises TempoError: the server cannot be reached, refuses, or is no `tempo serve`."""
-        self.client = client
+        self.client, self.sampling = client, sampling
         self.info = client.model_info()
 
     @contextmanager
@@ -134,7 +135,10 @@ class RemoteAnswering:
         self, opened: OpenVideo, part: Part, *, progress: Progress, gone: threading.Event
     ) -> Iterator[_RemoteVideo]:
         """See :meth:`Answering.watched`. The server watches when it is first asked for something."""
-        yield _RemoteVideo(self.client, opened, part, progress, gone)
+        video = _RemoteVideo(self.client, opened, part, progress, gone)
+        if self.sampling is not None:
+            video.own["sampling"] = self.sampling
+        yield video
 
 
 class _RemoteVideo:
@@ -143,7 +147,7 @@ class _RemoteVideo:
     ) -> None:
         self._client, self._opened, self._progress, self._gone = client, opened, progress, gone
         start, end = part
-        self._own = {
+        self.own: dict[str, Any] = {
             "fps": opened.fps,
             "max_frames": opened.max_frames,
             "start": start,
@@ -175,7 +179,7 @@ class _RemoteVideo:
         variant: Variant | None = None,
         **options: Any,
     ) -> Answer:
-        own = dict(self._own)
+        own = dict(self.own)
         if variant is not None:
             own |= {"budget": variant.budget, "adaptive": variant.adaptive}
         file = self._client.upload(self._opened.source.path)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from tempo.devices import available_bytes
 from tempo.errors import TempoError
 from tempo.inference.cache_policy import CacheKind
+from tempo.video.sampling_options import DecodeWorkers, SamplingMode
 
 if TYPE_CHECKING:
     from tempo.inference.engine import Tempo
@@ -57,6 +58,8 @@ class ServerConfig:
         max_queued: requests that may run or wait.
         cache: where watched videos are cached.
         fps, max_frames: frames watched a second and of a video; None: the model's own.
+        sampling: exact or keyframes; None: exact, or as the server that answers does.
+        decode_workers: as in :meth:`tempo.Tempo.watch`.
         browser: open the page in this machine's browser.
     """
 
@@ -69,6 +72,8 @@ class ServerConfig:
     cache: CacheKind = "auto"
     fps: float | None = None
     max_frames: int | None = None
+    sampling: SamplingMode | None = None
+    decode_workers: DecodeWorkers = "auto"
     browser: bool = False
 
     def check(self) -> None:
@@ -164,7 +169,7 @@ def _answering(model: Tempo | ServerClient, settings: ServerConfig) -> tuple[Req
     from .answering import LocalAnswering, RemoteAnswering
 
     if isinstance(model, ServerClient):
-        answering = RemoteAnswering(model)
+        answering = RemoteAnswering(model, sampling=settings.sampling)
         return RequestThreads(most_waiting=settings.max_queued, limit_bytes=settings.upload_bytes), answering
     service = Service(
         model,
@@ -175,6 +180,8 @@ def _answering(model: Tempo | ServerClient, settings: ServerConfig) -> tuple[Req
             most_videos=settings.max_videos,
             memory_bytes=available_bytes(model.device) // 2,
             most_waiting=settings.max_queued,
+            sampling=settings.sampling or "exact",
+            decode_workers=settings.decode_workers,
         ),
     )
     return service, LocalAnswering(service)

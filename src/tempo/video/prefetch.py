@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class _Handover(Generic[T]):
+class Handover(Generic[T]):
     """A bounded queue that either end can close."""
 
     def __init__(self, depth: int) -> None:
@@ -65,7 +65,7 @@ class Background(Iterator[T]):
     """
 
     def __init__(self, produce: Callable[[threading.Event], Iterator[T]], *, depth: int, name: str) -> None:
-        self._handover: _Handover[T] = _Handover(depth)
+        self._handover: Handover[T] = Handover(depth)
         self._items = iter(self._handover)
         self._thread = threading.Thread(target=_run, args=(produce, self._handover), name=name, daemon=True)
         self._thread.start()
@@ -86,7 +86,7 @@ class Background(Iterator[T]):
         self._handover.hang_up()
 
 
-def _run(produce: Callable[[threading.Event], Iterator[T]], handover: _Handover[T]) -> None:
+def _run(produce: Callable[[threading.Event], Iterator[T]], handover: Handover[T]) -> None:
     error: BaseException | None = None
     try:
         for item in produce(handover.stop):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,6 +16,8 @@ from tempo.number_checks import (
     shown,
 )
 
+from .sampling_options import SamplingMode, check_sampling
+
 
 @dataclass(frozen=True, eq=False)
 class Sampling:
@@ -24,17 +26,20 @@ class Sampling:
     Attributes:
         times: float64 [T], seconds, ascending. At each of them the frame on screen is taken.
         fps: the resulting frames per second; a segment of n frames lasts n / fps seconds.
+        at_keyframes: how many of the times were moved to a keyframe; None: that was not asked for.
     """
 
     times: np.ndarray
     fps: float
+    at_keyframes: int | None = None
 
     def __len__(self) -> int:
         return len(self.times)
 
 
-def check_options(*, fps: float, max_frames: int, min_frames: int) -> None:
-    """Raise UsageError for a rate or a count that can never work."""
+def check_options(*, fps: float, max_frames: int, min_frames: int, sampling: SamplingMode) -> None:
+    """Raise UsageError for a rate, a count or a mode that can never work."""
+    check_sampling(sampling)
     if not (is_number(fps) and SLOWEST <= fps <= FASTEST):
         raise UsageError(
             f"fps must be a positive number of frames per second, from {SLOWEST:g} to {FASTEST:g}, not "
@@ -102,6 +107,31 @@ def spread(*, start: float, last: float, count: int, length: float, fps: float) 
     if count > 1 and last > start:
         return Sampling(times, (count - 1) / (last - start))
     return Sampling(times[:1], 1.0 / length if length > 0 else float(fps))
+
+
+def at_keyframes(sampling: Sampling, keyframes: np.ndarray, *, start: float, end: float) -> Sampling:
+    """Move every sampled time to the nearest keyframe within half a sampling interval, where there is one.
+
+    No keyframe is taken twice, and none outside of the part of the video that is sampled.
+
+    Args:
+        keyframes: when they appear, ascending seconds.
+        start, end: of that part, seconds.
+    """
+    keyframes = keyframes[(keyframes >= start) & (keyframes < end)]
+    if not len(keyframes) or not len(sampling):
+        return replace(sampling, at_keyframes=0)
+    after = np.searchsorted(keyframes, sampling.times).clip(0, len(keyframes) - 1)
+    before = (after - 1).clip(0)
+    distances = [np.abs(keyframes[place] - sampling.times) for place in (before, after)]
+    nearest = keyframes[np.where(distances[0] <= distances[1], before, after)]
+    moves = np.minimum(*distances) <= 0.5 / sampling.fps
+    times = np.where(moves, nearest, sampling.times)
+    # A keyframe in the middle between two samples is the first one's.
+    taken = np.flatnonzero(np.diff(times, prepend=-math.inf) <= 0)
+    times[taken] = sampling.times[taken]
+    moves[taken] = False
+    return Sampling(times, sampling.fps, at_keyframes=int(moves.sum()))
 
 
 def every_frame(

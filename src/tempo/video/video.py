@@ -42,6 +42,7 @@ from .remote import (
     without_login,
 )
 from .sampling import Sampling
+from .sampling_options import DecodeWorkers, SamplingMode, check_decode_workers
 
 __all__ = ["Damage", "FrameBatch", "Sampling", "Video"]
 
@@ -79,6 +80,21 @@ class Video:
         self.generated = isinstance(source, FileSource) and source.generated
         self.remarks: tuple[str, ...] = source.remarks if isinstance(source, FileSource) else ()
         self.damage = Damage()
+
+    @property
+    def decode_workers(self) -> DecodeWorkers:
+        """How many decoders work on the file at once; "auto": as many as pay for it on this machine.
+
+        The frames do not depend on it. Files that have to be read in order, images and arrays have one.
+        Setting it raises UsageError for anything but "auto" or a whole number of at least 1.
+        """
+        return self._source.decode_workers if isinstance(self._source, FileSource) else 1
+
+    @decode_workers.setter
+    def decode_workers(self, value: DecodeWorkers) -> None:
+        check_decode_workers(value)
+        if isinstance(self._source, FileSource):
+            self._source.decode_workers = value
 
     @classmethod
     def open(
@@ -179,6 +195,7 @@ class Video:
         min_frames: int = 4,
         start: float | None = None,
         end: float | None = None,
+        sampling: SamplingMode = "exact",
     ) -> Sampling:
         """Choose the times to sample: `fps` a second, within the limits.
 
@@ -188,15 +205,29 @@ class Video:
         Args:
             start: seconds; only what follows is sampled. None: the beginning.
             end: seconds, likewise; None: the end.
+            sampling: "exact", or "keyframes" to move a time to the nearest keyframe within half a sampling
+                interval, which saves most of the decoding where a video file has one there. Each frame
+                carries its own time in either case. Images and arrays are always sampled exactly.
 
         Raises:
-            UsageError: a rate or a count that can never work, or a part that is not in the video.
+            UsageError: a rate, a count or a mode that can never work, or a part that is not in the video.
         """
-        _sampling.check_options(fps=fps, max_frames=max_frames, min_frames=min_frames)
+        _sampling.check_options(fps=fps, max_frames=max_frames, min_frames=min_frames, sampling=sampling)
         source = self._source
         if source.kind == "image":
             return Sampling(np.zeros(1), float(fps))
         first, last = _sampling.part(start, end, of=(float(source.start), float(source.end)))
+        whole = start is None and end is None
+        exact = self._sample(first, last, whole, fps=fps, max_frames=max_frames, min_frames=min_frames)
+        if sampling == "exact" or not isinstance(source, FileSource):
+            return exact
+        return _sampling.at_keyframes(exact, source.keyframes_around(exact.times), start=first, end=last)
+
+    def _sample(
+        self, first: float, last: float, whole: bool, *, fps: float, max_frames: int, min_frames: int
+    ) -> Sampling:
+        """The exact times to sample from `first` to `last`, which is the `whole` video or a part of it."""
+        source = self._source
         if isinstance(source, FrameArray) and source.times is not None:
             return _sampling.at_given_times(
                 source.times, frame_rate=source.fps, max_frames=max_frames, start=first, end=last
@@ -213,7 +244,6 @@ class Video:
             )
         if source.resample == "thin" and source.frame_rate is not None:
             fps = min(fps, source.frame_rate)
-        whole = start is None and end is None
         return _sampling.at_rate(
             start=first,
             end=last,
@@ -227,9 +257,9 @@ class Video:
     def stream(self, sampling: Sampling, *, chunk: int, size: Size | None = None) -> Iterator[FrameBatch]:
         """Decode the frames of `sampling` in order, `chunk` at a time (the last batch may be smaller).
 
-        Decoding runs in a thread, a bounded number of frames ahead. Closing the iterator ends it. Every frame
-        is the last one that appears at or before its sampled time and carries its own presentation time; a
-        frame that is still on screen at the next sample is repeated with that sample's time.
+        Decoding runs in threads, a bounded number of frames ahead. Closing the iterator ends them. Every
+        frame is the last one that appears at or before its sampled time and carries its own presentation
+        time; a frame that is still on screen at the next sample is repeated with that sample's time.
 
         Args:
             sampling: what `sample` returned, or any ascending times.

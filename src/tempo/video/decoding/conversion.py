@@ -116,6 +116,15 @@ class Converter:
         self._reformatter = av.video.reformatter.VideoReformatter()
         self._tone_mapper: ToneMapper | None = None
 
+    @property
+    def frame_bytes(self) -> int:
+        """The size of a converted frame."""
+        return 3 * self._size[0] * self._size[1]
+
+    def copy(self) -> Converter:
+        """One that has not seen any frame, for another thread."""
+        return Converter(self._size, self._appearance)
+
     def decoder(self, stream: av.video.stream.VideoStream) -> av.video.codeccontext.VideoCodecContext:
         """The decoder to use for the stream, whose frames this then converts."""
         self._context = decoder_of(stream)

@@ -41,6 +41,7 @@ class Step(NamedTuple, Generic[T]):
 class _Waiting(Generic[T]):
     packet: T
     pts: int
+    key: bool
     shown: bool
     size: int
 
@@ -53,11 +54,17 @@ class Planner(Generic[T]):
         first: index of the sample to begin with.
         seeks: whether decoding may begin at any keyframe; otherwise nothing is left out from the first packet
             on.
+        group: after so many packets the next keyframe begins anew, so that another decoder can take over
+            there; None: only where packets were left out.
     """
 
-    def __init__(self, limits: Sequence[int], *, first: int = 0, seeks: bool = True) -> None:
+    def __init__(
+        self, limits: Sequence[int], *, first: int = 0, seeks: bool = True, group: int | None = None
+    ) -> None:
         self._limits = limits
         self._seeks = seeks
+        self._group = group
+        self._since_fresh = 0  # packets sent to the decoder
         self.sample = first  # the first one whose frame has not been sent to the decoder yet
         self.newest: int | None = None  # dts up to which packets have been seen
         self._ended = False
@@ -102,7 +109,7 @@ class Planner(Generic[T]):
             if place < len(self._known) and self._known[place] == pts:
                 raise UnplannableError("two frames at one time")
             self._known.insert(place, pts)
-        self._ahead.append(_Waiting(packet, pts, shown, size))
+        self._ahead.append(_Waiting(packet, pts, key, shown, size))
         self._bytes += size
 
     def end(self, *, keep: int) -> None:
@@ -140,8 +147,17 @@ class Planner(Generic[T]):
             self._bytes -= head.size
             if sample is not None:
                 self._sent[head.pts] = sample
-            yield Step(head.packet, head.pts, sample, self._fresh)
+            fresh = self._fresh or self._begins_a_group(head)
+            self._since_fresh = 1 if fresh else self._since_fresh + 1
+            yield Step(head.packet, head.pts, sample, fresh)
             self._fresh = False
+
+    def _begins_a_group(self, head: _Waiting[T]) -> bool:
+        """Whether decoding may begin anew with this packet, because no sample is left that shows a frame
+        before it: what follows the keyframe refers to nothing before it, or is not shown."""
+        if self._group is None or self._since_fresh < self._group:
+            return False
+        return head.key and head.shown and head.pts <= self._limits[self.sample]
 
     def _settle(self) -> Iterator[Step[T]]:
         """Pass over the samples whose frame is known and has been sent."""

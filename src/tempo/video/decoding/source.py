@@ -1,9 +1,10 @@
-"""Video files as a source of frames: chooses between two decoders that give the same frames.
+"""Video files as a source of frames: chooses between decoders that give the same frames.
 
 The *selective* decoder looks ahead over the packets, which costs next to nothing beside decoding them, and
 leaves out what no sampled frame needs (see :mod:`.seek_planner`). It relies on the container's times and on
-one displayed frame a packet, so it is used for formats where these hold. The *sequential* decoder decodes
-every frame and goes by the times that come out.
+one displayed frame a packet, so it is used for formats where these hold. The *parallel* decoder does the same
+with several decoders at once. The *sequential* decoder decodes every frame and goes by the times that come
+out.
 """
 
 from __future__ import annotations
@@ -18,11 +19,15 @@ from tempo.errors import TempoError
 from tempo.storage import hashing
 from tempo.video.frames import Losses, SampledFrame, Size
 from tempo.video.remote import RemoteFile
+from tempo.video.sampling_options import DecodeWorkers
 
 from .container import VideoFile
 from .conversion import Converter
+from .decode_workers import number_of_workers
 from .demuxer import DamageError
+from .keyframes import keyframes_around
 from .packet_reader import SeekError
+from .parallel import ParallelDecoder
 from .seek_planner import UnplannableError
 from .selective import SelectiveDecoder
 from .sequential import SequentialDecoder
@@ -33,6 +38,7 @@ class FileSource:
 
     kind: Literal["video", "image"] = "video"
     resample: Literal["any", "thin", "never"] = "any"
+    decode_workers: DecodeWorkers = "auto"
 
     def __init__(
         self, path: str, *, remote: RemoteFile | None = None, file_format: str | None = None
@@ -51,6 +57,7 @@ class FileSource:
         self.frame_rate, self.frame_count = self.file.rate, self.file.frame_count
         self.generated = self.file.generated
         self.remarks = self.file.remarks
+        self._keyframes: tuple[np.ndarray, np.ndarray] | None = None  # around the times asked for last
 
     def fingerprint(self) -> str:
         """See :meth:`tempo.video.frames.FrameSource.fingerprint`."""
@@ -58,11 +65,24 @@ class FileSource:
             return self.file.remote.fingerprint()
         return hashing.of_file(self.file.path)
 
+    def keyframes_around(self, times: np.ndarray) -> np.ndarray:
+        """When keyframes appear near `times`; see :func:`.keyframes.keyframes_around`."""
+        if self._keyframes is None or not np.array_equal(times, self._keyframes[0]):
+            self._keyframes = times, keyframes_around(self.file, times)
+        return self._keyframes[1]
+
     def frames_at(
         self, times: np.ndarray, *, size: Size | None, stop: threading.Event, losses: Losses
     ) -> Iterator[SampledFrame]:
         """See :meth:`tempo.video.frames.FrameSource.frames_at`."""
-        frames = decode(self.file, times, size=size, stop=stop, losses=losses)
+        frames = decode(
+            self.file,
+            times,
+            convert=Converter(size or self.size, self.file.appearance),
+            stop=stop,
+            losses=losses,
+            workers=number_of_workers(self.decode_workers, self.file, times),
+        )
         remote = self.file.remote
         return frames if remote is None else _until_disconnected(frames, remote, self.file, times, losses)
 
@@ -93,18 +113,26 @@ def _until_disconnected(
 
 
 def decode(
-    file: VideoFile, times: np.ndarray, *, size: Size | None, stop: threading.Event, losses: Losses
+    file: VideoFile,
+    times: np.ndarray,
+    *,
+    convert: Converter,
+    stop: threading.Event,
+    losses: Losses,
+    workers: int,
 ) -> Iterator[SampledFrame]:
     """The frame on screen at each of `times`; see :meth:`tempo.video.frames.FrameSource.frames_at`.
 
     Begins with the quickest decoder and falls back to more robust ones, each from where the last one stopped.
     """
-    convert = Converter(size or file.size, file.appearance)
     done = 0  # samples that have been dealt with
     seeks, error_tolerant, selective = True, False, file.plannable
     while True:
         decoder: Iterable[SampledFrame]
-        if selective:
+        is_parallel = selective and workers > 1
+        if is_parallel:
+            decoder = ParallelDecoder(file, times, convert, stop, losses, first=done, workers=workers)
+        elif selective:
             decoder = SelectiveDecoder(
                 file, times, convert, stop, losses, first=done, seeks=seeks, error_tolerant=error_tolerant
             )
@@ -117,10 +145,13 @@ def decode(
                 done = frame.sample_index + 1
                 yield frame
             return
-        except UnplannableError:
-            selective = False
-        except SeekError:
-            # Without seeks, a frame can only be missing because the plan was wrong.
-            seeks, selective = False, seeks
-        except DamageError:
-            error_tolerant = True
+        except (UnplannableError, SeekError, DamageError) as error:
+            if is_parallel:
+                workers = 1  # what one decoder makes of it counts
+            elif isinstance(error, UnplannableError):
+                selective = False
+            elif isinstance(error, SeekError):
+                # Without seeks, a frame can only be missing because the plan was wrong.
+                seeks, selective = False, seeks
+            else:
+                error_tolerant = True
