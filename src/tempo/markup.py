@@ -14,13 +14,18 @@ if TYPE_CHECKING:
     import numpy as np
 
 
-def picture_uri(pixels: np.ndarray) -> str:
-    """Return a picture, uint8 [H, W, 3] in RGB, as a ``data:`` address that holds it as JPEG."""
+def jpeg(pixels: np.ndarray) -> bytes:
+    """Return a picture, uint8 [H, W, 3] in RGB, as JPEG."""
     from PIL import Image
 
     data = io.BytesIO()
     Image.fromarray(pixels).save(data, "JPEG", quality=85)
-    return "data:image/jpeg;base64," + base64.b64encode(data.getvalue()).decode()
+    return data.getvalue()
+
+
+def picture_uri(pixels: np.ndarray) -> str:
+    """Return the same as a ``data:`` address."""
+    return "data:image/jpeg;base64," + base64.b64encode(jpeg(pixels)).decode()
 
 
 def fact_table(facts: Sequence[tuple[str, str]]) -> str:

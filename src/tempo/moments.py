@@ -71,6 +71,11 @@ def strongest(
     return sorted(found, key=lambda stretch: (-stretch.relevance, stretch.start))[:count]
 
 
+def middle(segment: Routed) -> float:
+    """When a segment's frame is taken, in seconds; that of its most relevant one stands for a moment."""
+    return (segment.start + segment.end) / 2
+
+
 def nothing_stands_out(segments: Sequence[Routed]) -> str:
     """What to say where there is no moment."""
     return f"nothing stands out (best {max(segment.relevance for segment in segments):.2f})"

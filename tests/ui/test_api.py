@@ -1,6 +1,7 @@
 """The API of the page over HTTP, without a browser: what visitors get, and what they do not."""
 
 import json
+import re
 import time
 from io import BytesIO
 from itertools import pairwise
@@ -11,7 +12,9 @@ import pytest
 from PIL import Image
 
 import clips
+from tempo.inference.phase_timer import PHASES
 from tempo.ui import client_sessions
+from tempo.ui.server import STATIC
 from tempo.ui.turns import Variant
 from ui_client import Client
 
@@ -54,6 +57,7 @@ def test_watching_tells_how_far_it_is_and_what_was_watched(client, film):
     assert [name for name, _ in events][:1] == ["opened"]
     done = [data["done"] for name, data in events if name == "watching"]
     assert done == sorted(done)
+    assert 0 < done[0] <= done[-1] <= 40
     name, last = events[-1]
     watched = last["video"]["watched"]
     assert (name, watched["frames"], len(watched["starts"])) == ("ready", 40, 5)  # the operator's limit
@@ -66,6 +70,7 @@ def test_an_answer_is_the_sessions_own_and_comes_in_pieces(client, video, server
         f"videos/{video['id']}/turns", {"question": "What is there?", "budget": 60, **SHORT}
     )
     pieces = ["".join(part["text"] for part in data["parts"]) for name, data in events if name == "text"]
+    assert len(pieces) > 1
     assert all(later.startswith(earlier) for earlier, later in pairwise(pieces))
     name, data = events[-1]
     alone = server.service.model.watch(film, max_frames=40).ask("What is there?", budget=60, **SHORT)
@@ -148,7 +153,7 @@ def test_frames_are_those_of_the_file(client, video):
         assert clips.index_of(np.asarray(image.convert("RGB"))) == min(int(seconds * 8), 24 * 8 - 1)
 
 
-def test_exports(client, video, film):
+def test_exports(client, video, film, server):
     assert client.http.get(f"{client.base}/videos/{video['id']}/export/json").status_code == 409
     client.ask(video, "What <b>is</b> there?", budget=24, **SHORT)
     client.answer(video, 0, budget=24, adaptive=False)
@@ -158,13 +163,37 @@ def test_exports(client, video, film):
     assert [answer["adaptive"] for answer in turn["answers"]] == [True, False]
     for answer in turn["answers"]:
         assert sum(segment["tokens"] for segment in answer["segments"]) == answer["visual_tokens"] <= 24
-    assert Image.open(BytesIO(client.get(f"videos/{video['id']}/export/png").content)).width >= 800
+    shown = session_of(server, client).video(video["id"]).turns[0].answer
+    assert Image.open(BytesIO(client.get(f"videos/{video['id']}/export/png").content)).format == "PNG"
     report = client.get(f"videos/{video['id']}/export/html")
     assert "attachment" in report.headers["content-disposition"]
     assert film.name in report.text
     assert "<b>is</b>" not in report.text
-    assert client.get(f"videos/{video['id']}/export/srt").status_code == 200
+    assert f"{shown.display}</p>" in report.text
+    assert client.get(f"videos/{video['id']}/export/srt").text == shown.to_srt()
     assert client.http.get(f"{client.base}/videos/{video['id']}/export/exe").status_code == 404
+
+
+def test_the_page_reads_all_that_it_is_told(client, video, server):
+    """Every field of what the server tells is taken out of an object somewhere in the page's modules."""
+    modules = "\n".join(path.read_text("utf-8") for path in STATIC.glob("*.js"))
+    turn = client.ask(video, "What is there?", **SHORT)
+    allocation = client.post(f"videos/{video['id']}/turns/0/allocation", {"budget": 40})
+    about = client.http.get("/ui/api/about").json()
+    library = client.http.get("/ui/api/library").json()
+    told = set(fields([about, video, turn, allocation, library])) - set(PHASES)  # named in a list there
+    assert len(told) > 45
+    taken = r"\.{name}\b|\{{[^{{}}]*\b{name}\b[^{{}}]*\}} = "
+    assert {name for name in told if not re.search(taken.format(name=name), modules)} == set()
+
+
+def fields(value):
+    """The names of everything in a JSON value."""
+    if isinstance(value, dict):
+        yield from value
+        value = list(value.values())
+    for one in value if isinstance(value, list) else ():
+        yield from fields(one)
 
 
 # --- what is wrong ------------------------------------------------------------------------------------------
@@ -207,8 +236,13 @@ def test_what_cannot_be_opened(client, server, tmp_path):
     assert said.startswith("text.mp4: ")
     assert "/" not in said
     assert "text.mp4" not in [upload.name for upload in server.service.uploads.all()]  # it was removed
-    for body in ({"library": "../etc/passwd.mp4"}, {"example": "none"}, {"upload": "file-00"}, {}):
-        assert client.error("videos", body)
+    for body, words in (
+        ({"library": "../etc/passwd.mp4"}, "not in the library"),
+        ({"example": "none"}, "none: no such example"),
+        ({"upload": "file-00"}, "this upload is gone"),
+        ({}, "name an upload, a library video or an example"),
+    ):
+        assert words in client.error("videos", body)
 
 
 def test_uploads_are_limited_before_and_while_they_come(client):

@@ -1,6 +1,7 @@
 """Only what the operator named can be opened, and nobody is told where it is."""
 
 import io
+import os
 
 import pytest
 from PIL import Image
@@ -67,6 +68,19 @@ def test_everything_else_is_refused_in_the_same_words(films, identity):
         Library([films]).get(identity)
     assert error.value.status == 404
     assert ids(Library([films])) == ["films/a.MKV", "films/b.mp4", "films/more/c.gif"]
+
+
+def test_whoever_types_searches_one_listing(films, monkeypatch):
+    walks = []
+    walk = os.walk
+    monkeypatch.setattr(os, "walk", lambda *arguments: walks.append(arguments) or walk(*arguments))
+    library = Library([films])
+    for words in ("m", "mo", "mor", "more"):
+        assert ids(library, words)
+    assert len(walks) == 1
+    (films / "more" / "new.mp4").write_bytes(b"x")
+    monkeypatch.setattr(library, "_listed_until", 0.0)  # some seconds later
+    assert ids(library, "new") == ["films/more/new.mp4"]
 
 
 def test_a_folder_that_is_not_there(films):

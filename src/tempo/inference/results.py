@@ -16,14 +16,14 @@ from PIL import Image
 from tempo.errors import TempoError, UsageError
 from tempo.formatting import clock, counted, size
 from tempo.markup import film_strip
-from tempo.moments import COUNT, Moment, strongest
+from tempo.moments import COUNT, Moment, middle, strongest
 from tempo.number_checks import is_whole, shown
 from tempo.reporting.answer_page import to_page
 from tempo.reporting.output_path import check_output, write_output
 from tempo.reporting.plot import Figure, Thumbnail, draw, thumbnails, to_svg
 from tempo.reporting.plot.figure import FORMATS as PICTURES
-from tempo.reporting.plot.thumbnails import middle_frame
 from tempo.reporting.srt import to_srt
+from tempo.video.stills import frame_at
 from tempo.video.video import Video
 
 from .serialization import moment_values, segment_values
@@ -194,7 +194,9 @@ class Answer:
         if not moments:
             return []
         video = video or self.video.open()
-        return [MomentFrame(moment, *middle_frame(video, self.segments[moment.peak])) for moment in moments]
+        return [
+            MomentFrame(moment, *frame_at(video, middle(self.segments[moment.peak]))) for moment in moments
+        ]
 
     def plot(self, count: int = COUNT, *, video: Video | None = None) -> Figure:
         """Draw relevance and tokens over time, with frames of its COUNT strongest moments.

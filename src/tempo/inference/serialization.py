@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tempo.moments import middle
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -19,10 +21,9 @@ def segment_values(segment: Routed) -> dict[str, Any]:
 
 def moment_values(moment: Moment, segments: Sequence[Routed]) -> dict[str, Any]:
     """Return a MOMENT of SEGMENTS as JSON values; `peak` is the middle of its most relevant segment."""
-    best = segments[moment.peak]
     return {
         "start": moment.start,
         "end": moment.end,
         "relevance": moment.relevance,
-        "peak": (best.start + best.end) / 2,
+        "peak": middle(segments[moment.peak]),
     }

@@ -13,6 +13,7 @@ from tempo.formatting import clock, printable
 from tempo.markup import picture_uri
 from tempo.moments import Moment, Routed, nothing_stands_out, strongest
 
+from .page_head import FONT, page_head
 from .plot.layout import INK, PLAIN, RULE, SOFT, STRONG, STRONG_TOKENS, TOKENS, draw
 from .plot.svg import to_svg
 from .plot.thumbnails import Thumbnail
@@ -32,16 +33,7 @@ _DARK_CHART = "\n".join(
     f'  svg [fill="{light}"] {{ fill: {dark}; }} svg [stroke="{light}"] {{ stroke: {dark}; }}'
     for light, dark in _DARK.items()
 )
-_PAGE = """\
-<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy"
-  content="default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'">
-<title>{title}</title>
-<style>
+_STYLE = """\
 :root {{ color-scheme: light dark; --page: #f6f8fa; --card: #ffffff; --ink: #1f2933; --soft: #57606a;
   --rule: #d5dce3; --warn: #fff4d6; }}
 @media (prefers-color-scheme: dark) {{
@@ -50,7 +42,7 @@ _PAGE = """\
 {dark_chart}
 }}
 body {{ margin: 0; background: var(--page); color: var(--ink); line-height: 1.45;
-  font-family: Helvetica, Arial, "DejaVu Sans", "Noto Sans", sans-serif; }}
+  font-family: {font}; }}
 main {{ max-width: 60rem; margin: 0 auto; padding: 1.5rem 1rem 3rem; }}
 h1 {{ font-size: 1.15rem; font-weight: 400; margin: 0; overflow-wrap: anywhere; }}
 h2 {{ font-size: 1rem; margin: 2rem 0 .75rem; }}
@@ -73,8 +65,8 @@ th, td {{ padding: .25rem 1rem .25rem 0; text-align: right; border-bottom: 1px s
 th:first-child, td:first-child, .facts td {{ text-align: left; }}
 .facts th {{ font-weight: 400; color: var(--soft); vertical-align: top; }}
 summary {{ cursor: pointer; padding: .25rem 0; }}
-</style>
-</head>
+"""
+_BODY = """\
 <body>
 <main>
 {body}
@@ -135,7 +127,8 @@ def to_page(
         "<h2>What it took</h2>",
         _facts(facts),
     ]
-    return _PAGE.format(title=_text(title), dark_chart=_DARK_CHART, body="\n".join(parts))
+    style = _STYLE.format(dark_chart=_DARK_CHART, font=FONT)
+    return page_head(printable(title), style, script=True) + _BODY.format(body="\n".join(parts))
 
 
 def _moments(moments: Sequence[Moment], pictures: dict[int, Thumbnail]) -> str:

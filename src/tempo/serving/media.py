@@ -9,6 +9,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from tempo.errors import TempoError
 from tempo.video.video import Video
@@ -73,6 +74,13 @@ class MediaFile:
         return self._opened
 
 
+class _SentFile(NamedTuple):
+    """A file that was sent under a name: where it is, and what the client calls it. It is not held open."""
+
+    path: Path
+    name: str
+
+
 class Media:
     """Finds videos within the server's limits.
 
@@ -86,7 +94,7 @@ class Media:
         self.uploads, self.fetched = uploads, fetched
         self.allowed, self.limit_bytes = allowed, limit_bytes
         self._fingerprints = Fingerprints()
-        self._by_uuid: OrderedDict[str, MediaFile | SentFrames] = OrderedDict()
+        self._by_uuid: OrderedDict[str, _SentFile | SentFrames] = OrderedDict()
         self._lock = threading.Lock()
 
     def find(self, asked: Asked, gone: Callable[[], bool]) -> MediaFile | SentFrames:
@@ -103,7 +111,9 @@ class Media:
             with self._lock:  # another video under a name that is known takes its place
                 self._by_uuid.pop(asked.uuid, None)
                 self._by_uuid[asked.uuid] = (
-                    found.without_content() if isinstance(found, SentFrames) else found
+                    found.without_content()
+                    if isinstance(found, SentFrames)
+                    else _SentFile(found.path, found.name)
                 )
                 while len(self._by_uuid) > _MOST_NAMES:
                     self._by_uuid.popitem(last=False)
@@ -112,11 +122,9 @@ class Media:
     def _sent_before(self, uuid: str) -> MediaFile | SentFrames:
         with self._lock:
             found = self._by_uuid.get(uuid)
-        if found is None or (isinstance(found, MediaFile) and not found.path.exists()):
+        if found is None or (isinstance(found, _SentFile) and not found.path.exists()):
             raise ApiError(422, f"no video was sent as {uuid!r}, or it is gone; send it again", param="uuid")
-        return (
-            MediaFile(found.path, found.name, self._fingerprints) if isinstance(found, MediaFile) else found
-        )
+        return MediaFile(*found, self._fingerprints) if isinstance(found, _SentFile) else found
 
     def _find(self, asked: Asked, gone: Callable[[], bool]) -> MediaFile | SentFrames:
         first = asked.media[0]

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
+from tempo.markup import jpeg
 from tempo.serving.api_errors import ApiError
 from tempo.synthetic.render import render
 from tempo.synthetic.script import Script, make_script
 from tempo.synthetic.video_files import ASPECTS, FileSpec, write_video
 
-from .frames import HEIGHT, encode
+from .frames import HEIGHT
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Example:
         width, height = self.spec.size
         size = (round(HEIGHT * 2 * width / height), HEIGHT * 2)
         time = np.array([(scene.start + scene.end) / 2])
-        return encode(render(self.script, time, size, held_out=self.spec.held_out)[0])
+        return jpeg(render(self.script, time, size, held_out=self.spec.held_out)[0])
 
 
 EXAMPLES = (

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import io
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import Generic, TypeVar
 
-import numpy as np
-from PIL import Image
-
 from tempo.errors import TempoError
-from tempo.video.video import Sampling, Video
+from tempo.markup import jpeg
+from tempo.video.stills import frame_at
+from tempo.video.video import Video
 
 HEIGHT = 180  # pixels
-WIDEST = 2.4  # times as wide as high, at most
 REMEMBERED = 256  # JPEG files of a few kilobytes
 K = TypeVar("K", bound=Hashable)
 
@@ -61,23 +58,9 @@ class Frames:
 
     def jpeg(self, time: float) -> bytes | None:
         """The frame at TIME seconds, or the nearest that there is; None where it cannot be decoded."""
-        return self._latest.get(time, lambda: _jpeg(self._opened(), time))
+        return self._latest.get(time, lambda: jpeg(frame_at(self._opened(), time, height=HEIGHT)[1]))
 
     def _opened(self) -> Video:
         if self._video is None:
             self._video = Video.open(self._path)
         return self._video
-
-
-def _jpeg(video: Video, time: float) -> bytes | None:
-    moment = Sampling(np.array([min(max(time, 0.0), video.duration)]), 1.0)
-    size = (max(1, round(HEIGHT * min(video.width / video.height, WIDEST))), HEIGHT)
-    batch = next(video.stream(moment, chunk=1, size=size), None)
-    return None if batch is None else encode(batch.frames[0])
-
-
-def encode(pixels: np.ndarray) -> bytes:
-    """A frame, uint8 [H, W, 3], as JPEG."""
-    data = io.BytesIO()
-    Image.fromarray(pixels).save(data, "JPEG", quality=80)
-    return data.getvalue()

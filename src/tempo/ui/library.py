@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +21,8 @@ VIDEOS = (
 )  # fmt: skip
 KINDS = (*VIDEOS, *IMAGES)
 MAX_LISTED = 60  # in answer to one search
-MAX_SCANNED = 20_000  # folder entries that a search looks at
+MAX_SCANNED = 20_000  # folder entries that are looked at
+LISTED_SECONDS = 5.0  # for which a listing is searched, before the folders are looked at again
 COVER_TIME = 0.2  # of the duration: where the cover of a video is taken
 
 
@@ -55,6 +58,9 @@ class Library:
                 name = f"{resolved.name} ({number})"
             self._roots[name] = resolved
         self._covers: LatestFrames[tuple[str, int]] = LatestFrames()
+        self._listing = threading.Lock()
+        self._listed: list[LibraryVideo] = []
+        self._listed_until = 0.0
 
     def __bool__(self) -> bool:
         return bool(self._roots)
@@ -67,7 +73,7 @@ class Library:
     def search(self, words: str = "") -> tuple[list[LibraryVideo], int]:
         """At most MAX_LISTED videos whose id has every one of WORDS, and how many there are."""
         wanted = words.casefold().split()
-        found = [one for one in self._all() if all(word in one.id.casefold() for word in wanted)]
+        found = [one for one in self._list() if all(word in one.id.casefold() for word in wanted)]
         return found[:MAX_LISTED], len(found)
 
     def get(self, identity: str) -> LibraryVideo:
@@ -95,6 +101,14 @@ class Library:
             return frames.jpeg(COVER_TIME * frames.duration)
 
         return self._covers.get(key, make)
+
+    def _list(self) -> list[LibraryVideo]:
+        """All videos, as they were a moment ago: whoever types a name searches once a letter."""
+        with self._listing:
+            if time.monotonic() >= self._listed_until:
+                self._listed = list(self._all())
+                self._listed_until = time.monotonic() + LISTED_SECONDS
+            return self._listed
 
     def _all(self) -> Iterator[LibraryVideo]:
         scanned = 0

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from tempo.checkpoints.hub import PUBLISHED
 from tempo.inference.model_info import ModelInfo
-from tempo.inference.results import Answer, AnswerSegment
+from tempo.inference.results import Answer
+from tempo.inference.serialization import moment_values
 from tempo.moments import nothing_stands_out
 
 from .client_sessions import ClientSession
@@ -43,9 +45,6 @@ def model(loaded: ModelInfo) -> dict[str, Any]:
             else None,
             "segment_frames": loaded.segment_frames,
             "memory_tokens": loaded.memory_tokens,
-            "min_tokens": loaded.min_tokens,
-            "budget": loaded.budget,
-            "fps": loaded.fps,
         },
         "answer_tokens": {"usual": DEFAULT_ANSWER_TOKENS, "most": MAX_ANSWER_TOKENS},
         "kinds": list(KINDS),
@@ -88,7 +87,6 @@ def _watched(opened: OpenVideo, loaded: ModelInfo) -> dict[str, Any] | None:
     watched = opened.watched
     if watched is None:
         return None
-    limits = BudgetLimits.of(loaded, len(watched.starts))
     lost = "; ".join(dict.fromkeys(span.reason for span in watched.info.lost))
     remarks = (
         [f"{watched.info.lost_seconds:.1f} s of this video could not be decoded: {lost}."] if lost else []
@@ -97,10 +95,9 @@ def _watched(opened: OpenVideo, loaded: ModelInfo) -> dict[str, Any] | None:
         "starts": list(watched.starts),
         "frames": watched.frames,
         "fps": watched.fps,
-        "max_frames": opened.max_frames,
         "seconds": watched.seconds,
         "timings": watched.timings,
-        "budget": {"least": limits.least, "most": limits.most, "usual": limits.usual},
+        "budget": _limits(loaded, len(watched.starts)),
         "remarks": [*remarks, *watched.info.remarks],
         "warnings": list(watched.warnings),
     }
@@ -131,7 +128,6 @@ def turn(
     one = opened.turns[number]
     variant = answered or one.variant
     answer = one.answers[variant]
-    floor = answer.relevance_floor
     best = [] if answer.moments else [nothing_stands_out(answer.segments)]
     return {
         "number": number,
@@ -142,26 +138,11 @@ def turn(
         "finished": answer.finished,
         "nothing": f"For this question {best[0]}." if best else "",
         "moments": [
-            {
-                "start": moment.start,
-                "end": moment.end,
-                "relevance": moment.relevance,
-                "tokens": moment.tokens,
-                "frame": _centre(answer.segments[moment.first : moment.last + 1]),
-            }
-            for moment in answer.moments
+            {**moment_values(moment, answer.segments), "tokens": moment.tokens} for moment in answer.moments
         ],
-        "floor": floor,
-        "warnings": list(answer.warnings),
         "figures": _figures(answer),
         **allocation(one, variant, loaded),
     }
-
-
-def _centre(segments: Sequence[AnswerSegment]) -> float:
-    """Where the relevance of a moment's segments is centred, in seconds: the frame that stands for it."""
-    total = sum(one.relevance for one in segments) or 1.0
-    return sum(one.relevance * (one.start + one.end) / 2 for one in segments) / total
 
 
 def allocation(one: Turn, variant: Variant, loaded: ModelInfo) -> dict[str, Any]:
@@ -172,7 +153,6 @@ def allocation(one: Turn, variant: Variant, loaded: ModelInfo) -> dict[str, Any]
         return loaded.allocate(relevance, budget=of.budget, adaptive=of.adaptive)
 
     counts = tokens(variant)
-    limits = BudgetLimits.of(loaded, len(relevance))
     return {
         "segments": [
             [segment.start, segment.end, segment.relevance, count]
@@ -181,9 +161,14 @@ def allocation(one: Turn, variant: Variant, loaded: ModelInfo) -> dict[str, Any]
         "other": tokens(variant.other),
         "budget": variant.budget,
         "adaptive": variant.adaptive,
-        "limits": {"least": limits.least, "most": limits.most, "usual": limits.usual},
+        "limits": _limits(loaded, len(relevance)),
         "spent": spent(counts, variant, most=loaded.memory_tokens),
     }
+
+
+def _limits(loaded: ModelInfo, segments: int) -> dict[str, int]:
+    """What a question may spend on a video of so many segments."""
+    return asdict(BudgetLimits.of(loaded, segments))
 
 
 def spent(counts: Sequence[int], variant: Variant, *, most: int) -> str:

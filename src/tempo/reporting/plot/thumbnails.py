@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from tempo.errors import TempoError
-from tempo.moments import COUNT, Routed, strongest
-from tempo.video.video import Sampling, Video
+from tempo.moments import COUNT, Routed, middle, strongest
+from tempo.video.stills import frame_at
+from tempo.video.video import Video
 
 HEIGHT = 108  # pixels in the figure
 SHARPNESS = 2  # pixels of the picture for one of the figure
-WIDEST = 2.4  # times as wide as high, at most
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,28 +41,7 @@ def thumbnails(
 
 def thumbnail(video: Video, segments: Sequence[Routed], index: int) -> Thumbnail | None:
     """The frame in the middle of one segment; None where it cannot be decoded."""
-    high = HEIGHT * SHARPNESS
-    size = (max(1, round(high * min(video.width / video.height, WIDEST))), high)
     try:
-        time, pixels = middle_frame(video, segments[index], size=size)
+        return Thumbnail(index, *frame_at(video, middle(segments[index]), height=HEIGHT * SHARPNESS))
     except TempoError:
         return None
-    return Thumbnail(index, time, pixels)
-
-
-def middle_frame(
-    video: Video, segment: Routed, *, size: tuple[int, int] | None = None
-) -> tuple[float, np.ndarray]:
-    """Decode the frame in the middle of a segment → its time in seconds, and uint8 [H, W, 3] in RGB.
-
-    Args:
-        size: (width, height) in pixels; None: as in the video.
-
-    Raises:
-        TempoError: it cannot be decoded.
-    """
-    middle = Sampling(np.array([(segment.start + segment.end) / 2]), 1.0)
-    batch = next(video.stream(middle, chunk=1, size=size), None)
-    if batch is None:
-        raise TempoError(f"{video.path or 'frames'}: nothing can be decoded at {middle.times[0]:.1f} seconds")
-    return float(batch.times[0]), batch.frames[0]
