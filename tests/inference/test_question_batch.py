@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from tempo.inference import generation
 from tempo.inference.generation import DecodeBatch, DecodeOptions, generate
 from tempo.inference.question_batch import compress_together
 from tempo.synthetic.video_files import FileSpec, make_file
@@ -67,6 +68,23 @@ def test_answers_join_and_leave_at_any_step_and_none_changes(tiny):
     for number, (row, expected) in enumerate(zip(rows, alone, strict=True)):
         assert row.ids == expected[: given_up.get(number, len(expected))]
     assert given_up
+
+
+def test_storylines_that_are_read_together_are_answered_as_each_alone(tiny, monkeypatch):
+    """As many in each step as there is room for, beside the answers that run."""
+    monkeypatch.setattr(generation, "_ENOUGH_TOKENS", {"cpu": 100})
+    draws = torch.Generator().manual_seed(7)
+    prompts = [torch.randn(n, 128, generator=draws) for n in (40, 1, 30, 150, 29, 60, 2)]
+    options = DecodeOptions(max_new_tokens=9, stop_ids=tiny.stop_ids)
+    alone = [list(generate(tiny.model, prompt, options)) for prompt in prompts]
+    batch = DecodeBatch(tiny.model)
+    rows = [batch.add(prompt, options) for prompt in prompts]
+    joined = []
+    while batch.rows:
+        began = {row for row in rows if row.ids}
+        joined.append([rows.index(row) for row in batch.step() if row not in began])
+    assert [row.ids for row in rows] == alone
+    assert joined[:4] == [[0, 1, 2], [3], [4, 5, 6], []]
 
 
 def test_a_draw_with_a_seed_is_the_same_in_any_company(tiny):

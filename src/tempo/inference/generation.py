@@ -1,8 +1,8 @@
 """The decode phase: answers, token by token, as many side by side as are being written.
 
 A loop of our own over the layers of the decoder. Answers join and leave between any two steps, and
-each is what it would be alone. The prompt's last layer computes its last token only, and where decoding is
-greedy the ids equal those of transformers' `generate`.
+each is what it would be alone. A step reads the storylines of those that join together with a token of each
+that runs. Where decoding is greedy the ids equal those of transformers' `generate`.
 
 Shapes: see :mod:`tempo.modeling`.
 """
@@ -17,14 +17,16 @@ from typing import Protocol
 import torch
 
 from tempo.errors import NonFiniteError
-from tempo.networks.decode_step import decode_step
 from tempo.networks.kv_cache import KVCache
-from tempo.networks.qwen3_vl import run_language
+from tempo.networks.packed_rows import read_rows
 from tempo.networks.tempo_network import TempoNetwork
 from tempo.processing.prompts import TextEncoder
 
 # Below it the likeliest token is certain: nothing else is within reach, and dividing by less would overflow.
 COLDEST = 1e-6
+
+# Tokens of storylines that one step reads, beyond which nothing gets faster. A longer one is read alone.
+_ENOUGH_TOKENS = {"cpu": 1024, "cuda": 16384}
 
 
 class Constraint(Protocol):
@@ -102,7 +104,7 @@ class DecodeBatch:
         self.rows: list[DecodeRow] = []
 
     def add(self, inputs_embeds_LU: torch.Tensor, options: DecodeOptions) -> DecodeRow:
-        """Begin an answer behind a storyline; it joins with the next step."""
+        """Begin an answer behind a storyline; it joins with the next step that has room for it."""
         row = DecodeRow(inputs_embeds_LU, options)
         if options.seed is not None:
             row.generator = torch.Generator(inputs_embeds_LU.device).manual_seed(options.seed)
@@ -117,36 +119,47 @@ class DecodeBatch:
     def step(self) -> list[DecodeRow]:
         """Write one token of every answer; those that are done leave. Returns the rows that took part.
 
-        An error of one answer is left in its row.
+        Where the storylines of those that join are long, some of them join a step later. An error of one
+        answer is left in its row.
         """
-        part = list(self.rows)
-        started = [row for row in part if row.cache is None]
-        running = [row for row in part if row.cache is not None]
+        part = [*self._joining(), *(row for row in self.rows if row.cache is not None)]
         with torch.inference_mode():
-            for row in started:
-                self._attempt([row])
-            if running and not self._attempt(running):
-                for row in running:  # what fails for all together may work for each alone
+            if part and not self._attempt(part):
+                for row in part:  # what fails for all together may work for each alone
                     self._attempt([row])
         self.rows = [row for row in self.rows if not row.done]
         return part
 
+    def _joining(self) -> list[DecodeRow]:
+        """Those that join in this step, in the order in which they came."""
+        joining, tokens = [], 0
+        for row in self.rows:
+            if row.inputs_embeds_LU is None:
+                continue
+            tokens += len(row.inputs_embeds_LU)
+            if joining and tokens > _ENOUGH_TOKENS.get(self.model.device.type, 4096):
+                break
+            joining.append(row)
+        return joining
+
     def _attempt(self, rows: Sequence[DecodeRow]) -> bool:
         """One token for each of `rows`; whether that worked. A single row keeps its error."""
-        before = [(row.cache, row.cache.length) for row in rows if row.cache is not None]
+        before = [(row, row.cache, row.cache.length if row.cache else 0) for row in rows]
         try:
-            hidden_B1U = self._read_last(rows) if before else self._prefill(rows[0])
-            logits_BZ = self.model.lm_head(hidden_B1U)[:, 0].float()
+            logits_BZ = self.model.lm_head(self._read(rows))[:, 0].float()
             allowed_BZ = _constrained(rows, logits_BZ)
             likeliest = _likeliest(allowed_BZ)
         except Exception as error:
-            for cache, length in before:  # as if the step had not been tried
-                cache.length = length
+            for row, cache, length in before:  # as if the step had not been tried
+                row.cache = cache
+                if cache is not None:
+                    cache.length = length
             if len(rows) > 1:
                 return False
             rows[0].error = error
             return True
         for index, row in enumerate(rows):
+            row.inputs_embeds_LU = None
             try:
                 if row.error is None:
                     _choose(row, logits_BZ[index], allowed_BZ[index], *likeliest[index], self.model.dtype)
@@ -154,18 +167,21 @@ class DecodeBatch:
                 row.error = error
         return True
 
-    def _prefill(self, row: DecodeRow) -> torch.Tensor:
-        assert row.inputs_embeds_LU is not None
-        x_1LU = row.inputs_embeds_LU[None]
-        decoder, length = self.model.model, x_1LU.shape[1]
-        cache = KVCache.allocate(decoder, 1, length + row.options.max_new_tokens, like=x_1LU)
-        last_11U = run_language(decoder, x_1LU, torch.arange(length)[None], cache=cache, last_only=True)
-        row.cache, row.inputs_embeds_LU = cache, None
-        return last_11U
+    def _read(self, rows: Sequence[DecodeRow]) -> torch.Tensor:
+        """Read the storyline or the latest token of each → their last hidden states [B, 1, U]."""
+        decoder = self.model.model
+        joining = [row.inputs_embeds_LU for row in rows if row.inputs_embeds_LU is not None]
+        latest = [row.ids[-1] for row in rows if row.inputs_embeds_LU is None]
+        latest_RU = decoder.embed_tokens(torch.tensor(latest, dtype=torch.long, device=self.model.device))
+        x_1NU = torch.cat([*joining, latest_RU])[None]
+        caches = [row.cache or self._new_cache(row, x_1NU) for row in rows]
+        return read_rows(decoder, x_1NU, [*map(len, joining), *(1 for _ in latest)], caches)
 
-    def _read_last(self, rows: Sequence[DecodeRow]) -> torch.Tensor:
-        caches = [row.cache for row in rows if row.cache is not None]
-        return decode_step(self.model.model, [row.ids[-1] for row in rows], caches)
+    def _new_cache(self, row: DecodeRow, like: torch.Tensor) -> KVCache:
+        assert row.inputs_embeds_LU is not None
+        capacity = len(row.inputs_embeds_LU) + row.options.max_new_tokens
+        row.cache = KVCache.allocate(self.model.model, 1, capacity, like=like)
+        return row.cache
 
 
 def _constrained(rows: Sequence[DecodeRow], logits_BZ: torch.Tensor) -> torch.Tensor:

@@ -1,19 +1,19 @@
 """Questions about cached videos, scored and compressed together: of one video or of many.
 
-A question and a segment are an item. Items whose segments have equal layout go through the compressor side by
-side, whichever question and video they belong to; each is what it would be alone.
+A question and a segment are an item. Items whose segments are about equally long go through the compressor
+side by side, whichever question and video they belong to; each is what it would be alone.
 
 Shapes: see :mod:`tempo.modeling`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 
-from tempo.networks.compressor import PrefillState
+from tempo.networks.compressor import Gaps, PrefillState
 from tempo.networks.kv_cache import KVCache, ScratchBuffer
 from tempo.processing.batching import SegmentSpan
 from tempo.video.video import Video
@@ -24,6 +24,9 @@ from .loaded_model import LoadedModel
 from .phase_timer import PhaseTimer, phase_of_all
 from .pipeline import Allocate, CompressedSegment, Step, finite, go_on
 from .token_selection import select, tokens_needed
+
+# Segments go together where the longest is at most so many times the shortest: what it is longer is padded.
+_MOST_PADDING = 1.125
 
 
 @dataclass(eq=False)
@@ -61,6 +64,11 @@ class _Item:
     @property
     def span(self) -> SegmentSpan:
         return self.entry.segments[self.row]
+
+    @property
+    def length(self) -> int:
+        """Tokens of the segment up to the question."""
+        return self.entry.row_shape[3]
 
 
 def compress_together(
@@ -144,14 +152,19 @@ class _ItemBatch:
         yield from zip(self.questions, self._of_question, strict=True)
 
     def groups(self, order: Sequence[_Item]) -> Iterator[list[_Item]]:
-        """Items whose segments have equal layout, at most `batch_size` at a time, in the given order."""
-        layouts: dict[object, list[_Item]] = {}
+        """Items whose segments are about equally long, at most `batch_size` at a time, in the given order."""
+        classes = _length_classes({item.length for item in order})
+        alike: dict[object, list[_Item]] = {}
         for item in order:
-            length = len(item.question.question_ids) if self._without_gaps else 0
-            layouts.setdefault((item.entry.position, item.entry.row_shape, length), []).append(item)
-        for members in layouts.values():
-            for start in range(0, len(members), self.batch_size):
-                yield members[start : start + self.batch_size]
+            layout: object = classes[item.length]
+            if self._without_gaps:
+                layout = (item.entry.position, item.length, len(item.question.question_ids))
+            alike.setdefault(layout, []).append(item)
+        for members in alike.values():
+            batches = -(-len(members) // self.batch_size)
+            size = -(-len(members) // batches)  # about equally many in each, not a few in the last
+            for start in range(0, len(members), size):
+                yield members[start : start + size]
 
     def state(self, group: Sequence[_Item], *, reserve: int) -> PrefillState:
         """A copy of the items' segments, to read on from; it is overwritten by the next one.
@@ -159,33 +172,44 @@ class _ItemBatch:
         Raises:
             DamagedEntryError: a segment is not what was written.
         """
-        return PrefillState(self._gather(group, lambda item: [], reserve), group[0].entry.position)
+        return self._gather(group, [[] for _ in group], reserve)
 
     def state_behind(self, group: Sequence[_Item], *, reserve: int) -> PrefillState:
         """The same with each item's question behind its segment, all of them ending together."""
-        lengths = [len(item.question.question_ids) for item in group]
-        longest, prefix = max(lengths), group[0].entry.row_shape[3]
-
-        def behind(item: _Item) -> list[torch.Tensor]:
-            assert item.behind is not None
-            missing = longest - item.behind.shape[3]
-            # What stands in a gap counts for nothing, but it has to be finite.
-            return [item.behind.new_zeros(1).expand(*item.behind.shape[:3], missing, 1), item.behind]
-
-        cache = self._gather(group, behind, reserve)
-        state = PrefillState(cache, group[0].entry.position + longest)
-        if min(lengths) < longest:
-            gap_S = torch.tensor([longest - length for length in lengths], device=self.engine.device)
-            state.gaps = (prefix, gap_S)
-        return state
+        return self._gather(group, [[item.behind] for item in group if item.behind is not None], reserve)
 
     def _gather(
-        self, group: Sequence[_Item], behind: Callable[[_Item], list[torch.Tensor]], reserve: int
-    ) -> KVCache:
-        def pieces() -> Iterator[list[torch.Tensor]]:
-            for item in group:
-                yield [item.entry.row(item.row, self._staging), *behind(item)]
+        self, group: Sequence[_Item], behind: Sequence[list[torch.Tensor]], reserve: int
+    ) -> PrefillState:
+        """Copies of the segments, what is read `behind` each, and gaps between, so that all end together."""
+        lengths = [sum(piece.shape[3] for piece in pieces) for pieces in behind]
+        end = max(item.length for item in group) + max(lengths)
+        gaps = [(item.length, end - length) for item, length in zip(group, lengths, strict=True)]
 
-        return KVCache.gather(
-            pieces(), segments=len(group), reserve=reserve, device=self.engine.device, buffer=self._gathered
+        def pieces() -> Iterator[list[torch.Tensor]]:
+            for item, (start, stop), after in zip(group, gaps, behind, strict=True):
+                row = item.entry.row(item.row, self._staging)
+                # What stands in a gap counts for nothing, but it has to be finite.
+                yield [row, row.new_zeros(1).expand(*row.shape[:3], stop - start, row.shape[4]), *after]
+
+        device = self.engine.device
+        cache = KVCache.gather(
+            pieces(), segments=len(group), reserve=reserve, device=device, buffer=self._gathered
         )
+        positions = [item.entry.position + length for item, length in zip(group, lengths, strict=True)]
+        state = PrefillState(cache, max(positions))
+        if any(start < stop for start, stop in gaps) or min(positions) < state.position:
+            begin_S, end_S = torch.tensor(gaps, device=device).unbind(1)
+            state.gaps = Gaps(begin_S, end_S, state.position - torch.tensor(positions, device=device))
+        return state
+
+
+def _length_classes(lengths: Collection[int]) -> dict[int, int]:
+    """The shortest length that each goes together with."""
+    classes: dict[int, int] = {}
+    shortest = 0
+    for length in sorted(lengths):
+        if length > _MOST_PADDING * shortest:
+            shortest = length
+        classes[length] = shortest
+    return classes

@@ -27,21 +27,35 @@ from tempo.processing.prompts import Spans
 from .qwen3_vl import KVCache, prefix_positions, run_language, vision_features
 
 
-@dataclass
-class PrefillState:
-    """How far segments of equal layout have been read. Reading on adds to it.
-
-    Questions of different lengths are aligned at their ends: each segment has a gap behind its prefix that
-    nothing attends to and that takes no positions.
+@dataclass(frozen=True)
+class Gaps:
+    """What nothing attends to and what takes no positions, in a cache of segments of different lengths.
 
     Attributes:
-        position: the rotary position of the next token of a segment without a gap.
-        gaps: where the gap begins, and its length [S] in tokens; None: there is none.
+        begin_S, end_S: where the gap of each segment begins and ends in the cache.
+        behind_S: how many rotary positions each segment is behind the furthest.
+    """
+
+    begin_S: torch.Tensor
+    end_S: torch.Tensor
+    behind_S: torch.Tensor
+
+
+@dataclass
+class PrefillState:
+    """How far segments have been read. Reading on adds to it.
+
+    Where prefixes or questions differ in length, questions are aligned at their ends: each segment has a gap
+    behind its prefix.
+
+    Attributes:
+        position: the rotary position of the next token, of the segment that has come furthest.
+        gaps: None: there is none, and all segments have come equally far.
     """
 
     cache: KVCache
     position: int
-    gaps: tuple[int, torch.Tensor] | None = None
+    gaps: Gaps | None = None
 
 
 class Compressor(nn.Module):
@@ -91,9 +105,11 @@ class Compressor(nn.Module):
             questions: token ids for each segment. Where they differ in length, `state` gets gaps.
         """
         longest, device = max(map(len, questions)), state.cache.data.device
-        gap_S = torch.tensor([longest - len(ids) for ids in questions], device=device)
         if any(len(ids) < longest for ids in questions):
-            state.gaps = (state.cache.length, gap_S)
+            padding_S = torch.tensor([longest - len(ids) for ids in questions], device=device)
+            past_S = torch.full_like(padding_S, state.cache.length)
+            gaps = state.gaps or Gaps(past_S, past_S, torch.zeros_like(past_S))
+            state.gaps = Gaps(gaps.begin_S, gaps.end_S + padding_S, gaps.behind_S + padding_S)
         ids_SQ = torch.tensor([[0] * (longest - len(ids)) + list(ids) for ids in questions], device=device)
         x_S1D = self._read_on(state, self.vlm.language_model.embed_tokens(ids_SQ), last_only=True)
         return self._relevance(x_S1D[:, 0])
@@ -153,10 +169,9 @@ class Compressor(nn.Module):
         positions = torch.arange(begin, end).expand(3, -1)
         attends_SQL = None
         if state.gaps is not None:
-            at, gap_S = state.gaps
-            positions = torch.arange(begin, end, device=x_SLD.device) - gap_S[:, None]
+            positions = torch.arange(begin, end, device=x_SLD.device) - state.gaps.behind_S[:, None]
             positions = positions.clamp(min=0).expand(3, -1, -1)
-            attends_SQL = _around_gaps(past, end - begin, at, gap_S)
+            attends_SQL = _around_gaps(past, end - begin, state.gaps)
         state.position = end
         language = self.vlm.language_model
         return run_language(
@@ -186,14 +201,14 @@ class Compressor(nn.Module):
         return torch.sigmoid(hidden_SD.float() @ (yes - no).float())
 
 
-def _around_gaps(past: int, new: int, at: int, gap_S: torch.Tensor) -> torch.Tensor:
+def _around_gaps(past: int, new: int, gaps: Gaps) -> torch.Tensor:
     """Which tokens [S, Q, L] the last `new` tokens see: all before them and themselves, but no gap.
 
     The tokens in a gap, whose results nobody reads, see what is before the gap.
     """
-    column_L = torch.arange(past + new, device=gap_S.device)
+    column_L = torch.arange(past + new, device=gaps.begin_S.device)
     seen_QL = column_L <= column_L[past:, None]
-    in_gap_SL = (column_L >= at) & (column_L < at + gap_S[:, None])
+    in_gap_SL = (column_L >= gaps.begin_S[:, None]) & (column_L < gaps.end_S[:, None])
     return seen_QL & ~in_gap_SL[:, None]
 
 

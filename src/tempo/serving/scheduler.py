@@ -209,8 +209,11 @@ class QuestionScheduler:
         """Begin with tasks that wait, the oldest first, as many as fill a batch of segments."""
         segments, enough = 0, 0
         with self._change:
-            while self._waiting and (not self._starting or segments < enough):
-                task = self._waiting.popleft()
+            while self._waiting:
+                task = self._waiting[0]
+                if self._starting and segments + task.segments > enough:
+                    break
+                self._waiting.popleft()
                 if task.unwanted:
                     task.results.put(None)
                     continue
@@ -273,10 +276,11 @@ class QuestionScheduler:
             if task.row is not None:
                 self._batch.remove(task.row)
         with phase_of_all([task.posed.timer for task in self._writing], "answer"):
-            self._batch.step()
+            part = self._batch.step()
         for task in self._writing:
             row = task.row
-            assert row is not None
+            if row is None or row not in part:  # it joins later
+                continue
             if row.error is not None:
                 task.results.put(row.error)
                 continue
