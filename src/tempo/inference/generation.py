@@ -132,7 +132,8 @@ class DecodeBatch:
 
     def _joining(self) -> list[DecodeRow]:
         """Those that join in this step, in the order in which they came."""
-        joining, tokens = [], 0
+        joining: list[DecodeRow] = []
+        tokens = 0
         for row in self.rows:
             if row.inputs_embeds_LU is None:
                 continue
