@@ -17,6 +17,7 @@ from tempo.errors import TempoError, UsageError
 from tempo.inference.engine import Tempo
 
 from .app import make_app
+from .request_timeout import patient_for
 from .service import Service, ServiceSettings
 
 _FINISH_SECONDS = 25  # for what runs when the server is told to end
@@ -56,6 +57,7 @@ def serve(
     try:
         config = uvicorn.Config(
             make_app(service, api_key=api_key),
+            http=patient_for(),
             log_level=log_level,
             timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
             timeout_keep_alive=30,

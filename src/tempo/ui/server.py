@@ -102,6 +102,8 @@ class Server:
         settings.check()
         import uvicorn
 
+        from tempo.serving.request_timeout import patient_for
+
         from .actions import Actions
         from .library import Library
 
@@ -124,6 +126,7 @@ class Server:
         self._closed = threading.Event()
         config = uvicorn.Config(
             _application(self.actions, settings),
+            http=patient_for(),
             log_level="warning",
             access_log=False,
             timeout_graceful_shutdown=2,
