@@ -109,7 +109,7 @@ class Results:
         for number, line in enumerate(data.split(b"\n"), 1):
             end = at + len(line)
             text = line.replace(b"\0", b"")
-            if (record := _record(text)) is not None:
+            if (record := parsed_record(text)) is not None:
                 self.records.append(record)
                 whole = end + 1 if end < len(data) else at + len(line.rstrip(b"\0"))
             elif not _unfinished(line, text, last=end == len(data)):
@@ -138,7 +138,8 @@ def _unfinished(line: bytes, text: bytes, *, last: bool) -> bool:
     return (last or text != line) and b'{"id": '.startswith(text[:7])
 
 
-def _record(line: bytes) -> dict[str, Any] | None:
+def parsed_record(line: bytes) -> dict[str, Any] | None:
+    """The record of a line; None: the line is none."""
     try:
         value = json.loads(line)
     except (ValueError, RecursionError):
@@ -149,7 +150,7 @@ def _record(line: bytes) -> dict[str, Any] | None:
 
 
 def completed(
-    cases: Sequence[Case], records: Iterable[dict[str, Any]], path: Path
+    cases: Sequence[Case], records: Iterable[dict[str, Any]], path: Path | str
 ) -> dict[int, dict[str, Any]]:
     """The records of the CASES that have one, by the number of the case.
 

@@ -42,9 +42,12 @@ from .options import (
 
 if TYPE_CHECKING:
     from tempo.batch.cases import Case
+    from tempo.batch.parted_results import PartedResults
     from tempo.batch.pool import Pool
     from tempo.batch.result_log import Results
     from tempo.video.sampling_options import DecodeWorkers
+
+    AnyResults = Results | PartedResults
 
 MAX_LISTED = 20  # videos in the table
 
@@ -53,7 +56,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("cases", metavar="CASES", type=Path, help="a JSON or JSONL file")
     parser.add_argument(
-        "--output", metavar="RESULTS", type=Path, required=True, help="a JSONL file to create or continue"
+        "--output",
+        metavar="RESULTS",
+        required=True,
+        help="a JSONL file to create or continue, here or in an object store (s3://…); or a Parquet file",
     )
     parser.add_argument(
         "--workers",
@@ -96,6 +102,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Answer the cases that have no result yet, then print a summary."""
     from tempo.batch.cases import read_cases
+    from tempo.batch.parted_results import PartedResults, is_parted
     from tempo.batch.result_log import Results, completed
     from tempo.console import Output, say
     from tempo.errors import TempoError
@@ -107,9 +114,10 @@ def run(args: argparse.Namespace) -> int:
     settings = {"model": args.model, **given(args, *WATCH_OPTIONS, *ANSWER_OPTIONS)}
     cases = read_cases(args.cases, settings)
     warn_about_one_frame(args)
-    if args.output.exists() and args.output.samefile(args.cases):
-        raise TempoError(f"{args.output}: this is the file of cases; choose another --output")
-    results = Results(args.output)
+    output = Path(args.output)
+    if output.exists() and output.samefile(args.cases):
+        raise TempoError(f"{output}: this is the file of cases; choose another --output")
+    results = PartedResults(args.output) if is_parted(args.output) else Results(output)
     try:
         if args.retry_failed:
             results.remove_failures()
@@ -135,7 +143,7 @@ def run(args: argparse.Namespace) -> int:
             "failed": failed,
             "done_before": before,
             "seconds": time.monotonic() - began,
-            "output": str(args.output),
+            "output": args.output,
             "warnings": warnings,
         }
         print_json(summary)
@@ -144,7 +152,7 @@ def run(args: argparse.Namespace) -> int:
     return 1 if failed or lost else 0
 
 
-def _answer(args: argparse.Namespace, cases: Sequence[Case], results: Results) -> int:
+def _answer(args: argparse.Namespace, cases: Sequence[Case], results: AnyResults) -> int:
     """Answer CASES, append each result to RESULTS, and report errors and progress.
 
     Returns how many workers could not load the model.
@@ -210,7 +218,7 @@ def _pool(args: argparse.Namespace, warn: Callable[[str], None]) -> Iterator[tup
         yield pool, args.workers or max(1, pool.room)
 
 
-def _record_result(case: Case, record: dict[str, Any], results: Results) -> None:
+def _record_result(case: Case, record: dict[str, Any], results: AnyResults) -> None:
     from tempo.console import say
 
     results.append(record)

@@ -15,6 +15,7 @@ from tempo.errors import TempoError, UsageError
 from tempo.formatting import clock
 from tempo.markup import fact_table, film_strip
 from tempo.number_checks import SLOWEST, is_number, shown
+from tempo.storage.object_stores import is_object_store
 from tempo.video.decoding.container import VideoFile
 from tempo.video.images.image_files import is_image
 from tempo.video.images.image_sources import (
@@ -104,7 +105,8 @@ class Video:
         frame_rate: float | None = None,
         progress: Progress | None = None,
     ) -> Video:
-        """Open a video file, an animated or still image, a folder of images, or an http(s) address.
+        """Open a video file, an animated or still image, a folder of images, or an address: http(s), or of an
+        object store that fsspec knows, such as ``s3://bucket/film.mp4`` (`pip install s3fs`).
 
         MP4, MOV, MKV and WebM files behind an address are fetched in parts while they are watched, if the
         server supports ranges. Everything else is downloaded to a temporary file first, of at most
@@ -124,15 +126,15 @@ class Video:
         if frame_rate is not None:
             _check_positive("frame_rate", frame_rate)
         scheme = scheme_of(path)
-        if scheme in ("http", "https"):
+        if scheme in ("http", "https") or is_object_store(path):
             _refuse_frame_rate(path, frame_rate)
             return cls._open_remote(path, progress)
         if scheme == "file":
             path = unquote(urlsplit(path).path)
         elif scheme:
             raise TempoError(
-                f"{without_login(path)}: {scheme} addresses are not supported; give a file, a folder or an "
-                "http(s) URL"
+                f"{without_login(path)}: {scheme} addresses are not supported; give a file, a folder, or an "
+                "address that begins with http://, https:// or that of an object store (s3://, gs://, az://)"
             )
         if os.path.isdir(path):
             return cls(ImageFolder(path, frame_rate=frame_rate or FOLDER_RATE), path=path)

@@ -1,4 +1,4 @@
-"""A file behind an http(s) address with random access, by byte ranges or by a download."""
+"""A file behind an address of the web or of an object store, by byte ranges or by a download."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ from typing import BinaryIO, cast
 
 from tempo.errors import TempoError, UsageError
 from tempo.storage import hashing
+from tempo.storage.object_stores import is_object_store
 
-from .addresses import parse
+from .addresses import Address, parse
 from .blocks import BLOCK, Blocks
 from .content import check, has_index
 from .failures import FetchError, amount, failure
+from .object_store import ObjectClient, ObjectResponse
 from .transport import (
     PATIENCE,
     REFUSALS,
@@ -32,12 +34,13 @@ READ_ON = 1 << 20  # bytes that are read and kept rather than skipped with a new
 TRIES, PAUSE = 3, 0.5  # requests for one block, and seconds before the second one
 EDGE = 16  # blocks at both ends that are hashed of a file without a version
 
+AnyResponse = Response | ObjectResponse
 Progress = Callable[[int, int | None], None]
 """Called with (bytes fetched so far, bytes to fetch; None: the server does not say)."""
 
 
 class RemoteFile:
-    """A file behind an http(s) address. Thread-safe.
+    """A file behind an address. Thread-safe.
 
     Attributes:
         address: where it is.
@@ -48,7 +51,7 @@ class RemoteFile:
             of the file.
     """
 
-    _response: Response | None = None  # the connection that is open; one at a time
+    _response: AnyResponse | None = None  # the connection that is open; one at a time
 
     def __init__(self, given: str) -> None:
         """Request the file and check its first bytes.
@@ -57,9 +60,10 @@ class RemoteFile:
             FetchError: the server does not give it.
             TempoError: it is no address, no video, or too large to be downloaded.
         """
-        self.address = parse(given)
+        stored = is_object_store(given)
+        self.address = Address(given, given) if stored else parse(given)
         self.failure: FetchError | None = None
-        self._client = Client(self.address)
+        self._client = ObjectClient(self.address) if stored else Client(self.address)
         self._lock = threading.RLock()
         self._blocks = Blocks(KEPT_BYTES)
         self._latest = (-1, b"")  # the block that was read last
@@ -78,7 +82,7 @@ class RemoteFile:
             raise
         self.streams = self._ranged and has_index(beginning)
 
-    def _ask(self) -> Response:
+    def _ask(self) -> AnyResponse:
         """The first response, which shows whether the server supports ranges."""
         try:
             first = self._client.get(0)
@@ -102,7 +106,7 @@ class RemoteFile:
         again.ranged = again.size == second.size
         return again
 
-    def _again(self, instead_of: Response) -> Response:
+    def _again(self, instead_of: AnyResponse) -> AnyResponse:
         instead_of.close()  # some servers serve one connection at a time
         return self._client.get(None)
 
@@ -219,7 +223,7 @@ class RemoteFile:
             self._hang_up()
         return data
 
-    def _response_at(self, position: int) -> Response:
+    def _response_at(self, position: int) -> AnyResponse:
         """A response that continues at `position`; one that is a little before it is read up to there."""
         response = self._response
         if (
@@ -238,7 +242,7 @@ class RemoteFile:
                 self._keep(index, data)
         return response
 
-    def _connect(self, position: int) -> Response:
+    def _connect(self, position: int) -> AnyResponse:
         name = self.address.shown
         if not self._ranged:
             raise failure(self.address, ConnectionResetError(), patience=PATIENCE)
