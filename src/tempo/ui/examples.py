@@ -27,7 +27,7 @@ class Example:
     Attributes:
         id: its name in addresses and files.
         about: what is in it, in one short sentence.
-        questions: two that its script has answers to.
+        questions: two that its script has answers to, and that may follow one another.
     """
 
     id: str
@@ -57,17 +57,17 @@ EXAMPLES = (
     Example(
         "shapes", "Two minutes of shapes", "Coloured shapes cross the picture, one scene after another.",
         FileSpec(seconds=120, height=240, fps=6, held_out=True),
-        ("Which way does the orange triangle go?", "When is the yellow circle there?"),
+        ("Which way does the orange triangle go?", "When is the orange triangle there?"),
     ),
     Example(
         "things", "Everyday things", "A minute and a half of things that move, turn and grow.",
         FileSpec(seconds=90, height=240, fps=6, wide=True),
-        ("What is the giraffe doing?", "Which way does the red circle go?"),
+        ("What is the giraffe doing?", "When is the giraffe on screen?"),
     ),
     Example(
         "phone", "Upright, as from a phone", "Shapes again, in a picture that is higher than wide.",
         FileSpec(seconds=60, height=240, fps=6, aspect="9:16", held_out=True),
-        ("What colour is the square that moves left?", "When is the orange triangle on screen?"),
+        ("What colour is the square that moves left?", "When is the green square there?"),
     ),
 )  # fmt: skip
 
