@@ -16,12 +16,12 @@ import openai
 import pytest
 import torch
 
+from tempo.inference.compute_turn import ComputeTurn
 from tempo.serving.api_errors import ApiError, as_api_error
-from tempo.serving.compute_turn import ComputeTurn
 from tempo.serving.fetched_files import FetchedFiles, FetchPolicy, _is_public, local_file
 from tempo.serving.scheduler import QuestionScheduler
 from tempo.serving.storage_folder import StorageFolder
-from tempo.serving.watched_videos import Abandoned
+from tempo.serving.watched_videos import Abandoned, WatchedVideos
 from tempo.video.video import Video
 from web import site
 
@@ -34,7 +34,7 @@ QUESTION = "What is there?"
 
 def test_what_runs_out_of_memory_fails_alone(nano, folder):
     session = nano.watch(folder / "0.mp4")
-    scheduler = QuestionScheduler(nano, ComputeTurn(8))
+    scheduler = QuestionScheduler(nano, ComputeTurn())
 
     class Greedy:
         def allowed(self):
@@ -74,7 +74,7 @@ def long_session(tiny, monkeypatch):
 
 
 def test_an_answer_goes_on_while_a_long_video_is_compressed(tiny, long_session):
-    scheduler, written = QuestionScheduler(tiny, ComputeTurn(8)), []
+    scheduler, written = QuestionScheduler(tiny, ComputeTurn()), []
     three = threading.Event()
 
     def write():
@@ -96,7 +96,7 @@ def test_an_answer_goes_on_while_a_long_video_is_compressed(tiny, long_session):
 
 
 def test_what_nobody_waits_for_is_not_compressed(tiny, long_session):
-    scheduler, steps = QuestionScheduler(tiny, ComputeTurn(8)), []
+    scheduler, steps = QuestionScheduler(tiny, ComputeTurn()), []
     uncached = tiny.watch(long_session.video, cache="none")
 
     def gone():
@@ -112,7 +112,7 @@ def test_what_nobody_waits_for_is_not_compressed(tiny, long_session):
 
 
 def test_the_time_of_an_answer_is_that_of_its_tokens(tiny, long_session):
-    scheduler, answers = QuestionScheduler(tiny, ComputeTurn(8)), []
+    scheduler, answers = QuestionScheduler(tiny, ComputeTurn()), []
     for count in (1, 60):
         posed = long_session.pose((), QUESTION, max_new_tokens=count, budget=60)
         ids = [token.id for token in scheduler.tokens(posed)]
@@ -122,8 +122,23 @@ def test_the_time_of_an_answer_is_that_of_its_tokens(tiny, long_session):
     assert many["answer"] > 5 * few["answer"]
 
 
+def test_frames_that_clients_sent_count_as_memory(tiny):
+    videos = WatchedVideos(tiny, ComputeTurn(), cache="host", limit_bytes=10**9, most=64)
+
+    def watch(value):
+        video = Video.from_frames(np.full((8, 600, 600, 3), value, np.uint8), fps=2.0)
+        with videos.lease(video, fps=None, max_frames=None, left=threading.Event()) as (session, _):
+            return session.cached_bytes
+
+    cached = watch(0)
+    assert videos.bytes == cached + 8 * 600 * 600 * 3
+    videos.limit_bytes = 2 * videos.bytes - cached
+    watch(1)
+    assert len(videos) == 1, "the older one went"
+
+
 def test_questions_go_before_watching_and_watching_is_not_starved():
-    turn, order = ComputeTurn(8), []
+    turn, order = ComputeTurn(), []
 
     def watch():
         for _ in range(3):

@@ -13,7 +13,9 @@ from PIL import Image
 
 import clips
 from tempo.cli.main import main
+from tempo.serving.api_errors import ApiError
 from tempo.serving.constraints import Constraints
+from tempo.serving.pattern_compiler import compile_pattern
 from tempo.serving.protocol import ResponseFormat
 
 from .conftest import KEY
@@ -73,6 +75,24 @@ def test_a_choice_may_begin_with_another(nano):
         constraint.advance(token)
     assert end in constraint.allowed()
     assert encoder.text("red square")[len(encoder.text("red"))] in constraint.allowed()
+
+
+@pytest.mark.parametrize(
+    ("pattern", "says"),
+    [
+        ("(a|b)*a(a|b){40}", "takes more"),  # 2**40 states
+        ("(a{1,1000}){1,1000}", "cannot be compiled|takes more"),
+        ("(" * 3, "cannot be compiled"),
+        ("a" * 200_000, "characters"),
+    ],
+)
+def test_what_is_too_much_to_compile_is_refused_and_given_up(nano, monkeypatch, pattern, says):
+    monkeypatch.setattr(compile_pattern, "__kwdefaults__", {"seconds": 8.0})
+    constraints = Constraints(nano.prompts.decoder, nano.prompts.end_of_answer)
+    with pytest.raises(ApiError, match=f"^response_format: .*({says}).*simpler") as refused:
+        constraints.of(ResponseFormat(type="regex", pattern=pattern))
+    assert refused.value.status == 400
+    assert constraints.of(ResponseFormat(type="regex", pattern="[ab]+"))
 
 
 def test_of_the_choices_the_likeliest_is_taken(client, address, session):

@@ -8,9 +8,9 @@ import httpx
 import openai
 import pytest
 
+from tempo.inference.compute_turn import ComputeTurn
 from tempo.inference.prefix_cache import DiskCache
 from tempo.serving.api_errors import ApiError
-from tempo.serving.compute_turn import ComputeTurn
 from tempo.serving.scheduler import QuestionScheduler
 from tempo.serving.watched_videos import WatchedVideos
 from tempo.video.video import Video
@@ -26,7 +26,7 @@ class Watching:
 
     def __init__(self, model, folder, limit):
         model.disk = DiskCache(folder, limit_bytes=limit)
-        self.turn = ComputeTurn(8)
+        self.turn = ComputeTurn()
         self.videos = WatchedVideos(model, self.turn, cache="disk", limit_bytes=10**9, most=64)
         self.scheduler = QuestionScheduler(model, self.turn)
 

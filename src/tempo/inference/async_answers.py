@@ -14,7 +14,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-from .fair_lock import FairLock
+from .compute_turn import ComputeTurn
 from .loaded_model import LoadedModel
 from .pipeline import Step
 from .results import Answer, AnswerStream
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 MOST_THREADS = 64  # pieces of work that wait for their turn; those beyond wait for a thread
 _THREADS = ThreadPoolExecutor(MOST_THREADS, thread_name_prefix="tempo-async")
-_TURNS: weakref.WeakKeyDictionary[LoadedModel, FairLock] = weakref.WeakKeyDictionary()
+_TURNS: weakref.WeakKeyDictionary[LoadedModel, ComputeTurn] = weakref.WeakKeyDictionary()
 _TURNS_GUARD = threading.Lock()
 
 
@@ -114,7 +114,7 @@ class _Work:
         self._left = threading.Event()
         self._done = False
         with _TURNS_GUARD:
-            self._turn = _TURNS.setdefault(engine, FairLock())
+            self._turn = _TURNS.setdefault(engine, ComputeTurn())
 
     def begin(self, do: Callable[[Step], T]) -> Future[T]:
         """Have a thread do it, once it is its turn."""

@@ -10,17 +10,17 @@ import re
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 
 from tempo.processing.prompts import TextEncoder
 
 from .api_errors import ApiError
+from .pattern_compiler import CompiledPattern, PatternError, compile_pattern
 from .protocol import ResponseFormat
 
-_MOST_COMPILED = 64
-_LONGEST_PATTERN = 100_000  # characters of a regular expression, after a schema was turned into one
+_MOST_BYTES = 10**9  # of all compiled patterns that are kept
+_AT_ONCE = 2  # patterns that are compiled
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class _Compiled:
 
     Inside a text these are nearly all tokens, too many to list anew for each."""
 
-    index: Any
+    pattern: CompiledPattern
     ids: dict[int, torch.Tensor] = field(default_factory=dict)
 
 
@@ -39,7 +39,7 @@ class PatternConstraint:
     def __init__(self, compiled: _Compiled, end: int) -> None:
         from outlines_core import Guide
 
-        self._guide, self._ids, self._end = Guide(compiled.index), compiled.ids, end
+        self._guide, self._ids, self._end = Guide(compiled.pattern.index), compiled.ids, end
 
     def allowed(self) -> torch.Tensor:
         """Ids of the tokens that may come next; where the pattern may end, the end of the answer too."""
@@ -64,8 +64,9 @@ class Constraints:
     def __init__(self, encoder: TextEncoder, end: int) -> None:
         self._encoder, self._end = encoder, end
         self._compiled: OrderedDict[str, _Compiled] = OrderedDict()
-        self._vocabulary: Any = None
+        self._vocabulary: dict[bytes, list[int]] | None = None
         self._lock = threading.Lock()
+        self._compiling = threading.BoundedSemaphore(_AT_ONCE)
 
     def of(self, wanted: ResponseFormat | None) -> PatternConstraint | None:
         """A constraint for one answer; None: anything.
@@ -76,27 +77,24 @@ class Constraints:
         if wanted is None:
             return None
         pattern = _pattern(wanted)
-        if len(pattern) > _LONGEST_PATTERN:
-            raise _refused("it is too large; send a smaller schema")
         with self._lock:
             compiled = self._compiled.pop(pattern, None)
         if compiled is None:  # may take seconds, for which nobody else waits
             compiled = _Compiled(self._compile(pattern))
         with self._lock:
             self._compiled[pattern] = compiled
-            while len(self._compiled) > _MOST_COMPILED:
+            while sum(one.pattern.nbytes for one in self._compiled.values()) > _MOST_BYTES:
                 self._compiled.popitem(last=False)
         return PatternConstraint(compiled, self._end)
 
-    def _compile(self, pattern: str) -> Any:
-        from outlines_core import Index, Vocabulary
-
+    def _compile(self, pattern: str) -> CompiledPattern:
         if self._vocabulary is None:
-            self._vocabulary = Vocabulary(self._end, self._encoder.bytes_of_tokens())
+            self._vocabulary = self._encoder.bytes_of_tokens()
         try:
-            return Index(pattern, self._vocabulary)
-        except Exception as error:
-            raise _refused(f"it cannot be compiled ({_first_line(error)})") from error
+            with self._compiling:
+                return compile_pattern(pattern, self._end, self._vocabulary)
+        except PatternError as error:
+            raise _refused(f"{error}; send a simpler one") from error
 
 
 def _pattern(wanted: ResponseFormat) -> str:

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
+from tempo.inference.compute_turn import ComputeTurn
 from tempo.inference.results import Answer
 
-from .compute_turn import ComputeTurn
 from .fetched_files import FetchedFiles
 from .scheduler import QuestionScheduler
 from .uploads import Uploads
@@ -26,6 +26,10 @@ class Served(Protocol):
     watched: WatchedVideos
     fetched: FetchedFiles
     uploads: Uploads
+
+    @property
+    def open_requests(self) -> int:
+        """Requests that run or wait."""
 
 
 class _MediaBytes:
@@ -52,7 +56,7 @@ class Metrics:
 
         self.registry = registry = CollectorRegistry()
         gauges: tuple[tuple[str, str, Callable[[], float]], ...] = (
-            ("tempo_requests_running", "Requests being answered", lambda: served.turn.admitted),
+            ("tempo_requests_running", "Requests being answered", lambda: served.open_requests),
             ("tempo_steps_waiting", "Requests waiting for their turn", lambda: served.turn.waiting),
             ("tempo_questions_waiting", "Questions to be compressed", lambda: served.scheduler.waiting),
             ("tempo_answers_writing", "Answers written side by side", lambda: served.scheduler.writing),

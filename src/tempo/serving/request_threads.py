@@ -9,8 +9,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from tempo.inference.compute_turn import ComputeTurn
+
 from .api_errors import ApiError
-from .compute_turn import ComputeTurn
 from .storage_folder import StorageFolder
 from .uploads import Uploads
 
@@ -44,11 +45,16 @@ class RequestThreads:
 
     def __init__(self, *, most_waiting: int, limit_bytes: int) -> None:
         self.folder = StorageFolder()
-        self.turn = ComputeTurn(most_waiting)
+        self.turn, self.most_waiting = ComputeTurn(), most_waiting
         self.uploads = Uploads(self.folder.path, limit_bytes=limit_bytes)
         self._threads = ThreadPoolExecutor(most_waiting, thread_name_prefix="tempo-request")
         self._pending: set[PendingResponse] = set()
         self.closing = False
+
+    @property
+    def open_requests(self) -> int:
+        """How many run or wait."""
+        return len(self._pending)
 
     def begin(self, compute: Callable[[PendingResponse], None]) -> PendingResponse:
         """Run COMPUTE in a thread, where it puts its results; errors that it raises are results too.
@@ -58,6 +64,8 @@ class RequestThreads:
         """
         if self.closing:
             raise ApiError(503, "the server is shutting down; try again later")
+        if self.open_requests >= self.most_waiting:
+            raise ApiError(429, f"{self.open_requests} requests are waiting already; try again later")
         work = PendingResponse()
 
         def run() -> None:
@@ -66,11 +74,9 @@ class RequestThreads:
             except BaseException as error:
                 work.put(error)
             finally:
-                self.turn.leave()
                 self._pending.discard(work)
             work.put(None)
 
-        self.turn.admit()
         self._pending.add(work)
         self._threads.submit(run)
         return work

@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field, replace
 
 from tempo.inference.cache_entry import DamagedEntryError
+from tempo.inference.compute_turn import ComputeTurn
 from tempo.inference.engine import Tempo
 from tempo.inference.generation import Constraint, DecodeBatch, DecodeRow, TokenLogprobs
 from tempo.inference.phase_timer import phase_of_all
@@ -17,7 +18,6 @@ from tempo.inference.posed_question import PosedQuestion
 from tempo.inference.question_batch import compress_together
 
 from .api_errors import watching_error
-from .compute_turn import ComputeTurn
 from .watched_videos import Abandoned
 
 

@@ -13,13 +13,13 @@ from typing import Protocol, TypedDict
 from tempo.console import Progress
 from tempo.errors import NoRoomError
 from tempo.inference.cache_policy import CacheKind
+from tempo.inference.compute_turn import ComputeTurn
 from tempo.inference.engine import Tempo
 from tempo.inference.session import Session
 from tempo.video.sampling_options import DecodeWorkers, SamplingMode
 from tempo.video.video import Video
 
 from .api_errors import ApiError, watching_error
-from .compute_turn import ComputeTurn
 
 Part = tuple[float | None, float | None]
 """Where to begin and to end watching, in seconds; None: at the video's own beginning and end."""
@@ -101,8 +101,9 @@ class WatchedVideos:
 
     @property
     def bytes(self) -> int:
-        """Memory that all sessions take."""
-        return sum(e.session.cached_bytes for e in list(self._entries.values()) if e.session is not None)
+        """Memory that all sessions take, with the frames that clients sent."""
+        sessions = [entry.session for entry in list(self._entries.values()) if entry.session is not None]
+        return sum(session.cached_bytes + session.video.frame_bytes for session in sessions)
 
     def __len__(self) -> int:
         return len(self._entries)

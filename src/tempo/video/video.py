@@ -184,6 +184,11 @@ class Video:
         """The video file behind this video; None: it is an image, a folder or an array."""
         return self._source.file if isinstance(self._source, FileSource) else None
 
+    @property
+    def frame_bytes(self) -> int:
+        """Memory that its frames take where they came as an array; 0: they are read when they are needed."""
+        return self._source.nbytes if isinstance(self._source, FrameArray) else 0
+
     @cached_property
     def fingerprint(self) -> str:
         """Hash of the content, for cache keys; of large files, of blocks spread over the length."""

@@ -235,6 +235,11 @@ class FrameArray:
         self.frame_rate: float | None = fps
         self.frame_count: int | None = shape[0]
 
+    @property
+    def nbytes(self) -> int:
+        """Memory that they take."""
+        return self._frames.nbytes
+
     def fingerprint(self) -> str:
         """See :meth:`tempo.video.frames.FrameSource.fingerprint`."""
         if self.times is None:

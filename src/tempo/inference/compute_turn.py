@@ -8,54 +8,27 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from .api_errors import ApiError
-
 # After a batch of segments was watched, questions have this many times as long to themselves.
 QUESTIONS_SHARE = 3.0
 
 
 class ComputeTurn:
-    """A lock with two queues. Questions go first, so that one about a cached video waits for a batch of
-    segments at most, and not for an hour that is being watched. Watching gets a quarter of the time.
-
-    Args:
-        most_waiting: requests that may wait; one more is refused.
+    """A lock with two queues, each in the order of asking. Whoever holds it offers it to the others between
+    two steps, so that a question about a cached video waits for a batch of segments or a token at most, and
+    not for an hour that is being watched. Questions go first; watching gets a quarter of the time.
     """
 
-    def __init__(self, most_waiting: int) -> None:
-        self.most_waiting = most_waiting
+    def __init__(self) -> None:
         self._guard = threading.Lock()
         self._held = False
         self._questions: deque[threading.Event] = deque()
         self._watching: deque[threading.Event] = deque()
         self._watching_due = 0.0  # until then questions go first
-        self._admitted = 0
 
     @property
     def waiting(self) -> int:
         """How many wait for their next step."""
         return len(self._questions) + len(self._watching)
-
-    @property
-    def admitted(self) -> int:
-        """How many requests are open."""
-        return self._admitted
-
-    def admit(self) -> None:
-        """Count a request until it leaves.
-
-        Raises:
-            ApiError: too many are there already.
-        """
-        with self._guard:
-            if self._admitted >= self.most_waiting:
-                raise ApiError(429, f"{self._admitted} requests are waiting already; try again later")
-            self._admitted += 1
-
-    def leave(self) -> None:
-        """A request that was admitted is over."""
-        with self._guard:
-            self._admitted -= 1
 
     @contextmanager
     def take(self) -> Iterator[None]:
