@@ -5,9 +5,8 @@
 
 It starts a server of the embedded model (or of --model), has some short videos watched, and lets clients ask
 about them over HTTP as fast as they get answers: each number of clients in turn, several rounds of all of
-them, so that other work on the machine meets them alike. Then it does the same for the most clients while
-another one has an hour of video watched. It needs the extra `serve`; the clients share the machine's
-processors with the server.
+them, so that other work on the machine meets them alike. Then it does the same while another client has an
+hour of video watched. It needs the extra `serve`; the clients share the machine's processors with the server.
 """
 
 from __future__ import annotations
@@ -24,9 +23,10 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -109,9 +109,10 @@ class Client:
 
 
 def under_load(
-    url: str, questions: list[tuple[Path, str]], *, clients: int, seconds: float, tokens: int
+    url: str, questions: list[tuple[Path, str]], *, clients: int, tokens: int, going: Callable[[float], bool]
 ) -> Load:
-    """Let so many clients ask for so long; what has begun by then is finished."""
+    """Let so many clients ask while `going`, given the seconds since they began, says so; what has begun by
+    then is finished."""
     turn = itertools.cycle(questions)
     lock, failed = threading.Lock(), threading.Event()
     load = Load(clients)
@@ -120,7 +121,7 @@ def under_load(
     def client() -> None:
         mine = Client(url)
         try:
-            while time.perf_counter() - begun < seconds and not failed.is_set():
+            while going(time.perf_counter() - begun) and not failed.is_set():
                 with lock:
                     video, question = next(turn)
                 first = mine.ask(video, question, tokens=tokens)
@@ -177,32 +178,35 @@ def measure(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Ask, count, and ask again beside an hour that is being watched."""
     questions = short_videos(folder, args.video_seconds)
     long = repeated(questions[0][0], folder, round(args.hours * 3600 / args.video_seconds))
-    loads = {clients: Load(clients) for clients in args.clients}
-    most = max(args.clients)
-    beside, watched = Load(most), 0
+    idle = {clients: Load(clients) for clients in args.clients}
+    beside = {clients: Load(clients) for clients in args.clients}
     with server(folder, args.model, args.options) as url:
         for video, question in questions[:VIDEOS]:
             Client(url).ask(video, question, tokens=args.tokens)
+        ask = partial(under_load, url, questions, tokens=args.tokens)
         for _ in range(args.rounds):
-            for clients, load in loads.items():
-                seconds = args.seconds / args.rounds
-                load.add(under_load(url, questions, clients=clients, seconds=seconds, tokens=args.tokens))
-        while beside.seconds < args.seconds / 2 and watched < 10:
+            for clients, load in idle.items():
+                load.add(ask(clients=clients, going=lambda passed: passed < args.seconds / args.rounds))
+        for number, clients in enumerate(args.clients * args.rounds):
             # Each time with another sampling, so that it is watched anew.
-            watching = threading.Thread(target=_watch, args=(url, long, 1000 + watched, args.tokens))
-            watching.start()
-            while watching.is_alive():
-                beside.add(under_load(url, questions, clients=most, seconds=1.0, tokens=args.tokens))
-            watching.join()
-            watched += 1
+            watching = threading.Thread(target=_watch, args=(url, long, 1000 + number, args.tokens))
+            beside[clients].add(_while_it_runs(watching, partial(ask, clients=clients)))
+    most, least = idle[max(args.clients)], idle[min(args.clients)]
     return {
         "video_seconds": args.video_seconds,
         "answer_tokens": args.tokens,
-        "loads": [load.row() for load in loads.values()],
-        "while_watching": beside.row(),
-        "speedup": round(loads[most].questions_per_second / loads[min(args.clients)].questions_per_second, 2),
-        "ttft_p95_while_watching": round(beside.quantile(0.95) / loads[most].quantile(0.95), 2),
+        "idle": [load.row() for load in idle.values()],
+        "beside_watching": [load.row() for load in beside.values()],
+        "speedup": round(most.questions_per_second / least.questions_per_second, 2),
+        "ttft_p95_ratio": {n: round(beside[n].quantile(0.95) / idle[n].quantile(0.95), 2) for n in idle},
     }
+
+
+def _while_it_runs(thread: threading.Thread, ask: Callable[..., Load]) -> Load:
+    thread.start()
+    load = ask(going=lambda _: thread.is_alive())
+    thread.join()
+    return load
 
 
 def _watch(url: str, video: Path, frames: int, tokens: int) -> None:
@@ -245,13 +249,15 @@ def main() -> None:
         print(json.dumps(result, indent=2))
         return
     print(f"{'clients':>22}{'questions/s':>13}{'TTFT median':>13}{'p95':>8}")
-    for name, row in [
-        *((str(r["clients"]), r) for r in result["loads"]),
-        ("beside an hour", result["while_watching"]),
+    for beside, row in [
+        *(("", row) for row in result["idle"]),
+        *((", beside an hour", row) for row in result["beside_watching"]),
     ]:
+        name = f"{row['clients']}{beside}"
         print(f"{name:>22}{row['questions_per_second']:>13}{row['ttft_median']:>11} s{row['ttft_p95']:>6} s")
     print(f"questions a second, most clients ÷ fewest: {result['speedup']}")
-    print(f"p95 of TTFT beside an hour ÷ without: {result['ttft_p95_while_watching']}")
+    for clients, ratio in result["ttft_p95_ratio"].items():
+        print(f"p95 of TTFT beside an hour ÷ without, {clients} at a time: {ratio}")
 
 
 if __name__ == "__main__":

@@ -20,6 +20,10 @@ from tempo.inference.question_batch import compress_together
 from .api_errors import watching_error
 from .watched_videos import Abandoned
 
+# Questions are compressed at once that fill so many batches of segments. The more there are, the more of them
+# go through the decoder side by side, and the longer the next one waits.
+_BATCHES = 4
+
 
 @dataclass(frozen=True)
 class WrittenToken:
@@ -206,7 +210,7 @@ class QuestionScheduler:
             return not self._closing
 
     def _take(self) -> None:
-        """Begin with tasks that wait, the oldest first, as many as fill a batch of segments."""
+        """Begin with tasks that wait, the oldest first, as many as fill some batches of segments."""
         segments, enough = 0, 0
         with self._change:
             while self._waiting:
@@ -219,7 +223,7 @@ class QuestionScheduler:
                     continue
                 self._starting.append(task)
                 segments += task.segments
-                enough = enough or self.model.segments_per_batch(
+                enough = enough or _BATCHES * self.model.segments_per_batch(
                     task.posed.session.video, reserve=len(task.posed.prompt.question_ids), cached=True
                 )
 
