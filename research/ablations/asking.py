@@ -25,7 +25,7 @@ from tempo.inference.generation import DecodeOptions, generate
 from tempo.inference.phase_timer import PhaseTimer
 from tempo.inference.pipeline import CompressedSegment, prefill_video
 from tempo.inference.prefix_cache import MemoryCacheWriter
-from tempo.inference.question_batch import CachedQuestion, compress_together
+from tempo.inference.question_batch import CachedQuestion, score_together
 from tempo.inference.token_selection import select
 from tempo.synthetic.answer_scoring import evidence_rank, is_correct
 from tempo.video.video import Sampling, Video
@@ -78,15 +78,15 @@ class WatchedVideo:
 
     def compress(self, question: str, earlier: Earlier = ()) -> list[CompressedSegment]:
         """Relevance, and all M memory tokens, of every segment."""
-        asked = CachedQuestion(
+        cached = CachedQuestion(
             self.video,
             self.entries,
             self.model.prompts.question(question, earlier=[asked for asked, _ in earlier]),
-            allocate=lambda relevance: [self.model.config.num_compression_tokens] * len(relevance),
             keep="head",
             timer=PhaseTimer(self.model.device),
         )
-        return compress_together(self.model, [asked])[0]
+        scored = score_together(self.model, [cached])
+        return scored.compress([[self.model.config.num_compression_tokens] * len(scored.spans)])[0]
 
     @cached_property
     def neutral(self) -> list[CompressedSegment]:

@@ -11,9 +11,10 @@ from tempo.errors import TempoError, UnfamiliarVideoWarning, UsageError
 from tempo.version import __version__
 
 if TYPE_CHECKING:
-    from tempo.inference.engine import Tempo, load
+    from tempo.inference.engine import Tempo
     from tempo.inference.results import Answer
     from tempo.inference.session import Conversation, Session
+    from tempo.loader import load
     from tempo.video.video import Video
 
 _HOMES = {
@@ -22,7 +23,7 @@ _HOMES = {
     "Session": "tempo.inference.session",
     "Tempo": "tempo.inference.engine",
     "Video": "tempo.video.video",
-    "load": "tempo.inference.engine",
+    "load": "tempo.loader",
 }
 
 __all__ = [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -36,6 +36,32 @@ def pick_device(device: str | torch.device) -> torch.device:
     if not present.get(chosen.type, lambda: False)():
         raise TempoError(f"device={device}: not available on this machine; use device=auto or cpu")
     return chosen
+
+
+def pick_devices(
+    device: str | torch.device | None, devices: str | Sequence[str | torch.device] | None
+) -> list[torch.device]:
+    """The devices to compute on, the main one first.
+
+    Args:
+        device: one; None: "auto".
+        devices: several; "all": every GPU of this machine.
+
+    Raises:
+        UsageError: both are given, or none is named.
+        TempoError: one is not there.
+    """
+    if devices is None:
+        return [pick_device("auto" if device is None else device)]
+    if device is not None:
+        raise UsageError("give either device or devices, not both")
+    if devices == "all":
+        devices = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+        if not devices:
+            raise TempoError("devices=all: this machine has no GPU that torch can use; leave it out")
+    if isinstance(devices, str) or not devices:
+        raise UsageError(f"devices={devices!r}: give a list such as ['cuda:0', 'cuda:1'], or 'all'")
+    return [pick_device(one) for one in devices]
 
 
 def prepare_process(device: torch.device) -> None:

@@ -10,7 +10,8 @@ import tempo
 from reference_cases import CASES, video_of
 from tempo.devices import pick_device, pick_dtype
 from tempo.errors import TempoError, UsageError
-from tempo.inference.engine import EMBEDDED, find
+from tempo.inference.engine import EMBEDDED
+from tempo.loader import find
 
 
 @pytest.mark.parametrize(

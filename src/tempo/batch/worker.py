@@ -102,7 +102,7 @@ def load(config: WorkerConfig, index: int = 0) -> Tempo:
 
     options = dict(config.model_options)
     gpus = torch.cuda.device_count()
-    if options.get("device", "auto") == "auto" and gpus > 1:
+    if "devices" not in options and options.get("device", "auto") == "auto" and gpus > 1:
         options["device"] = f"cuda:{index % gpus}"
     if config.workers > 1:
         torch.set_num_threads(max(1, torch.get_num_threads() // config.workers))

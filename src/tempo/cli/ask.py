@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "question", metavar="QUESTION", type=non_empty_text, help="the question, in plain words"
     )
     add_server_option(parser)
-    add_model_options(parser)
+    add_model_options(parser, several_devices=True)
     add_watch_options(parser)
     add_answer_options(parser)
     group = parser.add_argument_group("output")

@@ -94,7 +94,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="GPUs that it holds; 0.5 lets two share one (default: 1 where the cluster has any)",
     )
-    add_model_options(parser)
+    add_model_options(parser, several_devices=True)
     add_watch_options(parser)
     add_answer_options(parser)
 

@@ -45,7 +45,7 @@ PROMPT = "> "
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("video", metavar="VIDEO", help="the video to watch")
-    add_model_options(parser)
+    add_model_options(parser, several_devices=True)
     add_watch_options(parser)
     add_answer_options(parser)
     group = parser.add_argument_group("conversation")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tempo.serving.client import ServerClient
     from tempo.video.video import Video
 
-MODEL_OPTIONS = ("base", "device", "dtype", "attention")
+MODEL_OPTIONS = ("base", "device", "devices", "dtype", "attention")
 WATCH_OPTIONS = ("fps", "max_frames", "sampling")
 ANSWER_OPTIONS = ("budget", "adaptive", "keep", "max_new_tokens", "temperature")
 
@@ -68,10 +68,10 @@ def watched(
     A progress bar shows how far it is. It stays for the block, labelled THEN.
     """
     from tempo.console import progress_bar
-    from tempo.inference import engine
+    from tempo.loader import find
 
     with progress_bar("watching", "frames", before="loading", after=then) as progress:
-        found = engine.find(args.model, **given(args, *MODEL_OPTIONS))
+        found = find(args.model, **given(args, *MODEL_OPTIONS))
         sampling = given(args, *WATCH_OPTIONS)
         video.decode_workers = args.decode_workers or "auto"
         with ExitStack() as until_watched:

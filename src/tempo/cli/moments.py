@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "what", metavar="WHAT", type=non_empty_text, help="a question or a description, in plain words"
     )
-    add_model_options(parser)
+    add_model_options(parser, several_devices=True)
     add_watch_options(parser)
     output = parser.add_argument_group("output")
     output.add_argument(

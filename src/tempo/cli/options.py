@@ -23,8 +23,9 @@ DTYPES = ("auto", "bfloat16", "float16", "float32")
 ATTENTIONS = ("sdpa", "eager", "flash_attention_2")
 
 
-def add_model_options(parser: argparse.ArgumentParser) -> None:
-    """Declare which model answers and where it runs."""
+def add_model_options(parser: argparse.ArgumentParser, *, several_devices: bool = False) -> None:
+    """Declare which model answers and where it runs, with SEVERAL_DEVICES also on several at once."""
+    parser.set_defaults(devices=None)
     group = parser.add_argument_group("model")
     group.add_argument(
         "--model",
@@ -34,6 +35,13 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--base", metavar="B", help="base model of a published checkpoint: folder or Hub name")
     group.add_argument("--device", metavar="D", help="auto, cpu, cuda, cuda:1, mps … (default: auto)")
+    if several_devices:
+        group.add_argument(
+            "--devices",
+            type=device_names,
+            metavar="D,D",
+            help="watch each video on several devices, such as cuda:0,cuda:1; all: every GPU",
+        )
     group.add_argument("--dtype", choices=DTYPES, metavar="T", help=f"{', '.join(DTYPES)} (default: auto)")
     group.add_argument(
         "--attention", choices=ATTENTIONS, metavar="A", help=f"{', '.join(ATTENTIONS)} (default: sdpa)"
@@ -209,6 +217,14 @@ def integer_from_zero(text: str) -> int:
     if not is_whole(value, least=0):
         raise argparse.ArgumentTypeError(f"must be a whole number of at least 0, not {shown(text)!r}")
     return value
+
+
+def device_names(text: str) -> str | list[str]:
+    """Parse devices with commas between them, or "all"."""
+    names = [name.strip() for name in text.split(",")]
+    if not all(names):
+        raise argparse.ArgumentTypeError(f"must be devices such as cuda:0,cuda:1, or all, not {text!r}")
+    return "all" if names == ["all"] else names
 
 
 def non_empty_text(text: str) -> str:

@@ -22,7 +22,7 @@ _LOG_LEVELS = ("critical", "error", "warning", "info", "debug")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    add_model_options(parser)
+    add_model_options(parser, several_devices=True)
     server = parser.add_argument_group("server")
     server.add_argument(
         "--host", default="127.0.0.1", metavar="H", help="address to listen on (default: 127.0.0.1)"

@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="folders whose videos users may open, found by name",
     )
     add_server_option(parser)
-    add_model_options(parser)
+    add_model_options(parser, several_devices=True)
     watching = parser.add_argument_group("watching")
     watching.add_argument(
         "--fps",

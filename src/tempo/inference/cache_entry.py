@@ -15,8 +15,8 @@ import os
 import threading
 import weakref
 import zlib
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +96,20 @@ class DiskCacheEntry:
 
 CacheEntry = MemoryCacheEntry | DiskCacheEntry
 """Consecutive segments of equal layout, read up to where a question will stand."""
+
+
+def entries_within(entries: Iterable[DiskCacheEntry], start: int, stop: int) -> list[DiskCacheEntry]:
+    """The segments from index `start` up to `stop` of a whole video's entries on disk."""
+    found = []
+    for entry in entries:
+        rows = [row for row, segment in enumerate(entry.segments) if start <= segment.index < stop]
+        if rows:
+            cut = slice(rows[0], rows[-1] + 1)
+            offset = entry.offset + rows[0] * entry.row_shape.numel() * entry.dtype.itemsize
+            found.append(
+                replace(entry, segments=entry.segments[cut], checksums=entry.checksums[cut], offset=offset)
+            )
+    return found
 
 
 class SegmentFile:

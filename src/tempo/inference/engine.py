@@ -6,9 +6,8 @@ import contextlib
 import hashlib
 import json
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from collections.abc import Sequence
+from contextlib import nullcontext
 from functools import cached_property, partial
 from os import PathLike
 from typing import Unpack
@@ -16,28 +15,14 @@ from typing import Unpack
 import torch
 
 from tempo.assets import NANO
-from tempo.checkpoints.checkpoint import (
-    ATTENTIONS,
-    CheckpointFiles,
-    find_files,
-    load_prompts,
-    with_config,
-)
-from tempo.checkpoints.checkpoint_files import Weights
-from tempo.checkpoints.plain_config import plain_config
-from tempo.checkpoints.plain_loading import load_plain
 from tempo.console import Progress, ProgressOption, download_bar, shown_progress
-from tempo.devices import available_bytes, pick_device, pick_dtype, prepare_process
+from tempo.devices import available_bytes
 from tempo.errors import (
     NoRoomError,
-    TempoError,
     UnfamiliarVideoWarning,
-    UsageError,
 )
-from tempo.networks.compressor import PrefillState
 from tempo.networks.config import TempoFields
 from tempo.networks.tempo_network import TempoNetwork
-from tempo.processing.batching import SegmentBatch
 from tempo.processing.prompts import Prompts
 from tempo.video.remote import scheme_of
 from tempo.video.sampling_options import DecodeWorkers, SamplingMode
@@ -53,124 +38,12 @@ from .phase_timer import PhaseTimer
 from .pipeline import Step, Turn, go_on, prefill_video
 from .prefix_cache import DiskCache, DiskCacheWriter, MemoryCacheWriter, check_room
 from .session import Session
+from .watch_request import WatchRequest
 
 EMBEDDED = NANO
 
-Prefill = Callable[..., Iterator[tuple[SegmentBatch, PrefillState]]]
-"""`prefill_video` with how it makes way for others."""
 
-
-def load(
-    path: str | PathLike[str] | None = None,
-    base: str | PathLike[str] | None = None,
-    *,
-    device: str | torch.device = "auto",
-    dtype: str | torch.dtype = "auto",
-    attention: str = "sdpa",
-) -> Tempo:
-    """Load a model.
-
-    Args:
-        path: a checkpoint's folder or hub name, in the published layout or our own. None: the embedded model.
-        base: the base model of a published checkpoint, where it is neither beside it nor where it says.
-        device: "auto" is a GPU if there is one.
-        dtype: "auto" is bfloat16 on a GPU, on processors that are faster in it, and where float32 would not
-            fit comfortably into memory; else float32.
-        attention: how the language models attend: sdpa, eager or flash_attention_2. The vision tower always
-            uses sdpa, over all frame pairs at once.
-
-    Raises:
-        TempoError: a part of the model is missing or damaged, or the device is not there.
-        UsageError: an option that does not exist.
-    """
-    return find(path, base, device=device, dtype=dtype, attention=attention).load()
-
-
-def find(
-    path: str | PathLike[str] | None = None,
-    base: str | PathLike[str] | None = None,
-    *,
-    device: str | torch.device = "auto",
-    dtype: str | torch.dtype = "auto",
-    attention: str = "sdpa",
-) -> FoundModel:
-    """Look up what :func:`load` loads, which is told there; nothing is read but configurations.
-
-    Raises:
-        TempoError: a part of the model is missing, or the device is not there.
-        UsageError: an option that does not exist.
-    """
-    if attention not in ATTENTIONS:
-        raise UsageError(f"attention={attention!r}: choose from {', '.join(ATTENTIONS)}")
-    chosen_device = pick_device(device)
-    prepare_process(chosen_device)
-    if path is None:
-        if not (EMBEDDED / "config.json").is_file():
-            raise TempoError("the embedded model is missing; name a checkpoint, or reinstall tempo")
-        path, name = EMBEDDED, "tempo-nano"
-    else:
-        name = str(path)
-    return FoundModel(find_files(path, base=base), name, chosen_device, dtype, attention)
-
-
-@dataclass(frozen=True)
-class FoundModel:
-    """A model of which only the configuration was read so far."""
-
-    files: CheckpointFiles
-    name: str
-    device: torch.device
-    dtype: str | torch.dtype
-    attention: str
-
-    @cached_property
-    def config(self) -> TempoFields:
-        """Raises TempoError: it cannot be right."""
-        plain = plain_config(self.files.values)
-        if plain is not None:
-            return with_config(self.files, plain).config
-        from tempo.modeling.loading import read_config_of  # which takes seconds
-
-        return read_config_of(self.files).config
-
-    def load(self) -> Tempo:
-        """Read the weights. Raises as :func:`load`."""
-        dtype = pick_dtype(self.dtype, self.device, count_parameters=Weights(self.files.folder).count)
-        plain = None
-        if self.attention == "sdpa":
-            plain = load_plain(self.files, device=self.device, dtype=dtype)
-        if plain is not None:
-            return Tempo(*plain, name=self.name)
-        from tempo.modeling import TempoQwenForCausalLM  # which takes seconds
-        from tempo.modeling.loading import read_config_of
-
-        checkpoint = read_config_of(self.files)
-        prompts = load_prompts(checkpoint)
-        model = TempoQwenForCausalLM.load(
-            checkpoint, device=self.device, dtype=dtype, attention=self.attention
-        )
-        return Tempo(model, prompts, name=self.name)
-
-    def decoding(
-        self,
-        video: Video,
-        *,
-        fps: float | None = None,
-        max_frames: int | None = None,
-        sampling: SamplingMode = "exact",
-    ) -> AbstractContextManager[None]:
-        """Decode meanwhile what :meth:`Tempo.watch` will watch, for as long as the block lasts.
-
-        Raises:
-            UsageError: an option that can never work.
-            TempoError: the configuration cannot be right, or the video's shape.
-        """
-        size = self.config.make_geometry().stream_size(video.width, video.height, kind=video.kind)
-        chosen = _sampling(self.config, video, fps=fps, max_frames=max_frames, sampling=sampling)
-        return video.decoding(chosen, size=size)
-
-
-def _sampling(
+def sample(
     config: TempoFields,
     video: Video,
     *,
@@ -192,7 +65,7 @@ def _sampling(
 
 
 class Tempo(LoadedModel):
-    """A model that watches videos; what :func:`load` returns.
+    """A model that watches videos; what :func:`tempo.load` returns.
 
     Attributes:
         disk: where `cache="disk"` keeps videos.
@@ -255,7 +128,7 @@ class Tempo(LoadedModel):
             warnings.warn(warning, UnfamiliarVideoWarning, stacklevel=2)
         if decode_workers is not None:
             video.decode_workers = decode_workers
-        chosen = _sampling(
+        chosen = sample(
             self.config,
             video,
             fps=fps,
@@ -264,13 +137,19 @@ class Tempo(LoadedModel):
             end=end,
             sampling=sampling,
         )
-        key = self._key(video, chosen) if kind in ("disk", "auto") else ""
-        order = places(kind, on_disk=kind == "auto" and self.disk.has(key), several=several)
-        prefill = partial(prefill_video, turn=turn, most_together=most_together)
+        request = WatchRequest(
+            key=self._key(video, chosen) if kind in ("disk", "auto") else "",
+            video=video,
+            sampling=chosen,
+            progress=progress,
+            turn=turn,
+            most_together=most_together,
+        )
+        order = places(kind, on_disk=kind == "auto" and self._is_on_disk(request), several=several)
         for place in order[:-1]:
             with contextlib.suppress(NoRoomError):
-                return self._watch(place, key, video, chosen, prefill, progress)
-        return self._watch(order[-1], key, video, chosen, prefill, progress)
+                return self.watch_in(place, request)
+        return self.watch_in(order[-1], request)
 
     async def awatch(
         self,
@@ -295,52 +174,46 @@ class Tempo(LoadedModel):
 
         return await run(self, watch)
 
-    def _watch(
-        self,
-        place: CacheKind,
-        key: str,
-        video: Video,
-        sampling: Sampling,
-        prefill: Prefill,
-        progress: ProgressOption,
-    ) -> Session:
+    def watch_in(self, place: CacheKind, request: WatchRequest) -> Session:
         """Watch and keep in one place, or take what is there already. Raises NoRoomError: it is full."""
         if place == "none":
-            return Session(self, video, sampling, entries=None, progress=progress)
+            return Session(self, request, entries=None)
         timer = PhaseTimer(self.device)
-        found: tuple[Sequence[CacheEntry], Damage] | None = self.disk.open(key) if place == "disk" else None
+        found: tuple[Sequence[CacheEntry], Damage] | None = (
+            self.disk.open(request.key) if place == "disk" else None
+        )
         if found is None:
-            found = self._prefill(place, key, video, sampling, prefill, timer=timer, progress=progress)
-        elif callable(progress):
-            progress(len(sampling), len(sampling))
+            found = self._prefill(place, request, timer=timer)
+        elif callable(request.progress):
+            request.progress(len(request.sampling), len(request.sampling))
         return Session(
             self,
-            video,
-            sampling,
+            request,
             entries=found[0],
             damage=found[1],
             timings={name: timer.seconds[name] for name in ("decode", "watch")},
-            rebuild=partial(self._rebuild, key, video, sampling, prefill, progress),
-            progress=progress,
+            rebuild=partial(self.rebuild, request),
         )
 
     def _prefill(
-        self,
-        place: CacheKind,
-        key: str,
-        video: Video,
-        sampling: Sampling,
-        prefill: Prefill,
-        *,
-        timer: PhaseTimer,
-        progress: ProgressOption,
-        step: Step = go_on,
+        self, place: CacheKind, request: WatchRequest, *, timer: PhaseTimer, step: Step = go_on
     ) -> tuple[Sequence[CacheEntry], Damage]:
         """Watch a video and keep it: the cache entries, and what could not be shown."""
-        writer = self._writer(place, key, video, sampling)
+        video = request.video
+        writer = self._writer(place, request)
         try:
-            with shown_progress(progress, "watching", "frames") as move:
-                for batch, state in prefill(self, video, sampling, timer=timer, progress=move, step=step):
+            with shown_progress(request.progress, "watching", "frames") as move:
+                for batch, state in prefill_video(
+                    self,
+                    video,
+                    request.sampling,
+                    timer=timer,
+                    progress=move,
+                    step=step,
+                    turn=request.turn,
+                    most_together=request.most_together,
+                    part=request.part,
+                ):
                     writer.add(batch.segments, state)
             if isinstance(writer, DiskCacheWriter):
                 writer.is_complete = video.interrupted is None  # what could not be fetched may come next time
@@ -350,37 +223,31 @@ class Tempo(LoadedModel):
                 writer.abandon()
             raise
 
-    def _rebuild(
-        self,
-        key: str,
-        video: Video,
-        sampling: Sampling,
-        prefill: Prefill,
-        progress: ProgressOption,
-        damaged: Sequence[CacheEntry],
-        timer: PhaseTimer,
-        step: Step,
+    def rebuild(
+        self, request: WatchRequest, damaged: Sequence[CacheEntry], timer: PhaseTimer, step: Step
     ) -> tuple[Sequence[CacheEntry] | None, Damage]:
-        """See :data:`tempo.inference.session.Rebuild`."""
-        self.disk.discard(key, damaged)
+        """See :data:`tempo.inference.watched_segments.Rebuild`."""
+        self.disk.discard(request.key, damaged)
         try:
-            return self._prefill(
-                "disk", key, video, sampling, prefill, timer=timer, progress=progress, step=step
-            )
+            return self._prefill("disk", request, timer=timer, step=step)
         except NoRoomError:
             return None, Damage()
 
-    def _writer(
-        self, place: CacheKind, key: str, video: Video, sampling: Sampling
-    ) -> MemoryCacheWriter | DiskCacheWriter:
-        segments = -(-len(sampling) // self.config.segment_frames)
-        of_segment = cache_bytes(self.config.compressor(), self.segment_tokens(video), self.dtype)
-        expected = segments * of_segment
+    def _writer(self, place: CacheKind, request: WatchRequest) -> MemoryCacheWriter | DiskCacheWriter:
+        expected = self.expected_bytes(request)
         if place == "disk":
-            return self.disk.writer(key, expected_bytes=expected)
+            return self.disk.writer(request.key, expected_bytes=expected)
         device = self.device if place == "device" else torch.device("cpu")
         check_room(expected, available_bytes(device), cache=place)
         return MemoryCacheWriter(device)
+
+    def expected_bytes(self, request: WatchRequest) -> int:
+        """What keeping a video takes."""
+        of_segment = cache_bytes(self.config.compressor(), self.segment_tokens(request.video), self.dtype)
+        return request.segments(self.config.segment_frames) * of_segment
+
+    def _is_on_disk(self, request: WatchRequest) -> bool:
+        return self.disk.has(request.key)
 
     def _key(self, video: Video, sampling: Sampling) -> str:
         """Names a cache entry: the file's content, the moments watched, the model, and how it reads."""

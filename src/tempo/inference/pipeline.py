@@ -1,9 +1,10 @@
 """Prefill, score, allocate, compress: from a video and a question to the tokens that the decoder reads.
 
-There are two ways, with equal results. Where a video is cached, its question-free part was prefilled once:
-:mod:`.question_batch` reads questions behind every segment, allocates the budget, and computes only the
-memory tokens that are kept. `compress_uncached` stores nothing: it takes every batch all the way, computes
-all memory tokens, and drops those over the budget afterwards.
+There are two ways, with equal results, and on both scoring and compressing are two stages: between them the
+budget is allocated, for which the relevance of all segments has to be known. Where a video is cached, its
+question-free part was prefilled once: :mod:`.question_batch` reads questions behind every segment, and
+computes only the memory tokens that are kept. `score_uncached` keeps nothing of the video: it takes every
+batch all the way, computes all memory tokens, and those over the budget are dropped afterwards.
 
 Shapes: see :mod:`tempo.modeling`.
 """
@@ -14,13 +15,14 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 
 from tempo.console import Progress
 from tempo.errors import NonFiniteError
 from tempo.networks.compressor import PrefillState
-from tempo.processing.batching import SegmentBatch, SegmentSpan, batches
+from tempo.processing.batching import SegmentBatch, SegmentRange, SegmentSpan, batches
 from tempo.video.video import Sampling, Video
 
 from .keep_strategies import Keep
@@ -51,6 +53,30 @@ class CompressedSegment:
     memory_kD: torch.Tensor
 
 
+class ScoredQuestions(Protocol):
+    """Questions about a video whose segments have their relevance, and not yet their memory tokens.
+
+    Attributes:
+        spans: the segments.
+        relevance: of each of them, for each question.
+    """
+
+    spans: list[SegmentSpan]
+    relevance: list[list[float]]
+
+    def compress(
+        self, counts: Sequence[Sequence[int]], *, step: Step = go_on
+    ) -> list[list[CompressedSegment]]:
+        """Compute the kept memory tokens; done once.
+
+        Args:
+            counts: how many each segment keeps, for each question.
+
+        Raises:
+            DamagedEntryError: an entry on disk is not what was written.
+        """
+
+
 def prefill_video(
     engine: LoadedModel,
     video: Video,
@@ -62,6 +88,7 @@ def prefill_video(
     reserve: int = 0,
     turn: Turn = nullcontext,
     most_together: int | None = None,
+    part: SegmentRange | None = None,
 ) -> Iterator[tuple[SegmentBatch, PrefillState]]:
     """Read a video in batches of segments, up to where a question will stand.
 
@@ -71,16 +98,20 @@ def prefill_video(
         reserve: for how many more tokens each state has to have space.
         turn: entered for each batch while it is computed.
         most_together: segments of a batch at most.
+        part: which segments; None: all.
     """
     compressor, device = engine.model.compressor, engine.device
+    segment_frames = engine.config.segment_frames
+    frames = len(sampling) if part is None else part.frames(sampling, segment_frames)
     batch_size = engine.segments_per_batch(video, reserve=reserve)
     coming = batches(
         video,
         sampling,
         prompts=engine.prompts,
         geometry=engine.geometry,
-        segment_frames=engine.config.segment_frames,
+        segment_frames=segment_frames,
         batch_size=min(batch_size, most_together or batch_size),
+        part=part,
     )
     done = 0
     try:
@@ -95,38 +126,64 @@ def prefill_video(
                 state = compressor.prefill(pixels_SPC, batch.grid, ids_SL, batch.spans, reserve=reserve)
             done += batch.frames
             if progress is not None:
-                progress(done, len(sampling))
+                progress(done, frames)
             yield batch, state
             step()
-        if progress is not None and done < len(sampling):  # some could not be decoded
-            progress(len(sampling), len(sampling))
+        if progress is not None and done < frames:  # some could not be decoded
+            progress(frames, frames)
     finally:
         coming.close()
 
 
-def compress_uncached(
+class UncachedScores:
+    """All memory tokens of all segments for some questions, of which the allocated ones are kept."""
+
+    def __init__(self, engine: LoadedModel, timers: Sequence[PhaseTimer], keep: Keep) -> None:
+        self._total, self._timers, self._keep = engine.model.compressor.memory_tokens, timers, keep
+        self.spans: list[SegmentSpan] = []
+        self.relevance: list[list[float]] = [[] for _ in timers]
+        self.memory: list[list[torch.Tensor]] = [[] for _ in timers]
+
+    def compress(
+        self, counts: Sequence[Sequence[int]], *, step: Step = go_on
+    ) -> list[list[CompressedSegment]]:
+        """See :class:`ScoredQuestions`."""
+        compressed = []
+        for kept, scores, tokens, timer in zip(
+            counts, self.relevance, self.memory, self._timers, strict=True
+        ):
+            with timer.phase("distil"), torch.inference_mode():
+                chosen = (
+                    select(memory_MD, k, total=self._total, keep=self._keep, segment=span.index)
+                    for span, memory_MD, k in zip(self.spans, tokens, kept, strict=True)
+                )
+                compressed.append(
+                    [CompressedSegment(*one) for one in zip(self.spans, scores, chosen, strict=True)]
+                )
+        return compressed
+
+
+def score_uncached(
     engine: LoadedModel,
     video: Video,
     sampling: Sampling,
     questions: Sequence[tuple[Sequence[int], PhaseTimer]],
     *,
-    allocate: Allocate,
     keep: Keep,
     progress: Progress | None = None,
     step: Step = go_on,
     turn: Turn = nullcontext,
-) -> list[list[CompressedSegment]]:
-    """Watch a video once for some questions and store nothing but its memory tokens.
+    part: SegmentRange | None = None,
+) -> UncachedScores:
+    """Watch a video once for some questions and keep nothing but its memory tokens.
 
     Args:
         questions: token ids of each, and what times it; watching counts for the first.
-        turn: as for :func:`prefill_video`.
+        turn, part: as for :func:`prefill_video`.
     """
     compressor = engine.model.compressor
     total = compressor.memory_tokens
-    spans: list[SegmentSpan] = []
-    relevance: list[list[float]] = [[] for _ in questions]
-    memory: list[list[torch.Tensor]] = [[] for _ in questions]
+    scored = UncachedScores(engine, [timer for _, timer in questions], keep)
     reserve = max(len(question_ids) for question_ids, _ in questions) + total
     for batch, state in prefill_video(
         engine,
@@ -137,26 +194,18 @@ def compress_uncached(
         step=step,
         reserve=reserve,
         turn=turn,
+        part=part,
     ):
-        spans += batch.segments
+        scored.spans += batch.segments
         length, position = state.cache.length, state.position
         for number, (question_ids, timer) in enumerate(questions):
             state.cache.length, state.position = length, position  # before the question that was read last
             with turn(), timer.phase("route"), torch.inference_mode():
-                relevance[number] += finite(compressor.score(state, question_ids), engine.dtype)
+                scored.relevance[number] += finite(compressor.score(state, question_ids), engine.dtype)
             with turn(), timer.phase("distil"), torch.inference_mode():
-                memory[number] += compressor.compress(state, total)
+                scored.memory[number] += compressor.compress(state, total)
             step()
-    compressed = []
-    for scores, tokens, (_, timer) in zip(relevance, memory, questions, strict=True):
-        with timer.phase("distil"), torch.inference_mode():
-            counts = allocate(scores)
-            kept = (
-                select(memory_MD, k, total=total, keep=keep, segment=span.index)
-                for span, memory_MD, k in zip(spans, tokens, counts, strict=True)
-            )
-            compressed.append([CompressedSegment(*one) for one in zip(spans, scores, kept, strict=True)])
-    return compressed
+    return scored
 
 
 def finite(relevance_S: torch.Tensor, dtype: torch.dtype) -> list[float]:

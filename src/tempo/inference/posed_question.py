@@ -87,9 +87,9 @@ class PosedQuestion:
             self.session.video,
             self.session.entries,
             self.prompt.question_ids,
-            partial(self.engine.allocate, budget=self.options.budget, adaptive=self.options.adaptive),
             self.options.keep,
             self.timer,
+            partial(self.engine.allocate, budget=self.options.budget, adaptive=self.options.adaptive),
         )
 
     def compress(self, *, step: Step = go_on, turn: Turn = nullcontext) -> None:

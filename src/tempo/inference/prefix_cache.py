@@ -194,11 +194,7 @@ class DiskCache:
             NoRoomError: it would be larger than the whole cache may be, or than the disk has room for; or the
                 folder cannot be written to.
         """
-        if expected_bytes > self.limit_bytes:
-            raise NoRoomError(
-                f"caching this video needs {_gb(expected_bytes)}, and the disk cache is limited to "
-                f"{_gb(self.limit_bytes)}: raise TEMPO_CACHE_GB, lower max_frames, or use cache='none'"
-            )
+        self.check_limit(expected_bytes)
         try:
             self.root.mkdir(parents=True, exist_ok=True)
             self.shrink(room=expected_bytes)
@@ -213,6 +209,14 @@ class DiskCache:
             raise NoRoomError(
                 f"{self.root}: not writable ({error.strerror}); set TEMPO_CACHE to another folder"
             ) from error
+
+    def check_limit(self, expected_bytes: int) -> None:
+        """Raises NoRoomError for an entry that would be larger than the whole cache may be."""
+        if expected_bytes > self.limit_bytes:
+            raise NoRoomError(
+                f"caching this video needs {_gb(expected_bytes)}, and the disk cache is limited to "
+                f"{_gb(self.limit_bytes)}: raise TEMPO_CACHE_GB, lower max_frames, or use cache='none'"
+            )
 
     def shrink(self, *, room: int = 0, keep: str | None = None) -> None:
         """Remove entries, the least recently used first, until `room` more bytes fit into the limit.

@@ -36,16 +36,17 @@ class CachedQuestion:
     Attributes:
         entries: the video's segments.
         question_ids: the question as the compressor reads it.
-        allocate: how many memory tokens each segment keeps, from the relevance of all.
         timer: counts the time that the question waits for the batch.
+        allocate: how many memory tokens each segment keeps, from the relevance of all; None: whoever scores
+            the question allocates.
     """
 
     video: Video
     entries: Sequence[CacheEntry]
     question_ids: Sequence[int]
-    allocate: Allocate
     keep: Keep
     timer: PhaseTimer
+    allocate: Allocate | None = None
 
 
 @dataclass(eq=False)
@@ -82,29 +83,60 @@ def compress_together(
     Raises:
         DamagedEntryError: an entry on disk is not what was written; ask each question alone to know whose.
     """
-    total = engine.model.compressor.memory_tokens
+    scored = score_together(engine, questions, step=step)
+    counts = [
+        question.allocate(relevance)
+        for question, relevance in zip(questions, scored.relevance, strict=True)
+        if question.allocate is not None
+    ]
+    return scored.compress(counts, step=step)
+
+
+def score_together(
+    engine: LoadedModel, questions: Sequence[CachedQuestion], *, step: Step = go_on
+) -> CachedScores:
+    """Read questions behind every cached segment. Raises as :func:`compress_together`."""
     batch = _ItemBatch(engine, questions)
-    timers = [question.timer for question in questions]
-    with phase_of_all(timers, "route"), torch.inference_mode():
+    with phase_of_all([question.timer for question in questions], "route"), torch.inference_mode():
         for group in batch.groups(batch.items):
             longest = max(len(item.question.question_ids) for item in group)
             _score(engine, group, batch.state(group, reserve=longest))
             step()
-    with phase_of_all(timers, "distil"), torch.inference_mode():
-        for question, items in batch.by_question():
-            counts = question.allocate([item.relevance for item in items])
-            for item, count in zip(items, counts, strict=True):
-                item.count = count
-                item.needed = tokens_needed(count, total=total, keep=question.keep, segment=item.span.index)
-        # Items that need about as many tokens go together: what is computed beyond a need is lost.
-        most_first = sorted(batch.items, key=lambda item: -item.needed)
-        for group in batch.groups(most_first):
-            _compress(engine, group, batch.state_behind(group, reserve=max(i.needed for i in group)))
-            step()
-    return [
-        [CompressedSegment(i.span, i.relevance, i.memory_kD) for i in items if i.memory_kD is not None]
-        for _, items in batch.by_question()
-    ]
+    return CachedScores(engine, batch)
+
+
+class CachedScores:
+    """Scored questions, of one cached video or of many; see :class:`.pipeline.ScoredQuestions`."""
+
+    def __init__(self, engine: LoadedModel, batch: _ItemBatch) -> None:
+        self._engine, self._batch = engine, batch
+        by_question = [items for _, items in batch.by_question()]
+        self.spans = [item.span for item in by_question[0]]  # of the first question's video
+        self.relevance = [[item.relevance for item in items] for items in by_question]
+
+    def compress(
+        self, counts: Sequence[Sequence[int]], *, step: Step = go_on
+    ) -> list[list[CompressedSegment]]:
+        """Compute the kept memory tokens. Raises as :func:`compress_together`."""
+        engine, batch = self._engine, self._batch
+        total = engine.model.compressor.memory_tokens
+        timers = [question.timer for question in batch.questions]
+        with phase_of_all(timers, "distil"), torch.inference_mode():
+            for (question, items), kept in zip(batch.by_question(), counts, strict=True):
+                for item, count in zip(items, kept, strict=True):
+                    item.count = count
+                    item.needed = tokens_needed(
+                        count, total=total, keep=question.keep, segment=item.span.index
+                    )
+            # Items that need about as many tokens go together: what is computed beyond a need is lost.
+            most_first = sorted(batch.items, key=lambda item: -item.needed)
+            for group in batch.groups(most_first):
+                _compress(engine, group, batch.state_behind(group, reserve=max(i.needed for i in group)))
+                step()
+        return [
+            [CompressedSegment(i.span, i.relevance, i.memory_kD) for i in items if i.memory_kD is not None]
+            for _, items in batch.by_question()
+        ]
 
 
 def _score(engine: LoadedModel, group: Sequence[_Item], state: PrefillState) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import nullcontext
-from functools import partial
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Unpack
 
 from tempo.console import ProgressOption, shown_progress
@@ -12,93 +10,30 @@ from tempo.errors import UsageError
 from tempo.formatting import clock, counted, size
 from tempo.markup import fact_table, film_strip
 from tempo.video.sampling_options import NO_KEYFRAMES
-from tempo.video.video import Damage, Sampling, Video
 
 from .answer_batch import answer_together
 from .async_answers import AsyncAnswerStream, run
-from .cache_entry import CacheEntry, DamagedEntryError, DiskCacheEntry, SegmentFile
-from .loaded_model import LoadedModel
 from .memory_plan import questions_per_watching
 from .options import AskOptions, ResolvedOptions
-from .phase_timer import PhaseTimer
-from .pipeline import (
-    CompressedSegment,
-    Step,
-    Turn,
-    compress_uncached,
-    go_on,
-)
+from .pipeline import Step, go_on
 from .posed_question import PosedQuestion
 from .question import Prompt, read_question
-from .question_batch import CachedQuestion, compress_together
 from .results import (
     Answer,
     AnswerSegment,
     AnswerStream,
 )
 from .timestamps import with_clock_times
-from .video_info import VideoInfo, fingerprint_of
-
-Rebuild = Callable[[Sequence[CacheEntry], PhaseTimer, Step], tuple[Sequence[CacheEntry] | None, Damage]]
-"""Watches a video again whose cache entries are damaged: the new ones (None: there is no room), and what of
-the video could not be shown."""
+from .video_info import VideoInfo
+from .watched_segments import WatchedSegments
 
 
-class Session:
+class Session(WatchedSegments):
     """A video that a model has watched, or watches anew for every question if nothing is kept of it.
 
     Attributes:
-        video, sampling: what is watched, and which moments of it.
-        damage: what could not be shown of it; empty until the video has been watched.
         timings: seconds that watching took, by phase (decode, watch); zeros where nothing is kept.
-        entries: what is kept of it; None: nothing.
     """
-
-    def __init__(
-        self,
-        engine: LoadedModel,
-        video: Video,
-        sampling: Sampling,
-        *,
-        entries: Sequence[CacheEntry] | None,
-        damage: Damage | None = None,
-        timings: dict[str, float] | None = None,
-        rebuild: Rebuild | None = None,
-        progress: ProgressOption = None,
-    ) -> None:
-        self.engine = engine
-        self.video = video
-        self.sampling = sampling
-        self.timings = timings or {"decode": 0.0, "watch": 0.0}
-        self.damage = damage or Damage()
-        self.entries = entries
-        self._rebuild = rebuild
-        self._progress = progress
-        self._fingerprint = fingerprint_of(video)
-
-    @property
-    def is_cached(self) -> bool:
-        """Whether the question-free part is kept, so that a next question need not watch the video."""
-        return self.entries is not None
-
-    @property
-    def cached_bytes(self) -> int:
-        """Memory that the kept part takes, on the device or the host; what is on disk does not count."""
-        return sum(entry.nbytes for entry in self.entries or ())
-
-    @property
-    def is_evicted(self) -> bool:
-        """Whether what it has on disk was removed there; it takes room until this session is let go."""
-        return any(file.is_removed for file in self._files)
-
-    def touch(self) -> None:
-        """Count as used now, where the least recently used entries are removed from the disk first."""
-        for file in self._files:
-            file.touch()
-
-    @property
-    def _files(self) -> set[SegmentFile]:
-        return {entry.file for entry in self.entries or () if isinstance(entry, DiskCacheEntry)}
 
     @property
     def lost_seconds(self) -> float:
@@ -251,57 +186,6 @@ class Session:
         """Raises TempoError where the question is empty or does not fit."""
         segments = self._segment_count()
         return read_question(self.engine, self.video, earlier, question, options, segments=segments)
-
-    def compress(
-        self,
-        questions: Sequence[list[int]],
-        options: ResolvedOptions,
-        timers: Sequence[PhaseTimer],
-        step: Step = go_on,
-        turn: Turn = nullcontext,
-    ) -> list[list[CompressedSegment]]:
-        """Score every segment for each question, allocate the budget, and compute the kept memory tokens.
-
-        Args:
-            questions: token ids of each, as the compressor reads it.
-            timers: one for each.
-            turn: entered for each batch of segments, where the video has to be watched for this.
-        """
-        self.engine.check_process()
-        allocate = partial(self.engine.allocate, budget=options.budget, adaptive=options.adaptive)
-        rebuilt = False
-        while (entries := self.entries) is not None:
-            cached = [
-                CachedQuestion(self.video, entries, question_ids, allocate, options.keep, timer)
-                for question_ids, timer in zip(questions, timers, strict=True)
-            ]
-            try:
-                return compress_together(self.engine, cached, step=step)
-            except DamagedEntryError:
-                if self._rebuild is None or rebuilt:  # a disk that damages it at once is not written again
-                    self.entries = None
-                else:
-                    self.entries, self.damage = self._rebuild(entries, timers[0], step)
-                    rebuilt = True
-        with shown_progress(self._progress, "watching", "frames") as progress:
-            compressed = compress_uncached(
-                self.engine,
-                self.video,
-                self.sampling,
-                list(zip(questions, timers, strict=True)),
-                allocate=allocate,
-                keep=options.keep,
-                progress=progress,
-                step=step,
-                turn=turn,
-            )
-        self.damage = self.video.damage
-        return compressed
-
-    def _segment_count(self) -> int:
-        if self.entries is not None:
-            return sum(len(entry.segments) for entry in self.entries)
-        return -(-len(self.sampling) // self.engine.config.segment_frames)
 
     @property
     def video_info(self) -> VideoInfo:

@@ -68,6 +68,23 @@ class AnswerEnd:
     eos_token_id: int | list[int] | None
 
 
+class CompressorNetwork(TempoNetwork):
+    """The compressor alone: it watches, scores and compresses for a decoder that is elsewhere."""
+
+    def __init__(self, config: Any, compressor: Compressor) -> None:
+        super().__init__()
+        self.config = config
+        self.compressor = compressor
+
+    @property
+    def device(self) -> torch.device:
+        return self.compressor.compression_tokens.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.compressor.compression_tokens.dtype
+
+
 class PlainTempo(TempoNetwork):
     """A Tempo of the released kind in plain torch, for inference with `sdpa`.
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
+from tempo.video.frames import FrameBatch, Size
 from tempo.video.prefetch import Background
 from tempo.video.segments import Segment, segments_of
 from tempo.video.video import Sampling, Video
@@ -35,6 +36,26 @@ class SegmentSpan:
     start: float
     end: float
     timestamp: float
+
+
+@dataclass(frozen=True)
+class SegmentRange:
+    """Consecutive segments of a video that are watched apart from the others, as if by themselves.
+
+    Attributes:
+        start, stop: the first one's index, and the index behind the last one.
+        from_beginning: decode the file from its first sample on, and leave out what comes before `start`.
+            Where samples cannot be decoded, later frames move into earlier segments, and only who counts from
+            the beginning knows where a segment begins.
+    """
+
+    start: int
+    stop: int
+    from_beginning: bool = False
+
+    def frames(self, sampling: Sampling, segment_frames: int) -> int:
+        """How many of the sampled frames are in it."""
+        return max(0, min(len(sampling), self.stop * segment_frames) - self.start * segment_frames)
 
 
 @dataclass(frozen=True)
@@ -64,14 +85,18 @@ def batches(
     geometry: Geometry,
     segment_frames: int,
     batch_size: int,
+    part: SegmentRange | None = None,
 ) -> Background[SegmentBatch]:
-    """The segments of a video in order, at most `batch_size` in a batch."""
+    """The segments of a video in order, at most `batch_size` in a batch.
+
+    Args:
+        part: which segments; None: all.
+    """
 
     def produce(stop: threading.Event) -> Iterator[SegmentBatch]:
         size = geometry.stream_size(video.width, video.height, kind=video.kind)
-        frames = video.stream(sampling, chunk=segment_frames, size=size)
         waiting: list[tuple[Segment, SegmentPrompt]] = []
-        for segment in segments_of(frames, segment_frames=segment_frames, fps=sampling.fps):
+        for segment in _segments(video, sampling, segment_frames, size, part):
             if stop.is_set():
                 return
             prompt = segment_prompt(video, segment, sampling.fps, prompts=prompts, geometry=geometry)
@@ -86,6 +111,34 @@ def batches(
             yield _batch(video, waiting, geometry)
 
     return Background(produce, depth=1, name="tempo-preprocess")
+
+
+def _segments(
+    video: Video, sampling: Sampling, segment_frames: int, size: Size | None, part: SegmentRange | None
+) -> Iterator[Segment]:
+    fps = sampling.fps
+    if part is None or part.from_beginning:
+        frames = video.stream(sampling, chunk=segment_frames, size=size)
+        for segment in segments_of(frames, segment_frames=segment_frames, fps=fps):
+            if part is None or segment.index >= part.start:
+                yield segment
+            if part is not None and segment.index == part.stop - 1 < (len(sampling) - 1) // segment_frames:
+                return
+        return
+    first = part.start * segment_frames
+    # A frame that stays on screen from one sample to the next tells its own time at the first of them alone.
+    before = min(first, 1)
+    own = Sampling(sampling.times[first - before : part.stop * segment_frames], fps)
+    frames = _without_first(video.stream(own, chunk=segment_frames, size=size), before)
+    for segment in segments_of(frames, segment_frames=segment_frames, fps=fps):
+        yield replace(segment, index=part.start + segment.index)
+
+
+def _without_first(batches: Iterator[FrameBatch], count: int) -> Iterator[FrameBatch]:
+    """The frames of all batches but the first `count`, which are fewer than a batch holds."""
+    for batch in batches:
+        yield FrameBatch(batch.frames[count:], batch.times[count:])
+        count = 0
 
 
 def segment_prompt(

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import tempo
-
 # In an installed package beside the modules, in a checkout in the folder of that name.
-_PACKAGE = Path(tempo.__file__).parent
+_PACKAGE = Path(__file__).parents[1]
 _FOLDERS = (_PACKAGE / "recipes", _PACKAGE.parents[1] / "recipes")
 
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
 
 import numpy as np
@@ -172,6 +172,18 @@ class Video:
         """
         _check_positive("fps", fps)
         return cls(FrameArray(frames, fps=float(fps), times=times), path=None)
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        """For another process: what is behind an address is opened anew there."""
+        if self._remote is not None:
+            return Video.open, (self._remote.given,)
+        return object.__new__, (Video,), self.independent().__dict__
+
+    def independent(self) -> Video:
+        """The same video, whose streams and damage are its own: for another thread."""
+        other = object.__new__(Video)
+        other.__dict__ |= self.__dict__ | {"_ahead": None, "damage": Damage()}
+        return other
 
     @property
     def interrupted(self) -> str | None:

@@ -8,7 +8,7 @@ from research.nano.relevance_floor import (
     searches,
     table,
 )
-from tempo.inference.engine import load
+from tempo import load
 
 
 def found(there, *best, wide=False):

@@ -43,7 +43,7 @@ class RemoteFile:
     """A file behind an address. Thread-safe.
 
     Attributes:
-        address: where it is.
+        given, address: where it is, as the user wrote it (with a login, if that has one) and parsed.
         size: bytes; None if the server does not say and not all of it is fetched.
         streams: whether parts can be fetched on demand and the file has an index.
         path: of the temporary file with what is fetched of it.
@@ -60,7 +60,7 @@ class RemoteFile:
             FetchError: the server does not give it.
             TempoError: it is no address, no video, or too large to be downloaded.
         """
-        stored = is_object_store(given)
+        self.given, stored = given, is_object_store(given)
         self.address = Address(given, given) if stored else parse(given)
         self.failure: FetchError | None = None
         self._client = ObjectClient(self.address) if stored else Client(self.address)

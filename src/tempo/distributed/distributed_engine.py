@@ -1,0 +1,138 @@
+"""A model whose compressor runs on several devices at once."""
+
+from __future__ import annotations
+
+import itertools
+import uuid
+import weakref
+from collections.abc import Callable, Sequence
+from copy import deepcopy
+from dataclasses import replace
+from functools import partial
+
+import torch
+from torch import nn
+
+from tempo.inference.cache_policy import CacheKind
+from tempo.inference.engine import Tempo
+from tempo.inference.session import Session
+from tempo.inference.watch_request import WatchRequest
+from tempo.networks.compressor import Compressor
+from tempo.networks.tempo_network import CompressorNetwork
+
+from .distributed_session import DistributedSession, Works
+from .process_replica import ProcessReplica
+from .replica import CompressorReplica, RangeWork, Replica
+from .replica_pool import ReplicaPool
+from .weight_sharing import SharedModel
+
+
+class DistributedTempo(Tempo):
+    """What :func:`tempo.load` returns for several devices. The decoder is on the first of them.
+
+    Attributes:
+        pool: the replicas.
+    """
+
+    def __init__(self, model: Tempo, pool: ReplicaPool) -> None:
+        super().__init__(model.model, model.prompts, name=model.name)
+        self.pool = pool
+        self._numbers = itertools.count()
+        self._end = weakref.finalize(self, pool.close)
+
+    def close(self) -> None:
+        """End the replicas, with what they keep of watched videos."""
+        self._end()
+
+    @property
+    def facts(self) -> list[tuple[str, str]]:
+        names = ", ".join(slot.replica.name for slot in self.pool.slots)
+        return [*super().facts, ("watches on", names)]
+
+    def watch_in(self, place: CacheKind, request: WatchRequest) -> Session:
+        """See :meth:`Tempo.watch_in`."""
+        works = self._deal(place, request)
+        if place == "disk":
+            self.disk.check_limit(self.expected_bytes(request))
+        elif place != "none":
+            expected = [(slot, self.expected_bytes(replace(request, part=work.part))) for slot, work in works]
+            self.pool.check_room(place, expected)
+        session = DistributedSession(self, request, self.pool, works)
+        if place != "none":
+            session.watch()
+        return session
+
+    def _deal(self, place: CacheKind, request: WatchRequest) -> Works:
+        dealt = self.pool.deal(request.segments(self.config.segment_frames))
+        name = f"{uuid.uuid4().hex}-{next(self._numbers)}"
+        works = []
+        for slot, part in dealt:
+            of_range = request.key and (
+                request.key if len(dealt) == 1 else f"{request.key}-{part.start}-{part.stop}"
+            )
+            work = RangeWork(
+                key=f"{name}-{part.start}",
+                video=request.video,
+                sampling=request.sampling,
+                part=part,
+                place=place,
+                disk=self.disk,
+                disk_key=of_range,
+                whole_disk_key=request.key,
+                most_together=request.most_together,
+            )
+            works.append((slot, work))
+        return works
+
+    def _is_on_disk(self, request: WatchRequest) -> bool:
+        works = self._deal("disk", request)
+        return super()._is_on_disk(request) or all(self.disk.has(work.disk_key) for _, work in works)
+
+
+def distribute(model: Tempo, devices: Sequence[torch.device]) -> DistributedTempo:
+    """Let a model compress on several devices.
+
+    Each accelerator has a copy of the compressor, and a thread of this process computes there. Every further
+    "cpu" is a process of its own, which shares the weights of this one.
+
+    Args:
+        model: on the first device.
+
+    Raises:
+        TempoError: a replica cannot be started.
+    """
+    processes = [number for number, device in enumerate(devices) if number and device.type == "cpu"]
+    shared: SharedModel | None = None
+    if processes:
+        shared = SharedModel(_compressor_of(model, model.model.compressor))
+    threads = max(1, torch.get_num_threads() // max(1, sum(device.type == "cpu" for device in devices)))
+    starts: list[Callable[[], Replica]] = []
+    for number, device in enumerate(devices):
+        if shared is not None and number in processes:
+            starts.append(
+                partial(ProcessReplica, shared, name=f"{device} (process {number})", threads=threads)
+            )
+        else:
+            starts.append(partial(replica_in_thread, model, device))
+    found = DistributedTempo(model, ReplicaPool(starts))
+    if shared is not None:
+        weakref.finalize(found, shared.close)
+    return found
+
+
+def replica_in_thread(model: Tempo, device: torch.device) -> CompressorReplica:
+    """A replica in this process, on the model's device or with a copy of its compressor on another."""
+    compressor = model.model.compressor
+    if device != model.device:
+        # The copies are made where they belong, one tensor after the other.
+        copies: dict[int, object] = {
+            id(parameter): nn.Parameter(parameter.to(device), requires_grad=False)
+            for parameter in compressor.parameters()
+        }
+        copies |= {id(buffer): buffer.to(device) for buffer in compressor.buffers()}
+        compressor = deepcopy(compressor, copies)
+    return CompressorReplica(_compressor_of(model, compressor), name=str(device))
+
+
+def _compressor_of(model: Tempo, compressor: Compressor) -> Tempo:
+    return Tempo(CompressorNetwork(model.config, compressor), model.prompts, name=model.name)

@@ -1,0 +1,173 @@
+"""A compressor replica in another process of this machine, as it is seen from here."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import pickle
+import queue
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from multiprocessing.connection import Connection
+from typing import Any
+
+from tempo.console import Progress
+from tempo.errors import TempoError
+from tempo.inference.cache_policy import CacheKind
+from tempo.inference.keep_strategies import Keep
+
+from .replica import RangeMemory, RangeReport, RangeScores, RangeWork, ReplicaDiedError
+from .weight_sharing import SharedModel
+from .worker import CANCEL
+
+GRACE = 5.0  # seconds for a process to exit by itself
+_HEARTBEAT = 0.1  # seconds between two calls of `progress` at most
+
+
+class ProcessReplica:
+    """See :class:`.replica.Replica`. The process ends with this one, however that ends.
+
+    Args:
+        model: what it computes with.
+        threads: how many it computes with.
+
+    Raises:
+        TempoError: the process does not start.
+    """
+
+    def __init__(self, model: SharedModel, *, name: str, threads: int) -> None:
+        self.name = name
+        self._calls: dict[int, queue.SimpleQueue[tuple[str, Any]]] = {}
+        self._numbers = itertools.count(1)
+        self._guard = threading.Lock()
+        self._died: str | None = None
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tempo.distributed.worker", str(theirs.fileno()), str(model.file)],
+                pass_fds=[theirs.fileno(), model.file],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=None if os.environ.get("TEMPO_DEBUG", "") not in ("", "0") else subprocess.DEVNULL,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+                start_new_session=True,  # Ctrl-C is this process's, which ends the calls
+            )
+            self._connection = Connection(os.dup(ours.fileno()))
+        started: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
+        self._calls[0] = started
+        with contextlib.suppress(OSError):  # it is gone already, which the reader will see
+            self._connection.send_bytes(pickle.dumps((threads, name, model.pickled)))
+        threading.Thread(target=self._read, name=f"tempo-replica-{name}", daemon=True).start()
+        try:
+            kind, content = started.get()
+        except BaseException:
+            self.close()
+            raise
+        del self._calls[0]
+        if kind == "died":
+            raise TempoError(f"the compressor process on {name} did not start ({content}); try fewer devices")
+
+    @property
+    def process_id(self) -> int:
+        return self._process.pid
+
+    def room(self, place: CacheKind) -> tuple[str, int]:
+        return self._call("room", place)
+
+    def watch(self, work: RangeWork, progress: Progress) -> RangeReport:
+        return self._call("watch", work, progress=progress)
+
+    def score(
+        self, work: RangeWork, ask: str, questions: Sequence[list[int]], keep: Keep, progress: Progress
+    ) -> RangeScores:
+        return self._call("score", work, ask, questions, keep, progress=progress)
+
+    def compress(self, ask: str, counts: Sequence[list[int]], progress: Progress) -> RangeMemory:
+        return self._call("compress", ask, counts, progress=progress)
+
+    def forget(self, key: str) -> None:
+        with contextlib.suppress(ReplicaDiedError):  # with it, everything is forgotten
+            self._send(0, "forget", (key,))
+
+    def close(self) -> None:
+        # Shut down rather than only closed: the reader waits in it.
+        with contextlib.suppress(OSError), socket.socket(fileno=os.dup(self._connection.fileno())) as end:
+            end.shutdown(socket.SHUT_RDWR)
+        try:
+            self._process.wait(GRACE)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _call(self, method: str, *arguments: object, progress: Progress | None = None) -> Any:
+        results: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
+        with self._guard:
+            if self._died is not None:
+                raise ReplicaDiedError(self._died)
+            number = next(self._numbers)
+            self._calls[number] = results
+        try:
+            self._send(number, method, arguments)
+            return self._result(results, progress)
+        except ReplicaDiedError:
+            raise
+        except BaseException:
+            with contextlib.suppress(ReplicaDiedError):
+                self._send(number, CANCEL, ())
+            raise
+        finally:
+            self._calls.pop(number, None)
+
+    def _result(self, results: queue.SimpleQueue[tuple[str, Any]], progress: Progress | None) -> Any:
+        while True:
+            try:
+                kind, content = results.get(timeout=_HEARTBEAT)
+            except queue.Empty:
+                kind, content = "moved", (0, 0)
+            if kind == "result":
+                return content
+            if kind == "died":
+                raise ReplicaDiedError(content)
+            if kind == "error":
+                raise content
+            if progress is not None:
+                progress(*content)
+
+    def _send(self, call: int, method: str, arguments: tuple[object, ...]) -> None:
+        message = pickle.dumps((call, method, arguments), protocol=pickle.HIGHEST_PROTOCOL)
+        try:
+            with self._guard:
+                self._connection.send_bytes(message)
+        except OSError as error:
+            raise ReplicaDiedError(self._died or "its connection is closed") from error
+
+    def _read(self) -> None:
+        """Hand what comes to the calls that wait for it, until the process is gone."""
+        try:
+            while True:
+                call, kind, content = pickle.loads(self._connection.recv_bytes())
+                if (waiting := self._calls.get(call)) is not None:
+                    waiting.put((kind, content))
+        except (EOFError, OSError):
+            pass
+        died = how_it_ended(self._process.wait())
+        with self._guard:
+            self._died = died
+            waiting_calls = list(self._calls.values())
+        for one in waiting_calls:
+            one.put(("died", died))
+        self._connection.close()
+
+
+def how_it_ended(status: int) -> str:
+    """A process's exit status in words."""
+    if status < 0:
+        with contextlib.suppress(ValueError):
+            name = signal.Signals(-status).name
+            return f"{name}, often due to lack of memory" if name == "SIGKILL" else name
+    return f"exit status {status}"
