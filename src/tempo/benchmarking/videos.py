@@ -21,7 +21,12 @@ RENDERED_MINUTES = 2.0  # at most; rendering takes longer than everything that i
 
 
 def rendered(
-    folder: Path, minutes: float, height: int, *, progress: Callable[[int, int], None] | None = None
+    folder: Path,
+    minutes: float,
+    height: int,
+    *,
+    keyframe_seconds: float | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Path:
     """A synthetic video in `folder`, rendered unless it is there already.
 
@@ -32,9 +37,10 @@ def rendered(
     """
     times = math.ceil(minutes / RENDERED_MINUTES)
     own = minutes / times
-    path = folder / f"{own:g}min-{height}p.mp4"
+    keyed = f"-{keyframe_seconds:g}s" if keyframe_seconds else ""
+    path = folder / f"{own:g}min-{height}p{keyed}.mp4"
     if not path.is_file():
-        spec = FileSpec(seconds=own * 60, height=height, fps=FRAME_RATE)
+        spec = FileSpec(seconds=own * 60, height=height, fps=FRAME_RATE, keyframe_seconds=keyframe_seconds)
         make_file(path, spec, seed=f"bench/{own:g}", questions=8, progress=progress)
     return repeated(path, folder, times)
 

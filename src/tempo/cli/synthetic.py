@@ -13,7 +13,9 @@ from pathlib import Path
 
 from .options import (
     add_answer_options,
+    add_decoding_options,
     add_model_options,
+    given,
     positive_integer,
     positive_number,
 )
@@ -29,6 +31,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     bench.add_argument("--json", action="store_true", help="print one JSON object with every answer")
     add_model_options(bench)
+    watching = bench.add_argument_group("watching")
+    watching.add_argument(
+        "--max-frames", type=positive_integer, metavar="N", help="most frames to watch (default: 1024)"
+    )
+    add_decoding_options(watching)
     add_answer_options(bench)
 
 
@@ -71,6 +78,12 @@ def _add_make(make: argparse.ArgumentParser) -> None:
         action="store_true",
         help="add questions about the whole video (how often, what never, a summary) and follow-up questions",
     )
+    make.add_argument(
+        "--keyframe-seconds",
+        type=positive_number,
+        metavar="S",
+        help="longest time between two keyframes (default: the encoder's, 250 frames)",
+    )
     make.add_argument("--seed", default="0", metavar="S", help="any word or number (default: 0)")
     make.add_argument(
         "--held-out", action="store_true", help="use backgrounds and wordings that no model was trained on"
@@ -101,6 +114,7 @@ def _make(args: argparse.Namespace) -> None:
             aspect=aspects[i % len(aspects)],
             held_out=args.held_out,
             wide=args.wide,
+            keyframe_seconds=args.keyframe_seconds,
         )
         for i in range(args.count)
     ]
@@ -132,7 +146,7 @@ def _bench(args: argparse.Namespace) -> None:
     from .model_loading import answer_options, load_model
 
     model = load_model(args)
-    options = answer_options(args)
+    options, watching = answer_options(args), given(args, "max_frames", "sampling", "decode_workers")
     with progress_bar("answering", "files") as progress:
-        result = run_benchmark(model, args.folders, options=options, progress=progress)
+        result = run_benchmark(model, args.folders, options=options, watching=watching, progress=progress)
     print(json.dumps(result.to_json(), indent=1) if args.json else result.table())

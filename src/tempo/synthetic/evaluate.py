@@ -146,19 +146,23 @@ def run_benchmark(
     folders: Sequence[Path],
     *,
     options: dict[str, Any] | None = None,
+    watching: dict[str, Any] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> BenchmarkResult:
     """Ask `model` every question of every file in `folders`, each file watched once.
 
     Args:
         options: passed to `session.ask`: budget, adaptive, keep …
+        watching: passed to `model.watch`: max_frames, sampling …
     """
     result = BenchmarkResult()
     truths = [path for folder in folders for path in ground_truths(folder)]
     started = time.perf_counter()
     for number, path in enumerate(truths):
         truth = json.loads(path.read_text(encoding="utf-8"))
-        session = model.watch(str(path.with_suffix(".mp4")), cache="device", progress=None)
+        session = model.watch(
+            str(path.with_suffix(".mp4")), cache="device", progress=None, **(watching or {})
+        )
         for question in truth["questions"]:
             earlier = [(asked, said) for asked, said in question.get("earlier", ())]
             answer = session.stream_after(

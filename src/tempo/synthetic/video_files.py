@@ -36,7 +36,10 @@ def kinds_of(*, wide: bool, everything: bool) -> tuple[str, ...]:
 
 @dataclass(frozen=True, kw_only=True)
 class FileSpec:
-    """The options of a synthetic video file. `height` is that of the shorter edge, as in "720p"."""
+    """The options of a synthetic video file. `height` is that of the shorter edge, as in "720p".
+
+    `keyframe_seconds`: at most so long from one keyframe to the next; None: as the encoder likes.
+    """
 
     seconds: float
     height: int = 360
@@ -44,6 +47,7 @@ class FileSpec:
     aspect: str = "16:9"
     held_out: bool = False
     wide: bool = False
+    keyframe_seconds: float | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.seconds <= 4 * 3600:
@@ -52,6 +56,8 @@ class FileSpec:
             raise UsageError(f"height must be between 120 and 2160, not {self.height}")
         if not 5 <= self.fps <= 60:
             raise UsageError(f"fps must be between 5 and 60, not {self.fps}")
+        if self.keyframe_seconds is not None and not 1 / self.fps <= self.keyframe_seconds <= 600:
+            raise UsageError(f"keyframe_seconds must be from one frame to 600 s, not {self.keyframe_seconds}")
         if self.aspect not in ASPECTS:
             raise UsageError(f"aspect must be one of {', '.join(ASPECTS)}, not {self.aspect!r}")
 
@@ -73,9 +79,10 @@ def write_video(
     try:
         with replacing(path) as part, av.open(str(part), "w", format="mp4") as container:
             container.metadata.update(GENERATED)
-            stream = container.add_stream(
-                "libx264", rate=spec.fps, options={"preset": "veryfast", "crf": "21"}
-            )
+            options = {"preset": "veryfast", "crf": "21"}
+            if spec.keyframe_seconds is not None:
+                options["g"] = str(round(spec.keyframe_seconds * spec.fps))
+            stream = container.add_stream("libx264", rate=spec.fps, options=options)
             stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
             stream.time_base = Fraction(1, spec.fps)
             step = max(1, 2 * spec.fps)
