@@ -22,7 +22,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tempo.console import say
-from tempo.inference.engine import Tempo, load
+from tempo.inference.engine import Tempo
+from tempo.loader import load
 from tempo.reporting.tables import Table, to_markdown
 from tempo.stats import bootstrap
 from tempo.synthetic.evaluate import run_benchmark

@@ -107,7 +107,8 @@ def test_nothing_is_left_of_a_stream_that_nobody_ends(tmp_path: Path) -> None:
         assert threads() == []
 
 
-def test_frames_that_wait_are_bounded(tmp_path: Path) -> None:
+def test_frames_that_wait_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parallel, "GROUP_BYTES", 4 << 20)
     path = clips.write(tmp_path / "clip.mp4", count=900, size=(320, 192), options={"g": "100"})
     video = Video.open(path)
     video.decode_workers = 2
@@ -118,7 +119,8 @@ def test_frames_that_wait_are_bounded(tmp_path: Path) -> None:
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert peak < (2 + 1) * AHEAD_BYTES + 4 * batch.frames.nbytes
+    waiting = 2 * parallel.GROUPS_A_WORKER * parallel.GROUP_BYTES + AHEAD_BYTES
+    assert peak < waiting + 4 * batch.frames.nbytes
 
 
 @pytest.mark.parametrize("workers", [0, -1, 1.5, True, "many", None])

@@ -26,7 +26,7 @@ from .seek_planner import MOST_BYTES, MOST_PACKETS, Step, UnplannableError
 from .step_decoder import StepDecoder
 
 GROUP_PACKETS = 24  # decoding fewer costs about as much as to start and drain a decoder
-GROUP_BYTES = 16 << 20  # decoded frames of a group that may wait
+GROUP_BYTES = 32 << 20  # decoded frames of a group that may wait
 GROUPS_A_WORKER = 2  # that are decoded or wait to be taken: nobody idles behind the slowest
 
 
