@@ -66,6 +66,24 @@ def test_choices_and_patterns_bind_the_answer(client, address):
     assert re.fullmatch("[1-9][0-9]?", told.choices[0].message.content)
 
 
+def test_null_is_as_if_left_out(served, client, address, session):
+    """OpenAI's API allows null in nearly every field, and some clients send it."""
+    part = {"type": "video_url", "video_url": {"url": address, "fps": None}, "text": None, "uuid": None}
+    content = [part, {"type": "text", "text": QUESTION}]
+    absent = ["temperature", "top_p", "n", "stream", "logprobs", "stop", "seed", "max_tokens", "tools"]
+    absent += ["tempo", "media_io_kwargs", "mm_processor_kwargs", "stream_options", "response_format"]
+    body = {"model": "nano", "messages": [{"role": "user", "content": content}], **dict.fromkeys(absent)}
+    told = httpx.post(
+        f"{served.url}/v1/chat/completions", json=body, headers={"Authorization": f"Bearer {KEY}"}, timeout=60
+    ).json()
+    assert told["choices"][0]["message"]["content"] == session.ask(QUESTION).text
+
+
+def test_a_scheme_may_be_in_capitals(client, folder, session):
+    for url in (f"FILE://{folder / '0.mp4'}", f"file://localhost{folder / '0.mp4'}"):
+        assert ask(client, url, QUESTION).choices[0].message.content == session.ask(QUESTION).text
+
+
 def test_a_choice_may_begin_with_another(nano):
     encoder, end = nano.prompts.decoder, nano.prompts.end_of_answer
     wanted = ResponseFormat(type="choice", choices=["red", "red square"])

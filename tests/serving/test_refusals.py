@@ -42,6 +42,7 @@ def error_of(call, kind):
         ({"seed": 2**80, "temperature": 1.0}, openai.BadRequestError, "seed"),
         ({"frequency_penalty": 1.0}, openai.BadRequestError, "frequency_penalty"),
         ({"temperature": -1}, openai.BadRequestError, "temperature"),
+        ({"max_completion_tokens": 0}, openai.BadRequestError, "max_completion_tokens must be"),
         ({"max_completion_tokens": 10**6}, openai.BadRequestError, "max_new_tokens"),
         ({"extra_body": {"tempo": {"begin": 3}}}, openai.BadRequestError, "begin"),
         ({"extra_body": {"tempo": {"start": 9, "end": 3}}}, openai.BadRequestError, "end"),

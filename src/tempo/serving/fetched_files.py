@@ -230,7 +230,7 @@ def local_file(address: str, allowed: Path | None) -> Path:
         ApiError: it is not beneath the folder that is allowed, or not there.
     """
     url = _parsed(address)
-    if allowed is None or url.host:
+    if allowed is None or url.host not in ("", "localhost"):
         raise ApiError(403, "this server opens no local files; send the video, or give an http(s) address")
     try:
         path = Path(os.path.realpath(url.path))

@@ -127,15 +127,15 @@ class Media:
         return MediaFile(*found, self._fingerprints) if isinstance(found, _SentFile) else found
 
     def _find(self, asked: Asked, gone: Callable[[], bool]) -> MediaFile | SentFrames:
-        first = asked.media[0]
+        scheme, colon, rest = asked.media[0].partition(":")
+        first = f"{scheme.lower()}{colon}{rest}"
         if len(asked.media) > 1:
             return SentFrames([self._content(url) for url in asked.media], asked)
         for beginning in _FRAMES:
             if first.startswith(beginning):
                 return SentFrames([decoded(one) for one in first.removeprefix(beginning).split(",")], asked)
-        return MediaFile(
-            self._path(first, gone), first if len(first) < 200 else "the video", self._fingerprints
-        )
+        shown = first if len(first) < 200 and not first.startswith("data:") else "the video"
+        return MediaFile(self._path(first, gone), shown, self._fingerprints)
 
     def _content(self, address: str) -> bytes:
         """Raises ApiError: a frame among others has to be in the request."""

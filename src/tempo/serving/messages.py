@@ -127,7 +127,7 @@ def _turns(messages: list[Message]) -> tuple[list[tuple[str, str]], str]:
 
 def _sampling(request: ChatRequest, url: MediaUrl | None) -> dict[str, Any]:
     """From wherever clients put it: `tempo`, SGLang's `video_url`, vLLM's two dictionaries."""
-    own, processor = request.tempo, request.mm_processor_kwargs or {}
+    own, processor = request.tempo, request.mm_processor_kwargs
     loader = request.media_io_kwargs.video
     fps = [own.fps, url.fps if url else None, processor.get("fps")]
     frames = [own.max_frames, url.max_frames if url else None, processor.get("max_frames")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -36,13 +37,25 @@ _IGNORED = {
     "tool_choice",
 }
 _IGNORED |= {"parallel_tool_calls", *_NOT_SUPPORTED}
+_PROCESSOR = {"fps", "max_frames"}  # of mm_processor_kwargs
 _LOGPROBS = 20
 _DEFAULT_TOKENS = 256
 
 log = logging.getLogger(__name__)
 
 
-class _Open(BaseModel):
+class _Nullable(BaseModel):
+    """A field that is null is one that was left out, as OpenAI's clients may send it."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_null(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        return {name: value for name, value in values.items() if value is not None}
+
+
+class _Open(_Nullable):
     """Fields that nobody knows are accepted, as other servers do."""
 
     model_config = ConfigDict(extra="allow")
@@ -89,7 +102,7 @@ class Message(_Open):
     content: str | list[Part] | None = None
 
 
-class TempoOptions(BaseModel):
+class TempoOptions(_Nullable):
     """What OpenAI has no word for. `segments` adds the allocation to the response."""
 
     model_config = ConfigDict(extra="forbid")
@@ -155,7 +168,7 @@ class ChatRequest(_Open):
     stream: bool = False
     stream_options: StreamOptions | None = None
     response_format: ResponseFormat | None = None
-    mm_processor_kwargs: dict[str, Any] | None = None
+    mm_processor_kwargs: dict[str, Any] = Field(default_factory=dict)
     media_io_kwargs: MediaLoading = Field(default_factory=MediaLoading)
     logprobs: bool = False
     top_logprobs: int | None = Field(default=None, ge=0, le=_LOGPROBS)
@@ -172,10 +185,22 @@ class ChatRequest(_Open):
                 raise ApiError(400, f"{name} is not supported by this server; omit it", param=name)
         if self.top_logprobs is not None and not self.logprobs:
             raise ApiError(400, "top_logprobs needs logprobs: true", param="top_logprobs")
-        if unknown := sorted(extra.keys() - _IGNORED):
+        if self.most_tokens < 1:
+            name = "max_tokens" if self.max_completion_tokens is None else "max_completion_tokens"
+            raise ApiError(400, f"{name} must be at least 1, not {self.most_tokens}", param=name)
+        if unknown := sorted({*(extra.keys() - _IGNORED), *self._unknown_of_media}):
             log.warning("ignored fields that this server does not know: %s", ", ".join(unknown)[:200])
         if self.seed is not None and not -(2**63) <= self.seed < 2**63:
             raise ApiError(400, "seed must be a whole number of 64 bits", param="seed")
+
+    @property
+    def _unknown_of_media(self) -> Iterator[str]:
+        """Names of options that tell other servers how to read a video, and that this one does not know."""
+        yield from (f"mm_processor_kwargs.{name}" for name in self.mm_processor_kwargs.keys() - _PROCESSOR)
+        for name in self.media_io_kwargs.model_extra or {}:
+            yield f"media_io_kwargs.{name}"
+        for name in self.media_io_kwargs.video.model_extra or {}:
+            yield f"media_io_kwargs.video.{name}"
 
     @property
     def most_tokens(self) -> int:
@@ -204,7 +229,7 @@ class ChatRequest(_Open):
         return [text for text in found if text]
 
 
-class MomentsRequest(BaseModel):
+class MomentsRequest(_Nullable):
     """`POST /v1/moments`: which spans of a video matter for a query."""
 
     model_config = ConfigDict(extra="forbid")
