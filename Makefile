@@ -3,7 +3,7 @@
 #   make test    lint, types and every test
 #   make check   lint, types and the quick tests
 #   make corpus  watch every recording of the corpus and print the result
-#   make nightly  a server among eight clients with everything that goes wrong, for five minutes
+#   make nightly  a server among clients with everything that goes wrong, and the page's visitors, for 35 minutes
 #   make fuzz    watch a thousand damaged files, a process each
 #   make format  let ruff rewrite what it can
 #   make train   train the embedded model from nothing (hours); resumes where it was stopped
@@ -102,6 +102,7 @@ corpus: $(VENV)/.dev
 
 nightly: $(VENV)/.dev
 	$(BIN)/python -m tests.serving.soak --minutes 5
+	$(BIN)/python tests/soak.py --minutes 30
 
 fuzz: $(VENV)/.dev
 	$(BIN)/python -m tests.fuzz

@@ -3,8 +3,9 @@
 Plain SVG: no fonts of our own, the same bytes on every machine.
 """
 
+import tomllib
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from xml.sax.saxutils import escape
 
 FIGURES = Path(__file__).parent / "figures"
@@ -158,6 +159,36 @@ class Segment(NamedTuple):
     tokens: int
 
 
+def badge(label: str, value: str) -> str:
+    """A label and its value, as wide as their words need."""
+    left, right = (7 * len(text) + 16 for text in (label, value))
+    parts = [rectangle(0, 0, left + right, 22, INK), rectangle(left, 0, right, 22, "#0b5cad")]
+    for middle, text in ((left / 2, label), (left + right / 2, value)):
+        parts.append(words(middle, 15, text, fill="#ffffff", more='text-anchor="middle"'))
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{left + right}" height="22" role="img" '
+        f'font-family="Helvetica, Arial, DejaVu Sans, sans-serif">\n<title>{escape(label)}: {escape(value)}'
+        "</title>\n" + "\n".join(parts) + "\n</svg>\n"
+    )
+
+
+def badge_licence() -> str:
+    """The licence that the package states."""
+    return badge("licence", _project()["license"])
+
+
+def badge_python() -> str:
+    """The versions of Python that the package says it runs on."""
+    kinds = [one.rpartition(" ")[2] for one in _project()["classifiers"] if "Python :: 3." in one]
+    return badge("python", " | ".join(kinds))
+
+
+def _project() -> dict[str, Any]:
+    path = Path(__file__).parents[1] / "pyproject.toml"
+    project: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))["project"]
+    return project
+
+
 def _document(parts: list[str], title: str) -> str:
     fonts = "Helvetica, Arial, DejaVu Sans, sans-serif"
     return (
@@ -173,8 +204,8 @@ def _document(parts: list[str], title: str) -> str:
 
 def main() -> None:
     FIGURES.mkdir(exist_ok=True)
-    for name, draw in (("how_it_works", how_it_works), ("allocation", allocation)):
-        (FIGURES / f"{name}.svg").write_text(draw(), encoding="utf-8")
+    for draw in (how_it_works, allocation, badge_licence, badge_python):
+        (FIGURES / f"{draw.__name__}.svg").write_text(draw(), encoding="utf-8")
 
 
 if __name__ == "__main__":

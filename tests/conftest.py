@@ -1,6 +1,7 @@
 """What the tests share."""
 
 import signal
+import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,6 +36,17 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             for name, case in CASES.items()
         ]
         metafunc.parametrize("case", params)
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The package as it is released."""
+    folder = tmp_path_factory.mktemp("dist")
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+    done = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (file,) = folder.glob("*.whl")
+    return file
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 
-from tempo.moments import strongest
+import pytest
+
+from tempo.moments import frame_time, strongest
 
 
 @dataclass
@@ -22,6 +24,20 @@ def test_neighbours_are_one_moment():
     assert (first.first, first.last, first.peak) == (1, 2, 2)
     assert (first.start, first.end, first.relevance, first.tokens) == (4.0, 12.0, 0.9, 4)
     assert (second.first, second.last, second.relevance) == (4, 4, 0.8)
+
+
+@pytest.mark.parametrize(
+    ("relevance", "time"),
+    [
+        ((0.1, 0.6, 0.9, 0.6), 10.0),  # the middle of the strongest
+        ((0.1, 0.99, 1.0, 0.1), 8.0),  # or of all that are as strong
+        ((0.1, 0.99, 1.0, 0.6), 8.0),
+        ((0.0, 0.0), 4.0),
+    ],
+)
+def test_the_frame_of_a_moment_is_taken_where_it_is_strongest(relevance, time):
+    scored = pieces(*relevance)
+    assert [frame_time(one, scored) for one in strongest(scored)] == [time]
 
 
 def test_the_count_limits_and_the_strongest_come_first():

@@ -24,14 +24,6 @@ def run(*command, cwd):
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("dist")
-    run(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", folder, cwd=ROOT)
-    (file,) = folder.glob("*.whl")
-    return file
-
-
-@pytest.fixture(scope="module")
 def bin_folder(wheel, tmp_path_factory):
     """Where the commands of an environment are that has the wheel, and of the others only the packages."""
     environment = tmp_path_factory.mktemp("env")
@@ -50,6 +42,7 @@ def test_it_has_models_and_recipes_and_stays_small(wheel):
     assert {
         "tempo/assets/nano/config.json",
         "tempo/recipes/nano/finetune.yaml",
+        "tempo/assets/architectures/tempo-6b/config.json",
         *(f"tempo/recipes/tempo-6b/stage-{n}.yaml" for n in range(4)),
     } <= names
     assert not [name for name in names if name.startswith(("tests/", "research/")) or "__pycache__" in name]

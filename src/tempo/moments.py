@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 STANDS_OUT = 0.5  # of the strongest segment's relevance: what is at least this is a moment too
+ALIKE = 0.95  # of a moment's relevance: a segment of at least this is as strong as its strongest
 COUNT = 5  # moments that are listed, unless another number is asked for
 
 
@@ -71,9 +72,18 @@ def strongest(
     return sorted(found, key=lambda stretch: (-stretch.relevance, stretch.start))[:count]
 
 
-def middle(segment: Routed) -> float:
-    """When a segment's frame is taken, in seconds; that of its most relevant one stands for a moment."""
-    return (segment.start + segment.end) / 2
+def frame_time(moment: Moment, segments: Sequence[Routed]) -> float:
+    """When the frame is taken that stands for a moment, in seconds: in the middle of where it is strongest.
+
+    Segments next to the most relevant one that are about as relevant belong to that: what begins within one
+    of them is often seen only in the next.
+    """
+    first = last = moment.peak
+    while first > moment.first and segments[first - 1].relevance >= ALIKE * moment.relevance:
+        first -= 1
+    while last < moment.last and segments[last + 1].relevance >= ALIKE * moment.relevance:
+        last += 1
+    return (segments[first].start + segments[last].end) / 2
 
 
 def nothing_stands_out(segments: Sequence[Routed]) -> str:

@@ -9,7 +9,7 @@ import pytest
 DOCS = Path(__file__).parents[2] / "docs"
 
 
-@pytest.mark.parametrize("name", ["how_it_works", "allocation"])
+@pytest.mark.parametrize("name", ["how_it_works", "allocation", "badge_licence", "badge_python"])
 def test_committed_figures_are_what_the_script_draws(name):
     drawn = runpy.run_path(str(DOCS / "make_figures.py"))[name]()
     committed = (DOCS / "figures" / f"{name}.svg").read_text(encoding="utf-8")

@@ -16,7 +16,7 @@ from PIL import Image
 from tempo.errors import TempoError, UsageError
 from tempo.formatting import clock, counted, size
 from tempo.markup import film_strip
-from tempo.moments import COUNT, Moment, middle, strongest
+from tempo.moments import COUNT, Moment, frame_time, strongest
 from tempo.number_checks import is_whole, shown
 from tempo.reporting.answer_page import to_page
 from tempo.reporting.output_path import check_output, write_output
@@ -195,7 +195,7 @@ class Answer:
             return []
         video = video or self.video.open()
         return [
-            MomentFrame(moment, *frame_at(video, middle(self.segments[moment.peak]))) for moment in moments
+            MomentFrame(moment, *frame_at(video, frame_time(moment, self.segments))) for moment in moments
         ]
 
     def plot(self, count: int = COUNT, *, video: Video | None = None) -> Figure:

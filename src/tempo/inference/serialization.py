@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tempo.moments import middle
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -21,9 +19,10 @@ def segment_values(segment: Routed) -> dict[str, Any]:
 
 def moment_values(moment: Moment, segments: Sequence[Routed]) -> dict[str, Any]:
     """Return a MOMENT of SEGMENTS as JSON values; `peak` is the middle of its most relevant segment."""
+    best = segments[moment.peak]
     return {
         "start": moment.start,
         "end": moment.end,
         "relevance": moment.relevance,
-        "peak": middle(segments[moment.peak]),
+        "peak": (best.start + best.end) / 2,
     }

@@ -9,8 +9,7 @@ from typing import Any
 from tempo.checkpoints.hub import PUBLISHED
 from tempo.inference.model_info import ModelInfo
 from tempo.inference.results import Answer
-from tempo.inference.serialization import moment_values
-from tempo.moments import nothing_stands_out
+from tempo.moments import frame_time, nothing_stands_out
 
 from .client_sessions import ClientSession
 from .clock_links import split
@@ -138,7 +137,14 @@ def turn(
         "finished": answer.finished,
         "nothing": f"For this question {best[0]}." if best else "",
         "moments": [
-            {**moment_values(moment, answer.segments), "tokens": moment.tokens} for moment in answer.moments
+            {
+                "start": moment.start,
+                "end": moment.end,
+                "relevance": moment.relevance,
+                "tokens": moment.tokens,
+                "frame": frame_time(moment, answer.segments),
+            }
+            for moment in answer.moments
         ],
         "figures": _figures(answer),
         **allocation(one, variant, loaded),

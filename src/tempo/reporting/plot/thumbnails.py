@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tempo.errors import TempoError
-from tempo.moments import COUNT, Routed, middle, strongest
+from tempo.moments import COUNT, Routed, frame_time, strongest
 from tempo.video.stills import frame_at
 from tempo.video.video import Video
 
@@ -18,7 +18,7 @@ SHARPNESS = 2  # pixels of the picture for one of the figure
 
 @dataclass(frozen=True, eq=False)
 class Thumbnail:
-    """The frame in the middle of segment `index`: uint8 [H, W, 3] in RGB, and the time of it in seconds."""
+    """A frame for segment `index`, uint8 [H, W, 3] in RGB, and its time in seconds."""
 
     index: int
     time: float
@@ -35,13 +35,13 @@ def thumbnails(
     return [
         found
         for moment in sorted(strongest(segments, count, floor=floor), key=lambda moment: moment.start)
-        if (found := thumbnail(video, segments, moment.peak)) is not None
+        if (found := thumbnail(video, moment.peak, frame_time(moment, segments))) is not None
     ]
 
 
-def thumbnail(video: Video, segments: Sequence[Routed], index: int) -> Thumbnail | None:
-    """The frame in the middle of one segment; None where it cannot be decoded."""
+def thumbnail(video: Video, index: int, time: float) -> Thumbnail | None:
+    """The frame at TIME seconds, for segment INDEX; None where it cannot be decoded."""
     try:
-        return Thumbnail(index, *frame_at(video, middle(segments[index]), height=HEIGHT * SHARPNESS))
+        return Thumbnail(index, *frame_at(video, time, height=HEIGHT * SHARPNESS))
     except TempoError:
         return None

@@ -156,7 +156,7 @@ function arrived(tab) {
   const turn = tab.last;
   const times = turn.moments.map((moment) => span(moment.start, moment.end)).join(", ");
   announce(`Answer: ${turn.text || "none"}. ${times ? `Moments: ${times}.` : turn.nothing}`);
-  const start = tab.from ?? turn.moments[0]?.peak; // a link names the time itself
+  const start = tab.from ?? turn.moments[0]?.frame; // a link names the time itself
   tab.from = null;
   if (start === undefined) return;
   if (tab === current) player.seek(start);
@@ -300,7 +300,7 @@ function keys(event) {
 
 // In the order of time.
 function moment(later) {
-  const starts = (current.route?.moments ?? []).map((one) => one.peak).sort((one, other) => one - other);
+  const starts = (current.route?.moments ?? []).map((one) => one.frame).sort((one, other) => one - other);
   const now = player.time();
   const to = later ? starts.find((start) => start > now + 0.1) : starts.findLast((start) => start < now - 0.1);
   if (to !== undefined) player.seek(to);

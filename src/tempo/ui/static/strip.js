@@ -141,7 +141,7 @@ function drawTiles() {
 
 // The middle of a tile, or of the most relevant segment in it where something stands out.
 function best(start, end) {
-  const inside = (tab.route?.moments ?? []).map((moment) => moment.peak).filter((at) => at >= start && at < end);
+  const inside = (tab.route?.moments ?? []).map((moment) => moment.frame).filter((at) => at >= start && at < end);
   return inside[0] ?? (start + end) / 2;
 }
 

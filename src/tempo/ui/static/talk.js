@@ -135,14 +135,14 @@ function ofTurn(tab, turn, latest) {
 function moments(tab, turn) {
   const ratio = Math.min(Math.max(tab.video.width / tab.video.height, 0.7), 1.9);
   return h("ul", { class: "moments", "aria-label": "Moments that the answer rests on" }, ...turn.moments.map((moment) => {
-    const image = h("img", { alt: "", "data-frame": api.frameOf(tab.video.id, moment.peak) });
+    const image = h("img", { alt: "", "data-frame": api.frameOf(tab.video.id, moment.frame) });
     image.style.aspectRatio = String(ratio);
     const level = h("span", { class: "level" });
     level.style.width = `${moment.relevance * 100}%`;
     const words = span(moment.start, moment.end);
     return h("li", {}, h("button", {
       type: "button", "aria-label": `Go to ${words}, relevance ${moment.relevance.toFixed(2)}, ${plural(moment.tokens, "token")}`,
-      onclick: () => player.seek(moment.peak),
+      onclick: () => player.seek(moment.frame),
     }, image, h("span", { class: "clock" }, words), level));
   }));
 }
