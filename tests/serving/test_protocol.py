@@ -1,0 +1,82 @@
+"""What clients, proxies and monitors expect of any such server, beside its answers."""
+
+import json
+import re
+from pathlib import Path
+
+import httpx
+import pytest
+
+from .conftest import KEY
+from .test_clients import ask
+
+DEPLOY = Path(__file__).parents[2] / "docs" / "deploy"
+HEADERS = {"Authorization": f"Bearer {KEY}"}
+
+
+def test_a_request_keeps_its_id_and_gets_one_where_it_has_none(served):
+    for path, headers, status in (
+        ("/health", {}, 200),
+        ("/v1/models", {}, 401),
+        ("/v1/files/file-none", HEADERS, 404),
+        ("/nothing", {}, 404),
+    ):
+        told = httpx.get(f"{served.url}{path}", headers=headers | {"X-Request-Id": "mine-7"})
+        assert told.status_code == status
+        assert told.headers["x-request-id"] == "mine-7"
+    first, second = (httpx.get(f"{served.url}/health").headers["x-request-id"] for _ in range(2))
+    assert first
+    assert first != second
+
+
+def test_health_is_empty_and_options_need_no_key(served):
+    assert httpx.get(f"{served.url}/health").content == b""
+    assert httpx.options(f"{served.url}/v1/chat/completions").status_code != 401
+    assert httpx.post(f"{served.url}/v1/chat/completions", json={}).status_code == 401
+
+
+def test_a_model_says_how_long_its_context_is_and_how_it_samples(served, nano):
+    (model,) = httpx.get(f"{served.url}/v1/models", headers=HEADERS).json()["data"]
+    assert {"id", "object", "created", "owned_by", "max_model_len"} <= model.keys()
+    assert model["max_model_len"] == nano.config.context
+    assert model["tempo"]["fps"] == nano.config.fps
+
+
+def test_the_schema_is_complete(served):
+    schema = httpx.get(f"{served.url}/openapi.json").json()
+    assert httpx.get(f"{served.url}/docs").status_code == 200
+    paths = [
+        "/v1/chat/completions",
+        "/v1/moments",
+        "/v1/files",
+        "/v1/models",
+        "/health",
+        "/version",
+        "/metrics",
+    ]
+    assert set(paths) <= schema["paths"].keys()
+    request = schema["components"]["schemas"]["ChatRequest"]["properties"]
+    assert {
+        "messages",
+        "response_format",
+        "media_io_kwargs",
+        "mm_processor_kwargs",
+        "tempo",
+    } <= request.keys()
+    own = schema["components"]["schemas"]["TempoOptions"]["properties"]
+    assert {"fps", "max_frames", "budget", "adaptive", "keep", "start", "end", "segments"} <= own.keys()
+
+
+@pytest.mark.parametrize("file", ["grafana.json", "../serving.md"])
+def test_metrics_that_are_named_are_told(served, client, folder, file):
+    ask(client, f"file://{folder / '0.mp4'}", "What is there?")
+    told = httpx.get(f"{served.url}/metrics").text
+    text = (DEPLOY / file).read_text(encoding="utf-8")
+    if file.endswith(".json"):
+        text = " ".join(target["expr"] for panel in json.loads(text)["panels"] for target in panel["targets"])
+    names = set(
+        re.findall(r"\btempo_[a-z_]+", text.partition("## Deployment")[0].rpartition("## Metrics")[2])
+    )
+    assert len(names) >= 8
+    for name in names:
+        assert re.search(rf"^{name}(_count)?[ {{]", told, re.MULTILINE), name
