@@ -13,7 +13,7 @@ from tempo.benchmarking.comparison import figures, tables, targets
 from tempo.benchmarking.flops import count_flops, count_segment_flops
 from tempo.benchmarking.measure import BenchmarkPlan, measure
 from tempo.benchmarking.peak_memory import PeakMemory
-from tempo.benchmarking.published import DIMENSIONS, GRID, blank_segments
+from tempo.benchmarking.published_size import DIMENSIONS, GRID, blank_segments
 from tempo.benchmarking.variants import (
     ask,
     decode_every_frame,

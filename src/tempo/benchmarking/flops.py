@@ -6,24 +6,18 @@ and multiplied; the decoder is counted on as many tokens as it read.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
-from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils.flop_counter import FlopCounterMode
 
 from tempo.inference.generation import DecodeOptions, generate
-from tempo.networks.compressor import Compressor
-from tempo.networks.kv_cache import KVCache
-from tempo.networks.qwen3_vl import vision_features
 from tempo.processing.batching import SegmentBatch, batches
-from tempo.processing.image_processor import Grid
-from tempo.processing.prompts import Spans
 from tempo.video.sampling import Sampling
 from tempo.video.video import Video
+
+from .segment_flops import count_segment_flops, flops_of
 
 if TYPE_CHECKING:
     from tempo.inference.engine import Tempo
@@ -94,7 +88,7 @@ def count_flops(
     with torch.inference_mode():
         inputs_embeds_LU = torch.zeros(prompt_tokens, config.hidden_size, device=device, dtype=engine.dtype)
         first = generate(engine.model, inputs_embeds_LU, DecodeOptions(max_new_tokens=1, stop_ids=()))
-        prefill = _flops_of(lambda: next(first))
+        prefill = flops_of(lambda: next(first))
     return Flops(
         vision=segment.vision * len(kept),
         language=segment.language * len(kept),
@@ -102,45 +96,6 @@ def count_flops(
         compress=sum(segment.compress[number] for number in kept),
         prefill=prefill,
         one_pass=segment.one_pass * len(kept),
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class SegmentFlops:
-    """The FLOPs of the compressor for one segment; `compress` by the number of memory tokens."""
-
-    vision: int
-    language: int
-    score: int
-    compress: dict[int, int]
-    one_pass: int
-
-
-def count_segment_flops(
-    compressor: Compressor,
-    pixels_1PC: torch.Tensor,
-    grid: Grid,
-    ids_1L: torch.Tensor,
-    spans: Spans,
-    question_ids: Sequence[int],
-    kept: Iterable[int],
-) -> SegmentFlops:
-    """Count the FLOPs of one segment. On the meta device nothing is computed, and the count is the same."""
-    reserve = len(question_ids) + compressor.memory_tokens
-    with torch.inference_mode():
-        vision = _flops_of(lambda: vision_features(compressor.vlm.visual, pixels_1PC, grid))
-        watched = _flops_of(lambda: compressor.prefill(pixels_1PC, grid, ids_1L, spans, reserve=reserve))
-        state = compressor.prefill(pixels_1PC, grid, ids_1L, spans, reserve=reserve)
-        score = _flops_of(lambda: compressor.score(state, question_ids))
-        length, position = state.cache.length, state.position
-        compress = {}
-        for number in sorted(set(kept)):
-            state.cache, state.position = KVCache(state.cache.data, length), position
-            compress[number] = _flops_of(partial(compressor.compress, state, number))
-        ids_1RQ = torch.tensor(question_ids, device=ids_1L.device).expand(1, 1, -1)
-        whole = _flops_of(lambda: compressor(pixels_1PC, grid, ids_1L, spans, ids_1RQ))
-    return SegmentFlops(
-        vision=vision, language=watched - vision, score=score, compress=compress, one_pass=whole
     )
 
 
@@ -159,10 +114,3 @@ def _one_segment(engine: Tempo, video: Video, sampling: Sampling) -> SegmentBatc
         return next(found)
     finally:
         found.close()
-
-
-def _flops_of(action: Callable[[], object]) -> int:
-    # The math kernel of attention consists of matrix products, which the counter knows on every device.
-    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
-        action()
-    return counter.get_total_flops()

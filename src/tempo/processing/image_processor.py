@@ -82,8 +82,13 @@ class Geometry:
             return smart_resize(width, height, self.factor, self.min_pixels, self.max_pixels)
         if kind == "image":
             return smart_resize(width, height, self.factor, self.image_min_pixels, self.image_max_pixels)
-        width, height = _frame_size(*_capped_size(width, height), factor=2 * self.factor)
-        return smart_resize(width, height, self.factor, self.min_pixels, self.max_pixels)
+        return self.stages(width, height)[-1]
+
+    def stages(self, width: int, height: int) -> list[tuple[int, int]]:
+        """The (width, height) behind each stage of the published way for videos, which rounds at each."""
+        first = _capped_size(width, height)
+        second = _frame_size(*first, factor=2 * self.factor)
+        return [first, second, smart_resize(*second, self.factor, self.min_pixels, self.max_pixels)]
 
     def grid(self, frames: int, width: int, height: int, *, kind: Kind = "video") -> Grid:
         """Patches in time, height and width for a segment of `frames` frames of that size."""
@@ -139,15 +144,13 @@ def _cut(pixels_STCHW: torch.Tensor, geometry: Geometry) -> tuple[torch.Tensor, 
 def _resize_video(frames_IHWC: np.ndarray, geometry: Geometry) -> torch.Tensor:
     """The published three stages → uint8-valued [I, C, H, W]. Each stage rounds, so none can be left out."""
     height, width = frames_IHWC.shape[1:3]
-    first = _capped_size(width, height)
-    second = _frame_size(*first, factor=2 * geometry.factor)
+    first, second, (new_width, new_height) = geometry.stages(width, height)
     if second != (width, height):
         with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as threads:  # PIL resizes without the GIL
             frames_IHWC = np.stack(
                 list(threads.map(partial(_resize_frame, sizes=(first, second)), frames_IHWC))
             )
     frames_ICHW = torch.from_numpy(frames_IHWC).permute(0, 3, 1, 2)
-    new_width, new_height = smart_resize(*second, geometry.factor, geometry.min_pixels, geometry.max_pixels)
     if (new_width, new_height) != second:
         frames_ICHW = F.interpolate(
             frames_ICHW.float(), (new_height, new_width), mode="bicubic", antialias=True, align_corners=False
