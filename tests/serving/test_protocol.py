@@ -35,6 +35,19 @@ def test_health_is_empty_and_options_need_no_key(served):
     assert httpx.post(f"{served.url}/v1/chat/completions", json={}).status_code == 401
 
 
+def test_a_key_comes_as_a_bearer(served):
+    for header, status in (
+        (f"Bearer {KEY}", 200),
+        (f"bearer {KEY}", 200),
+        (KEY, 401),
+        (f"Basic {KEY}", 401),
+        ("Bearer", 401),
+        (f"Bearer {KEY}x", 401),
+    ):
+        told = httpx.get(f"{served.url}/v1/models", headers={"Authorization": header})
+        assert told.status_code == status, header
+
+
 def test_a_model_says_how_long_its_context_is_and_how_it_samples(served, nano):
     (model,) = httpx.get(f"{served.url}/v1/models", headers=HEADERS).json()["data"]
     assert {"id", "object", "created", "owned_by", "max_model_len"} <= model.keys()

@@ -65,8 +65,9 @@ def _add_guards(app: "FastAPI", service: Service, api_key: str | None) -> None:
 def _check_key(request: "Request", api_key: str | None) -> None:
     if api_key is None or request.method == "OPTIONS" or not request.url.path.startswith("/v1"):
         return
-    given = request.headers.get("authorization", "").removeprefix("Bearer ")
-    if not hmac.compare_digest(given.encode(), api_key.encode()):
+    scheme, _, given = request.headers.get("authorization", "").partition(" ")
+    right = hmac.compare_digest(given.strip().encode(), api_key.encode())
+    if scheme.lower() != "bearer" or not right:
         raise ApiError(401, "the API key is wrong or missing; send it as 'Authorization: Bearer KEY'")
 
 
@@ -119,6 +120,9 @@ def _add_state(app: "FastAPI", service: Service) -> None:
     from fastapi.responses import Response
 
     begun = int(time.time())
+    info = service.model.info
+    # Its name without the folders: where the server keeps its files is nobody's business.
+    told = dataclasses.asdict(info) | {"name": info.name.rstrip("/").rpartition("/")[2]}
 
     @app.get("/health")
     async def health() -> Response:
@@ -139,7 +143,7 @@ def _add_state(app: "FastAPI", service: Service) -> None:
             "created": begun,
             "owned_by": "tempo",
             "max_model_len": service.model.config.context,
-            "tempo": dataclasses.asdict(service.model.info),
+            "tempo": told,
         }
 
     @app.get("/v1/models")
