@@ -5,9 +5,9 @@
 
 It takes questions from their prompts to their answers as `tempo serve` does, without HTTP: it compresses them
 together and writes the answers side by side. For each number of questions it prints the milliseconds of a
-question in the fastest round, by stage, and the share of the operators' time by kind: matrix products,
-attention, what goes through each value once (norms, rotations, activations, sums), copies, and the rest.
-What is left of the wall clock is Python.
+question in the fastest round, by stage, and the share of the operators' time in all rounds by kind: matrix
+products, attention, what goes through each value once (norms, rotations, activations, sums), copies, and the
+rest. What is left of the wall clock is Python.
 """
 
 from __future__ import annotations
@@ -62,9 +62,10 @@ def measure(
     stages = min(
         (answer_together(model, pose(count)) for _ in range(rounds)), key=lambda one: sum(one.values())
     )
-    questions = pose(count)
+    all_posed = [pose(count) for _ in range(rounds)]
     with profile(activities=[ProfilerActivity.CPU]) as profiled:
-        answer_together(model, questions)
+        for posed in all_posed:
+            answer_together(model, posed)
     time_of: Counter[str] = Counter()
     for event in profiled.key_averages():
         time_of[_kind(event.key)] += event.self_cpu_time_total
@@ -86,7 +87,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--questions", type=int, nargs="+", default=[1, 16], help="at once")
-    parser.add_argument("--rounds", type=int, default=5, help="of which the fastest counts")
+    parser.add_argument("--rounds", type=int, default=5, help="of each number")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="of torch")
     parser.add_argument("--json", action="store_true", help="print a JSON list")
     args = parser.parse_args()
