@@ -342,7 +342,7 @@ def test_a_visitor_who_hangs_up_ends_the_work(server, client, tmp_path):
             if line == "event: opened":
                 break
     wait_until(lambda: len(server.service.watched) == before)
-    wait_until(lambda: server.service.turn._admitted == 0)
+    wait_until(lambda: server.service.open_requests == 0)
 
 
 def test_closing_a_tab_or_the_page_removes_what_was_uploaded(server, film, monkeypatch):
@@ -365,15 +365,9 @@ def test_only_so_many_videos_are_open(client, film, monkeypatch):
     assert said == "1 videos are open; close one first"
 
 
-def test_whoever_comes_while_too_many_wait_is_told(client, video, server):
-    turn = server.service.turn
-    for _ in range(turn.most_waiting):
-        turn.admit()
-    try:
-        assert "try again later" in client.error(f"videos/{video['id']}/turns", {"question": "What?"})
-    finally:
-        for _ in range(turn.most_waiting):
-            turn.leave()
+def test_whoever_comes_while_too_many_wait_is_told(client, video, server, monkeypatch):
+    monkeypatch.setattr(server.service, "most_waiting", 0)
+    assert "try again later" in client.error(f"videos/{video['id']}/turns", {"question": "What?"})
 
 
 def test_a_page_that_is_loaded_again_gets_its_conversations(server, client, video):

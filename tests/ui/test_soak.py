@@ -19,7 +19,7 @@ def test_nothing_stays_of_visitors_who_left(serve, film, monkeypatch):
     while remembered() and time.monotonic() < end:
         time.sleep(0.1)  # leaving takes the server a moment
     assert remembered() == []
-    assert server.service.turn._admitted == 0
+    assert server.service.open_requests == 0
     assert server.service.uploads.all() == []
     assert len(server.service.watched) == 1  # for whoever comes next
 
