@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from os import PathLike
 
 import torch
@@ -36,6 +36,7 @@ def load(
     devices: str | Sequence[str | torch.device] | None = None,
     dtype: str | torch.dtype = "auto",
     attention: str = "sdpa",
+    ray: str | None = None,
 ) -> Tempo:
     """Load a model.
 
@@ -49,12 +50,18 @@ def load(
             fit comfortably into memory; else float32.
         attention: how the language models attend: sdpa, eager or flash_attention_2. The vision tower always
             uses sdpa, over all frame pairs at once.
+        ray: the address of a Ray cluster whose machines watch ranges of a video side by side: host:port,
+            "auto" for the one that this machine belongs to, or "local". The decoder is here. The machines
+            must see the model and the videos under the same names.
 
     Raises:
-        TempoError: a part of the model is missing or damaged, or a device is not there.
-        UsageError: an option that does not exist.
+        TempoError: a part of the model is missing or damaged, a device is not there, or no Ray answers.
+        UsageError: an option that does not exist, or `ray` beside `devices`.
     """
-    return find(path, base, device=device, devices=devices, dtype=dtype, attention=attention).load()
+    if ray is not None and devices is not None:
+        raise UsageError("ray and devices exclude each other: the cluster's machines are the devices")
+    found = find(path, base, device=device, devices=devices, dtype=dtype, attention=attention)
+    return found.load() if ray is None else found.load_on_ray(ray)
 
 
 def find(
@@ -113,6 +120,20 @@ class FoundModel:
         from tempo.distributed.distributed_engine import distribute
 
         return distribute(model, self.devices)
+
+    def load_on_ray(self, address: str) -> Tempo:
+        """Read the weights here, and let a cluster read them. Raises as :func:`load`."""
+        from tempo.distributed.distributed_engine import distribute_on_ray
+
+        model = self._load()
+        load_there = partial(
+            load,
+            None if self.files.folder == EMBEDDED else self.files.folder.absolute(),
+            None if self.files.base is None else self.files.base.absolute(),
+            dtype=str(model.dtype).removeprefix("torch."),
+            attention=self.attention,
+        )
+        return distribute_on_ray(model, address, load_there)
 
     def _load(self) -> Tempo:
         device = self.devices[0]

@@ -9,7 +9,8 @@ import clips
 import tempo
 from reference_cases import REFERENCE
 from tempo import Tempo
-from tempo.distributed.distributed_engine import DistributedTempo, replica_in_thread
+from tempo.distributed.distributed_engine import DistributedTempo
+from tempo.distributed.replica import replica_in_thread
 from tempo.distributed.replica_pool import ReplicaPool
 from tempo.inference.prefix_cache import DiskCache
 

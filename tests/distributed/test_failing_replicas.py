@@ -10,8 +10,8 @@ import pytest
 
 import tempo
 from tempo import Tempo
-from tempo.distributed.distributed_engine import DistributedTempo, replica_in_thread
-from tempo.distributed.replica import ReplicaDiedError
+from tempo.distributed.distributed_engine import DistributedTempo
+from tempo.distributed.replica import ReplicaDiedError, replica_in_thread
 from tempo.distributed.replica_pool import ReplicaPool
 from tempo.errors import TempoError, UsageError
 

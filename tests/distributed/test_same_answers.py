@@ -12,7 +12,8 @@ import torch
 import clips
 from reference_cases import video_of
 from tempo import Tempo, Video
-from tempo.distributed.distributed_engine import DistributedTempo, replica_in_thread
+from tempo.distributed.distributed_engine import DistributedTempo
+from tempo.distributed.replica import replica_in_thread
 from tempo.distributed.replica_pool import ReplicaPool
 from tempo.errors import NoRoomError, TempoError
 from tempo.processing.batching import SegmentRange, batches

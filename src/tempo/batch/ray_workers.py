@@ -65,7 +65,7 @@ class RayActors:
         found, _ = self.ray.wait(list(waited_for), timeout=patience, fetch_local=False)
         if not found:
             self._told = True
-            self.warn(shortage(self.ray, self.needed))
+            self.warn(f"{shortage(self.ray, self.needed)}; waiting for room")
             return []
         more, _ = self.ray.wait(list(waited_for), num_returns=len(waited_for), timeout=0, fetch_local=False)
         return [waited_for[one] for one in more]

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING
 from .model_loading import WATCH_OPTIONS
 from .options import (
     add_answer_options,
+    add_cluster_option,
     add_model_options,
     add_save_option,
     add_server_option,
@@ -47,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_server_option(parser)
     add_model_options(parser, several_devices=True)
+    add_cluster_option(parser)
     add_watch_options(parser)
     add_answer_options(parser)
     group = parser.add_argument_group("output")

@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 from .options import (
     add_answer_options,
+    add_cluster_option,
     add_model_options,
     add_watch_options,
     integer_from_zero,
@@ -46,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("video", metavar="VIDEO", help="the video to watch")
     add_model_options(parser, several_devices=True)
+    add_cluster_option(parser)
     add_watch_options(parser)
     add_answer_options(parser)
     group = parser.add_argument_group("conversation")

@@ -76,7 +76,7 @@ def watched(
         video.decode_workers = args.decode_workers or "auto"
         with ExitStack() as until_watched:
             until_watched.enter_context(found.decoding(video, **sampling))
-            model = found.load()
+            model = found.load() if args.ray is None else found.load_on_ray(args.ray)
             session = model.watch(video, cache=args.cache, several=several, progress=progress, **sampling)
             if session.is_cached:
                 until_watched.close()

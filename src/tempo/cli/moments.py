@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 from tempo.moments import COUNT
 
 from .options import (
+    add_cluster_option,
     add_model_options,
     add_watch_options,
     non_empty_text,
@@ -47,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "what", metavar="WHAT", type=non_empty_text, help="a question or a description, in plain words"
     )
     add_model_options(parser, several_devices=True)
+    add_cluster_option(parser)
     add_watch_options(parser)
     output = parser.add_argument_group("output")
     output.add_argument(

@@ -48,6 +48,18 @@ def add_model_options(parser: argparse.ArgumentParser, *, several_devices: bool 
     )
 
 
+def add_cluster_option(parser: argparse.ArgumentParser) -> None:
+    """Declare the Ray cluster that watches."""
+    parser.add_argument(
+        "--ray",
+        nargs="?",
+        const="local",
+        metavar="ADDRESS",
+        help="watch the video on all machines of the Ray cluster at host:port, or 'auto' for the one that "
+        "this machine belongs to; they must see the model and the video (without ADDRESS: Ray here)",
+    )
+
+
 def add_watch_options(parser: argparse.ArgumentParser) -> None:
     """Declare which frames are watched and where the watched video is cached."""
     group = parser.add_argument_group("watching")

@@ -6,23 +6,22 @@ import itertools
 import uuid
 import weakref
 from collections.abc import Callable, Sequence
-from copy import deepcopy
 from dataclasses import replace
 from functools import partial
 
 import torch
-from torch import nn
 
+from tempo.errors import TempoError
 from tempo.inference.cache_policy import CacheKind
 from tempo.inference.engine import Tempo
 from tempo.inference.session import Session
 from tempo.inference.watch_request import WatchRequest
-from tempo.networks.compressor import Compressor
-from tempo.networks.tempo_network import CompressorNetwork
 
 from .distributed_session import DistributedSession, Works
 from .process_replica import ProcessReplica
-from .replica import CompressorReplica, RangeWork, Replica
+from .ray_cluster import WorkerResources, connect, shortage, workers_that_fit
+from .ray_replica import RayReplica
+from .replica import RangeWork, Replica, compressor_of, replica_in_thread
 from .replica_pool import ReplicaPool
 from .weight_sharing import SharedModel
 
@@ -104,7 +103,7 @@ def distribute(model: Tempo, devices: Sequence[torch.device]) -> DistributedTemp
     processes = [number for number, device in enumerate(devices) if number and device.type == "cpu"]
     shared: SharedModel | None = None
     if processes:
-        shared = SharedModel(_compressor_of(model, model.model.compressor))
+        shared = SharedModel(compressor_of(model, model.model.compressor))
     threads = max(1, torch.get_num_threads() // max(1, sum(device.type == "cpu" for device in devices)))
     starts: list[Callable[[], Replica]] = []
     for number, device in enumerate(devices):
@@ -120,19 +119,20 @@ def distribute(model: Tempo, devices: Sequence[torch.device]) -> DistributedTemp
     return found
 
 
-def replica_in_thread(model: Tempo, device: torch.device) -> CompressorReplica:
-    """A replica in this process, on the model's device or with a copy of its compressor on another."""
-    compressor = model.model.compressor
-    if device != model.device:
-        # The copies are made where they belong, one tensor after the other.
-        copies: dict[int, object] = {
-            id(parameter): nn.Parameter(parameter.to(device), requires_grad=False)
-            for parameter in compressor.parameters()
-        }
-        copies |= {id(buffer): buffer.to(device) for buffer in compressor.buffers()}
-        compressor = deepcopy(compressor, copies)
-    return CompressorReplica(_compressor_of(model, compressor), name=str(device))
+def distribute_on_ray(model: Tempo, address: str, load: Callable[[], Tempo]) -> DistributedTempo:
+    """Let a model compress on the machines of a Ray cluster; this process allocates and decodes.
 
+    Args:
+        model: here.
+        address: see :func:`.ray_cluster.connect`.
+        load: loads the same model, for the machines to call. There are as many replicas as the cluster has
+            room for, each with a GPU where there are any.
 
-def _compressor_of(model: Tempo, compressor: Compressor) -> Tempo:
-    return Tempo(CompressorNetwork(model.config, compressor), model.prompts, name=model.name)
+    Raises:
+        TempoError: there is no Ray, it has no room, or a replica cannot be started.
+    """
+    ray = connect(address)
+    room, needed = workers_that_fit(ray, WorkerResources())
+    if not room:
+        raise TempoError(shortage(ray, needed))
+    return DistributedTempo(model, ReplicaPool([partial(RayReplica, ray, load, needed)] * room))

@@ -39,11 +39,20 @@ class WorkerResources:
 
 @contextlib.contextmanager
 def connected(address: str) -> Iterator[Any]:
-    """Connect to the cluster at ADDRESS for the block, and yield the package `ray`.
+    """Connect to the cluster at ADDRESS for the block, and yield the package `ray`. Raises as `connect`."""
+    ray = connect(address)
+    try:
+        yield ray
+    finally:
+        ray.shutdown()
+
+
+def connect(address: str) -> Any:
+    """Connect to a cluster, unless this process is connected already → the package `ray`.
 
     Args:
-        address: host:port, ``auto`` for the cluster that runs on this machine, or ``local`` for a Ray of this
-            machine's cores that ends with the block.
+        address: host:port, ``auto`` for the cluster that this machine belongs to, or ``local`` for a Ray of
+            this machine's cores that ends with the connection.
 
     Raises:
         TempoError: Ray is not installed, there is none at the address, or it is of another version.
@@ -52,8 +61,7 @@ def connected(address: str) -> Iterator[Any]:
         os.environ.setdefault(name, value)
     ray = _imported()
     if ray.is_initialized():
-        yield ray
-        return
+        return ray
     _check_that_it_listens(address)
     own = {"include_dashboard": False} if address == LOCAL else {}
     try:
@@ -62,10 +70,7 @@ def connected(address: str) -> Iterator[Any]:
         raise TempoError(_unreachable(address, error)) from error
     except RuntimeError as error:
         raise TempoError(_other_version(ray, address, error)) from error
-    try:
-        yield ray
-    finally:
-        ray.shutdown()
+    return ray
 
 
 def workers_that_fit(ray: Any, resources: WorkerResources) -> tuple[int, dict[str, float]]:
@@ -86,9 +91,8 @@ def shortage(ray: Any, needed: dict[str, float]) -> str:
     """What to tell a user whose workers do not start: what they need and what the cluster has."""
     found = ray.cluster_resources()
     return (
-        f"no worker has started yet: each needs {needed['num_cpus']:g} cores and {needed['num_gpus']:g} "
-        f"GPUs, and the cluster has {found.get('CPU', 0):g} and {found.get('GPU', 0):g} in all; waiting "
-        "for room"
+        f"no worker can start yet: each needs {needed['num_cpus']:g} cores and {needed['num_gpus']:g} "
+        f"GPUs, and the cluster has {found.get('CPU', 0):g} and {found.get('GPU', 0):g} in all"
     )
 
 

@@ -11,11 +11,13 @@ import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
 import torch
+from torch import nn
 
 from tempo.console import Progress
 from tempo.devices import available_bytes
@@ -30,6 +32,8 @@ from tempo.inference.pipeline import ScoredQuestions
 from tempo.inference.prefix_cache import DiskCache
 from tempo.inference.session import Session
 from tempo.inference.watch_request import WatchRequest
+from tempo.networks.compressor import Compressor
+from tempo.networks.tempo_network import CompressorNetwork
 from tempo.processing.batching import SegmentRange, SegmentSpan
 from tempo.video.frames import Damage
 from tempo.video.video import Sampling, Video
@@ -296,3 +300,22 @@ class CompressorReplica:
 
 def _seconds(timers: Sequence[PhaseTimer]) -> list[dict[str, float]]:
     return [dict(timer.seconds) for timer in timers]
+
+
+def replica_in_thread(model: Tempo, device: torch.device) -> CompressorReplica:
+    """A replica in this process, on the model's device or with a copy of its compressor on another."""
+    compressor = model.model.compressor
+    if device != model.device:
+        # The copies are made where they belong, one tensor after the other.
+        copies: dict[int, object] = {
+            id(parameter): nn.Parameter(parameter.to(device), requires_grad=False)
+            for parameter in compressor.parameters()
+        }
+        copies |= {id(buffer): buffer.to(device) for buffer in compressor.buffers()}
+        compressor = deepcopy(compressor, copies)
+    return CompressorReplica(compressor_of(model, compressor), name=str(device))
+
+
+def compressor_of(model: Tempo, compressor: Compressor) -> Tempo:
+    """A model of which a compressor is all that there is."""
+    return Tempo(CompressorNetwork(model.config, compressor), model.prompts, name=model.name)

@@ -1,0 +1,86 @@
+"""A video that a Ray cluster watches: the answers of one device, also when a machine is lost."""
+
+import json
+
+import pytest
+
+import tempo
+from reference_cases import REFERENCE
+from tempo.cli.main import main
+from tempo.errors import TempoError, UsageError
+
+pytest.importorskip("ray")
+pytestmark = pytest.mark.slow
+
+TINY = REFERENCE / "tempo-tiny"
+QUESTIONS = ("What is shown?", "Which number comes last, and in which colour?")
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """Ray on two nodes of a core each."""
+    import ray
+    from ray.cluster_utils import Cluster
+
+    one = {"num_cpus": 1, "object_store_memory": 100 * 2**20}
+    running = Cluster(initialize_head=True, head_node_args=one | {"include_dashboard": False})
+    running.add_node(**one)
+    yield running
+    ray.shutdown()
+    running.shutdown()
+
+
+@pytest.fixture(scope="module")
+def spread(cluster):
+    model = tempo.load(TINY, dtype="float32", ray=cluster.address)
+    assert len(model.pool.slots) == 2
+    yield model
+    model.close()
+
+
+@pytest.mark.parametrize("cache", ["device", "none"])
+def test_the_answers_are_those_of_one_device(spread, engine, film, cache):
+    session, alone = spread.watch(film, cache=cache), engine.watch(film, cache=cache)
+    for question in QUESTIONS:
+        found, expected = (one.ask(question, budget=60, max_new_tokens=8) for one in (session, alone))
+        assert found.token_ids == expected.token_ids
+        assert [s.tokens for s in found.segments] == [s.tokens for s in expected.segments]
+        assert [s.relevance for s in found.segments] == pytest.approx(
+            [s.relevance for s in expected.segments], abs=1e-5
+        )
+
+
+def test_a_machine_is_lost_and_its_range_is_watched_again(cluster, spread, engine, film):
+    import ray
+
+    session = spread.watch(film, cache="device")
+    before = session.ask(QUESTIONS[0], budget=60, max_new_tokens=8)
+    for slot in spread.pool.slots:
+        ray.kill(slot.replica._actor)
+    after = session.ask(QUESTIONS[0], budget=60, max_new_tokens=8)
+    assert after.token_ids == before.token_ids
+    assert [s.tokens for s in after.segments] == [s.tokens for s in before.segments]
+
+
+def test_a_video_that_cannot_be_read_is_one_line(spread, tmp_path):
+    path = tmp_path / "film.mp4"
+    path.write_bytes(b"no video" * 100)
+    with pytest.raises(TempoError, match=r"film\.mp4") as caught:
+        spread.watch(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_command_line_asks_the_cluster(spread, engine, film, capsys):
+    call = ["ask", str(film), QUESTIONS[0], "--model", str(TINY), "--dtype", "float32", "--ray", "auto"]
+    spread.close()  # its cores are needed
+    assert main([*call, "--budget", "60", "--max-new-tokens", "8", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (
+        found["token_ids"]
+        == engine.watch(film, cache="none").ask(QUESTIONS[0], budget=60, max_new_tokens=8).token_ids
+    )
+
+
+def test_no_ray_and_devices_beside_it_are_one_line():
+    with pytest.raises(UsageError, match="exclude each other"):
+        tempo.load(TINY, ray="auto", devices=["cpu", "cpu"])
