@@ -15,7 +15,7 @@ from research.nano.packing import Packed, Row, pack
 from research.nano.patch_labels import PATCH_SIZE
 from tempo.training.data.sources import SourceContext
 
-from .clips import LONG, Plan, draw, plan_clip
+from .clips import LONG, WHOLE_SHARES, Plan, draw, plan_clip
 from .packed_batches import PackedBatches
 
 SEGMENTS = (1, 2, 4, 8, 12, 15, 32, 64, 128, 160, 160)  # of a clip, drawn anew for every batch
@@ -47,9 +47,11 @@ class ClipBatches(PackedBatches):
         rows: int = ROWS,
         wide: float = 0.0,
         choice: float = 0.5,
+        whole_shares: Sequence[float] = WHOLE_SHARES,
     ) -> None:
         super().__init__(context)
         self.segments, self.rows, self.wide, self.choice = tuple(segments), rows, wide, choice
+        self.whole_shares = tuple(whole_shares)
 
     def __getitem__(self, step: int) -> ClipBatch:
         rng = random.Random(f"joining/{self.seed}/{step}")
@@ -67,6 +69,7 @@ class ClipBatches(PackedBatches):
                     choice=self.choice,
                     together=2 * TOGETHER if segments >= LONG else TOGETHER,
                     weights=WEIGHTS,
+                    whole_shares=self.whole_shares,
                     wide=self.wide,
                 )
                 for _ in range(max(1, self.rows // max(8, segments)))

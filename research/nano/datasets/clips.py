@@ -160,11 +160,13 @@ def group_of(
     questions: int,
     choice: float,
     weights: Sequence[float] = KIND_WEIGHTS,
+    whole_shares: Sequence[float] = WHOLE_SHARES,
 ) -> list[Asked]:
     """Up to `questions` questions that name the same thing, or the same two: they share memory tokens.
 
-    `weights` say how often the first of them is of each of KINDS."""
-    whole = rng.choices((*GLOBAL_KINDS, None), (*WHOLE_SHARES, 1 - sum(WHOLE_SHARES)))[0]
+    `weights` say how often the first of them is of each of KINDS, `whole_shares` how often it is of each of
+    GLOBAL_KINDS."""
+    whole = rng.choices((*GLOBAL_KINDS, None), (*whole_shares, 1 - sum(whole_shares)))[0]
     if whole is None and rng.random() < FOLLOWING_SHARE:
         pool = random_follow_ups(rng, script)
     else:
@@ -224,6 +226,7 @@ def plan_clip(
     choice: float = 0.5,
     together: int = 1,
     weights: Sequence[float] = KIND_WEIGHTS,
+    whole_shares: Sequence[float] = WHOLE_SHARES,
     wide: float = 0.0,
 ) -> Plan:
     """Plan a clip of `segments` segments with up to `questions` groups of up to `together` questions."""
@@ -235,7 +238,16 @@ def plan_clip(
     for _ in range(questions * 3):
         if len(groups) >= questions:
             break
-        group = group_of(rng, script, times, window, questions=together, choice=choice, weights=weights)
+        group = group_of(
+            rng,
+            script,
+            times,
+            window,
+            questions=together,
+            choice=choice,
+            weights=weights,
+            whole_shares=whole_shares,
+        )
         if group:
             groups.append(group)
     return Plan(script, times, window, groups)

@@ -101,12 +101,12 @@ FORMS = (
     ChoiceForm("{})", _PEOPLE),
     ChoiceForm("{}:", _PEOPLE, share=0.5),
     # Letters that are not capitals, and numbers, are learnt last.
-    ChoiceForm("{})", _PEOPLE, labels="abcdef", share=2),
+    ChoiceForm("{})", _PEOPLE, labels="abcdef", share=4),
     ChoiceForm(
-        "{}.", ("", "\nAnswer with the number.", "\nJust give me the number."), labels="123456", share=5
+        "{}.", ("", "\nAnswer with the number.", "\nJust give me the number."), labels="123456", share=6
     ),
     ChoiceForm("{})", ("", " which one?", "?"), opening=" ", joint=" ", share=2),
-    ChoiceForm("{})", ("", " which one?"), opening=" ", joint=", ", labels="abcdef", share=2),
+    ChoiceForm("{})", ("", " which one?"), opening=" ", joint=", ", labels="abcdef", share=4),
 )
 _SHARES = [form.share for form in FORMS]
 
