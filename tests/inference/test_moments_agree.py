@@ -10,6 +10,7 @@ import pytest
 import clips
 from tempo.cli.render import chart, moments
 from tempo.formatting import clock
+from tempo.inference.model_info import ModelInfo
 from tempo.inference.results import (
     Answer,
     AnswerSegment,
@@ -43,7 +44,7 @@ def spans(text):
 def on_the_page(answer, model):
     """What the page is told of an answer."""
     turn = Turn("?", (), {}, (None, None), Variant(64, True), {Variant(64, True): answer})
-    return views.turn(SimpleNamespace(turns=[turn]), 0, model)
+    return views.turn(SimpleNamespace(turns=[turn]), 0, ModelInfo.of(model.name, model.config))
 
 
 @pytest.fixture(scope="module")
