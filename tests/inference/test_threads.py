@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 import tempo
+import tempo.devices
 from tempo.video.video import Video
 
 torch.set_num_threads(2)
@@ -36,7 +37,7 @@ def use(folder):
         answers.append((str(folder), answer.text, [round(s.relevance, 5) for s in answer.segments]))
 
 def measure():
-    found.append((tempo.inference.engine.pick_dtype("auto", torch.device("cpu")), torch.get_num_threads()))
+    found.append((tempo.devices.pick_dtype("auto", torch.device("cpu")), torch.get_num_threads()))
 
 found = []
 folders = [{str(REFERENCE / "tempo-tiny")!r}, None] * 2

@@ -139,7 +139,7 @@ def test_the_page_says_it_below_the_player(nano, generated, other):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             session = nano.watch(path, max_frames=8)
-        return "".join(Watched.of(session, seconds=1.0).warnings)
+        return "".join(Watched.of(session).warnings)
 
     assert shown(other).count(KNOWS) == 1
     assert KNOWS not in shown(generated)
