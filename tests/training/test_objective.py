@@ -48,7 +48,9 @@ def trained(tiny, tiny_of_transformers):
 def decoder_inputs(model, run):
     """What the decoder is given first while `run` goes on."""
     seen = []
-    hook = model.model.layers[0].register_forward_pre_hook(lambda _, args: seen.append(args[0].detach()))
+    # Its first layer begins with this, whether one row is read or several side by side.
+    first = model.model.layers[0].input_layernorm
+    hook = first.register_forward_pre_hook(lambda _, args: seen.append(args[0].detach()))
     try:
         run()
     finally:

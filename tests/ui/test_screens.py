@@ -131,7 +131,7 @@ def test_the_examples_are_answered_as_their_scripts_say(server):
     """What the gallery suggests works: the answers are those of the videos' own scripts."""
     from ui_client import Client
 
-    expected = {"shapes": ("down", "01:34"), "things": ("shrinks", "00:42"), "phone": ("green", "00:50")}
+    expected = {"shapes": ("down", "01:34"), "things": ("blinks", "01:06"), "phone": ("red", "00:18")}
     with Client(server.url) as client:
         for one in EXAMPLES:
             video = client.open(example=one.id)["video"]

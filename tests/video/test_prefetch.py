@@ -18,8 +18,18 @@ from tempo.video.prefetch import Background
 from tempo.video.video import AHEAD_BYTES, Video
 
 
+others: set[threading.Thread] = set()  # of models that earlier tests have loaded
+
+
+@pytest.fixture(autouse=True)
+def _other_threads() -> None:
+    others.clear()
+    others.update(threading.enumerate())
+
+
 def threads() -> list[str]:
-    return [thread.name for thread in threading.enumerate() if thread.name.startswith("tempo")]
+    ours = [thread for thread in threading.enumerate() if thread not in others]
+    return [thread.name for thread in ours if thread.name.startswith("tempo")]
 
 
 def count_to(limit: int, made: list[int], stop: threading.Event) -> Iterator[int]:

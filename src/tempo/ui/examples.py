@@ -62,12 +62,12 @@ EXAMPLES = (
     Example(
         "things", "Everyday things", "A minute and a half of things that move, turn and grow.",
         FileSpec(seconds=90, height=240, fps=6, wide=True),
-        ("What is the giraffe doing?", "When is the giraffe on screen?"),
+        ("What is the house doing?", "When is the house on screen?"),
     ),
     Example(
         "phone", "Upright, as from a phone", "Shapes again, in a picture that is higher than wide.",
         FileSpec(seconds=60, height=240, fps=6, aspect="9:16", held_out=True),
-        ("What colour is the square that moves left?", "When is the green square there?"),
+        ("What colour is the cross that moves right?", "When is the red cross there?"),
     ),
 )  # fmt: skip
 

@@ -38,8 +38,18 @@ STRUCTURES = {
 }
 
 
+others: set[threading.Thread] = set()  # of models that earlier tests have loaded
+
+
+@pytest.fixture(autouse=True)
+def _other_threads() -> None:
+    others.clear()
+    others.update(threading.enumerate())
+
+
 def threads() -> list[str]:
-    return [thread.name for thread in threading.enumerate() if thread.name.startswith("tempo")]
+    ours = [thread for thread in threading.enumerate() if thread not in others]
+    return [thread.name for thread in ours if thread.name.startswith("tempo")]
 
 
 def stream(path: Path, workers: int, times: np.ndarray) -> tuple[np.ndarray, np.ndarray, Damage]:
