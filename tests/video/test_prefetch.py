@@ -17,7 +17,6 @@ import clips
 from tempo.video.prefetch import Background
 from tempo.video.video import AHEAD_BYTES, Video
 
-
 others: set[threading.Thread] = set()  # of models that earlier tests have loaded
 
 
