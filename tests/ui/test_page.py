@@ -260,6 +260,28 @@ def test_a_page_that_is_loaded_again_goes_on_where_it_was(server, visit, film, t
     assert talk.complaints == []
 
 
+def test_on_a_phone_the_latest_question_stands_above_its_answer(server, visit, film):
+    talk = visit(server.url, viewport={"width": 390, "height": 844}, reduced_motion="reduce")
+    page = talk.page
+    talk.open(film)
+
+    def check():
+        page.wait_for_function(
+            """() => {
+              const [log, asked, text] = ["#log", ".turn:last-child .asked", ".turn:last-child .answer .text"]
+                .map(name => document.querySelector(name).getBoundingClientRect());
+              return log.top <= asked.top && text.bottom <= log.bottom && asked.top < log.top + 40;
+            }"""
+        )
+
+    for question in ("What is there?", "Is it red?", "And then?"):
+        talk.ask(question)
+    check()
+    page.reload()
+    talk.wait_until_ready(film.name)
+    check()
+
+
 def test_a_duplicate_of_a_page_begins_for_itself(server, visit, film):
     talk = visit(server.url)
     talk.open(film)

@@ -50,7 +50,8 @@ function reveal(log) {
   const last = log.lastElementChild;
   if (!last) return;
   const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
-  log.scrollTo({ top: last.offsetTop - log.offsetTop - 8, behavior: calm ? "auto" : "smooth" });
+  const below = last.getBoundingClientRect().top - log.getBoundingClientRect().top;
+  log.scrollBy({ top: below - 8, behavior: calm ? "auto" : "smooth" });
 }
 
 // --- before the first question -----------------------------------------------------------------------------------
