@@ -43,7 +43,9 @@ class Output(Console):
 
 def say(message: str) -> None:
     """Print MESSAGE as one line on stderr, prefixed with ``tempo:``."""
-    print("tempo:", printable(" ".join(message.split())), file=sys.stderr, flush=True)
+    # In one piece, so that lines of several processes do not mix.
+    sys.stderr.write(f"tempo: {printable(' '.join(message.split()))}\n")
+    sys.stderr.flush()
 
 
 @contextmanager
