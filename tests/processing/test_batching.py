@@ -64,11 +64,11 @@ def test_patches_are_those_of_each_segment_alone(tiny, frames):
 
 
 def test_closing_it_ends_the_threads(tiny, frames):
-    before = threading.active_count()
+    before = set(threading.enumerate())
     stream = watch(tiny, frames, batch_size=1)
     next(stream)
     stream.close()
-    for thread in threading.enumerate():
-        if thread.name.startswith("tempo-"):
-            thread.join(10)
-    assert threading.active_count() <= before
+    begun = [thread for thread in threading.enumerate() if thread not in before]
+    for thread in begun:
+        thread.join(10)
+    assert not any(thread.is_alive() for thread in begun)
