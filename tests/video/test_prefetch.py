@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,18 +17,7 @@ import clips
 from tempo.video.prefetch import Background
 from tempo.video.video import AHEAD_BYTES, Video
 
-others: set[threading.Thread] = set()  # of models that earlier tests have loaded
-
-
-@pytest.fixture(autouse=True)
-def _other_threads() -> None:
-    others.clear()
-    others.update(threading.enumerate())
-
-
-def threads() -> list[str]:
-    ours = [thread for thread in threading.enumerate() if thread not in others]
-    return [thread.name for thread in ours if thread.name.startswith("tempo")]
+Threads = Callable[[], list[str]]
 
 
 def count_to(limit: int, made: list[int], stop: threading.Event) -> Iterator[int]:
@@ -39,7 +28,7 @@ def count_to(limit: int, made: list[int], stop: threading.Event) -> Iterator[int
         yield number
 
 
-def test_everything_arrives_in_order() -> None:
+def test_everything_arrives_in_order(threads: Threads) -> None:
     made: list[int] = []
     items = Background(lambda stop: count_to(1000, made, stop), depth=3, name="tempo-test")
     assert list(items) == list(range(1000))
@@ -56,7 +45,7 @@ def test_never_far_ahead() -> None:
     items.close()
 
 
-def test_closing_ends_the_thread() -> None:
+def test_closing_ends_the_thread(threads: Threads) -> None:
     made: list[int] = []
     items = Background(lambda stop: count_to(10**9, made, stop), depth=3, name="tempo-test")
     next(items)
@@ -66,7 +55,7 @@ def test_closing_ends_the_thread() -> None:
     assert len(made) < 20
 
 
-def test_an_error_arrives_after_what_came_before_it() -> None:
+def test_an_error_arrives_after_what_came_before_it(threads: Threads) -> None:
     def fail(stop: threading.Event) -> Iterator[int]:
         yield from (1, 2)
         raise RuntimeError("the third is broken")
@@ -78,7 +67,7 @@ def test_an_error_arrives_after_what_came_before_it() -> None:
     assert threads() == []
 
 
-def test_leaving_a_video_in_the_middle_ends_its_thread(tmp_path: Path) -> None:
+def test_leaving_a_video_in_the_middle_ends_its_thread(tmp_path: Path, threads: Threads) -> None:
     video = Video.open(clips.write(tmp_path / "clip.mp4", count=120))
     stream = video.stream(video.sample(fps=30.0), chunk=2)
     next(stream)
@@ -89,7 +78,7 @@ def test_leaving_a_video_in_the_middle_ends_its_thread(tmp_path: Path) -> None:
     assert threads() == []
 
 
-def test_what_was_decoded_before_it_was_asked_for_is_used(tmp_path: Path) -> None:
+def test_what_was_decoded_before_it_was_asked_for_is_used(tmp_path: Path, threads: Threads) -> None:
     path = clips.write(tmp_path / "clip.mp4", count=120)
     video = Video.open(path)
     sampling = video.sample(fps=30.0)
@@ -104,7 +93,7 @@ def test_what_was_decoded_before_it_was_asked_for_is_used(tmp_path: Path) -> Non
     assert not video.damage
 
 
-def test_what_was_decoded_and_is_not_asked_for_is_let_go(tmp_path: Path) -> None:
+def test_what_was_decoded_and_is_not_asked_for_is_let_go(tmp_path: Path, threads: Threads) -> None:
     video = Video.open(clips.write(tmp_path / "clip.mp4", count=120))
     with video.decoding(video.sample(fps=30.0)):
         every_third = [batch.times for batch in video.stream(video.sample(fps=10.0), chunk=8)]

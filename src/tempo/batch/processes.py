@@ -8,6 +8,8 @@ import signal
 from collections.abc import Iterator, Sequence
 from multiprocessing.connection import wait
 
+from tempo.exit_status import how_it_ended
+
 from . import worker
 from .cases import VideoGroup
 from .pool import Message, WorkerDiedError, load_error
@@ -54,7 +56,7 @@ class WorkerProcess:
             kind, content = self.connection.recv()
         except (EOFError, OSError):
             self.process.join()
-            raise WorkerDiedError(_how_it_ended(self.process.exitcode)) from None
+            raise WorkerDiedError(how_it_ended(self.process.exitcode)) from None
         if kind == "load_error":
             message, usage = content
             return kind, load_error(message, usage=usage)
@@ -68,14 +70,6 @@ class WorkerProcess:
             self.process.kill()
             self.process.join()
         self.connection.close()
-
-
-def _how_it_ended(status: int | None) -> str:
-    if status is not None and status < 0:
-        with contextlib.suppress(ValueError):
-            name = signal.Signals(-status).name
-            return f"{name}, often due to lack of memory" if name == "SIGKILL" else name
-    return f"exit status {status}"
 
 
 @contextlib.contextmanager

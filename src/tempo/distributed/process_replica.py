@@ -7,21 +7,18 @@ import itertools
 import os
 import pickle
 import queue
-import signal
 import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from typing import Any
 
 from tempo.console import Progress
 from tempo.errors import TempoError
-from tempo.inference.cache_policy import CacheKind
-from tempo.inference.keep_strategies import Keep
+from tempo.exit_status import how_it_ended
 
-from .replica import RangeMemory, RangeReport, RangeScores, RangeWork, ReplicaDiedError
+from .replica import RemoteReplica, ReplicaDiedError
 from .weight_sharing import SharedModel
 from .worker import CANCEL
 
@@ -29,7 +26,7 @@ GRACE = 5.0  # seconds for a process to exit by itself
 _HEARTBEAT = 0.1  # seconds between two calls of `progress` at most
 
 
-class ProcessReplica:
+class ProcessReplica(RemoteReplica):
     """See :class:`.replica.Replica`. The process ends with this one, however that ends.
 
     Args:
@@ -75,20 +72,6 @@ class ProcessReplica:
     @property
     def process_id(self) -> int:
         return self._process.pid
-
-    def room(self, place: CacheKind) -> tuple[str, int]:
-        return self._call("room", place)
-
-    def watch(self, work: RangeWork, progress: Progress) -> RangeReport:
-        return self._call("watch", work, progress=progress)
-
-    def score(
-        self, work: RangeWork, ask: str, questions: Sequence[list[int]], keep: Keep, progress: Progress
-    ) -> RangeScores:
-        return self._call("score", work, ask, questions, keep, progress=progress)
-
-    def compress(self, ask: str, counts: Sequence[list[int]], progress: Progress) -> RangeMemory:
-        return self._call("compress", ask, counts, progress=progress)
 
     def forget(self, key: str) -> None:
         with contextlib.suppress(ReplicaDiedError):  # with it, everything is forgotten
@@ -162,12 +145,3 @@ class ProcessReplica:
         for one in waiting_calls:
             one.put(("died", died))
         self._connection.close()
-
-
-def how_it_ended(status: int) -> str:
-    """A process's exit status in words."""
-    if status < 0:
-        with contextlib.suppress(ValueError):
-            name = signal.Signals(-status).name
-            return f"{name}, often due to lack of memory" if name == "SIGKILL" else name
-    return f"exit status {status}"

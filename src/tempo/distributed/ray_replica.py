@@ -7,21 +7,16 @@ import itertools
 import os
 import socket
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from tempo.console import Progress
 from tempo.errors import TempoError, describe
-from tempo.inference.cache_policy import CacheKind
 from tempo.inference.engine import Tempo
-from tempo.inference.keep_strategies import Keep
 
 from .replica import (
     CompressorReplica,
-    RangeMemory,
-    RangeReport,
-    RangeScores,
-    RangeWork,
+    RemoteReplica,
     ReplicaDiedError,
     replica_in_thread,
 )
@@ -31,7 +26,7 @@ _BEAT = 0.1  # seconds between two looks at a call
 _MOST_CALLS = 64  # of one actor at once; they take turns
 
 
-class RayReplica:
+class RayReplica(RemoteReplica):
     """See :class:`.replica.Replica`. It is an actor, which ends with this process.
 
     Args:
@@ -58,20 +53,6 @@ class RayReplica:
         except BaseException:
             self.close()
             raise
-
-    def room(self, place: CacheKind) -> tuple[str, int]:
-        return self._call("room", place)
-
-    def watch(self, work: RangeWork, progress: Progress) -> RangeReport:
-        return self._call("watch", work, progress=progress)
-
-    def score(
-        self, work: RangeWork, ask: str, questions: Sequence[list[int]], keep: Keep, progress: Progress
-    ) -> RangeScores:
-        return self._call("score", work, ask, questions, keep, progress=progress)
-
-    def compress(self, ask: str, counts: Sequence[list[int]], progress: Progress) -> RangeMemory:
-        return self._call("compress", ask, counts, progress=progress)
 
     def forget(self, key: str) -> None:
         with contextlib.suppress(Exception):  # where it is gone, everything is forgotten

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import socket
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import nn
@@ -149,6 +150,28 @@ class Replica(Protocol):
 
     def close(self) -> None:
         """End it."""
+
+
+class RemoteReplica(ABC):
+    """A replica in another process: every call is a message to it."""
+
+    @abstractmethod
+    def _call(self, method: str, *arguments: object, progress: Progress | None = None) -> Any:
+        """Let it call a method of its :class:`CompressorReplica`, and return what that returns."""
+
+    def room(self, place: CacheKind) -> tuple[str, int]:
+        return self._call("room", place)
+
+    def watch(self, work: RangeWork, progress: Progress) -> RangeReport:
+        return self._call("watch", work, progress=progress)
+
+    def score(
+        self, work: RangeWork, ask: str, questions: Sequence[list[int]], keep: Keep, progress: Progress
+    ) -> RangeScores:
+        return self._call("score", work, ask, questions, keep, progress=progress)
+
+    def compress(self, ask: str, counts: Sequence[list[int]], progress: Progress) -> RangeMemory:
+        return self._call("compress", ask, counts, progress=progress)
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,8 @@ from tempo.video.decoding import decode_workers, parallel
 from tempo.video.decoding.source import FileSource
 from tempo.video.frames import Damage
 from tempo.video.video import AHEAD_BYTES, Sampling, Video
+
+Threads = Callable[[], list[str]]
 
 OPEN = {"g": "20", "bf": "3", "x264-params": "open-gop=1:scenecut=0:b-pyramid=2"}
 STRUCTURES = {
@@ -36,20 +38,6 @@ STRUCTURES = {
     "av1.mp4": ("libsvtav1", {"preset": "12", "g": "20"}),
     "no-keyframes-in-order.ts": ("libx264", {"g": "20"}),
 }
-
-
-others: set[threading.Thread] = set()  # of models that earlier tests have loaded
-
-
-@pytest.fixture(autouse=True)
-def _other_threads() -> None:
-    others.clear()
-    others.update(threading.enumerate())
-
-
-def threads() -> list[str]:
-    ours = [thread for thread in threading.enumerate() if thread not in others]
-    return [thread.name for thread in ours if thread.name.startswith("tempo")]
 
 
 def stream(path: Path, workers: int, times: np.ndarray) -> tuple[np.ndarray, np.ndarray, Damage]:
@@ -95,7 +83,7 @@ def test_damage_of_one_decoder(tmp_path: Path, suffix: str) -> None:
     assert stream(path, 4, np.arange(0, 10, 0.2))[2]
 
 
-def test_several_threads_decode(tmp_path: Path) -> None:
+def test_several_threads_decode(tmp_path: Path, threads: Threads) -> None:
     video = Video.open(clips.write(tmp_path / "clip.mp4", count=500, rate=25, options={"g": "25"}))
     video.decode_workers = 4
     batches = video.stream(video.sample(fps=25.0), chunk=8)
@@ -105,7 +93,7 @@ def test_several_threads_decode(tmp_path: Path) -> None:
     assert threads() == []
 
 
-def test_nothing_is_left_of_a_stream_that_nobody_ends(tmp_path: Path) -> None:
+def test_nothing_is_left_of_a_stream_that_nobody_ends(tmp_path: Path, threads: Threads) -> None:
     path = clips.write(tmp_path / "clip.mp4", count=250, rate=25, options={"g": "25"})
     for taken in range(4):
         video = Video.open(path)
