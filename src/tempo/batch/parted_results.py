@@ -40,6 +40,8 @@ class PartedResults:
             TempoError: the filesystem cannot be used, or OUTPUT holds something else.
         """
         self.output = output
+        if output.endswith(PARQUET):
+            _pyarrow(output)  # rather now than after hours
         self._filesystem, self._path = object_stores.opened(output)
         self._parts = f"{self._path}.parts"
         self._count = 0
@@ -103,8 +105,11 @@ class PartedResults:
         if self.output.endswith(PARQUET):
             data = _as_parquet(self.output, self.records, lines)
         self._write(self._path, data)
-        if self._has_parts():
-            self._filesystem.rm(self._parts, recursive=True)
+        try:
+            if self._has_parts():
+                self._filesystem.rm(self._parts, recursive=True)
+        except Exception as error:
+            raise TempoError(object_stores.unusable(self.output, error)) from error
 
     def _write(self, path: str, data: bytes) -> None:
         """Write a file whole. Object stores show it only then; elsewhere it gets its name at the end."""

@@ -30,10 +30,20 @@ SCHEMES = frozenset(
 )
 
 
+def scheme_of(path: str) -> str:
+    """The scheme of an address in lower case, "" for a path."""
+    found = re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", path)
+    return found[1].lower() if found else ""
+
+
 def is_object_store(path: str) -> bool:
     """Whether PATH is an address of one of SCHEMES."""
-    found = re.match(r"([A-Za-z0-9+.-]+)://", path)
-    return found is not None and found[1].lower() in SCHEMES
+    return scheme_of(path) in SCHEMES
+
+
+def without_password(address: str) -> str:
+    """An address to be shown. What stands before @ may be a container's name, so only a password goes."""
+    return re.sub(r"(?<=://)([^/?#@:]*):[^/?#@]*@", r"\1@", address, count=1)
 
 
 def opened(address: str) -> tuple[Any, str]:
@@ -47,7 +57,7 @@ def opened(address: str) -> tuple[Any, str]:
     try:
         filesystem, path = url_to_fs(address)
     except ImportError as error:
-        raise TempoError(f"{address}: {' '.join(str(error).split())}") from error
+        raise TempoError(f"{without_password(address)}: {' '.join(str(error).split())}") from error
     except Exception as error:  # of whatever package is behind it
         raise TempoError(unusable(address, error)) from error
     return filesystem, path
@@ -55,6 +65,7 @@ def opened(address: str) -> tuple[Any, str]:
 
 def unusable(address: str, error: Exception) -> str:
     """One line about an error of a filesystem, whose packages have errors of their own."""
+    address = without_password(address)
     if isinstance(error, FileNotFoundError):
         return f"{address}: no such file; check the address"
     if isinstance(error, PermissionError):

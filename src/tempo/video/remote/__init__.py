@@ -1,6 +1,8 @@
 """Reads videos and images from http(s) addresses: by byte ranges if the server has them, else downloaded."""
 
-from .addresses import scheme_of, without_login
+from tempo.storage.object_stores import scheme_of
+
+from .addresses import without_login
 from .content import PLAYLISTS
 from .failures import FetchError
 from .remote_file import Progress, RemoteFile

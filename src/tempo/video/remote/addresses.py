@@ -38,12 +38,6 @@ class Address:
         return PurePosixPath(unquote(urlsplit(self.url).path)).suffix.lower()
 
 
-def scheme_of(path: str) -> str:
-    """The scheme of an address in lower case, "" for a path."""
-    found = re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", path)
-    return found[1].lower() if found else ""
-
-
 def without_login(text: str) -> str:
     """An address without its user name and password, to be shown."""
     return re.sub(r"(?<=://)[^/?#]*@", "", text, count=1)

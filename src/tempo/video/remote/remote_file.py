@@ -14,7 +14,7 @@ from typing import BinaryIO, cast
 
 from tempo.errors import TempoError, UsageError
 from tempo.storage import hashing
-from tempo.storage.object_stores import is_object_store
+from tempo.storage.object_stores import is_object_store, without_password
 
 from .addresses import Address, parse
 from .blocks import BLOCK, Blocks
@@ -61,7 +61,7 @@ class RemoteFile:
             TempoError: it is no address, no video, or too large to be downloaded.
         """
         self.given, stored = given, is_object_store(given)
-        self.address = Address(given, given) if stored else parse(given)
+        self.address = Address(given, without_password(given)) if stored else parse(given)
         self.failure: FetchError | None = None
         self._client = ObjectClient(self.address) if stored else Client(self.address)
         self._lock = threading.RLock()
