@@ -43,10 +43,12 @@ class Pool(Protocol):
 
     Attributes:
         attempts: at a case, before it fails because its worker died.
+        alike: whether what one worker cannot load, no other can.
         missing: what to do where workers die while they load the model.
     """
 
     attempts: int
+    alike: bool
     missing: str
 
     def start(self, index: int) -> Worker:
@@ -133,10 +135,10 @@ class _Run:
             place.assign(self.pending.popleft() if self.pending else None)
 
     def _drop(self, place: _Place, error: TempoError) -> None:
-        """Go on without a worker that cannot load the model. Raises its error where there is no other."""
+        """Go on without a worker that cannot load the model. Raises its error where no other can."""
         self.places.remove(place)
         place.worker.end(at_once=True)
-        if not self.places:
+        if self.pool.alike or not self.places:
             raise error
         self.warn(str(error))
 

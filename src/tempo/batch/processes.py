@@ -22,7 +22,7 @@ class Processes:
     """Processes that share this machine's cores and GPUs. What kills one kills the next one too, so a case
     has one attempt."""
 
-    attempts = 1
+    attempts, alike = 1, True
     missing = "try fewer --workers"
 
     def __init__(self, config: WorkerConfig) -> None:

@@ -42,14 +42,19 @@ class RayActors:
         room: actors that the cluster has room for now; it may grow.
     """
 
-    attempts = 2
+    attempts, alike = 2, False
     missing = "check the memory of the cluster's machines"
 
     def __init__(
         self, ray: Any, config: WorkerConfig, resources: WorkerResources, warn: Callable[[str], None]
     ) -> None:
         self.ray, self.warn = ray, warn
-        self.config = replace(config, model=_absolute(config.model) if config.model else None)
+        base = config.model_options.get("base")
+        self.config = replace(
+            config,
+            model=_absolute(config.model) if config.model else None,
+            model_options=config.model_options | ({"base": _absolute(base)} if base else {}),
+        )
         self.room, self.needed = workers_that_fit(ray, resources)
         self._actor = ray.remote(_Actor)
         self._told = False
@@ -85,8 +90,9 @@ class ActorWorker:
         self.loaded = False
 
     def assign(self, group: VideoGroup | None) -> None:
-        if group is None:
+        if group is None:  # its cores and GPU are for whoever takes the place of one that dies
             self.coming = None
+            self.end(at_once=True)
             return
         # Paths are relative to the folder of the command, which is not the actor's.
         group = replace(group, video_path=_absolute(group.video_path))

@@ -200,7 +200,8 @@ def _pool(args: argparse.Namespace, warn: Callable[[str], None]) -> Iterator[tup
     from .model_loading import MODEL_OPTIONS
 
     # Several workers keep the cores busy with a decoder each.
-    decode_workers: DecodeWorkers = args.decode_workers or (1 if (args.workers or 1) > 1 else "auto")
+    alone = args.ray is None and args.workers in (None, 1)
+    decode_workers: DecodeWorkers = args.decode_workers or ("auto" if alone else 1)
     config = WorkerConfig(
         args.model, given(args, *MODEL_OPTIONS), args.cache, args.workers or 1, decode_workers
     )

@@ -84,7 +84,9 @@ def workers_that_fit(ray: Any, resources: WorkerResources) -> tuple[int, dict[st
             has = node["Resources"]
             cores = has.get("CPU", 0) // resources.cpus
             room += int(min(cores, has.get("GPU", 0) // gpus) if gpus else cores)
-    return room, needed
+    free = ray.available_resources()  # of all machines together
+    room = min(room, int(free.get("CPU", 0) // resources.cpus))
+    return (min(room, int(free.get("GPU", 0) // gpus)) if gpus else room), needed
 
 
 def shortage(ray: Any, needed: dict[str, float]) -> str:
