@@ -58,10 +58,7 @@ def load(
         TempoError: a part of the model is missing or damaged, a device is not there, or no Ray answers.
         UsageError: an option that does not exist, or `ray` beside `devices`.
     """
-    if ray is not None and devices is not None:
-        raise UsageError("ray and devices exclude each other: the cluster's machines are the devices")
-    found = find(path, base, device=device, devices=devices, dtype=dtype, attention=attention)
-    return found.load() if ray is None else found.load_on_ray(ray)
+    return find(path, base, device=device, devices=devices, dtype=dtype, attention=attention, ray=ray).load()
 
 
 def find(
@@ -72,13 +69,16 @@ def find(
     devices: str | Sequence[str | torch.device] | None = None,
     dtype: str | torch.dtype = "auto",
     attention: str = "sdpa",
+    ray: str | None = None,
 ) -> FoundModel:
     """Look up what :func:`load` loads, which is told there; nothing is read but configurations.
 
     Raises:
         TempoError: a part of the model is missing, or a device is not there.
-        UsageError: an option that does not exist.
+        UsageError: an option that does not exist, or `ray` beside `devices`.
     """
+    if ray is not None and devices is not None:
+        raise UsageError("ray and devices exclude each other: the cluster's machines are the devices")
     if attention not in ATTENTIONS:
         raise UsageError(f"attention={attention!r}: choose from {', '.join(ATTENTIONS)}")
     chosen = pick_devices(device, devices)
@@ -89,7 +89,7 @@ def find(
         path, name = EMBEDDED, "tempo-nano"
     else:
         name = str(path)
-    return FoundModel(find_files(path, base=base), name, chosen, dtype, attention)
+    return FoundModel(find_files(path, base=base), name, chosen, dtype, attention, ray)
 
 
 @dataclass(frozen=True)
@@ -101,6 +101,7 @@ class FoundModel:
     devices: Sequence[torch.device]
     dtype: str | torch.dtype
     attention: str
+    ray: str | None
 
     @cached_property
     def config(self) -> TempoFields:
@@ -115,17 +116,18 @@ class FoundModel:
     def load(self) -> Tempo:
         """Read the weights. Raises as :func:`load`."""
         model = self._load()
+        if self.ray is not None:
+            return self._on_ray(model, self.ray)
         if len(self.devices) == 1:
             return model
         from tempo.distributed.distributed_engine import distribute
 
         return distribute(model, self.devices)
 
-    def load_on_ray(self, address: str) -> Tempo:
-        """Read the weights here, and let a cluster read them. Raises as :func:`load`."""
+    def _on_ray(self, model: Tempo, address: str) -> Tempo:
+        """Let a cluster read the weights too. Raises as :func:`load`."""
         from tempo.distributed.distributed_engine import distribute_on_ray
 
-        model = self._load()
         load_there = partial(
             load,
             None if self.files.folder == EMBEDDED else self.files.folder.absolute(),
@@ -159,13 +161,13 @@ class FoundModel:
     ) -> AbstractContextManager[None]:
         """Decode meanwhile what :meth:`Tempo.watch` will watch, for as long as the block lasts.
 
-        Of several devices each decodes a range of its own, once it is there.
+        Of several devices and machines each decodes a range of its own, once it is there.
 
         Raises:
             UsageError: an option that can never work.
             TempoError: the configuration cannot be right, or the video's shape.
         """
-        if len(self.devices) > 1:
+        if len(self.devices) > 1 or self.ray is not None:
             return nullcontext()
         size = self.config.make_geometry().stream_size(video.width, video.height, kind=video.kind)
         chosen = sample(self.config, video, fps=fps, max_frames=max_frames, sampling=sampling)

@@ -52,6 +52,7 @@ def server_client(args: argparse.Namespace) -> ServerClient:
 
     refused = [*given(args, "model", *MODEL_OPTIONS, "decode_workers")]
     refused += ["cache"] if args.cache != "auto" else []
+    refused += ["ray"] if getattr(args, "ray", None) is not None else []  # not every command has it
     if refused:
         name = refused[0].replace("_", "-")
         raise UsageError(f"--{name} does not go with --server: the server has its own; omit it")
@@ -71,12 +72,12 @@ def watched(
     from tempo.loader import find
 
     with progress_bar("watching", "frames", before="loading", after=then) as progress:
-        found = find(args.model, **given(args, *MODEL_OPTIONS))
+        found = find(args.model, **given(args, *MODEL_OPTIONS), ray=args.ray)
         sampling = given(args, *WATCH_OPTIONS)
         video.decode_workers = args.decode_workers or "auto"
         with ExitStack() as until_watched:
             until_watched.enter_context(found.decoding(video, **sampling))
-            model = found.load() if args.ray is None else found.load_on_ray(args.ray)
+            model = found.load()
             session = model.watch(video, cache=args.cache, several=several, progress=progress, **sampling)
             if session.is_cached:
                 until_watched.close()
