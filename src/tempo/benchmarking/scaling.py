@@ -41,7 +41,8 @@ class Costs:
     """Seconds that a worker of the published size spends: one H100-class GPU and some cores.
 
     Attributes:
-        decode: for a second of video, on four cores: half of what an hour of 720p took on two, 20 s.
+        decode: for a second of video, on four cores: half of what the sampled frames of an hour of 720p took
+            on two, 20 s (docs/performance.md).
         segment: to watch a segment: 4.8 TFLOP at half of 790 TFLOP/s.
         answer: to read a storyline of 8K (65 TFLOP) and write 32 tokens of 3 ms each.
         split: more for each further range of a video: a decoder that begins behind a keyframe, and the memory
@@ -49,7 +50,7 @@ class Costs:
         segments: at most, of 8 frames; 2 frames a second up to there.
     """
 
-    decode: float = 20 / 3600 / 4
+    decode: float = 20 / 3600 / 2
     segment: float = 4.8 / 395
     answer: float = 65 / 395 + 32 * 0.003
     split: float = 0.25
