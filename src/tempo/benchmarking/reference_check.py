@@ -129,10 +129,6 @@ def _segment(
     return float(relevance_S), model.compressor.compress(state, model.compressor.memory_tokens)
 
 
-def _largest(differences: torch.Tensor) -> float:
-    return float(differences.abs().max())
-
-
 def _visual_id(ids_L: torch.Tensor) -> int:
     """The id of the visual tokens, which most of a segment's are."""
     return int(ids_L.mode().values)
