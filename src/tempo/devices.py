@@ -15,6 +15,7 @@ from tempo.host_memory import free_bytes, peak_resident_bytes
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 COMFORTABLE = 0.7  # share of the free memory that weights may take; segments and what is kept need the rest
 
+_CUDA = torch.device("cuda")  # the current one: without an index it equals none that has one
 _process = os.getpid()  # in which torch may use all of its threads
 
 
@@ -61,7 +62,10 @@ def pick_devices(
             raise TempoError("devices=all: this machine has no GPU that torch can use; leave it out")
     if isinstance(devices, str) or not devices:
         raise UsageError(f"devices={devices!r}: give a list such as ['cuda:0', 'cuda:1'], or 'all'")
-    return [pick_device(one) for one in devices]
+    chosen = [pick_device(one) for one in devices]
+    if len(chosen) == 1:
+        return chosen
+    return [torch.device("cuda", torch.cuda.current_device()) if one == _CUDA else one for one in chosen]
 
 
 def prepare_process(device: torch.device) -> None:

@@ -1,6 +1,7 @@
 """Several replicas answer what one device answers: for every cache, for damaged files, for odd videos."""
 
 import itertools
+import os
 import shutil
 import time
 from dataclasses import replace
@@ -34,6 +35,20 @@ def same(found, expected):
     assert found.video == expected.video
 
 
+def wait_until(condition):
+    """Whether it comes true within ten seconds."""
+    until = time.monotonic() + 10
+    while not (found := condition()) and time.monotonic() < until:
+        time.sleep(0.02)
+    return found
+
+
+def damage(file):
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 255
+    file.write_bytes(content)
+
+
 @pytest.mark.parametrize("cache", CACHES)
 def test_recorded_answers(case, cache, three, tmp_path):
     """What the published code computed."""
@@ -62,11 +77,8 @@ def test_processes_answer_what_one_device_does(cache, two, engine, film):
         options = {"budget": 40, "max_new_tokens": 4, "keep": keep}
         same(session.ask(QUESTIONS[0], **options), alone.ask(QUESTIONS[0], **options))
     options = {"budget": 30, "max_new_tokens": 4, "adaptive": False}
-    for found, expected in (
-        ()
-        if session.is_cached
-        else zip(session.ask_many(QUESTIONS, **options), alone.ask_many(QUESTIONS, **options), strict=True)
-    ):
+    answers = zip(session.ask_many(QUESTIONS, **options), alone.ask_many(QUESTIONS, **options), strict=True)
+    for found, expected in answers:
         same(found, expected)
 
 
@@ -160,15 +172,19 @@ def test_the_disk_cache_of_one_device_serves_several(three, engine, film):
     assert reused.timings == {"decode": 0, "watch": 0}
     same(reused.ask(QUESTIONS[0], **options), expected)
     assert {path.name for path in engine.disk.root.iterdir()} == before
+    (whole,) = engine.disk.root.glob("*/past.bin")
+    damage(whole)
+    same(reused.ask(QUESTIONS[0], **options), expected)
+    assert not whole.exists()
+    assert three.watch(film, cache="disk").timings["watch"] > 0  # what was not damaged
+    assert three.watch(film, cache="disk").timings["watch"] == 0
 
     three.disk = own
     assert three.watch(film, cache="disk").timings["watch"] > 0
     again = three.watch(film, cache="disk")
     assert again.timings["watch"] == 0
     for file in own.root.glob("*/past.bin"):
-        content = bytearray(file.read_bytes())
-        content[len(content) // 2] ^= 255
-        file.write_bytes(content)
+        damage(file)
     same(again.ask(QUESTIONS[0], **options), expected)
     same(three.watch(film, cache="disk").ask(QUESTIONS[0], **options), expected)
 
@@ -190,10 +206,43 @@ def test_what_nobody_asks_any_more_is_let_go(three, film):
     replicas = [slot.replica for slot in three.pool.slots]
     session.ask(QUESTIONS[0], max_new_tokens=1)
     del session
-    until = time.monotonic() + 10  # it is let go in a thread of its own
-    while any(replica.kept for replica in replicas) and time.monotonic() < until:
-        time.sleep(0.02)
-    assert not any(replica.kept for replica in replicas)
+    # It is let go in a thread of its own.
+    assert wait_until(lambda: not any(replica.kept for replica in replicas))
+
+
+def test_questions_are_forgotten_where_a_range_cannot_be_scored(three, film, monkeypatch):
+    replicas = [slot.replica for slot in three.pool.slots]
+    session = three.watch(film, cache="none")
+
+    def fail(*arguments):
+        wait_until(lambda: replicas[0].kept and replicas[2].kept)
+        raise TempoError("no power")
+
+    monkeypatch.setattr(replicas[1], "score", fail)
+    with pytest.raises(TempoError, match="no power"):
+        session.ask(QUESTIONS[0])
+    assert wait_until(lambda: not any(replica.kept for replica in replicas))
+
+
+@pytest.mark.parametrize("cache", ["host", "none"])
+def test_progress_ends_with_all_frames(three, film, cache):
+    moves = []
+    session = three.watch(film, cache=cache, progress=lambda *move: moves.append(move))
+    session.ask(QUESTIONS[0], max_new_tokens=1)
+    assert moves[-1] == (len(session.sampling), len(session.sampling))
+
+
+def test_what_is_on_disk_is_touched_and_may_be_evicted(three, film):
+    session = three.watch(film, cache="disk")
+    entries = list(three.disk.root.iterdir())
+    assert len(entries) == 3
+    for entry in entries:
+        os.utime(entry, (0, 0))
+    session.touch()
+    assert all(entry.stat().st_mtime > 0 for entry in entries)
+    assert not session.is_evicted
+    shutil.rmtree(entries[1])
+    assert session.is_evicted
 
 
 def test_a_video_that_cannot_be_read_any_more_is_the_same_line(three, engine, film, tmp_path):

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tempo.inference.cache_entry import DamagedEntryError, DiskCacheEntry, checksum
-from tempo.inference.prefix_cache import DiskCache
+from tempo.inference.prefix_cache import DiskCache, discard
 from tempo.networks.compressor import PrefillState
 from tempo.networks.kv_cache import KVCache
 from tempo.processing.batching import SegmentSpan
@@ -135,13 +135,13 @@ def test_an_entry_in_anothers_place_is_not_it(cache):
 def test_a_damaged_entry_is_discarded_and_the_one_in_its_place_is_not(cache):
     kept, _ = cache.open("key")
     (cache.root / "key").rename(cache.root.parent / "away")
-    cache.discard("key", kept)  # nothing there
+    discard(kept)  # nothing there
     writer = cache.writer("key", expected_bytes=1)
     writer.add([SegmentSpan(0, 0.0, 1.0, 0.0)], PrefillState(KVCache(PAST[:1], 1), 9))
     renewed = writer.finish(damage=Damage())
-    cache.discard("key", kept)
+    discard(kept)
     assert cache.has("key")
-    cache.discard("key", renewed)
+    discard(renewed)
     assert not cache.has("key")
 
 

@@ -8,7 +8,7 @@ from safetensors import safe_open
 import clips
 import tempo
 from reference_cases import CASES, video_of
-from tempo.devices import pick_device, pick_dtype
+from tempo.devices import pick_device, pick_devices, pick_dtype
 from tempo.errors import TempoError, UsageError
 from tempo.inference.engine import EMBEDDED
 from tempo.loader import find
@@ -47,6 +47,15 @@ def test_auto_chooses_what_is_there():
     assert pick_dtype("auto", torch.device("cpu")) in (torch.bfloat16, torch.float32)
     assert pick_dtype("float16", torch.device("cpu")) is torch.float16
     assert pick_dtype(torch.float32, torch.device("cuda")) is torch.float32
+
+
+def test_one_gpu_among_several_has_an_index(monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    monkeypatch.setattr("torch.cuda.current_device", lambda: 0)
+    gpus = [torch.device("cuda", index) for index in range(2)]
+    assert pick_devices(None, ["cuda", "cuda:1", "cpu"]) == [*gpus, torch.device("cpu")]
+    assert pick_devices(None, ["cuda"]) == pick_devices("cuda", None) == [torch.device("cuda")]
 
 
 def test_what_does_not_fit_in_float32_is_loaded_in_bfloat16(reference, monkeypatch):

@@ -15,6 +15,7 @@ from tempo.inference.keep_strategies import Keep
 from tempo.inference.loaded_model import LoadedModel
 from tempo.inference.phase_timer import PhaseTimer
 from tempo.inference.pipeline import CompressedSegment, Step, Turn, go_on
+from tempo.inference.prefix_cache import DiskCache
 from tempo.inference.session import Session
 from tempo.inference.watch_request import WatchRequest
 from tempo.processing.batching import SegmentSpan
@@ -48,7 +49,9 @@ class DistributedSession(Session):
         super().__init__(engine, request, entries=None)
         self.pool, self._works = pool, works
         self._kept: list[RangeReport] = []
-        weakref.finalize(self, _forget, pool, [work.key for _, work in works]).atexit = False
+        self._keys = [work.key for _, work in works]  # of everything that is to be forgotten with the session
+        self._on_disk: list[tuple[DiskCache, str]] = []
+        weakref.finalize(self, _forget, pool, self._keys).atexit = False
 
     def watch(self) -> None:
         """Watch every range and keep it. Raises as :meth:`tempo.Tempo.watch`."""
@@ -56,7 +59,9 @@ class DistributedSession(Session):
             reports = self._on_every_range(
                 lambda replica, work, moved: replica.watch(work, moved), progress, go_on
             )
+            self._all_watched(progress)
         self._kept = reports
+        self._on_disk = [entry for _, work in self._works if (entry := _entry_of(work))]
         self.damage = reports[-1].damage
         self.timings = _slowest([report.seconds for report in reports])
 
@@ -67,6 +72,16 @@ class DistributedSession(Session):
     @property
     def cached_bytes(self) -> int:
         return sum(report.nbytes for report in self._kept)
+
+    @property
+    def is_evicted(self) -> bool:
+        """See :attr:`Session.is_evicted`. What other machines have on disks of their own does not count."""
+        return not all(disk.has(key) for disk, key in self._on_disk)
+
+    def touch(self) -> None:
+        """See :meth:`Session.touch`."""
+        for disk, key in self._on_disk:
+            disk.touch(key)
 
     def score(
         self,
@@ -83,8 +98,13 @@ class DistributedSession(Session):
             return replica.score(work, ask, questions, keep, moved)
 
         shown = None if self.is_cached else self._request.progress
-        with shown_progress(shown, "watching", "frames") as progress:
-            found = self._on_every_range(score, progress, step)
+        try:
+            with shown_progress(shown, "watching", "frames") as progress:
+                found = self._on_every_range(score, progress, step)
+                self._all_watched(progress)
+        except BaseException:
+            self.pool.forget_later(ask)  # by those that have scored it
+            raise
         self.damage = found[-1].damage
         _add_slowest(timers, [one.seconds for one in found])
         return GatheredScores(self, ask, score, found, timers)
@@ -123,6 +143,10 @@ class DistributedSession(Session):
             return sum(len(report.spans) for report in self._kept)
         return super()._segment_count()
 
+    def _all_watched(self, progress: Progress | None) -> None:
+        if progress is not None:
+            progress(len(self.sampling), len(self.sampling))
+
     def _on_every_range(
         self, action: RangeAction[Found], progress: Progress | None, step: Step
     ) -> list[Found]:
@@ -149,12 +173,14 @@ class DistributedSession(Session):
                 slot,
                 replace(
                     work,
+                    key=f"{work.key}-counted",
                     part=replace(work.part, from_beginning=True),
                     disk_key=work.disk_key and f"{work.disk_key}-counted",
                 ),
             )
             for slot, work in self._works
         ]
+        self._keys += [work.key for _, work in self._works]
         return self._try_every_range(action, progress, step)
 
     def _try_every_range(
@@ -222,6 +248,14 @@ class GatheredScores:
 def _forget(pool: ReplicaPool, keys: Iterable[str]) -> None:
     for key in keys:
         pool.forget_later(key)
+
+
+def _entry_of(work: RangeWork) -> tuple[DiskCache, str] | None:
+    """What a watched range is read from; None: nothing on this machine's disk."""
+    if work.place != "disk":
+        return None
+    keys = (work.whole_disk_key, work.disk_key)
+    return next(((work.disk, key) for key in keys if work.disk.has(key)), None)
 
 
 def _slowest(seconds: Sequence[dict[str, float]]) -> dict[str, float]:

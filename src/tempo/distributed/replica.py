@@ -231,11 +231,13 @@ class CompressorReplica:
                     return session.score(questions, keep, timers, self._step_in_turn)
 
             scored = session.repair_and_repeat(score, timers[0], self._step)
-        self._scored[ask] = _Scored(session, score, scored, timers, work.key)
+        with self._guard:
+            self._scored[ask] = _Scored(session, score, scored, timers, work.key)
         return RangeScores(scored.spans, scored.relevance, session.damage, _seconds(timers))
 
     def compress(self, ask: str, counts: Sequence[list[int]], progress: Progress) -> RangeMemory:
-        known = self._scored.pop(ask, None)
+        with self._guard:
+            known = self._scored.pop(ask, None)
         if known is None:
             raise ForgottenError("these questions were not scored here")
         scored: ScoredQuestions | None = known.scored
@@ -257,10 +259,9 @@ class CompressorReplica:
 
     def forget(self, key: str) -> None:
         with self._guard:
-            self._scored.pop(key, None)
-            if self._sessions.pop(key, None) is not None:
-                self._watching.pop(key, None)
-                self._scored = {ask: one for ask, one in self._scored.items() if one.range_key != key}
+            self._sessions.pop(key, None)
+            self._watching.pop(key, None)
+            self._scored = {ask: one for ask, one in self._scored.items() if key not in (ask, one.range_key)}
 
     def close(self) -> None:
         self._sessions.clear()

@@ -36,7 +36,7 @@ from .memory_plan import cache_bytes
 from .options import WatchOptions
 from .phase_timer import PhaseTimer
 from .pipeline import Step, Turn, go_on, prefill_video
-from .prefix_cache import DiskCache, DiskCacheWriter, MemoryCacheWriter, check_room
+from .prefix_cache import DiskCache, DiskCacheWriter, MemoryCacheWriter, check_room, discard
 from .session import Session
 from .watch_request import WatchRequest
 
@@ -227,7 +227,7 @@ class Tempo(LoadedModel):
         self, request: WatchRequest, damaged: Sequence[CacheEntry], timer: PhaseTimer, step: Step
     ) -> tuple[Sequence[CacheEntry] | None, Damage]:
         """See :data:`tempo.inference.watched_segments.Rebuild`."""
-        self.disk.discard(request.key, damaged)
+        discard(damaged)
         try:
             return self._prefill("disk", request, timer=timer, step=step)
         except NoRoomError:

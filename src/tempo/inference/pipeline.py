@@ -173,13 +173,14 @@ def score_uncached(
     progress: Progress | None = None,
     step: Step = go_on,
     turn: Turn = nullcontext,
+    most_together: int | None = None,
     part: SegmentRange | None = None,
 ) -> UncachedScores:
     """Watch a video once for some questions and keep nothing but its memory tokens.
 
     Args:
         questions: token ids of each, and what times it; watching counts for the first.
-        turn, part: as for :func:`prefill_video`.
+        turn, most_together, part: as for :func:`prefill_video`.
     """
     compressor = engine.model.compressor
     total = compressor.memory_tokens
@@ -194,6 +195,7 @@ def score_uncached(
         step=step,
         reserve=reserve,
         turn=turn,
+        most_together=most_together,
         part=part,
     ):
         scored.spans += batch.segments

@@ -170,8 +170,7 @@ class DiskCache:
         except DamagedEntryError:
             _remove(folder)
             return None
-        with contextlib.suppress(OSError):  # where nothing can be written, nothing is removed either
-            os.utime(folder)  # the last use
+        self.touch(key)
         return found
 
     def has(self, key: str) -> bool:
@@ -180,12 +179,10 @@ class DiskCache:
         except OSError:  # not for us to see
             return False
 
-    def discard(self, key: str, entries: Sequence[CacheEntry]) -> None:
-        """Remove an entry that turned out to be damaged, unless another one has taken its place."""
-        files = {entry.file for entry in entries if isinstance(entry, DiskCacheEntry)}
-        with contextlib.suppress(OSError):
-            if any(file.is_at(self.root / key / PAST) for file in files):
-                _remove(self.root / key)
+    def touch(self, key: str) -> None:
+        """Count an entry as used now; the least recently used ones are removed first."""
+        with contextlib.suppress(OSError):  # where nothing can be written, nothing is removed either
+            os.utime(self.root / key)
 
     def writer(self, key: str, *, expected_bytes: int) -> DiskCacheWriter:
         """Begin to write an entry.
@@ -258,6 +255,14 @@ class DiskCache:
                     yield used, 0, folder
             except OSError:  # no folder, or being removed by somebody else
                 continue
+
+
+def discard(entries: Sequence[CacheEntry]) -> None:
+    """Remove what turned out to be damaged from the disk, unless something else has taken its place."""
+    for file in {entry.file for entry in entries if isinstance(entry, DiskCacheEntry)}:
+        with contextlib.suppress(OSError):
+            if file.is_at(file.path):
+                _remove(file.path.parent)
 
 
 def check_room(expected_bytes: int, available_bytes: int, *, cache: CacheKind) -> None:

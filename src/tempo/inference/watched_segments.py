@@ -136,6 +136,7 @@ class WatchedSegments:
                 progress=progress,
                 step=step,
                 turn=turn,
+                most_together=self._request.most_together,
                 part=self._request.part,
             )
         self.damage = self.video.damage

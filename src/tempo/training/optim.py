@@ -81,3 +81,9 @@ class Optimizers:
                 group["lr"] = rate * scale
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
+
+    def release(self) -> None:
+        """Let go of the memory of their state and of all gradients; no step follows."""
+        for optimizer in self.optimizers:
+            optimizer.zero_grad(set_to_none=True)
+            optimizer.state.clear()

@@ -364,6 +364,7 @@ class Trainer:
     def _finish(self) -> None:
         """Write the model, whole or not at all: that of the best checkpoint where there was validation."""
         error: TempoError | None = None
+        self.optimizers.release()  # the start is a second model on the device
         if self.held_out is not None:
             self._load_trained(self.checkpoints.load_best() or self._start())
         if self.parallel is self.objective and self.context.size > 1:
