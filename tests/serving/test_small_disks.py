@@ -1,14 +1,15 @@
 """Disks without room: what can be answered is answered, and nothing is left behind. Linux."""
 
 import base64
-import contextlib
 import resource
 import threading
+import time
 
 import httpx
 import openai
 import pytest
 
+from tempo.errors import TempoError
 from tempo.inference.compute_turn import ComputeTurn
 from tempo.inference.prefix_cache import DiskCache
 from tempo.serving.api_errors import ApiError
@@ -70,6 +71,50 @@ def test_what_fits_nowhere_is_watched_for_each_question(nano, folder, tmp_path, 
     watching.scheduler.close()
 
 
+@pytest.mark.parametrize("gone", [False, True])
+def test_one_who_watches_for_several_fails_for_all_unless_its_file_is_gone(
+    nano, folder, tmp_path, expected, monkeypatch, gone
+):
+    watching, everybody, begun, results = Watching(nano, tmp_path / "kept", 10**9), 3, [], []
+    mine = tmp_path / "mine.mp4"
+    mine.write_bytes((folder / "0.mp4").read_bytes())
+    watch, shared = type(nano).watch, threading.Event()
+
+    def fails(model, video, **options):
+        begun.append(video.path)
+        shared.wait(60)
+        if gone and len(begun) > 1:
+            return watch(model, video, **options)
+        mine.unlink(missing_ok=gone)
+        if not gone:
+            mine.touch()
+        raise TempoError("not one frame could be decoded")
+
+    def run(path):
+        try:
+            results.append(watching.ask(Video.open(path))[0])
+        except ApiError as error:
+            results.append(error.status)
+
+    monkeypatch.setattr(type(nano), "watch", fails)
+    threads = [threading.Thread(target=run, args=(mine,), daemon=True)]
+    threads[0].start()
+    while not begun:
+        time.sleep(0.01)
+    others = [threading.Thread(target=run, args=(folder / "0.mp4",), daemon=True) for _ in range(2)]
+    for thread in others:
+        thread.start()
+    (entry,) = watching.videos._entries.values()
+    while entry.users < everybody:
+        time.sleep(0.01)
+    shared.set()
+    for thread in threads + others:
+        thread.join(60)
+    assert len(begun) == (2 if gone else 1)
+    assert sorted(results, key=str) == sorted([422, *[expected[0] if gone else 422] * 2], key=str)
+    watching.scheduler.close()
+
+
 def test_the_least_recently_used_leaves_the_disk_and_takes_no_more_room(nano, folder, tmp_path, expected):
     limit = round(2.5 * of_one(nano, folder, tmp_path))
     watching = Watching(nano, tmp_path / "kept", limit)
@@ -104,14 +149,6 @@ def test_a_damaged_copy_without_its_file_is_watched_anew(nano, folder, tmp_path,
     watching.scheduler.close()
 
 
-def sent(send):
-    """Send again where the server hung up before all was sent, so that its answer was lost."""
-    for _ in range(5):
-        with contextlib.suppress(openai.APIConnectionError):
-            return send()
-    return send()
-
-
 def test_a_full_disk_is_told_and_what_needs_none_is_answered(folder, tmp_path, nano, monkeypatch):
     """A limit on the size of files stands for the disk: the same calls fail."""
     monkeypatch.setenv("TEMPO_CACHE", str(tmp_path / "kept"))
@@ -129,7 +166,7 @@ def test_a_full_disk_is_told_and_what_needs_none_is_answered(folder, tmp_path, n
             lambda: ask(client, f"data:video/mp4;base64,{base64.b64encode(content).decode()}", QUESTION),
         ):
             with pytest.raises(openai.InternalServerError, match="disk is full") as caught:
-                sent(send)
+                send()
             assert caught.value.status_code == 503
         told = ask(client, f"file://{folder / '0.mp4'}", QUESTION)
         assert told.choices[0].message.content == nano.watch(folder / "0.mp4").ask(QUESTION).text

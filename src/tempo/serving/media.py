@@ -63,6 +63,11 @@ class MediaFile:
         except OSError as error:
             raise ApiError(422, f"{name}: cannot be read ({error.strerror}); send it again") from error
 
+    @property
+    def is_gone(self) -> bool:
+        """Whether the file was removed."""
+        return not self.path.exists()
+
     def open(self) -> Video:
         """Raises ApiError: it cannot be read as a video."""
         if self._opened is None:

@@ -40,6 +40,11 @@ class SentFrames:
         copy.__dict__ |= self.__dict__ | {"_contents": None}
         return copy
 
+    @property
+    def is_gone(self) -> bool:
+        """Whether the frames are not kept."""
+        return self._contents is None
+
     def open(self) -> Video:
         """Raises ApiError: a frame cannot be read, or they differ in size."""
         if self._contents is None:

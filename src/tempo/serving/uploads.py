@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .api_errors import ApiError
+from .api_errors import ApiError, as_api_error
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Uploads:
         """Store a file while it comes in.
 
         Raises:
-            ApiError: it is empty or larger than allowed; nothing is left of it then.
+            ApiError: it is empty or larger than allowed, or the disk is full; nothing is left of it then.
         """
         self._expire()
         identity = f"file-{secrets.token_hex(12)}"
@@ -74,8 +74,10 @@ class Uploads:
                     file.write(chunk)
             if not size:
                 raise ApiError(400, "the file is empty; send a video", param="file")
-        except BaseException:
+        except BaseException as error:
             path.unlink(missing_ok=True)
+            if isinstance(error, OSError):
+                raise as_api_error(error) from error
             raise
         now = int(time.time())
         upload = Upload(identity, path, os.path.basename(name), purpose, size, now, now + int(self.lifetime))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -32,7 +33,7 @@ Key = tuple[str, float | None, int | None, SamplingMode, Part]
 WATCHED_SHARE = 4
 
 
-class Sampling(TypedDict):
+class WatchOptions(TypedDict):
     """As :meth:`Tempo.watch` takes it."""
 
     fps: float | None
@@ -48,6 +49,10 @@ class Watchable(Protocol):
     @property
     def fingerprint(self) -> str:
         """Hash of the content."""
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the content is not there any more."""
 
     def open(self) -> Video:
         """Raises ApiError: it cannot be read."""
@@ -65,6 +70,7 @@ class _Entry:
     frames: tuple[int, int] = (0, 0)  # watched, and to watch
     session: Session | None = None
     error: BaseException | None = None
+    is_gone: bool = False  # the error is that the video of whoever began is not there any more
     users: int = 0
     last_used: float = 0.0
 
@@ -139,7 +145,7 @@ class WatchedVideos:
                         raise Abandoned
                     if progress is not None and entry.frames[0]:
                         progress(*entry.frames)
-                if isinstance(entry.error, Abandoned) or (entry.error is not None and not ours):
+                if isinstance(entry.error, Abandoned) or (entry.is_gone and not ours):
                     continue  # it was being given up when we came, or another's file was gone: watch ours
                 if entry.error is not None:
                     raise entry.error
@@ -187,7 +193,7 @@ class WatchedVideos:
         try:
             entry.session = self._watched(key, video, progress)
         except BaseException as error:  # it is raised where it is waited for
-            entry.error = watching_error(error)
+            entry.error, entry.is_gone = watching_error(error), _is_gone(video)
             with self._lock:
                 if self._entries.get(key) is entry:
                     del self._entries[key]
@@ -209,7 +215,7 @@ class WatchedVideos:
             progress=progress,
             turn=self.turn.take_to_watch,
             most_together=max(1, together // WATCHED_SHARE),
-            **_sampling(key),
+            **_watch_options(key),
         )
         while True:
             try:
@@ -222,7 +228,7 @@ class WatchedVideos:
         """A session of which nothing is kept."""
         opened = video if isinstance(video, Video) else video.open()
         return self.model.watch(
-            opened, decode_workers=self.decode_workers, cache="none", progress=None, **_sampling(key)
+            opened, decode_workers=self.decode_workers, cache="none", progress=None, **_watch_options(key)
         )
 
     def _shrink(self) -> None:
@@ -245,6 +251,12 @@ class WatchedVideos:
             return True
 
 
-def _sampling(key: Key) -> Sampling:
+def _is_gone(video: Video | Watchable) -> bool:
+    if isinstance(video, Video):
+        return video.path is not None and not os.path.exists(video.path)
+    return video.is_gone
+
+
+def _watch_options(key: Key) -> WatchOptions:
     _, fps, max_frames, sampling, (start, end) = key
     return {"fps": fps, "max_frames": max_frames, "start": start, "end": end, "sampling": sampling}
