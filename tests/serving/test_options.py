@@ -5,6 +5,8 @@ import io
 import json
 import math
 import re
+import shutil
+import sys
 
 import httpx
 import openai
@@ -13,7 +15,7 @@ from PIL import Image
 
 import clips
 from tempo.cli.main import main
-from tempo.serving.api_errors import ApiError
+from tempo.serving.api_errors import ApiError, as_api_error
 from tempo.serving.constraints import Constraints
 from tempo.serving.pattern_compiler import compile_pattern
 from tempo.serving.protocol import ResponseFormat
@@ -111,6 +113,14 @@ def test_what_is_too_much_to_compile_is_refused_and_given_up(nano, monkeypatch, 
         constraints.of(ResponseFormat(type="regex", pattern=pattern))
     assert refused.value.status == 400
     assert constraints.of(ResponseFormat(type="regex", pattern="[ab]+"))
+
+
+def test_a_compiler_that_fails_is_no_fault_of_the_pattern(nano, monkeypatch):
+    monkeypatch.setattr(sys, "executable", shutil.which("false"))
+    constraints = Constraints(nano.prompts.decoder, nano.prompts.end_of_answer)
+    with pytest.raises(RuntimeError) as failed:
+        constraints.of(ResponseFormat(type="regex", pattern="[ab]+"))
+    assert as_api_error(failed.value).status == 500
 
 
 def test_of_the_choices_the_likeliest_is_taken(client, address, session):

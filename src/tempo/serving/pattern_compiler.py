@@ -18,7 +18,7 @@ _LONGEST_PATTERN = 100_000  # characters
 _MOST_SECONDS = 20.0
 _MOST_MEMORY = 4 * 10**9  # bytes that the process may take
 _MOST_BYTES = 256 * 10**6  # of the compiled pattern
-_TOO_LARGE = 3  # exit status
+_TOO_LARGE, _WRONG = 3, 4  # exit statuses; Python's own are 1 and 2
 
 
 class PatternError(Exception):
@@ -44,6 +44,7 @@ def compile_pattern(
 
     Raises:
         PatternError: it is no regular expression, or takes more time or memory than it may.
+        RuntimeError: the process failed; what it says is on stderr.
     """
     if len(pattern) > _LONGEST_PATTERN:
         raise PatternError(f"it has more than {_LONGEST_PATTERN} characters as a regular expression")
@@ -56,10 +57,14 @@ def compile_pattern(
         )
     except subprocess.TimeoutExpired:
         raise PatternError(f"it takes more than {seconds:g} s to compile") from None
-    if done.returncode == 1:
-        raise PatternError(f"it cannot be compiled ({done.stderr.decode(errors='replace').strip()})")
-    if done.returncode:  # one that has no memory left is ended by the system, or ends itself
+    says = done.stderr.decode(errors="replace").strip()
+    if done.returncode == _WRONG:
+        raise PatternError(f"it cannot be compiled ({says})")
+    if done.returncode == _TOO_LARGE or done.returncode < 0:  # a signal: the system or itself, without memory
         raise PatternError("it takes more memory to compile than it may")
+    if done.returncode:
+        print(says, file=sys.stderr)
+        raise RuntimeError("a pattern could not be compiled")
     return CompiledPattern(pickle.loads(done.stdout), len(done.stdout))
 
 
@@ -78,7 +83,7 @@ def main() -> int:
         return _TOO_LARGE
     except Exception as error:
         print((str(error).splitlines() or [type(error).__name__])[0][:200], file=sys.stderr)
-        return 1
+        return _WRONG
     if len(compiled) > _MOST_BYTES:
         return _TOO_LARGE
     sys.stdout.buffer.write(compiled)
