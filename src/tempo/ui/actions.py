@@ -23,7 +23,7 @@ from tempo.text_safety import whole_text
 from tempo.video.video import Video
 
 from . import views
-from .answering import Answering, WatchedVideo
+from .answering import AnswerableVideo, Answering
 from .client_sessions import ClientSession, ClientSessions
 from .examples import EXAMPLES, ExampleFiles, example
 from .library import Library, check_kind
@@ -107,7 +107,6 @@ class Actions:
             except BaseException:
                 opened.fps, opened.max_frames = before
                 raise
-            opened.turns = []
 
         return self.requests.begin(work)
 
@@ -147,11 +146,12 @@ class Actions:
         begun = time.monotonic()
         with self._watched(pending, opened, WHOLE) as found:
             facts = found.facts
+        opened.turns = []  # before a question about these frames can come
         opened.watched = replace(facts, seconds=time.monotonic() - begun)
         pending.put({"event": "ready", "video": views.video(opened, self.model)})
 
     @contextmanager
-    def _watched(self, pending: PendingResponse, opened: OpenVideo, part: Part) -> Iterator[WatchedVideo]:
+    def _watched(self, pending: PendingResponse, opened: OpenVideo, part: Part) -> Iterator[AnswerableVideo]:
         """A video or a part of it, watched if need be (``watching``)."""
         begun = time.monotonic()
         told = (0, 0)
@@ -232,7 +232,12 @@ class Actions:
         return BudgetLimits.of(self.model, len(turn.segments))
 
     def _write(
-        self, pending: PendingResponse, opened: OpenVideo, found: WatchedVideo, turn: Turn, variant: Variant
+        self,
+        pending: PendingResponse,
+        opened: OpenVideo,
+        found: AnswerableVideo,
+        turn: Turn,
+        variant: Variant,
     ) -> None:
         """Write the answer of a turn under one variant, piece by piece. It names the video by its title: it
         may have been watched in another visitor's file of the same content."""

@@ -25,7 +25,7 @@ Say = Callable[[str], None]
 """Called with the text of an answer so far."""
 
 
-class WatchedVideo(Protocol):
+class AnswerableVideo(Protocol):
     """A video, or a part of it, that was watched."""
 
     @property
@@ -52,7 +52,7 @@ class Answering(Protocol):
 
     def watched(
         self, opened: OpenVideo, part: Part, *, progress: Progress, gone: threading.Event
-    ) -> AbstractContextManager[WatchedVideo]:
+    ) -> AbstractContextManager[AnswerableVideo]:
         """An open video or a part of it, watched if need be.
 
         Args:
@@ -102,7 +102,7 @@ class _LocalVideo:
         return Watched.of(self._session)
 
     def answer(self, turn: Turn, variant: Variant, say: Say, gone: threading.Event) -> Answer:
-        """See :meth:`WatchedVideo.answer`."""
+        """See :meth:`AnswerableVideo.answer`."""
         model = self._service.model
         posed = self._session.pose(
             turn.earlier,
@@ -163,7 +163,7 @@ class _RemoteVideo:
         return Watched.of_answer(answer)
 
     def answer(self, turn: Turn, variant: Variant, say: Say, gone: threading.Event) -> Answer:
-        """See :meth:`WatchedVideo.answer`."""
+        """See :meth:`AnswerableVideo.answer`."""
         options: dict[str, Any] = dict(turn.generation)
         if (most := options.pop("max_new_tokens", None)) is not None:
             options["max_completion_tokens"] = most

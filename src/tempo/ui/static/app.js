@@ -108,12 +108,22 @@ function close(tab) {
 
 async function openIn(tab, file) {
   await work.open(tab, settings.chosenSampling(), file, changed);
-  if (tab.ready) announce(`${tab.title} is ready for questions`);
-  if (tab.ready && tab.next) {
-    const text = tab.next;
-    tab.next = "";
-    await ask(text, tab);
-  }
+  if (!tab.ready) return;
+  announce(`${tab.title} is ready for questions`);
+  await askNext(tab);
+}
+
+async function watchAgain(tab, sampling) {
+  if (await work.watchAgain(tab, sampling, changed)) await askNext(tab);
+  else tab.next = ""; // it is still in the box
+}
+
+// What was asked while the video was watched.
+async function askNext(tab) {
+  const text = tab.next;
+  if (!text) return;
+  tab.next = "";
+  await ask(text, tab);
 }
 
 const same = (tab, kind, id) => tab.what?.[kind] === id && tab.stage !== "failed";
@@ -198,7 +208,7 @@ const actions = {
     await work.answerAgain(current, changed, { other: true });
   },
   fresh: () => work.forget(current, changed),
-  watchAgain: (sampling) => work.watchAgain(current, sampling, changed),
+  watchAgain: (sampling) => watchAgain(current, sampling),
 };
 
 async function again() {
@@ -241,7 +251,7 @@ function follow(hash) {
   if (tab.ready) {
     player.seek(tab.time);
     if (question) ask(question, tab);
-  } else tab.next = question;
+  } else if (question) tab.next = question;
   return true;
 }
 
@@ -269,11 +279,14 @@ function restore(found, kept) {
     if (!tab.ready) openIn(tab);
   }
   const last = kept.tabs.length ? null : tabs.at(-1); // where the page had no time to say which it was
-  select(tabs.find((tab) => tab.video.id === kept.tabs[kept.at]?.id) ?? last ?? null);
-  for (const { id, what, title, next } of kept.tabs) { // what was not open yet on the server
+  let active = tabs.find((tab) => tab.video.id === kept.tabs[kept.at]?.id) ?? last ?? null;
+  for (const [at, { id, what, title, next }] of kept.tabs.entries()) { // what was not open yet on the server
     const [kind, known] = Object.entries(what ?? {})[0] ?? [];
-    if (!id && kind && kind !== "upload") openKnown(kind, known, title, next);
+    if (id || !kind || kind === "upload") continue;
+    const tab = openKnown(kind, known, title, next);
+    if (at === kept.at) active = tab;
   }
+  select(active);
 }
 
 // --- the keyboard ---------------------------------------------------------------------------------------------------------
@@ -317,6 +330,7 @@ function modelDialog(about) {
 }
 
 async function start() {
+  const { hash } = location; // the link that was opened, before the tabs of an earlier page take its place
   const kept = await memory.recall();
   const [about, { key, found }] = await Promise.all([api.about(), api.begin(kept?.key)]);
   memory.claim(key);
@@ -351,7 +365,7 @@ async function start() {
   addEventListener("hashchange", () => follow(location.hash)); // a link, put into the address of this page
   if (found) restore(found, kept);
   render();
-  if (!follow(location.hash) && about.opens && !found) openKnown("library", about.opens, about.opens);
+  if (!follow(hash) && about.opens && !found) openKnown("library", about.opens, about.opens);
   keep();
   for (const leaving of ["pagehide", "visibilitychange"]) addEventListener(leaving, keep);
 }

@@ -93,23 +93,32 @@ export async function open(tab, sampling, file, changed) {
   changed();
 }
 
+// Whether it was watched. A question may be asked as soon as it is, and a part be chosen even before.
 export async function watchAgain(tab, sampling, changed) {
-  const before = tab.video;
+  const { video: before, span } = tab;
   tab.stage = "watching";
   tab.video = { ...before, watched: null };
+  tab.span = null;
   changed();
+  const told = follow(tab, changed);
   const error = await working(tab, changed, (signal) =>
-    api.watchAgain(before.id, sampling, follow(tab, changed), signal));
-  if (tab.ready) {
-    tab.turns = [];
-    tab.route = tab.compared = tab.span = null;
-    tab.variant.budget = null;
-  } else {
+    api.watchAgain(before.id, sampling, (event, data) => {
+      if (event === "ready") {
+        tab.turns = [];
+        tab.route = tab.compared = null;
+        tab.variant.budget = null;
+      }
+      told(event, data);
+    }, signal));
+  const watched = tab.ready;
+  if (!watched) {
     tab.video = before;
     tab.stage = "ready";
+    tab.span ??= span;
     tab.askError = error instanceof Refused ? error.message : "";
   }
   changed();
+  return watched;
 }
 
 export async function ask(tab, question, options, changed) {
