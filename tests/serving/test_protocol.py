@@ -1,11 +1,15 @@
 """What clients, proxies and monitors expect of any such server, beside its answers."""
 
+import asyncio
 import json
 import re
+import socket
 from pathlib import Path
 
 import httpx
 import pytest
+
+from tempo.serving.listening import bind
 
 from .conftest import KEY
 from .test_clients import ask
@@ -93,3 +97,20 @@ def test_metrics_that_are_named_are_told(served, client, folder, file):
     assert len(names) >= 8
     for name in names:
         assert re.search(rf"^{name}(_count)?[ {{]", told, re.MULTILINE), name
+
+
+def test_small_pieces_of_a_stream_are_sent_at_once():
+    async def delayed():
+        accepted = asyncio.get_running_loop().create_future()
+        listening = await asyncio.start_server(
+            lambda _, writer: accepted.set_result(writer), sock=bind("127.0.0.1", 0)
+        )
+        _, client = await asyncio.open_connection(*listening.sockets[0].getsockname())
+        writer = await accepted
+        undelayed = writer.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        writer.close()
+        client.close()
+        listening.close()
+        return not undelayed
+
+    assert not asyncio.run(delayed()), "each would wait 40 ms for the client's acknowledgement"

@@ -17,6 +17,7 @@ from tempo.errors import TempoError, UsageError
 from tempo.inference.engine import Tempo
 
 from .app import make_app
+from .listening import bind
 from .request_timeout import patient_for
 from .service import Service, ServiceSettings
 
@@ -119,17 +120,12 @@ def _allow_many_connections() -> None:
 
 
 def _bind(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    bound = socket.socket(family, socket.SOCK_STREAM)
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        bound.bind((host, port))
+        return bind(host, port)
     except OSError as error:
-        bound.close()
         raise TempoError(
             f"{host}:{port}: cannot listen there ({error.strerror}); choose another --port"
         ) from error
-    return bound
 
 
 def _is_loopback(host: str) -> bool:

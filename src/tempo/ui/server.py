@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from tempo.devices import available_bytes
 from tempo.errors import TempoError
 from tempo.inference.cache_policy import CacheKind
+from tempo.serving.listening import bind
 from tempo.video.sampling_options import DecodeWorkers, SamplingMode
 
 if TYPE_CHECKING:
@@ -192,16 +193,11 @@ def _answering(model: Tempo | ServerClient, settings: ServerConfig) -> tuple[Req
 
 def _bind(settings: ServerConfig) -> socket.socket:
     """Listen where the operator says. Raises TempoError where that is taken."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     for port in (settings.port,) if settings.port else PORTS:
-        bound = socket.socket(family, socket.SOCK_STREAM)
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            bound.bind((settings.host.strip("[]"), port))
-            return bound
+            return bind(settings.host.strip("[]"), port)
         except OSError as caught:
             error = caught
-            bound.close()
     wanted = settings.port or f"{PORTS.start} to {PORTS.stop - 1}"
     raise TempoError(
         f"port {wanted} on {settings.host} is not available; choose another with --port"
