@@ -4,12 +4,11 @@ FastAPI is imported where the routes are declared, and reads their annotations t
 """
 
 import asyncio
+import contextlib
 import dataclasses
-import hmac
 import json
-import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Annotated, Any
 
 from tempo.version import __version__
@@ -18,9 +17,9 @@ from .api_errors import ApiError, as_api_error
 from .body_limit import BodyLimit
 from .messages import read
 from .protocol import ChatRequest, MomentsRequest
+from .request_guard import RequestGuard
 from .request_threads import PendingResponse
 from .service import Service
-from .uploads import too_large
 from .watched_videos import Abandoned
 
 if TYPE_CHECKING:  # an extra: importing this module must not need it
@@ -36,46 +35,16 @@ def make_app(service: Service, *, api_key: str | None = None) -> "FastAPI":
     from fastapi import FastAPI
 
     app = FastAPI(title="Tempo", version=__version__, description=__doc__)
-    app.add_middleware(BodyLimit, limit_bytes=_longest_body(service))
-    _add_guards(app, service, api_key)
+    longest = _longest_body(service)
+    app.add_middleware(BodyLimit, limit_bytes=longest)
+    app.add_middleware(
+        RequestGuard, api_key=api_key, longest_body=longest, limit_bytes=service.settings.limit_bytes
+    )
     add_errors(app)
     _add_state(app, service)
     _add_files(app, service)
     _add_answers(app, service)
     return app
-
-
-def _add_guards(app: "FastAPI", service: Service, api_key: str | None) -> None:
-    from fastapi import Request
-    from fastapi.responses import JSONResponse, Response
-
-    @app.middleware("http")
-    async def guard(request: Request, forward: Callable[[Request], Awaitable[Response]]) -> Response:
-        identity = request.headers.get("x-request-id") or secrets.token_hex(8)
-        try:
-            _check_key(request, api_key)
-            _check_length(request, service)
-            response = await forward(request)
-        except ApiError as error:
-            response = JSONResponse(error.body, error.status)
-        response.headers["X-Request-Id"] = identity[:200]
-        return response
-
-
-def _check_key(request: "Request", api_key: str | None) -> None:
-    if api_key is None or request.method == "OPTIONS" or not request.url.path.startswith("/v1"):
-        return
-    scheme, _, given = request.headers.get("authorization", "").partition(" ")
-    right = hmac.compare_digest(given.strip().encode(), api_key.encode())
-    if scheme.lower() != "bearer" or not right:
-        raise ApiError(401, "the API key is wrong or missing; send it as 'Authorization: Bearer KEY'")
-
-
-def _check_length(request: "Request", service: Service) -> None:
-    """Refuse a body that says that it is too long, before it is read."""
-    length = request.headers.get("content-length", "")
-    if length.isdigit() and int(length) > _longest_body(service):
-        raise too_large(service.settings.limit_bytes)
 
 
 def _longest_body(service: Service) -> int:
@@ -211,9 +180,10 @@ def _add_answers(app: "FastAPI", service: Service) -> None:
 
 async def _watching(request: "Request", work: PendingResponse, timeout: float) -> None:
     """Return when the client is gone or its time is over; either way the work has been told."""
-    end = time.monotonic() + timeout
-    while time.monotonic() < end and not await request.is_disconnected():
-        await asyncio.sleep(0.2)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(timeout):
+            while (await request.receive())["type"] != "http.disconnect":  # its body was read before
+                pass
     work.gone.set()
 
 

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
 
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
+from .asgi import Application, Message, Receive, Send
 
 _PATIENCE = 30.0  # seconds that a body may take at any speed
 _SLOWEST = 10_000  # bytes a second after that
@@ -18,12 +15,10 @@ class BodyLimit:
     """ASGI middleware that ends a request whose body grows too long or comes too slowly; sent in chunks, it
     tells no length, and whoever sends a byte a second would hold a connection for ever."""
 
-    def __init__(
-        self, app: Callable[..., Awaitable[None]], *, limit_bytes: int, patience: float = _PATIENCE
-    ) -> None:
+    def __init__(self, app: Application, *, limit_bytes: int, patience: float = _PATIENCE) -> None:
         self.app, self.limit_bytes, self.patience = app, limit_bytes, patience
 
-    async def __call__(self, scope: Message, receive: Receive, send: Callable[..., Awaitable[None]]) -> None:
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Pass the request on, counting what is read of it."""
         from starlette.exceptions import HTTPException  # FastAPI passes it on while it reads a body
 
