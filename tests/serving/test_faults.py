@@ -163,6 +163,40 @@ def test_questions_go_before_watching_and_watching_is_not_starved():
     assert second < len(order) - 10, "and the last batch did not wait for all of them"
 
 
+def test_lanes_compute_at_the_same_time_and_watching_never_takes_the_last():
+    turn = ComputeTurn(lanes=2)
+    meet = threading.Barrier(2)
+    watching, most = [], []
+
+    def answer():
+        with turn.take():
+            meet.wait(60)
+
+    threads = [threading.Thread(target=answer) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert not meet.broken
+
+    def watch():
+        for _ in range(10):
+            with turn.take_to_watch():
+                watching.append(1)
+                most.append(len(watching))
+                time.sleep(0.005)
+                watching.pop()
+
+    threads = [threading.Thread(target=watch) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    with turn.take():
+        pass  # there is a lane although three watch
+    for thread in threads:
+        thread.join(60)
+    assert (len(most), max(most)) == (30, 1)
+
+
 @pytest.mark.parametrize(
     "address",
     [

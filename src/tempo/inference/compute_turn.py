@@ -1,4 +1,4 @@
-"""Whose turn it is to compute: one at a time, questions before watching, and watching never starves."""
+"""Whose turn it is to compute: questions before watching, and watching never starves."""
 
 from __future__ import annotations
 
@@ -8,22 +8,35 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import torch
+
 # After a batch of segments was watched, questions have this many times as long to themselves.
 QUESTIONS_SHARE = 3.0
 
 
 class ComputeTurn:
-    """A lock with two queues, each in the order of asking. Whoever holds it offers it to the others between
-    two steps, so that a question about a cached video waits for a batch of segments or a token at most, and
-    not for an hour that is being watched. Questions go first; watching gets a quarter of the time.
+    """Lanes with two queues, each in the order of asking. Whoever holds a lane offers it to the others
+    between two steps, so that a question about a cached video waits for a batch of segments or a token at
+    most, and not for an hour that is being watched. Questions go first; watching gets a quarter of the time,
+    and never the last of several lanes.
+
+    Args:
+        lanes: how many compute at the same time. They share torch's threads.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, lanes: int = 1) -> None:
+        self.lanes = self._free = lanes
+        self._threads = torch.get_num_threads()
         self._guard = threading.Lock()
-        self._held = False
         self._questions: deque[threading.Event] = deque()
         self._watching: deque[threading.Event] = deque()
+        self._watched_now = 0  # lanes in which a video is watched
         self._watching_due = 0.0  # until then questions go first
+
+    @classmethod
+    def on(cls, device: torch.device) -> ComputeTurn:
+        """With as many lanes as pay: a small model's operators do not keep several cores busy."""
+        return cls(2 if device.type == "cpu" and torch.get_num_threads() > 1 else 1)
 
     @property
     def waiting(self) -> int:
@@ -49,28 +62,44 @@ class ComputeTurn:
         finally:
             now = time.monotonic()
             self._watching_due = now + QUESTIONS_SHARE * (now - begun)
-            self._release()
+            self._release(watched=1)
 
     def give_way(self) -> None:
-        """Let those who wait take a step; a question calls it between two steps, while it holds the turn."""
-        if self._questions or (self._watching and time.monotonic() >= self._watching_due):
+        """Let those who wait take a step; a question calls it between two steps, while it holds a lane."""
+        if self._questions or self._watching_is_due():
             self._release()
             self._acquire(self._questions)
 
     def _acquire(self, queue: deque[threading.Event]) -> None:
+        mine = threading.Event()
         with self._guard:
-            if not self._held and not self._questions and not self._watching:
-                self._held = True
-                return
-            mine = threading.Event()
             queue.append(mine)
+            self._let_in()
         mine.wait()
+        if self.lanes > 1:
+            torch.set_num_threads(max(1, self._threads // self.lanes))
 
-    def _release(self) -> None:
+    def _release(self, *, watched: int = 0) -> None:
         with self._guard:
-            due = self._watching and time.monotonic() >= self._watching_due
-            queue = self._watching if due or not self._questions else self._questions
-            if queue:
-                queue.popleft().set()  # it is held by whoever was first
+            self._free += 1
+            self._watched_now -= watched
+            self._let_in()
+
+    def _let_in(self) -> None:
+        """Give free lanes to those who are first."""
+        while self._free:
+            if self._watching_is_due() or (not self._questions and self._may_watch()):
+                self._watched_now += 1
+                queue = self._watching
+            elif self._questions:
+                queue = self._questions
             else:
-                self._held = False
+                return
+            self._free -= 1
+            queue.popleft().set()
+
+    def _may_watch(self) -> bool:
+        return bool(self._watching) and self._watched_now < max(1, self.lanes - 1)
+
+    def _watching_is_due(self) -> bool:
+        return self._may_watch() and time.monotonic() >= self._watching_due

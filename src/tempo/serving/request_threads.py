@@ -9,8 +9,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from tempo.inference.compute_turn import ComputeTurn
-
 from .api_errors import ApiError
 from .storage_folder import StorageFolder
 from .uploads import Uploads
@@ -44,8 +42,7 @@ class RequestThreads:
     """
 
     def __init__(self, *, most_waiting: int, limit_bytes: int) -> None:
-        self.folder = StorageFolder()
-        self.turn, self.most_waiting = ComputeTurn(), most_waiting
+        self.folder, self.most_waiting = StorageFolder(), most_waiting
         self.uploads = Uploads(self.folder.path, limit_bytes=limit_bytes)
         self._threads = ThreadPoolExecutor(most_waiting, thread_name_prefix="tempo-request")
         self._pending: set[PendingResponse] = set()

@@ -24,6 +24,8 @@ from .watched_videos import Abandoned
 # go through the decoder side by side, and the longer the next one waits.
 _BATCHES = 4
 
+_CLOSED = "the scheduler was closed"
+
 
 @dataclass(frozen=True)
 class WrittenToken:
@@ -67,39 +69,32 @@ class _Task:
 
 
 class QuestionScheduler:
-    """Runs posed questions, from any number of threads, to their answers in a thread of its own.
+    """Runs posed questions, from any number of threads, to their answers: in threads of its own, one for each
+    lane of `turn`.
 
-    An iteration compresses some of the questions that wait, as many as a batch of segments holds, or writes
-    one token of every answer; where both wait they alternate. So a question joins at any time, leaves when it
-    is done, and none waits for another's end. Each answer is the one it would get alone.
+    Each answer is the one that its question would get alone.
     """
 
     def __init__(self, model: Tempo, turn: ComputeTurn) -> None:
         self.model, self.turn = model, turn
-        self._change = threading.Condition()
-        self._waiting: deque[_Task] = deque()
-        self._starting: list[_Task] = []
-        self._writing: list[_Task] = []
-        self._batch = DecodeBatch(model.model)
-        self._closing = False
-        self._thread = threading.Thread(target=self._run, name="tempo-scheduler", daemon=True)
-        self._thread.start()
+        self._queue = _Queue()
+        self._lanes = [_Lane(model, turn, self._queue) for _ in range(turn.lanes)]
+        for lane in self._lanes:
+            threading.Thread(target=lane.run, name="tempo-scheduler", daemon=True).start()
 
     @property
     def waiting(self) -> int:
         """Questions that are not compressed yet."""
-        return len(self._waiting)
+        return len(self._queue)
 
     @property
     def writing(self) -> int:
         """Answers that are being written."""
-        return len(self._writing)
+        return sum(len(lane.writing) for lane in self._lanes)
 
     def close(self) -> None:
-        """End the thread; what is unfinished fails."""
-        with self._change:
-            self._closing = True
-            self._change.notify()
+        """End the threads; what is unfinished fails."""
+        self._queue.close()
 
     def compress(self, posed: PosedQuestion, *, gone: Callable[[], bool] = lambda: False) -> None:
         """Score and compress a question, with others that wait.
@@ -137,10 +132,10 @@ class QuestionScheduler:
         if task.posed.cached() is None:
             self._watch(task)
         try:
-            yield from self._run_in_thread(task)
+            yield from self._written(task)
         except DamagedEntryError:
             self._watch(task)
-            yield from self._run_in_thread(replace(task, results=queue.SimpleQueue()))
+            yield from self._written(replace(task, results=queue.SimpleQueue()))
 
     def _watch(self, task: _Task) -> None:
         """Watch its video for a question. The batches of segments wait for their turns one by one.
@@ -154,8 +149,8 @@ class QuestionScheduler:
         except Exception as error:
             raise watching_error(error) from error
 
-    def _run_in_thread(self, task: _Task) -> Generator[WrittenToken]:
-        self._submit(task)
+    def _written(self, task: _Task) -> Generator[WrittenToken]:
+        self._queue.add(task)
         try:
             while (result := task.results.get()) is not None:
                 if isinstance(result, BaseException):
@@ -164,68 +159,110 @@ class QuestionScheduler:
         finally:
             task.given_up = True
 
-    def _submit(self, task: _Task) -> None:
+
+class _Queue:
+    """Tasks that wait for a lane."""
+
+    def __init__(self) -> None:
+        self._change = threading.Condition()
+        self._tasks: deque[_Task] = deque()
+        self.closing = False
+        self._idle = 0  # lanes that wait for tasks
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    def add(self, task: _Task) -> None:
+        """Raises RuntimeError: it was closed."""
         with self._change:
-            if self._closing:
-                raise RuntimeError("the scheduler was closed")
-            self._waiting.append(task)
+            if self.closing:
+                raise RuntimeError(_CLOSED)
+            self._tasks.append(task)
             self._change.notify()
 
-    def _run(self) -> None:
-        while self._wait():
+    def close(self) -> None:
+        """Fail what waits, and whatever comes."""
+        with self._change:
+            self.closing = True
+            self._change.notify_all()
+            for task in self._tasks:
+                task.results.put(RuntimeError(_CLOSED))
+            self._tasks.clear()
+
+    def wait(self) -> bool:
+        """Wait for tasks; False: it was closed."""
+        with self._change:
+            self._idle += 1
+            self._change.wait_for(lambda: self._tasks or self.closing)
+            self._idle -= 1
+            return not self.closing
+
+    def take(self, model: Tempo) -> list[_Task]:
+        """The oldest tasks, as many as fill some batches of segments; some are left to lanes with nothing to
+        do."""
+        taken: list[_Task] = []
+        segments, enough = 0, 0
+        with self._change:
+            share = -(-len(self._tasks) // (1 + self._idle))
+            while self._tasks and len(taken) < share:
+                task = self._tasks[0]
+                if taken and segments + task.segments > enough:
+                    break
+                self._tasks.popleft()
+                if task.unwanted:
+                    task.results.put(None)
+                    continue
+                taken.append(task)
+                segments += task.segments
+                enough = enough or _BATCHES * model.segments_per_batch(
+                    task.posed.session.video, reserve=len(task.posed.prompt.question_ids), cached=True
+                )
+        return taken
+
+
+class _Lane:
+    """Answers some of the questions.
+
+    An iteration compresses some that wait, as many as a few batches of segments hold, or writes one token of
+    every answer; where both wait they alternate. So a question joins at any time, leaves when it is done, and
+    none waits for another's end.
+    """
+
+    def __init__(self, model: Tempo, turn: ComputeTurn, queue: _Queue) -> None:
+        self.model, self.turn, self.queue = model, turn, queue
+        self.writing: list[_Task] = []
+        self._starting: list[_Task] = []
+        self._batch = DecodeBatch(model.model)
+
+    def run(self) -> None:
+        """Answer until the queue is closed."""
+        while self.queue.wait():
             with self.turn.take():
                 try:
                     self._work()
                 except Exception as error:  # whoever waits has to hear of it
                     self._fail(error)
-        self._fail(RuntimeError("the scheduler was closed"))
+        self._fail(RuntimeError(_CLOSED))
 
     def _work(self) -> None:
-        while (self._waiting or self._writing) and not self._closing:
-            if self._waiting:
-                self._take()
-                self._start(self._starting)
-                self._starting = []
+        while (self.queue or self.writing) and not self.queue.closing:
+            self._starting = self.queue.take(self.model)
+            self._start(self._starting)
+            self._starting = []
             self._go_on()
 
     def _go_on(self) -> None:
-        """Write a token of every answer, and let watching have its turn."""
-        if self._writing:
+        """Write a token of every answer, and let others have their turn."""
+        if self.writing:
             self._step()
         self.turn.give_way()
 
     def _fail(self, error: Exception) -> None:
-        with self._change:
-            failed = [*self._waiting, *self._starting, *self._writing]
-            self._waiting.clear()
-        self._starting, self._writing = [], []
+        failed = [*self._starting, *self.writing]
+        self._starting, self.writing = [], []
         self._batch = DecodeBatch(self.model.model)
         for task in failed:
             task.results.put(error)
-
-    def _wait(self) -> bool:
-        """Wait for work; False: the scheduler was closed."""
-        with self._change:
-            self._change.wait_for(lambda: self._waiting or self._closing)
-            return not self._closing
-
-    def _take(self) -> None:
-        """Begin with tasks that wait, the oldest first, as many as fill some batches of segments."""
-        segments, enough = 0, 0
-        with self._change:
-            while self._waiting:
-                task = self._waiting[0]
-                if self._starting and segments + task.segments > enough:
-                    break
-                self._waiting.popleft()
-                if task.unwanted:
-                    task.results.put(None)
-                    continue
-                self._starting.append(task)
-                segments += task.segments
-                enough = enough or _BATCHES * self.model.segments_per_batch(
-                    task.posed.session.video, reserve=len(task.posed.prompt.question_ids), cached=True
-                )
 
     def _start(self, tasks: Sequence[_Task]) -> None:
         """Compress some questions, and begin their answers."""
@@ -241,7 +278,7 @@ class QuestionScheduler:
                     constraint=task.constraint, top_logprobs=task.top_logprobs
                 )
                 task.row = self._batch.add(task.posed.decoder_inputs(), options)
-                self._writing.append(task)
+                self.writing.append(task)
             except Exception as error:
                 task.results.put(error)
 
@@ -274,14 +311,14 @@ class QuestionScheduler:
 
     def _step(self) -> None:
         """Write a token of every answer that somebody still waits for."""
-        for task in [task for task in self._writing if task.unwanted]:
+        for task in [task for task in self.writing if task.unwanted]:
             task.results.put(None)
-            self._writing.remove(task)
+            self.writing.remove(task)
             if task.row is not None:
                 self._batch.remove(task.row)
-        with phase_of_all([task.posed.timer for task in self._writing], "answer"):
+        with phase_of_all([task.posed.timer for task in self.writing], "answer"):
             part = self._batch.step()
-        for task in self._writing:
+        for task in self.writing:
             row = task.row
             if row is None or row not in part:  # it joins later
                 continue
@@ -292,4 +329,4 @@ class QuestionScheduler:
             task.results.put(WrittenToken(row.ids[-1], logprobs))
             if row.done:
                 task.results.put(None)
-        self._writing = [task for task in self._writing if task.row is not None and not task.row.done]
+        self.writing = [task for task in self.writing if task.row is not None and not task.row.done]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tempo.inference.cache_policy import CacheKind
+from tempo.inference.compute_turn import ComputeTurn
 from tempo.inference.engine import Tempo
 from tempo.inference.options import AskOptions
 from tempo.inference.serialization import moment_values
@@ -65,6 +66,7 @@ class Service(RequestThreads):
     def __init__(self, model: Tempo, settings: ServiceSettings) -> None:
         super().__init__(most_waiting=settings.most_waiting, limit_bytes=settings.limit_bytes)
         self.model, self.settings = model, settings
+        self.turn = ComputeTurn.on(model.device)
         self.fetched = FetchedFiles(self.folder.path, settings.fetch)
         self.media = Media(
             self.uploads,
