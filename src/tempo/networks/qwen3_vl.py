@@ -10,6 +10,7 @@ Shapes: see :mod:`tempo.modeling`.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -178,7 +179,10 @@ def _cache_all_but_last(
 def _mask(
     attention: str, x_SLD: torch.Tensor, past: int, attends: torch.Tensor | None
 ) -> torch.Tensor | None:
-    """None where the attention kernel is causal by itself; that of sdpa is so only without a past."""
+    """What is added to the scores [S or 1, 1, Q, L].
+
+    None where the attention kernel is causal by itself; that of sdpa is so only without a past.
+    """
     length = x_SLD.shape[1]
     if attends is None:
         if "flash" in attention or (attention in ("sdpa", GROUPED) and (past == 0 or length == 1)):
@@ -186,7 +190,6 @@ def _mask(
         attends = torch.ones(length, past + length, dtype=torch.bool, device=x_SLD.device).tril(past)
     assert "flash" not in attention, "flash attention knows no mask but the causal one"
     attends_SQL = attends if attends.ndim == 3 else attends[None]
-    if attention == "eager":
-        floor = torch.finfo(x_SLD.dtype).min
-        return torch.zeros_like(attends_SQL, dtype=x_SLD.dtype).masked_fill(~attends_SQL, floor)[:, None]
-    return attends_SQL[:, None]
+    # Added once, so that no layer has to turn it into numbers again.
+    floor = torch.finfo(x_SLD.dtype).min if attention == "eager" else -math.inf
+    return torch.zeros_like(attends_SQL, dtype=x_SLD.dtype).masked_fill_(~attends_SQL, floor)[:, None]
