@@ -1,12 +1,12 @@
 """Measures `tempo serve` under load: questions a second and time to first token (TTFT), by number of clients.
 
     python -m tempo.benchmarking.serving_load
-    python -m tempo.benchmarking.serving_load --clients 1 16 --seconds 20 --hours 1 --json
+    python -m tempo.benchmarking.serving_load --clients 1 4 16 --seconds 20 --hours 1 --json
 
 It starts a server of the embedded model (or of --model), has some short videos watched, and lets clients ask
 about them over HTTP as fast as they get answers: each number of clients in turn, several rounds of all of
-them, so that other work on the machine meets them alike. Then it does the same while another client has an
-hour of video watched. It needs the extra `serve`; the clients share the machine's processors with the server.
+them, so that other work on the machine meets them alike. Then it does the same, once for each number of
+clients, while another client has an hour of video watched. It needs the extra `serve`; the clients share the machine's processors with the server.
 """
 
 from __future__ import annotations
@@ -187,7 +187,7 @@ def measure(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
         for _ in range(args.rounds):
             for clients, load in idle.items():
                 load.add(ask(clients=clients, going=lambda passed: passed < args.seconds / args.rounds))
-        for number, clients in enumerate(args.clients * args.rounds):
+        for number, clients in enumerate(args.clients):
             # Each time with another sampling, so that it is watched anew.
             watching = threading.Thread(target=_watch, args=(url, long, 1000 + number, args.tokens))
             beside[clients].add(_while_it_runs(watching, partial(ask, clients=clients)))
