@@ -6,7 +6,8 @@
 It starts a server of the embedded model (or of --model), has some short videos watched, and lets clients ask
 about them over HTTP as fast as they get answers: each number of clients in turn, several rounds of all of
 them, so that other work on the machine meets them alike. Then it does the same, once for each number of
-clients, while another client has an hour of video watched. It needs the extra `serve`; the clients share the machine's processors with the server.
+clients, while another client has an hour of video watched. It needs the extra `serve`; the clients share the
+machine's processors with the server.
 """
 
 from __future__ import annotations

@@ -9,9 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+from torch import nn
 
 # After a batch of segments was watched, questions have this many times as long to themselves.
 QUESTIONS_SHARE = 3.0
+
+_SMALL_BYTES = 10**9  # of weights; the matrices of larger models keep all cores busy with one question
 
 
 class ComputeTurn:
@@ -34,9 +37,10 @@ class ComputeTurn:
         self._watching_due = 0.0  # until then questions go first
 
     @classmethod
-    def on(cls, device: torch.device) -> ComputeTurn:
-        """With as many lanes as pay: a small model's operators do not keep several cores busy."""
-        return cls(2 if device.type == "cpu" and torch.get_num_threads() > 1 else 1)
+    def of(cls, network: nn.Module, device: torch.device) -> ComputeTurn:
+        """With as many lanes as pay: on a CPU, a small model's operators keep one core busy, not several."""
+        small = sum(parameter.nbytes for parameter in network.parameters()) <= _SMALL_BYTES
+        return cls(2 if small and device.type == "cpu" and torch.get_num_threads() > 1 else 1)
 
     @property
     def waiting(self) -> int:

@@ -66,7 +66,7 @@ class Service(RequestThreads):
     def __init__(self, model: Tempo, settings: ServiceSettings) -> None:
         super().__init__(most_waiting=settings.most_waiting, limit_bytes=settings.limit_bytes)
         self.model, self.settings = model, settings
-        self.turn = ComputeTurn.on(model.device)
+        self.turn = ComputeTurn.of(model.model, model.device)
         self.fetched = FetchedFiles(self.folder.path, settings.fetch)
         self.media = Media(
             self.uploads,
