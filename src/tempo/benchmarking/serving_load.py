@@ -16,6 +16,7 @@ import argparse
 import http.client
 import itertools
 import json
+import math
 import os
 import re
 import statistics
@@ -31,6 +32,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+from urllib.request import urlopen
 
 from tempo.benchmarking.videos import repeated
 from tempo.errors import TempoError
@@ -42,15 +44,18 @@ _MODEL = "load"
 
 @dataclass
 class Load:
-    """What clients got: seconds to the first token of each answer, and how long all of it took."""
+    """What clients got: seconds to the first token of each answer, how long all of it took, and how long
+    the server's cores were busy with it."""
 
     clients: int
     seconds: float = 0.0
+    core_seconds: float = 0.0
     first_tokens: list[float] = field(default_factory=list)
 
     def add(self, other: Load) -> None:
         """Count another round of as many clients in."""
         self.seconds += other.seconds
+        self.core_seconds += other.core_seconds
         self.first_tokens += other.first_tokens
 
     @property
@@ -69,6 +74,7 @@ class Load:
             "questions_per_second": round(self.questions_per_second, 2),
             "ttft_median": round(statistics.median(self.first_tokens), 3),
             "ttft_p95": round(self.quantile(0.95), 3),
+            "busy_cores": round(self.core_seconds / self.seconds, 2),
         }
 
 
@@ -117,7 +123,7 @@ def under_load(
     turn = itertools.cycle(questions)
     lock, failed = threading.Lock(), threading.Event()
     load = Load(clients)
-    begun = time.perf_counter()
+    begun, before = time.perf_counter(), _core_seconds(url)
 
     def client() -> None:
         mine = Client(url)
@@ -137,10 +143,16 @@ def under_load(
         thread.start()
     for thread in threads:
         thread.join()
-    load.seconds = time.perf_counter() - begun
+    load.seconds, load.core_seconds = time.perf_counter() - begun, _core_seconds(url) - before
     if failed.is_set():
         raise TempoError("a client failed; its error is above")
     return load
+
+
+def _core_seconds(url: str) -> float:
+    with urlopen(f"{url}/metrics") as response:
+        found = re.search(r"^process_cpu_seconds_total (\S+)", response.read().decode(), re.MULTILINE)
+    return float(found[1]) if found else math.nan  # only Linux tells
 
 
 @contextmanager
@@ -249,13 +261,14 @@ def main() -> None:
     if args.json:
         print(json.dumps(result, indent=2))
         return
-    print(f"{'clients':>22}{'questions/s':>13}{'TTFT median':>13}{'p95':>8}")
+    print(f"{'clients':>22}{'questions/s':>13}{'TTFT median':>13}{'p95':>8}{'busy cores':>12}")
     for beside, row in [
         *(("", row) for row in result["idle"]),
         *((", beside an hour", row) for row in result["beside_watching"]),
     ]:
         name = f"{row['clients']}{beside}"
-        print(f"{name:>22}{row['questions_per_second']:>13}{row['ttft_median']:>11} s{row['ttft_p95']:>6} s")
+        seconds = f"{row['ttft_median']:>11} s{row['ttft_p95']:>6} s"
+        print(f"{name:>22}{row['questions_per_second']:>13}{seconds}{row['busy_cores']:>12}")
     print(f"questions a second, most clients ÷ fewest: {result['speedup']}")
     for clients, ratio in result["ttft_p95_ratio"].items():
         print(f"p95 of TTFT beside an hour ÷ without, {clients} at a time: {ratio}")

@@ -52,7 +52,7 @@ class Metrics:
     """Counts requests, tokens, cache use and latencies of one server."""
 
     def __init__(self, served: Served) -> None:
-        from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+        from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
         self.registry = registry = CollectorRegistry()
         gauges: tuple[tuple[str, str, Callable[[], float]], ...] = (
@@ -66,6 +66,7 @@ class Metrics:
         for name, says, value in gauges:
             Gauge(name, says, registry=registry).set_function(value)
         registry.register(_MediaBytes(served))
+        ProcessCollector(registry=registry)
         self._first = Histogram(
             "tempo_time_to_first_token_seconds",
             "From the request to the first text, by whether its video was watched before",
