@@ -7,6 +7,7 @@ import pytest
 import tempo
 from reference_cases import REFERENCE
 from tempo.cli.main import main
+from tempo.distributed.ray_cluster import is_lost
 from tempo.errors import TempoError, UsageError
 
 pytest.importorskip("ray")
@@ -60,6 +61,15 @@ def test_a_machine_is_lost_and_its_range_is_watched_again(cluster, spread, engin
     after = session.ask(QUESTIONS[0], budget=60, max_new_tokens=8)
     assert after.token_ids == before.token_ids
     assert [s.tokens for s in after.segments] == [s.tokens for s in before.segments]
+
+
+def test_a_lost_machine_is_told_from_one_that_is_there(cluster, spread):
+    import ray
+
+    node = cluster.add_node(num_cpus=0)
+    assert not is_lost(ray, node.node_id)
+    cluster.remove_node(node, allow_graceful=False)
+    assert is_lost(ray, node.node_id)
 
 
 def test_a_video_that_cannot_be_read_is_one_line(spread, tmp_path):

@@ -7,7 +7,7 @@ its machine) costs its current case at most.
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
@@ -21,8 +21,21 @@ from .cases import Case, VideoGroup
 Message = tuple[Literal["ready", "load_error", "record", "done"], Any]
 
 
+# How much of an attempt at a case it is that a machine goes down: rarely the fault of its video, but a video
+# that takes every machine down must not do so for ever.
+MACHINE_LOST = 1 / 4
+
+
 class WorkerDiedError(Exception):
-    """A worker is gone. The text says how it ended."""
+    """A worker is gone. The text says how it ended.
+
+    Attributes:
+        attempt: how much of an attempt at its case that was.
+    """
+
+    def __init__(self, how: str, *, attempt: float = 1) -> None:
+        super().__init__(how)
+        self.attempt = attempt
 
 
 class Worker(Protocol):
@@ -97,14 +110,16 @@ def run_groups(
 
 
 class _Run:
-    """A batch run: what is waiting, who works on what, and how often which case killed its worker."""
+    """A batch run: what is waiting, who works on what, and which case killed its workers."""
 
     def __init__(self, groups: Sequence[VideoGroup], pool: Pool, warn: Callable[[str], None]) -> None:
         self.pool, self.warn = pool, warn
         self.pending = deque(groups)
         self.places: list[_Place] = []
-        self.deaths: Counter[int] = Counter()  # of workers, by the number of the case that they were at
-        self.unloaded = 0  # workers that died one after another while they loaded the model
+        self.attempts: defaultdict[int, float] = defaultdict(
+            float
+        )  # at cases, by number, that ended in death
+        self.unloaded = 0.0  # the same of workers that died one after another while they loaded the model
 
     def run(self, workers: int) -> Iterator[tuple[Case, dict[str, Any]]]:
         try:
@@ -123,7 +138,7 @@ class _Run:
         try:
             kind, content = place.worker.receive()
         except WorkerDiedError as error:
-            yield from self._handle_death(place, str(error))
+            yield from self._handle_death(place, error)
             return
         if kind == "record":
             number, record = content
@@ -131,7 +146,7 @@ class _Run:
         elif kind == "load_error":
             self._drop(place, content)
         else:
-            place.loaded, self.unloaded = True, 0
+            place.loaded, self.unloaded = True, 0.0
             place.assign(self.pending.popleft() if self.pending else None)
 
     def _drop(self, place: _Place, error: TempoError) -> None:
@@ -142,7 +157,7 @@ class _Run:
             raise error
         self.warn(str(error))
 
-    def _handle_death(self, place: _Place, how: str) -> Iterator[tuple[Case, dict[str, Any]]]:
+    def _handle_death(self, place: _Place, death: WorkerDiedError) -> Iterator[tuple[Case, dict[str, Any]]]:
         """Put the group of a dead worker back, without a case that killed too many, and replace the worker.
 
         Raises:
@@ -151,16 +166,16 @@ class _Run:
         self.places.remove(place)
         place.worker.end(at_once=True)
         if not place.loaded:
-            self.unloaded += 1
+            self.unloaded += death.attempt
             if self.unloaded >= self.pool.attempts:
-                raise TempoError(f"a worker died while loading the model ({how}); {self.pool.missing}")
+                raise TempoError(f"a worker died while loading the model ({death}); {self.pool.missing}")
         left = place.remaining
         if left:
             case = left[0]
-            self.deaths[case.number] += 1
-            if self.deaths[case.number] >= self.pool.attempts:
+            self.attempts[case.number] += death.attempt
+            if self.attempts[case.number] >= self.pool.attempts:
                 left = left[1:]
-                yield case, case.failure(f"the worker process died at this case ({how})")
+                yield case, case.failure(f"the worker process died at this case ({death})")
         if place.group is not None and left:
             self.pending.appendleft(replace(place.group, cases=tuple(left)))
         if self.pending:

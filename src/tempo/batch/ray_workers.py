@@ -14,12 +14,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tempo.distributed.ray_cluster import WorkerResources, shortage, workers_that_fit
+from tempo.distributed.ray_cluster import WorkerResources, is_lost, shortage, workers_that_fit
 from tempo.errors import TempoError, UsageError, describe
 from tempo.video.remote import scheme_of
 
 from .cases import VideoGroup
-from .pool import Message, WorkerDiedError
+from .pool import MACHINE_LOST, Message, WorkerDiedError
 from .worker import WorkerConfig, answer, load
 
 # Seconds without any worker after which the user is told what they wait for: where others hold the cluster,
@@ -86,6 +86,7 @@ class ActorWorker:
 
     def __init__(self, ray: Any, actor: Any) -> None:
         self.ray, self.actor = ray, actor
+        self._node = actor.node.remote()
         self.coming: Any = actor.load.remote()
         self.loaded = False
 
@@ -113,9 +114,19 @@ class ActorWorker:
         except RayTaskError:  # a fault of ours: what a user can mend is in the records
             raise
         except RayActorError as error:
-            raise WorkerDiedError(_how_it_ended(error)) from error
+            raise self._death("killed or crashed, often due to lack of memory") from error
         except RayError as error:
-            raise WorkerDiedError(str(error).splitlines()[0]) from error
+            raise self._death(str(error).splitlines()[0]) from error
+
+    def _death(self, how: str) -> WorkerDiedError:
+        """What the actor died of, where its machine is still there."""
+        from ray.exceptions import RayError
+
+        try:
+            lost = is_lost(self.ray, self.ray.get(self._node, timeout=0))
+        except (RayError, TimeoutError):  # it never ran
+            lost = False
+        return WorkerDiedError("its machine is gone", attempt=MACHINE_LOST) if lost else WorkerDiedError(how)
 
     def end(self, *, at_once: bool) -> None:
         del at_once  # what a worker has made is here, so there is nothing to wait for
@@ -130,6 +141,12 @@ class _Actor:
         self.config = config
         self.model: Any = None
         self.name = socket.gethostname()
+
+    def node(self) -> str:
+        """Ray's id of the machine."""
+        import ray
+
+        return str(ray.get_runtime_context().get_node_id())
 
     def load(self) -> TempoError | None:
         """Load the model → what is wrong, in one line that names the machine."""
@@ -152,10 +169,3 @@ class _Actor:
 def _absolute(path: str) -> str:
     """PATH for a process with another working folder: an address or a Hub name stays."""
     return os.path.abspath(path) if not scheme_of(path) and Path(path).exists() else path
-
-
-def _how_it_ended(error: Any) -> str:
-    text = " ".join(str(error).split())
-    if "its node has died" in text or "node died" in text.lower():
-        return "its machine is gone"
-    return "killed or crashed, often due to lack of memory"

@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import socket
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from tempo.errors import TempoError
 LOCAL = "local"  # instead of an address: a Ray of this machine, for as long as the command runs
 OLDEST = (2, 50)
 ANSWER_WITHIN = 10.0  # seconds; Ray itself tries for minutes
+LOST_WITHIN = 2.0  # seconds from the end of a worker to that of its machine
 # No reports to Ray's makers, no change of what a worker without GPUs sees, few tries.
 QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -87,6 +89,22 @@ def workers_that_fit(ray: Any, resources: WorkerResources) -> tuple[int, dict[st
     free = ray.available_resources()  # of all machines together
     room = min(room, int(free.get("CPU", 0) // resources.cpus))
     return (min(room, int(free.get("GPU", 0) // gpus)) if gpus else room), needed
+
+
+def is_lost(ray: Any, node: str) -> bool:
+    """Whether the machine with this id is gone, or goes within seconds: workers end before Ray knows why."""
+    end = time.monotonic() + LOST_WITHIN
+    while time.monotonic() < end:
+        found = next((one for one in ray.nodes() if one["NodeID"] == node), None)
+        if found is None or not found["Alive"]:
+            return True
+        try:
+            at = (found["NodeManagerAddress"], found["NodeManagerPort"])
+            socket.create_connection(at, timeout=LOST_WITHIN).close()
+        except OSError:
+            return True
+        time.sleep(0.1)
+    return False
 
 
 def shortage(ray: Any, needed: dict[str, float]) -> str:
