@@ -7,16 +7,13 @@ is known at which question an actor died.
 from __future__ import annotations
 
 import contextlib
-import os
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-from tempo.distributed.ray_cluster import WorkerResources, is_lost, shortage, workers_that_fit
+from tempo.distributed.ray_cluster import WorkerResources, absolute, is_lost, shortage, workers_that_fit
 from tempo.errors import TempoError, UsageError, describe
-from tempo.video.remote import scheme_of
 
 from .cases import VideoGroup
 from .pool import MACHINE_LOST, Message, WorkerDiedError
@@ -52,8 +49,8 @@ class RayActors:
         base = config.model_options.get("base")
         self.config = replace(
             config,
-            model=_absolute(config.model) if config.model else None,
-            model_options=config.model_options | ({"base": _absolute(base)} if base else {}),
+            model=absolute(config.model) if config.model else None,
+            model_options=config.model_options | ({"base": absolute(base)} if base else {}),
         )
         self.room, self.needed = workers_that_fit(ray, resources)
         self._actor = ray.remote(_Actor)
@@ -96,7 +93,7 @@ class ActorWorker:
             self.end(at_once=True)
             return
         # Paths are relative to the folder of the command, which is not the actor's.
-        group = replace(group, video_path=_absolute(group.video_path))
+        group = replace(group, video_path=absolute(group.video_path))
         self.coming = self.actor.answer.options(num_returns="streaming").remote(group)
 
     def receive(self) -> Message:
@@ -164,8 +161,3 @@ class _Actor:
         """Answer the cases of a group → (number, record); the record names the machine."""
         for number, record in answer(self.model, group, self.config):
             yield number, {**record, "worker": self.name}
-
-
-def _absolute(path: str) -> str:
-    """PATH for a process with another working folder: an address or a Hub name stays."""
-    return os.path.abspath(path) if not scheme_of(path) and Path(path).exists() else path

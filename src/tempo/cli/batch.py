@@ -34,10 +34,9 @@ from .options import (
     add_answer_options,
     add_model_options,
     add_watch_options,
+    add_worker_resources,
     given,
-    number_from_zero,
     positive_integer,
-    positive_number,
 )
 
 if TYPE_CHECKING:
@@ -81,19 +80,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="answer on the Ray cluster at host:port, or 'auto' for the one that this machine belongs to "
         "(default without ADDRESS: start Ray on this machine alone)",
     )
-    cluster.add_argument(
-        "--cpus-per-worker",
-        type=positive_number,
-        default=1.0,
-        metavar="N",
-        help="cores that a worker of the cluster holds (default: 1)",
-    )
-    cluster.add_argument(
-        "--gpus-per-worker",
-        type=number_from_zero,
-        metavar="N",
-        help="GPUs that it holds; 0.5 lets two share one (default: 1 where the cluster has any)",
-    )
+    add_worker_resources(cluster)
     add_model_options(parser, several_devices=True)
     add_watch_options(parser)
     add_answer_options(parser)
@@ -214,7 +201,7 @@ def _pool(args: argparse.Namespace, warn: Callable[[str], None]) -> Iterator[tup
     from tempo.distributed.ray_cluster import WorkerResources, connected
 
     with connected(args.ray) as ray:
-        resources = WorkerResources(args.cpus_per_worker, args.gpus_per_worker)
+        resources = WorkerResources(args.cpus_per_worker or 1, args.gpus_per_worker)
         pool = RayActors(ray, replace(config, workers=1), resources, warn)
         yield pool, args.workers or max(1, pool.room)
 

@@ -60,6 +60,22 @@ def add_cluster_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_worker_resources(cluster: argparse._ArgumentGroup) -> None:
+    """Declare what a worker of a Ray cluster holds of its machine."""
+    cluster.add_argument(
+        "--cpus-per-worker",
+        type=positive_number,
+        metavar="N",
+        help="cores that a worker of the cluster holds (default: 1)",
+    )
+    cluster.add_argument(
+        "--gpus-per-worker",
+        type=number_from_zero,
+        metavar="N",
+        help="GPUs that it holds; 0.5 lets two share one (default: 1 where the cluster has any)",
+    )
+
+
 def add_watch_options(parser: argparse.ArgumentParser) -> None:
     """Declare which frames are watched and where the watched video is cached."""
     group = parser.add_argument_group("watching")

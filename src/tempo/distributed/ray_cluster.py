@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tempo.errors import TempoError
+from tempo.video.remote import scheme_of
 
 LOCAL = "local"  # instead of an address: a Ray of this machine, for as long as the command runs
 OLDEST = (2, 50)
@@ -40,8 +41,17 @@ class WorkerResources:
 
 
 @contextlib.contextmanager
-def connected(address: str) -> Iterator[Any]:
-    """Connect to the cluster at ADDRESS for the block, and yield the package `ray`. Raises as `connect`."""
+def connected(address: str, *, serve: bool = False) -> Iterator[Any]:
+    """Connect to the cluster at ADDRESS for the block, and yield the package `ray`.
+
+    Args:
+        serve: Ray Serve is needed too.
+
+    Raises:
+        TempoError: as `connect`, or Ray Serve is not installed.
+    """
+    if serve:
+        _import_serve()
     ray = connect(address)
     try:
         yield ray
@@ -91,6 +101,11 @@ def workers_that_fit(ray: Any, resources: WorkerResources) -> tuple[int, dict[st
     return (min(room, int(free.get("GPU", 0) // gpus)) if gpus else room), needed
 
 
+def absolute(path: str) -> str:
+    """PATH for a process with another working folder: an address or a Hub name stays."""
+    return os.path.abspath(path) if not scheme_of(path) and os.path.exists(path) else path
+
+
 def is_lost(ray: Any, node: str) -> bool:
     """Whether the machine with this id is gone, or goes within seconds: workers end before Ray knows why."""
     end = time.monotonic() + LOST_WITHIN
@@ -105,6 +120,16 @@ def is_lost(ray: Any, node: str) -> bool:
             return True
         time.sleep(0.1)
     return False
+
+
+def fits_somewhere(ray: Any, needed: dict[str, float]) -> bool:
+    """Whether a machine of the cluster is large enough for a worker, if nobody else holds anything of it."""
+    return any(
+        node["Resources"].get("CPU", 0) >= needed["num_cpus"]
+        and node["Resources"].get("GPU", 0) >= needed["num_gpus"]
+        for node in ray.nodes()
+        if node["Alive"]
+    )
 
 
 def shortage(ray: Any, needed: dict[str, float]) -> str:
@@ -130,6 +155,18 @@ def _imported() -> Any:
         wanted = ".".join(map(str, OLDEST))
         raise TempoError(f"Ray {ray.__version__} is too old; install {wanted} or newer")
     return ray
+
+
+def _import_serve() -> None:
+    """Raises TempoError."""
+    _imported()
+    try:
+        import ray.serve  # noqa: F401
+    except ImportError as error:
+        reason = str(error).splitlines()[0]
+        raise TempoError(
+            f"Ray Serve cannot be imported ({reason}); install it with: pip install 'ray[serve]'"
+        ) from error
 
 
 def _check_that_it_listens(address: str) -> None:

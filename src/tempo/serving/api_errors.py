@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from tempo.errors import NonFiniteError, NoRoomError, TempoError, UsageError, describe, is_full
@@ -32,6 +33,9 @@ class ApiError(Exception):
     def __init__(self, status: int, message: str, *, param: str | None = None) -> None:
         super().__init__(message)
         self.status, self.message, self.param = status, message, param
+
+    def __reduce__(self) -> tuple[Any, ...]:  # by default it would be made from its text alone
+        return partial(ApiError, param=self.param), (self.status, self.message)
 
     @property
     def body(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The HTTP side: routes, keys, limits and errors. Everything that computes is in :mod:`.service`.
+"""The HTTP side: routes, keys, limits and errors. Everything that computes is in an `AnswerService`.
 
 FastAPI is imported where the routes are declared, and reads their annotations then and there.
 """
@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from tempo.version import __version__
 
+from .answer_service import AnswerService
 from .api_errors import ApiError, as_api_error
 from .body_limit import BodyLimit
 from .messages import read
 from .protocol import ChatRequest, MomentsRequest
 from .request_guard import RequestGuard
 from .request_threads import PendingResponse
-from .service import Service
 from .watched_videos import Abandoned
 
 if TYPE_CHECKING:  # an extra: importing this module must not need it
@@ -30,7 +30,7 @@ _NO_FIELDS = ("body", "str", "list[Part]", "list[str]")  # in pydantic's names o
 _LONGEST_JSON = 4_000_000  # bytes of a request beside its video
 
 
-def make_app(service: Service, *, api_key: str | None = None) -> "FastAPI":
+def make_app(service: AnswerService, *, api_key: str | None = None) -> "FastAPI":
     """The application; `api_key` guards everything under /v1."""
     from fastapi import FastAPI
 
@@ -47,7 +47,7 @@ def make_app(service: Service, *, api_key: str | None = None) -> "FastAPI":
     return app
 
 
-def _longest_body(service: Service) -> int:
+def _longest_body(service: AnswerService) -> int:
     """Bytes of a request; base64 takes a third more than the video."""
     return service.settings.limit_bytes * 4 // 3 + _LONGEST_JSON
 
@@ -85,11 +85,11 @@ def add_errors(app: "FastAPI") -> None:
         return JSONResponse(told.body, told.status)
 
 
-def _add_state(app: "FastAPI", service: Service) -> None:
+def _add_state(app: "FastAPI", service: AnswerService) -> None:
     from fastapi.responses import Response
 
     begun = int(time.time())
-    info = service.model.info
+    info = service.info
     # Its name without the folders: where the server keeps its files is nobody's business.
     told = dataclasses.asdict(info) | {"name": info.name.rstrip("/").rpartition("/")[2]}
 
@@ -111,7 +111,7 @@ def _add_state(app: "FastAPI", service: Service) -> None:
             "object": "model",
             "created": begun,
             "owned_by": "tempo",
-            "max_model_len": service.model.config.context,
+            "max_model_len": info.context,
             "tempo": told,
         }
 
@@ -121,11 +121,18 @@ def _add_state(app: "FastAPI", service: Service) -> None:
 
     @app.get("/v1/models/{name:path}")
     async def one_model(name: str) -> dict[str, Any]:
-        service.check_model(name)
+        _check_model(service, name)
         return model()
 
 
-def _add_files(app: "FastAPI", service: Service) -> None:
+def _check_model(service: AnswerService, name: str | None) -> None:
+    """Raises ApiError where a client names another model."""
+    if name not in (None, service.settings.name):
+        says = f"the model {name!r} is not here; use {service.settings.name!r}"
+        raise ApiError(404, says, param="model")
+
+
+def _add_files(app: "FastAPI", service: AnswerService) -> None:
     from fastapi import File, Form, UploadFile
 
     @app.post("/v1/files")
@@ -153,13 +160,13 @@ def _add_files(app: "FastAPI", service: Service) -> None:
         return {"id": identity, "object": "file", "deleted": True}
 
 
-def _add_answers(app: "FastAPI", service: Service) -> None:
+def _add_answers(app: "FastAPI", service: AnswerService) -> None:
     from fastapi import Request
     from fastapi.responses import Response, StreamingResponse
 
     @app.post("/v1/chat/completions", response_model=None)
     async def chat(request: Request, body: ChatRequest) -> Response | dict[str, Any]:
-        service.check_model(body.model)
+        _check_model(service, body.model)
         body.check()
         work = service.answer(body, read(body))
         if not body.stream:
@@ -174,7 +181,7 @@ def _add_answers(app: "FastAPI", service: Service) -> None:
 
     @app.post("/v1/moments", response_model=None)
     async def moments(request: Request, body: MomentsRequest) -> dict[str, Any]:
-        service.check_model(body.model)
+        _check_model(service, body.model)
         return await _last(request, service.moments(body), service.settings.timeout)
 
 

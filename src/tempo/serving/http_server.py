@@ -11,15 +11,15 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from tempo.errors import TempoError, UsageError
-from tempo.inference.engine import Tempo
 
+from .answer_service import AnswerService
 from .app import make_app
 from .listening import bind
 from .request_timeout import patient_for
-from .service import Service, ServiceSettings
 
 _FINISH_SECONDS = 25  # for what runs when the server is told to end
 _SHUTDOWN_SECONDS = 30  # after which connections are cut
@@ -37,8 +37,7 @@ def check_binding(host: str, *, api_key: str | None, open_to_all: bool) -> None:
 
 
 def serve(
-    model: Tempo,
-    settings: ServiceSettings,
+    make_service: Callable[[], AnswerService],
     *,
     host: str,
     port: int,
@@ -47,6 +46,9 @@ def serve(
 ) -> None:
     """Serve until SIGTERM or Ctrl-C; what runs then is finished first, for a bounded time.
 
+    Args:
+        make_service: is called once the port is ours; the service is closed at the end.
+
     Raises:
         TempoError: the port is taken.
     """
@@ -54,7 +56,7 @@ def serve(
 
     _allow_many_connections()
     bound = _bind(host, port)
-    service = Service(model, settings)
+    service = make_service()
     try:
         config = uvicorn.Config(
             make_app(service, api_key=api_key),
@@ -67,7 +69,7 @@ def serve(
         name, at = bound.getsockname()[:2]
         shown = f"[{name}]" if ":" in name else name
         bound.listen(_BACKLOG)  # whoever reads that it serves can connect
-        print(f"http://{shown}:{at}/v1  serves {settings.name}  (Ctrl-C ends it)", flush=True)
+        print(f"http://{shown}:{at}/v1  serves {service.settings.name}  (Ctrl-C ends it)", flush=True)
         # uvicorn raises the signal that ended it once more; being told to end is no failure.
         signal.signal(signal.SIGTERM, lambda *_: None)
         with contextlib.suppress(KeyboardInterrupt):
@@ -78,7 +80,7 @@ def serve(
         _leave()
 
 
-def _server(config: Any, service: Service) -> Any:
+def _server(config: Any, service: AnswerService) -> Any:
     """uvicorn's server, which ends what still runs a little before it would cut the connections."""
     import uvicorn
 

@@ -3,69 +3,53 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol
-
-from tempo.inference.compute_turn import ComputeTurn
-from tempo.inference.results import Answer
-
-from .fetched_files import FetchedFiles
-from .scheduler import QuestionScheduler
-from .uploads import Uploads
-from .watched_videos import WatchedVideos
+from typing import Any, NamedTuple
 
 _SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 180, 600)
 
 
-class Served(Protocol):
-    """What is told of; see :class:`tempo.serving.service.Service`."""
+class Gauge(NamedTuple):
+    """A number that is read when Prometheus asks."""
 
-    turn: ComputeTurn
-    scheduler: QuestionScheduler
-    watched: WatchedVideos
-    fetched: FetchedFiles
-    uploads: Uploads
-
-    @property
-    def open_requests(self) -> int:
-        """Requests that run or wait."""
+    name: str
+    says: str
+    value: Callable[[], float]
 
 
 class _MediaBytes:
     """Counts the bytes of videos that came in."""
 
-    def __init__(self, served: Served) -> None:
-        self._served = served
+    def __init__(self, by_source: Callable[[], dict[str, int]]) -> None:
+        self._by_source = by_source
 
     def collect(self) -> Iterator[Any]:
         """Called by Prometheus' client."""
         from prometheus_client.core import CounterMetricFamily
 
         family = CounterMetricFamily("tempo_media_bytes", "Bytes of videos by source", labels=["source"])
-        family.add_metric(["fetched"], self._served.fetched.bytes_fetched)
-        family.add_metric(["uploaded"], self._served.uploads.bytes_received)
+        for source, count in self._by_source().items():
+            family.add_metric([source], count)
         yield family
 
 
 class Metrics:
-    """Counts requests, tokens, cache use and latencies of one server."""
+    """Counts requests, tokens, cache use and latencies of one server.
 
-    def __init__(self, served: Served) -> None:
-        from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+    Args:
+        gauges: what can be read at any time.
+        media_bytes: bytes of videos that came in, by source.
+    """
+
+    def __init__(self, gauges: Sequence[Gauge], media_bytes: Callable[[], dict[str, int]]) -> None:
+        import prometheus_client
+        from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
 
         self.registry = registry = CollectorRegistry()
-        gauges: tuple[tuple[str, str, Callable[[], float]], ...] = (
-            ("tempo_requests_running", "Requests being answered", lambda: served.open_requests),
-            ("tempo_steps_waiting", "Requests waiting for their turn", lambda: served.turn.waiting),
-            ("tempo_questions_waiting", "Questions to be compressed", lambda: served.scheduler.waiting),
-            ("tempo_answers_writing", "Answers written side by side", lambda: served.scheduler.writing),
-            ("tempo_watched_videos", "Watched videos that are kept", lambda: len(served.watched)),
-            ("tempo_watched_bytes", "Memory that they take", lambda: served.watched.bytes),
-        )
-        for name, says, value in gauges:
-            Gauge(name, says, registry=registry).set_function(value)
-        registry.register(_MediaBytes(served))
+        for gauge in gauges:
+            prometheus_client.Gauge(gauge.name, gauge.says, registry=registry).set_function(gauge.value)
+        registry.register(_MediaBytes(media_bytes))
         ProcessCollector(registry=registry)
         self._first = Histogram(
             "tempo_time_to_first_token_seconds",
@@ -99,9 +83,16 @@ class Metrics:
         """An answer has begun."""
         self._first.labels("yes" if cached else "no").observe(seconds)
 
-    def answered(self, answer: Answer, *, known: bool) -> None:
-        """An answer is whole; `known`: its video was watched before."""
+    def answered(self, prompt: int, visual: int, written: int, *, known: bool) -> None:
+        """An answer is whole.
+
+        Args:
+            prompt: tokens that the decoder read, those of the video among them.
+            visual: tokens of the video.
+            written: tokens of the answer.
+            known: whether its video was watched before.
+        """
         self._cache.labels("hit" if known else "miss").inc()
-        self._tokens.labels("prompt").inc(answer.usage.prompt_tokens)
-        self._tokens.labels("video").inc(answer.usage.visual_tokens)
-        self._tokens.labels("completion").inc(answer.usage.answer_tokens)
+        self._tokens.labels("prompt").inc(prompt)
+        self._tokens.labels("video").inc(visual)
+        self._tokens.labels("completion").inc(written)

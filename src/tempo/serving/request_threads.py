@@ -59,11 +59,7 @@ class RequestThreads:
         Raises:
             ApiError: too many requests wait, or the server is shutting down.
         """
-        if self.closing:
-            raise ApiError(503, "the server is shutting down; try again later")
-        if self.open_requests >= self.most_waiting:
-            raise ApiError(429, f"{self.open_requests} requests are waiting already; try again later")
-        work = PendingResponse()
+        work = self.admit()
 
         def run() -> None:
             try:
@@ -71,12 +67,29 @@ class RequestThreads:
             except BaseException as error:
                 work.put(error)
             finally:
-                self._pending.discard(work)
-            work.put(None)
+                self.finish(work)
 
-        self._pending.add(work)
         self._threads.submit(run)
         return work
+
+    def admit(self) -> PendingResponse:
+        """A request that runs from now on, until `finish`.
+
+        Raises:
+            ApiError: too many requests wait, or the server is shutting down.
+        """
+        if self.closing:
+            raise ApiError(503, "the server is shutting down; try again later")
+        if self.open_requests >= self.most_waiting:
+            raise ApiError(429, f"{self.open_requests} requests are waiting already; try again later")
+        work = PendingResponse()
+        self._pending.add(work)
+        return work
+
+    def finish(self, work: PendingResponse) -> None:
+        """All results of a request are there."""
+        self._pending.discard(work)
+        work.put(None)
 
     def abandon(self) -> None:
         """End what runs: whoever waits for it hears that the server shuts down."""

@@ -12,19 +12,19 @@ from typing import Any
 from tempo.inference.cache_policy import CacheKind
 from tempo.inference.compute_turn import ComputeTurn
 from tempo.inference.engine import Tempo
+from tempo.inference.model_info import ModelInfo
 from tempo.inference.options import AskOptions
 from tempo.inference.serialization import moment_values
 from tempo.inference.session import Session
 from tempo.moments import strongest
 from tempo.video.sampling_options import DecodeWorkers, SamplingMode
 
-from .api_errors import ApiError
 from .completions import Completion, finish_reason
 from .constraints import Constraints
 from .fetched_files import FetchedFiles, FetchPolicy
 from .media import Media
 from .messages import Asked
-from .prometheus import Metrics
+from .prometheus import Gauge, Metrics
 from .protocol import ChatRequest, MomentsRequest
 from .request_threads import PendingResponse, RequestThreads
 from .scheduler import QuestionScheduler
@@ -87,7 +87,12 @@ class Service(RequestThreads):
         self.constraints = Constraints(model.prompts.decoder, model.prompts.end_of_answer)
         if settings.disk_bytes is not None:
             model.disk.limit_bytes = settings.disk_bytes
-        self.metrics = Metrics(self)
+        self.metrics = Metrics(self._gauges(), self._media_bytes)
+
+    @property
+    def info(self) -> ModelInfo:
+        """Of the model."""
+        return self.model.info
 
     def close(self) -> None:
         """Refuse what is new, end what runs, and remove what was stored."""
@@ -96,10 +101,18 @@ class Service(RequestThreads):
         self.fetched.close()
         super().close()
 
-    def check_model(self, name: str | None) -> None:
-        """Raises ApiError where a client names another model."""
-        if name not in (None, self.settings.name):
-            raise ApiError(404, f"the model {name!r} is not here; use {self.settings.name!r}", param="model")
+    def _gauges(self) -> tuple[Gauge, ...]:
+        return (
+            Gauge("tempo_requests_running", "Requests being answered", lambda: self.open_requests),
+            Gauge("tempo_steps_waiting", "Requests waiting for their turn", lambda: self.turn.waiting),
+            Gauge("tempo_questions_waiting", "Questions to be compressed", lambda: self.scheduler.waiting),
+            Gauge("tempo_answers_writing", "Answers written side by side", lambda: self.scheduler.writing),
+            Gauge("tempo_watched_videos", "Watched videos that are kept", lambda: len(self.watched)),
+            Gauge("tempo_watched_bytes", "Memory that they take", lambda: self.watched.bytes),
+        )
+
+    def _media_bytes(self) -> dict[str, int]:
+        return {"fetched": self.fetched.bytes_fetched, "uploaded": self.uploads.bytes_received}
 
     def answer(self, request: ChatRequest, asked: Asked) -> PendingResponse:
         """Watch if need be, and answer: chunks of the stream, the whole completion last."""
@@ -143,7 +156,8 @@ class Service(RequestThreads):
             if work.gone.is_set():
                 raise Abandoned
             answer = posed.answer(writing.ids, writing.text)
-        self.metrics.answered(answer, known=known)
+        usage = answer.usage
+        self.metrics.answered(usage.prompt_tokens, usage.visual_tokens, usage.answer_tokens, known=known)
         work.put(completion.chunk({}, finish_reason(answer, stopped=writing.stopped)))
         work.put(completion.last_chunk(answer))
         logprobs = None if noted is None else all_noted
@@ -152,7 +166,7 @@ class Service(RequestThreads):
     def _moments(self, work: PendingResponse, request: MomentsRequest) -> None:
         own = request.tempo
         asked = Asked(
-            media=(_named(request.video),),
+            media=(addressed(request.video),),
             question=request.query,
             fps=own.fps,
             max_frames=own.max_frames,
@@ -198,5 +212,6 @@ class Service(RequestThreads):
             yield found
 
 
-def _named(video: str) -> str:
+def addressed(video: str) -> str:
+    """The address of a video of `POST /v1/moments`: it may be the id of an uploaded file."""
     return f"file-id:{video}" if video.startswith("file-") else video

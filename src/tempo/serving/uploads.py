@@ -55,14 +55,16 @@ class Uploads:
         self._files: dict[str, Upload] = {}
         self._lock = threading.Lock()
 
-    async def add(self, chunks: AsyncIterator[bytes], *, name: str, purpose: str) -> Upload:
-        """Store a file while it comes in.
+    async def add(
+        self, chunks: AsyncIterator[bytes], *, name: str, purpose: str, identity: str | None = None
+    ) -> Upload:
+        """Store a file while it comes in, by default with a new identity.
 
         Raises:
             ApiError: it is empty or larger than allowed, or the disk is full; nothing is left of it then.
         """
         self._expire()
-        identity = f"file-{secrets.token_hex(12)}"
+        identity = identity or f"file-{secrets.token_hex(12)}"
         path, size = self.folder / identity, 0
         try:
             with path.open("wb") as file:

@@ -1,0 +1,184 @@
+"""The HTTP side's view of the workers: requests go out, results come back, and what dies is tried again."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+from tempo.errors import describe
+from tempo.inference.model_info import ModelInfo
+from tempo.serving.api_errors import ApiError
+from tempo.serving.messages import Asked
+from tempo.serving.prometheus import Gauge, Metrics
+from tempo.serving.protocol import ChatRequest, MomentsRequest
+from tempo.serving.request_threads import PendingResponse, RequestThreads
+from tempo.serving.service import ServiceSettings, addressed
+from tempo.serving.uploads import Upload
+from tempo.serving.watched_videos import Abandoned
+from tempo.storage import hashing
+
+from .worker import ACCEPTED
+
+_ATTEMPTS = 2  # at a request, before it fails because its worker died
+_LOOK = 0.2  # seconds between looks whether a client is still there, and between tries to find a worker
+
+
+class ClusterService(RequestThreads):
+    """Has requests answered by the workers of a deployment.
+
+    Args:
+        handle: of the deployment.
+        info: of the model that the workers have.
+        settings: `most_waiting` is for all workers together.
+    """
+
+    def __init__(self, handle: Any, info: ModelInfo, settings: ServiceSettings) -> None:
+        super().__init__(most_waiting=settings.most_waiting, limit_bytes=settings.limit_bytes)
+        self.handle, self.info, self.settings = handle, info, settings
+        self.metrics = Metrics(
+            [Gauge("tempo_requests_running", "Requests being answered", lambda: self.open_requests)],
+            lambda: {"uploaded": self.uploads.bytes_received},
+        )
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def answer(self, request: ChatRequest, asked: Asked) -> PendingResponse:
+        """Watch if need be, and answer: chunks of the stream, the whole completion last."""
+        upload, key = self._upload(asked.media), asked.uuid
+        begun = time.perf_counter()
+        first: list[float] = []
+
+        def note(result: dict[str, Any]) -> None:
+            if _is_text(result) and not first:
+                first.append(time.perf_counter() - begun)
+            if result["object"] == "chat.completion":
+                usage, details = result["usage"], result["usage"]["prompt_tokens_details"]
+                known = details["cached_tokens"] > 0
+                self.metrics.first_token(first[0], cached=known)
+                self.metrics.answered(
+                    usage["prompt_tokens"], details["video_tokens"], usage["completion_tokens"], known=known
+                )
+
+        return self._begin(
+            "answer", (request, asked), asked.media, upload, name=key, streamed=request.stream, note=note
+        )
+
+    def moments(self, request: MomentsRequest) -> PendingResponse:
+        """Which spans matter for a query, the most relevant first."""
+        media = (addressed(request.video),)
+        return self._begin("moments", (request,), media, self._upload(media))
+
+    def _upload(self, media: tuple[str, ...]) -> Upload | None:
+        """The file that a request names. Raises ApiError where there is none."""
+        first = media[0] if len(media) == 1 else ""
+        return self.uploads.get(first.removeprefix("file-id:")) if first.startswith("file-id:") else None
+
+    def _begin(
+        self,
+        method: str,
+        arguments: tuple[Any, ...],
+        media: tuple[str, ...],
+        upload: Upload | None,
+        *,
+        name: str | None = None,
+        streamed: bool = False,
+        note: Callable[[dict[str, Any]], None] = lambda result: None,
+    ) -> PendingResponse:
+        """Call METHOD of the worker that keeps the video; its results are those of the returned request.
+
+        Args:
+            name: of the video, by which its client asks again; None: the content or address tells.
+            streamed: whether results reach the client as they come, so that no other worker can begin anew.
+            note: is called with each result.
+        """
+        work = self.admit()
+
+        async def run() -> None:
+            try:
+                key = name or await asyncio.to_thread(_key, media, upload)
+                await self._follow(work, method, arguments, {"upload": upload, "key": key}, streamed, note)
+            except BaseException as error:
+                work.put(error)
+            finally:
+                self.finish(work)
+
+        task = asyncio.get_running_loop().create_task(run())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return work
+
+    async def _follow(
+        self,
+        work: PendingResponse,
+        method: str,
+        arguments: tuple[Any, ...],
+        named: dict[str, Any],
+        streamed: bool,
+        note: Callable[[dict[str, Any]], None],
+    ) -> None:
+        """Put the results of a worker into WORK; where it dies, those of another one.
+
+        Raises:
+            Abandoned: the client is gone, or its time is over.
+            ApiError: the request cannot be answered.
+        """
+        from ray.exceptions import RayError, RayTaskError
+
+        deaths = 0
+        while True:
+            accepted = written = False
+            stream = self.handle.options(stream=True, method_name=method).remote(*arguments, **named)
+            try:
+                async for result in _while_wanted(stream, work):
+                    if isinstance(result, BaseException):
+                        raise result
+                    if result == ACCEPTED:
+                        accepted = True
+                        continue
+                    note(result)
+                    written = written or (streamed and _is_text(result))
+                    work.put(result)
+                return
+            except RayTaskError as error:  # a fault of ours
+                raise ApiError(500, describe(error.cause or error)) from error
+            except RayError as error:
+                deaths += accepted
+                if written:
+                    says = "the worker that wrote this answer died, and it is incomplete; ask again"
+                    raise ApiError(503, says) from error
+                if deaths >= _ATTEMPTS:
+                    says = "the workers that began with this request died, often due to lack of memory"
+                    raise ApiError(503, f"{says}; send fewer frames, or try again later") from error
+            await asyncio.sleep(_LOOK)  # Ray needs a moment to see it
+
+
+async def _while_wanted(stream: Any, work: PendingResponse) -> AsyncIterator[Any]:
+    """What comes from a worker. Raises Abandoned once nobody waits for it; the worker is told."""
+    try:
+        while True:
+            coming = asyncio.ensure_future(anext(stream))
+            while not (await asyncio.wait({coming}, timeout=_LOOK))[0]:
+                if work.gone.is_set():
+                    raise Abandoned
+            try:
+                yield coming.result()
+            except StopAsyncIteration:
+                return
+    finally:
+        stream.cancel()
+
+
+def _is_text(result: dict[str, Any]) -> bool:
+    return result["object"] == "chat.completion.chunk"
+
+
+def _key(media: tuple[str, ...], upload: Upload | None) -> str:
+    """What tells a video from others: the content, or the address where that is elsewhere."""
+    if upload is not None:
+        return hashing.of_file(str(upload.path))
+    digest = hashlib.sha256()
+    for one in media:
+        digest.update(one.encode())
+    return digest.hexdigest()

@@ -1,0 +1,126 @@
+"""Start the workers of a server on a Ray cluster, and end them with it."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import logging
+import re
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from tempo.distributed.ray_cluster import WorkerResources, fits_somewhere, shortage, workers_that_fit
+from tempo.errors import TempoError
+
+from .cluster_service import ClusterService
+from .sent_files import start_reader
+from .worker import Worker, WorkerConfig
+
+DEPLOYMENT = "Worker"
+_PATIENCE = 120.0  # seconds without any worker, where others hold the cluster
+_NO_ROOM = "to be scheduled"  # Ray Serve says so of workers that wait for a machine, after half a minute
+_BUSY = 4.0  # requests at once that one worker is to have, by which Ray starts and ends workers
+_FINISH_SECONDS = 30.0  # for what a worker still does when it is told to end
+
+
+@dataclasses.dataclass(frozen=True)
+class WorkerRange:
+    """How many workers there are at least and at most, and what each holds of its machine."""
+
+    least: int
+    most: int
+    resources: WorkerResources
+
+
+def application(config: WorkerConfig, workers: WorkerRange, needed: dict[str, float]) -> Any:
+    """The application of Ray Serve. NEEDED: what Ray is to reserve for a worker."""
+    from ray import serve
+    from ray.serve.config import AutoscalingConfig, RequestRouterConfig
+
+    deployment = serve.deployment(
+        Worker,
+        name=DEPLOYMENT,
+        ray_actor_options=needed,
+        max_ongoing_requests=config.settings.most_waiting,
+        autoscaling_config=AutoscalingConfig(
+            min_replicas=workers.least,
+            max_replicas=workers.most,
+            initial_replicas=workers.least,
+            target_ongoing_requests=_BUSY,
+        ),
+        request_router_config=RequestRouterConfig(
+            request_router_class="tempo.serving.cluster.routing.VideoRouter"
+        ),
+        graceful_shutdown_timeout_s=_FINISH_SECONDS,
+    )
+    return deployment.bind(config)
+
+
+@contextlib.contextmanager
+def served_by(
+    ray: Any, config: WorkerConfig, workers: WorkerRange, warn: Callable[[str], None]
+) -> Iterator[ClusterService]:
+    """Deploy the workers for the block, and yield the service that they are behind.
+
+    Args:
+        ray: the package, connected to a cluster.
+        warn: is told what is waited for.
+
+    Raises:
+        TempoError: no worker can start; the text says why.
+    """
+    from ray import serve
+
+    _, needed = workers_that_fit(ray, workers.resources)
+    if not fits_somewhere(ray, needed):
+        raise TempoError(f"{shortage(ray, needed)}; lower --cpus-per-worker and --gpus-per-worker")
+    logging.getLogger("ray.serve").setLevel(logging.CRITICAL)
+    name = f"tempo-{secrets.token_hex(4)}"
+    settings = config.settings
+    settings = dataclasses.replace(settings, most_waiting=settings.most_waiting * workers.most)
+    serve.start(proxy_location="Disabled")
+    target = application(config, workers, needed)
+    reader = start_reader(ray, name)
+    try:
+        run = serve.RunTarget(target, name=name, route_prefix=None)
+        (handle,) = serve.run_many([run], wait_for_applications_running=False)
+        _wait(ray, serve, name, needed, warn)
+        info, shown = handle.describe.remote().result()
+        service = ClusterService(handle, info, dataclasses.replace(settings, name=shown))
+        ray.get(reader.open.remote(service.folder.path))
+        yield service
+    finally:
+        with contextlib.suppress(Exception):  # the cluster may be gone
+            serve.delete(name)
+
+
+def _wait(ray: Any, serve: Any, name: str, needed: dict[str, float], warn: Callable[[str], None]) -> None:
+    """Return once there is a worker. Raises TempoError where none can start."""
+    begun, told = time.monotonic(), False
+    while True:
+        time.sleep(0.2)
+        found = serve.status().applications.get(name)
+        deployment = found and found.deployments.get(DEPLOYMENT)
+        if deployment and deployment.replica_states.get("RUNNING"):
+            return
+        if deployment and (reason := _reason(deployment.message)):
+            raise TempoError(reason)
+        if found and found.status == "DEPLOY_FAILED":
+            raise TempoError(f"Ray Serve cannot start the workers: {' '.join(found.message.split())}")
+        if deployment and _NO_ROOM in deployment.message:
+            if time.monotonic() - begun > _PATIENCE:
+                raise TempoError(f"{shortage(ray, needed)}; free some, or lower --cpus-per-worker")
+            if not told:
+                told = True
+                warn(f"{shortage(ray, needed)}; waiting for room")
+
+
+def _reason(message: str) -> str | None:
+    """Why a worker could not start, from what Ray Serve says: the last line of a traceback."""
+    found = re.findall(r"^(?:\w+\.)*(\w*(?:Error|Exception)): (.+)$", message, re.MULTILINE)
+    if not found:
+        return None
+    kind, text = found[-1]
+    return text if kind in ("TempoError", "UsageError") else f"a worker cannot start: {kind}: {text}"
