@@ -166,12 +166,12 @@ def run(args: argparse.Namespace) -> None:
 
     api_key = args.api_key or os.environ.get("TEMPO_API_KEY") or None
     check_binding(args.host, api_key=api_key, open_to_all=args.allow_without_key)
-    settings = _settings(args)
+    settings = settings_of(args)
     with _service(args, settings) as make_service:
         serve(make_service, host=args.host, port=args.port, api_key=api_key, log_level=args.log_level)
 
 
-def _settings(args: argparse.Namespace) -> ServiceSettings:
+def settings_of(args: argparse.Namespace) -> ServiceSettings:
     """What the options say; without a name where the model's own is to be used."""
     from tempo.errors import TempoError
     from tempo.serving.fetched_files import FetchPolicy
@@ -238,9 +238,13 @@ def _workers(args: argparse.Namespace, settings: ServiceSettings) -> Iterator[An
 
 
 def cluster_of(
-    args: argparse.Namespace, settings: ServiceSettings, ray: Any
+    args: argparse.Namespace, settings: ServiceSettings, ray: Any, *, ends_with_front: bool = True
 ) -> tuple[WorkerConfig, WorkerRange]:
-    """What the options say of the workers on a cluster. RAY: the package, connected.
+    """What the options say of the workers on a cluster.
+
+    Args:
+        ray: the package, connected.
+        ends_with_front: whether the workers end where the HTTP side is gone.
 
     Raises:
         UsageError: less workers at most than at least.
@@ -263,4 +267,6 @@ def cluster_of(
     if most < least:
         raise UsageError(f"--max-workers {most} is below --min-workers {least}; raise it")
     model = args.model and absolute(args.model)
-    return WorkerConfig(model, options, settings, ends_with_front=True), WorkerRange(least, most, resources)
+    return WorkerConfig(model, options, settings, ends_with_front=ends_with_front), WorkerRange(
+        least, most, resources
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -21,6 +22,8 @@ from tempo.serving.watched_videos import Abandoned
 from tempo.storage import hashing
 
 from .worker import ACCEPTED
+
+log = logging.getLogger(__name__)
 
 _ATTEMPTS = 2  # at a request, before it fails because its worker died
 _LOOK = 0.2  # seconds between looks whether a client is still there, and between tries to find a worker
@@ -144,6 +147,7 @@ class ClusterService(RequestThreads):
             except RayTaskError as error:  # a fault of ours
                 raise ApiError(500, describe(error.cause or error)) from error
             except RayError as error:
+                log.warning("a worker died or went away; its requests are sent to another")
                 deaths += accepted
                 if written:
                     says = "the worker that wrote this answer died, and it is incomplete; ask again"

@@ -13,6 +13,8 @@ from typing import Any
 
 from tempo.distributed.ray_cluster import WorkerResources, fits_somewhere, shortage, workers_that_fit
 from tempo.errors import TempoError
+from tempo.inference.model_info import ModelInfo
+from tempo.serving.service import ServiceSettings
 
 from .cluster_service import ClusterService
 from .sent_files import start_reader
@@ -33,9 +35,13 @@ class WorkerRange:
     most: int
     resources: WorkerResources
 
+    def settings_of_all(self, settings: ServiceSettings) -> ServiceSettings:
+        """Those of the HTTP side, from those of each worker."""
+        return dataclasses.replace(settings, most_waiting=settings.most_waiting * self.most)
 
-def application(config: WorkerConfig, workers: WorkerRange, needed: dict[str, float]) -> Any:
-    """The application of Ray Serve. NEEDED: what Ray is to reserve for a worker."""
+
+def worker_deployment(config: WorkerConfig, workers: WorkerRange, needed: dict[str, float]) -> Any:
+    """The workers, bound as Ray Serve takes them. NEEDED: what it is to reserve for each."""
     from ray import serve
     from ray.serve.config import AutoscalingConfig, RequestRouterConfig
 
@@ -78,16 +84,15 @@ def served_by(
         raise TempoError(f"{shortage(ray, needed)}; lower --cpus-per-worker and --gpus-per-worker")
     logging.getLogger("ray.serve").setLevel(logging.CRITICAL)
     name = f"tempo-{secrets.token_hex(4)}"
-    settings = config.settings
-    settings = dataclasses.replace(settings, most_waiting=settings.most_waiting * workers.most)
+    settings = workers.settings_of_all(config.settings)
     serve.start(proxy_location="Disabled")
-    target = application(config, workers, needed)
+    target = worker_deployment(config, workers, needed)
     reader = start_reader(ray, name)
     try:
         run = serve.RunTarget(target, name=name, route_prefix=None)
         (handle,) = serve.run_many([run], wait_for_applications_running=False)
         _wait(ray, serve, name, needed, warn)
-        info, shown = handle.describe.remote().result()
+        info, shown = _described(handle)
         service = ClusterService(handle, info, dataclasses.replace(settings, name=shown))
         ray.get(reader.open.remote(service.folder.path))
         yield service
@@ -111,10 +116,21 @@ def _wait(ray: Any, serve: Any, name: str, needed: dict[str, float], warn: Calla
             raise TempoError(f"Ray Serve cannot start the workers: {' '.join(found.message.split())}")
         if deployment and _NO_ROOM in deployment.message:
             if time.monotonic() - begun > _PATIENCE:
-                raise TempoError(f"{shortage(ray, needed)}; free some, or lower --cpus-per-worker")
+                raise TempoError(f"{shortage(ray, needed)}; others held them for {_PATIENCE:g} s")
             if not told:
                 told = True
                 warn(f"{shortage(ray, needed)}; waiting for room")
+
+
+def _described(handle: Any) -> tuple[ModelInfo, str]:
+    """The model of the workers, and its name. Raises TempoError where they die."""
+    from ray.exceptions import RayError
+
+    try:
+        found: tuple[ModelInfo, str] = handle.describe.remote().result()
+    except RayError as error:
+        raise TempoError("the worker died as soon as it had started; check its machine's memory") from error
+    return found
 
 
 def _reason(message: str) -> str | None:
