@@ -51,7 +51,7 @@ def connected(address: str, *, serve: bool = False) -> Iterator[Any]:
         TempoError: as `connect`, or Ray Serve is not installed.
     """
     if serve:
-        _import_serve()
+        _check_serve(address)
     ray = connect(address)
     try:
         yield ray
@@ -157,8 +157,10 @@ def _imported() -> Any:
     return ray
 
 
-def _import_serve() -> None:
-    """Raises TempoError."""
+def _check_serve(address: str) -> None:
+    """Raises TempoError where Ray Serve is not installed, or cannot be used through this address."""
+    if address.startswith("ray://"):
+        raise TempoError(f"{address}: a server has to run on a machine of the cluster; name it as host:port")
     _imported()
     try:
         import ray.serve  # noqa: F401

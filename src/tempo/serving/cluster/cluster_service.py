@@ -128,6 +128,7 @@ class ClusterService(RequestThreads):
             ApiError: the request cannot be answered.
         """
         from ray.exceptions import RayError, RayTaskError
+        from ray.serve.exceptions import RayServeException
 
         deaths = 0
         while True:
@@ -146,6 +147,8 @@ class ClusterService(RequestThreads):
                 return
             except RayTaskError as error:  # a fault of ours
                 raise ApiError(500, describe(error.cause or error)) from error
+            except RayServeException as error:
+                raise ApiError(503, "the workers cannot be reached; try again later") from error
             except RayError as error:
                 log.warning("a worker died or went away; its requests are sent to another")
                 deaths += accepted

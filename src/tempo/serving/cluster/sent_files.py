@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -85,12 +86,14 @@ class CopiedFiles:
         """Remove the copies of files that were deleted.
 
         Raises:
-            RayActorError, ValueError: the HTTP side is gone.
+            ActorDiedError, ValueError: the HTTP side is gone.
+            RayError: it is out of reach.
         """
         known = [one.id for one in self._uploads.all()]
         for identity in await self._reader().gone.remote(known):
-            self._uploads.remove(identity)
             self._locks.pop(identity, None)
+            with contextlib.suppress(ApiError):  # its time was over too
+                self._uploads.remove(identity)
 
     def _reader(self) -> Any:
         return self._ray.get_actor(reader_name(self._application), namespace=NAMESPACE)

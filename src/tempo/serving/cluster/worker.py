@@ -25,6 +25,9 @@ ACCEPTED = {"object": "tempo.accepted"}
 """The first result of every request: a worker has begun with it."""
 
 
+_PATIENCE = 10.0  # seconds for an answer of the HTTP side
+
+
 @dataclasses.dataclass(frozen=True)
 class WorkerConfig:
     """What all workers share.
@@ -106,13 +109,15 @@ class Worker:
     async def check_health(self) -> None:
         """Called by Ray every few seconds: follow what the HTTP side deleted, and its own end."""
         from ray import serve
-        from ray.exceptions import RayActorError
+        from ray.exceptions import ActorDiedError, RayError
 
         try:
-            await self._files.forget_deleted()
-        except (RayActorError, ValueError):  # ValueError: no actor of that name
+            await asyncio.wait_for(self._files.forget_deleted(), _PATIENCE)
+        except (ActorDiedError, ValueError):  # ValueError: no actor of that name
             if self.config.ends_with_front:
                 await asyncio.to_thread(serve.delete, self._application, _blocking=False)
+        except (RayError, TimeoutError):  # out of reach for now: no reason to replace this worker
+            return
 
     def __del__(self) -> None:
         if hasattr(self, "service"):
