@@ -43,7 +43,6 @@ def cluster_served(cluster, folder):
     """A server with two workers."""
     ray = ("--ray", cluster.address, "--min-workers", "2")
     server = Served("--allowed-local-media-path", str(folder), "--served-model-name", "nano", *ray)
-    wait_for(lambda: len(workers()) == 2)
     yield server
     assert server.close() == 0
     wait_for(lambda: not workers())

@@ -91,30 +91,36 @@ def served_by(
     try:
         run = serve.RunTarget(target, name=name, route_prefix=None)
         (handle,) = serve.run_many([run], wait_for_applications_running=False)
-        _wait(ray, serve, name, needed, warn)
+        _wait(ray, serve, name, workers.least, needed, warn)
         info, shown = _described(handle)
         service = ClusterService(handle, info, dataclasses.replace(settings, name=shown))
-        ray.get(reader.open.remote(service.folder.path))
-        yield service
+        with contextlib.closing(service):
+            ray.get(reader.open.remote(service.folder.path))
+            yield service
     finally:
         with contextlib.suppress(Exception):  # the cluster may be gone
             serve.delete(name)
 
 
-def _wait(ray: Any, serve: Any, name: str, needed: dict[str, float], warn: Callable[[str], None]) -> None:
-    """Return once there is a worker. Raises TempoError where none can start."""
+def _wait(
+    ray: Any, serve: Any, name: str, least: int, needed: dict[str, float], warn: Callable[[str], None]
+) -> None:
+    """Return once LEAST workers run, or as many as fit now. Raises TempoError where none can start."""
     begun, told = time.monotonic(), False
     while True:
         time.sleep(0.2)
         found = serve.status().applications.get(name)
         deployment = found and found.deployments.get(DEPLOYMENT)
-        if deployment and deployment.replica_states.get("RUNNING"):
+        if not found or not deployment:
+            continue
+        running, no_room = deployment.replica_states.get("RUNNING", 0), _NO_ROOM in deployment.message
+        if running >= least or (running and no_room):
             return
-        if deployment and (reason := _reason(deployment.message)):
+        if reason := _reason(deployment.message):
             raise TempoError(reason)
-        if found and found.status == "DEPLOY_FAILED":
+        if found.status == "DEPLOY_FAILED":
             raise TempoError(f"Ray Serve cannot start the workers: {' '.join(found.message.split())}")
-        if deployment and _NO_ROOM in deployment.message:
+        if no_room:
             if time.monotonic() - begun > _PATIENCE:
                 raise TempoError(f"{shortage(ray, needed)}; others held them for {_PATIENCE:g} s")
             if not told:
