@@ -44,8 +44,7 @@ def cluster_served(cluster, folder):
     ray = ("--ray", cluster.address, "--min-workers", "2")
     server = Served("--allowed-local-media-path", str(folder), "--served-model-name", "nano", *ray)
     yield server
-    assert server.close() == 0
-    wait_for(lambda: not workers())
+    server.close()
 
 
 @pytest.fixture
@@ -180,6 +179,17 @@ def test_a_worker_that_dies_is_replaced_by_the_other_and_a_cut_answer_is_an_erro
     with pytest.raises(openai.APIError, match="incomplete"):
         list(stream)
     assert ask(client, url, QUESTION, **long()).choices[0].message.content == expected
+
+
+def test_what_runs_is_finished_when_the_server_is_told_to_end(cluster_served, client, folder):
+    stream = iter(ask(client, f"file://{folder / '0.mp4'}", QUESTION, stream=True, **long(300)))
+    text = [next(stream) for _ in range(2)]
+    cluster_served.process.terminate()
+    text += stream
+    assert text[-1].choices[0].finish_reason == "length"
+    assert len("".join(one.choices[0].delta.content for one in text[:-1])) >= 300
+    assert cluster_served.close() == 0
+    wait_for(lambda: not workers())
 
 
 def test_no_ray_there_is_one_line(capsys):

@@ -11,9 +11,10 @@ _PATIENCE = 30.0  # seconds for the head of a request
 def patient_for(seconds: float = _PATIENCE) -> Any:
     """uvicorn's protocol class, for `uvicorn.Config(http=…)`, that hangs up where the head of a request does
     not come in so many seconds. How long its body may take is the business of :mod:`.body_limit`."""
-    from uvicorn.protocols.http.auto import AutoHTTPProtocol
+    # Not whichever is installed: httptools, which other packages bring, takes a head of any length.
+    from uvicorn.protocols.http.h11_impl import H11Protocol
 
-    class Protocol(AutoHTTPProtocol):
+    class Protocol(H11Protocol):
         _waiting: asyncio.TimerHandle | None = None
 
         def connection_made(self, transport: asyncio.Transport) -> None:
