@@ -157,6 +157,9 @@ def main() -> None:
             run_pipeline(manifest, args.out, args.overrides, until=until)
         except TempoError as error:
             raise SystemExit(f"error: {error}") from None
+        except KeyboardInterrupt:
+            say("stopped; the same command goes on from here")
+            raise SystemExit(130) from None
 
 
 if __name__ == "__main__":
