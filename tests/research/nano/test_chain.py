@@ -33,7 +33,7 @@ FEW = {
     "vision": ["extra=2"],
     "compressor": ["rows=2"],
     "decoder": ["tokens=400", "segments=[1, 2]"],
-    "alignment": ["rows=8"],
+    "alignment": ["rows=8", "segments=[1, 2]"],
 }
 TRAINED = {
     "base-vision": {"vision"},
