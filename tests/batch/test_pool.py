@@ -17,7 +17,7 @@ class Doomed:
     def start(self, index):
         return _Worker(self.deaths)
 
-    def ready(self, workers):
+    def ready(self, workers, patience=None):
         return workers
 
 
@@ -25,7 +25,7 @@ class _Worker:
     def __init__(self, deaths):
         self.deaths, self.messages = deaths, [("ready", None)]
 
-    def assign(self, group):
+    def assign(self, group, helpers=()):
         if group is not None:
             records = [("record", (case.number, {"answer": case.query})) for case in group.cases]
             self.messages = [*records, ("done", None)]

@@ -166,6 +166,36 @@ def test_a_video_that_kills_its_worker_twice_fails_alone(cluster, cases, tmp_pat
     assert len(records(output)) == 19
 
 
+def test_two_workers_share_a_long_video_and_one_of_them_is_lost(cluster, cases, tmp_path):
+    """Whether it is the one that answers or the one that helps, each question is answered as without Ray."""
+    long = tmp_path / "long.mp4"
+    clips.write(long, count=200, rate=5, size=(128, 96))
+    padding = 64 * 2**20  # an empty box: the size of a file stands for its length
+    with open(long, "ab") as file:
+        file.write(padding.to_bytes(4, "big") + b"free")
+        file.truncate(file.tell() + padding - 8)
+    alone = tmp_path / "cases.jsonl"
+    alone.write_text("\n".join(json.dumps({"video_path": str(long), "query": f"who {i}?"}) for i in range(5)))
+    plain = start(alone, tmp_path / "plain.jsonl", tmp_path)
+    _, said = plain.communicate(timeout=300)
+    assert (plain.returncode, said) == (0, "")
+
+    output = tmp_path / "results.jsonl"
+    process = start(alone, output, tmp_path, "--ray", cluster.address, "--workers", "2", "--cache", "host")
+    wait_for(lambda: len(records(output)) >= 1, process)
+    both = actors()
+    assert len(both) == 2
+    os.kill(both[0], signal.SIGKILL)
+    _, said = process.communicate(timeout=300)
+    assert (process.returncode, said) == (0, "")
+    found, expected = (
+        {one["query"]: (one["token_ids"], [s["tokens"] for s in one["segments"]]) for one in records(path)}
+        for path in (output, tmp_path / "plain.jsonl")
+    )
+    assert len(records(output)) == 5
+    assert found == expected
+
+
 def _open_files(pid):
     try:
         return [os.readlink(link) for link in Path(f"/proc/{pid}/fd").iterdir()]

@@ -70,11 +70,16 @@ class Case:
 
 @dataclass(frozen=True)
 class VideoGroup:
-    """Cases that share a video and its sampling, in the order of the file."""
+    """Cases that share a video and its sampling, in the order of the file.
+
+    Attributes:
+        workers: how many watch the video, each a range of its segments.
+    """
 
     video_path: str
     sampling: dict[str, Any]
     cases: tuple[Case, ...]
+    workers: int = 1
 
 
 def content_of(record: Mapping[str, Any]) -> str:

@@ -3,6 +3,10 @@
 A worker is a process of this machine (:mod:`tempo.batch.processes`) or of a Ray cluster
 (:mod:`tempo.batch.ray_workers`). One that dies (out of memory, of a file that crashes the decoder, or with
 its machine) costs its current case at most.
+
+A video of several workers waits until so many are idle. One of them answers its cases, and the others help:
+they watch ranges of it, until the last case is answered. What a helper that dies had to do, the first one
+does.
 """
 
 from __future__ import annotations
@@ -41,8 +45,14 @@ class WorkerDiedError(Exception):
 class Worker(Protocol):
     """A process that answers the cases of one group after another."""
 
-    def assign(self, group: VideoGroup | None) -> None:
-        """Send a group to the process; None ends it once it has nothing left to do."""
+    def assign(self, group: VideoGroup | None, helpers: Sequence[Any] = ()) -> None:
+        """Send a group to the process; None ends it once it has nothing left to do.
+
+        HELPERS, workers of the same pool, watch ranges of the video. Each says "done" when it has helped.
+        """
+
+    def release(self) -> None:
+        """Let a helper go on: whom it helped is through, or gone."""
 
     def receive(self) -> Message:
         """The next message; there is one. Raises WorkerDiedError."""
@@ -58,17 +68,26 @@ class Pool(Protocol):
         attempts: at a case, before it fails because its worker died.
         alike: whether what one worker cannot load, no other can.
         missing: what to do where workers die while they load the model.
+        room: workers that can share a video now; 0 where nobody knows.
     """
 
     attempts: int
     alike: bool
     missing: str
+    room: int
 
     def start(self, index: int) -> Worker:
         """Start the worker of a place; it loads the model."""
 
-    def ready(self, workers: Sequence[Any]) -> list[Any]:
-        """Wait for a message of any of WORKERS → those that have one, or have died."""
+    def ready(self, workers: Sequence[Any], patience: float | None = None) -> list[Any]:
+        """Wait for a message of any of WORKERS → those that have one, or have died.
+
+        PATIENCE: seconds after which none has.
+        """
+
+
+# Seconds that a video of several workers waits for workers that are still loading the model.
+PATIENCE = 60.0
 
 
 @dataclass
@@ -77,13 +96,28 @@ class _Place:
 
     index: int
     worker: Worker
+    state: Literal["loading", "idle", "busy", "helping", "dismissed"] = "loading"
     group: VideoGroup | None = None
-    loaded: bool = False
     remaining: list[Case] = field(default_factory=list)
+    helpers: Sequence[_Place] = ()
 
-    def assign(self, group: VideoGroup | None) -> None:
-        self.group, self.remaining = group, list(group.cases) if group else []
-        self.worker.assign(group)
+    def assign(self, group: VideoGroup, helpers: Sequence[_Place]) -> None:
+        self.state, self.group, self.remaining = "busy", group, list(group.cases)
+        self.helpers = helpers
+        for one in helpers:
+            one.state = "helping"
+        self.worker.assign(group, [one.worker for one in helpers])
+
+    def dismiss(self) -> None:
+        self.state = "dismissed"
+        self.worker.assign(None)
+
+    def finish(self) -> None:
+        """It is through with what it did, or dead."""
+        self.state, self.group = "idle", None
+        for one in self.helpers:
+            one.worker.release()
+        self.helpers = ()
 
     def complete(self, number: int) -> Case:
         """Cross a case off the group."""
@@ -116,22 +150,24 @@ class _Run:
         self.pool, self.warn = pool, warn
         self.pending = deque(groups)
         self.places: list[_Place] = []
-        self.attempts: defaultdict[int, float] = defaultdict(
-            float
-        )  # at cases, by number, that ended in death
+        self.attempts: defaultdict[int, float] = defaultdict(float)  # at cases, that ended in death
         self.unloaded = 0.0  # the same of workers that died one after another while they loaded the model
+        self.patient = True  # while videos of several workers wait for those that load the model
 
     def run(self, workers: int) -> Iterator[tuple[Case, dict[str, Any]]]:
         try:
-            for index in range(min(workers, len(self.pending))):
+            for index in range(min(workers, sum(group.workers for group in self.pending))):
                 self.places.append(_Place(index, self.pool.start(index)))
             while self.pending or any(place.group is not None for place in self.places):
-                ready = self.pool.ready([place.worker for place in self.places])
+                waits = self.pending and {"idle", "loading"} <= {place.state for place in self.places}
+                ready = self.pool.ready([place.worker for place in self.places], PATIENCE if waits else None)
+                self.patient = self.patient and not (waits and not ready)
                 for place in [place for place in self.places if place.worker in ready]:
                     yield from self._handle(place)
+                self._hand_out()
         finally:
             for place in self.places:
-                place.worker.end(at_once=place.group is not None or not place.loaded)
+                place.worker.end(at_once=place.state != "dismissed")
 
     def _handle(self, place: _Place) -> Iterator[tuple[Case, dict[str, Any]]]:
         """Act on a message of the worker of PLACE."""
@@ -146,8 +182,21 @@ class _Run:
         elif kind == "load_error":
             self._drop(place, content)
         else:
-            place.loaded, self.unloaded = True, 0.0
-            place.assign(self.pending.popleft() if self.pending else None)
+            self.unloaded = 0.0
+            place.finish()
+
+    def _hand_out(self) -> None:
+        """Assign what is pending to idle workers, and dismiss those that nothing is left for."""
+        idle = [place for place in self.places if place.state == "idle"]
+        while idle and self.pending:
+            present = [place for place in self.places if self.patient or place.state != "loading"]
+            count = min(self.pending[0].workers, len(present))
+            if len(idle) < count:
+                return
+            idle[0].assign(self.pending.popleft(), idle[1:count])
+            idle = idle[count:]
+        for place in idle:
+            place.dismiss()
 
     def _drop(self, place: _Place, error: TempoError) -> None:
         """Go on without a worker that cannot load the model. Raises its error where no other can."""
@@ -165,7 +214,7 @@ class _Run:
         """
         self.places.remove(place)
         place.worker.end(at_once=True)
-        if not place.loaded:
+        if place.state == "loading":
             self.unloaded += death.attempt
             if self.unloaded >= self.pool.attempts:
                 raise TempoError(f"a worker died while loading the model ({death}); {self.pool.missing}")
@@ -177,7 +226,9 @@ class _Run:
                 left = left[1:]
                 yield case, case.failure(f"the worker process died at this case ({death})")
         if place.group is not None and left:
-            self.pending.appendleft(replace(place.group, cases=tuple(left)))
+            # One worker alone, lest a video that kills its workers kills many.
+            self.pending.appendleft(replace(place.group, cases=tuple(left), workers=1))
+        place.finish()
         if self.pending:
             self.places.append(_Place(place.index, self.pool.start(place.index)))
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import signal
+import sys
 from collections.abc import Iterator, Sequence
-from multiprocessing.connection import wait
+from multiprocessing.connection import Connection, wait
+from multiprocessing.reduction import send_handle
 
 from tempo.exit_status import how_it_ended
 
 from . import worker
 from .cases import VideoGroup
 from .pool import Message, WorkerDiedError, load_error
-from .worker import WorkerConfig
+from .worker import Assignment, WorkerConfig
 
 GRACE = 5.0  # seconds for a worker to exit by itself
 
@@ -27,12 +29,13 @@ class Processes:
 
     def __init__(self, config: WorkerConfig) -> None:
         self.config = config
+        self.room = 1 if sys.platform == "win32" else config.workers  # connections cannot be passed on there
 
     def start(self, index: int) -> WorkerProcess:
         return WorkerProcess(self.config, index)
 
-    def ready(self, workers: Sequence[WorkerProcess]) -> list[WorkerProcess]:
-        connections = wait([one.connection for one in workers])
+    def ready(self, workers: Sequence[WorkerProcess], patience: float | None = None) -> list[WorkerProcess]:
+        connections = wait([one.connection for one in workers], patience)
         return [one for one in workers if one.connection in connections]
 
 
@@ -47,9 +50,24 @@ class WorkerProcess:
             self.process.start()
         theirs.close()
 
-    def assign(self, group: VideoGroup | None) -> None:
+    def assign(self, group: VideoGroup | None, helpers: Sequence[WorkerProcess] = ()) -> None:
+        pipes = [multiprocessing.Pipe() for _ in helpers]
+        task = None if group is None else Assignment(group, len(pipes))
+        self._send(task, [ours for ours, _ in pipes])
+        for helper, (ours, theirs) in zip(helpers, pipes, strict=True):
+            helper._send(Assignment(None, 1), [theirs])
+            # The processes have the only ends, so each sees when the other one is gone.
+            ours.close()
+            theirs.close()
+
+    def release(self) -> None:
+        pass  # it sees that its connection is closed
+
+    def _send(self, task: Assignment | None, connections: Sequence[Connection]) -> None:
         with contextlib.suppress(OSError):  # it just died, which the connection will report
-            self.connection.send(group)
+            self.connection.send(task)
+            for one in connections:
+                send_handle(self.connection, one.fileno(), self.process.pid)
 
     def receive(self) -> Message:
         try:

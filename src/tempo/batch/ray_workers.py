@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 from tempo.distributed.ray_cluster import WorkerResources, absolute, is_lost, shortage, workers_that_fit
+from tempo.distributed.ray_replica import MOST_CALLS, ActorReplica, ReplicaCalls
+from tempo.distributed.replica import replica_in_thread
 from tempo.errors import TempoError, UsageError, describe
 
 from .cases import VideoGroup
@@ -57,17 +60,18 @@ class RayActors:
         self._told = False
 
     def start(self, index: int) -> ActorWorker:
-        return ActorWorker(self.ray, self._actor.options(**self.needed).remote(self.config))
+        actor = self._actor.options(max_concurrency=MOST_CALLS, **self.needed).remote(self.config)
+        return ActorWorker(self.ray, actor)
 
-    def ready(self, workers: Sequence[ActorWorker]) -> list[ActorWorker]:
+    def ready(self, workers: Sequence[ActorWorker], patience: float | None = None) -> list[ActorWorker]:
         waited_for = {worker.coming: worker for worker in workers if worker.coming is not None}
-        patience = None
         if not self._told and not any(worker.loaded for worker in workers):
             patience = PATIENCE if self.room else CERTAINTY
         found, _ = self.ray.wait(list(waited_for), timeout=patience, fetch_local=False)
         if not found:
-            self._told = True
-            self.warn(f"{shortage(self.ray, self.needed)}; waiting for room")
+            if not self._told and not any(worker.loaded for worker in workers):
+                self._told = True
+                self.warn(f"{shortage(self.ray, self.needed)}; waiting for room")
             return []
         more, _ = self.ray.wait(list(waited_for), num_returns=len(waited_for), timeout=0, fetch_local=False)
         return [waited_for[one] for one in more]
@@ -87,14 +91,22 @@ class ActorWorker:
         self.coming: Any = actor.load.remote()
         self.loaded = False
 
-    def assign(self, group: VideoGroup | None) -> None:
+    def assign(self, group: VideoGroup | None, helpers: Sequence[ActorWorker] = ()) -> None:
         if group is None:  # its cores and GPU are for whoever takes the place of one that dies
             self.coming = None
             self.end(at_once=True)
             return
         # Paths are relative to the folder of the command, which is not the actor's.
         group = replace(group, video_path=absolute(group.video_path))
-        self.coming = self.actor.answer.options(num_returns="streaming").remote(group)
+        self.coming = self.actor.answer.options(num_returns="streaming").remote(
+            group, [helper.actor for helper in helpers]
+        )
+        for helper in helpers:
+            helper.coming = helper.actor.help.options(num_returns="streaming").remote()
+
+    def release(self) -> None:
+        with contextlib.suppress(Exception):  # it is gone already
+            self.actor.release.remote()
 
     def receive(self) -> Message:
         from ray.exceptions import RayActorError, RayError, RayTaskError
@@ -102,11 +114,12 @@ class ActorWorker:
         try:
             if not self.loaded:
                 error = self.ray.get(self.coming)
-                self.loaded = error is None
+                self.loaded, self.coming = error is None, None
                 return ("ready", None) if error is None else ("load_error", error)
             try:
                 return "record", self.ray.get(next(self.coming))
             except StopIteration:
+                self.coming = None
                 return "done", None
         except RayTaskError:  # a fault of ours: what a user can mend is in the records
             raise
@@ -132,12 +145,16 @@ class ActorWorker:
 
 
 class _Actor:
-    """What runs in the cluster: the model, and the questions of one video after another."""
+    """What runs in the cluster: the model, and the questions of one video after another.
+
+    While `help` runs, another actor calls it as a replica.
+    """
 
     def __init__(self, config: WorkerConfig) -> None:
         self.config = config
         self.model: Any = None
         self.name = socket.gethostname()
+        self._released = threading.Event()
 
     def node(self) -> str:
         """Ray's id of the machine."""
@@ -152,12 +169,43 @@ class _Actor:
         warnings.simplefilter("ignore")
         try:
             self.model = load(self.config)
+            self._calls = self._own_calls()
         except Exception as error:
             kind = UsageError if isinstance(error, UsageError) else TempoError
             return kind(f"worker on {self.name}: {describe(error)}")
         return None
 
-    def answer(self, group: VideoGroup) -> Iterator[tuple[int, dict[str, Any]]]:
-        """Answer the cases of a group → (number, record); the record names the machine."""
-        for number, record in answer(self.model, group, self.config):
+    def answer(self, group: VideoGroup, helpers: Sequence[Any]) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Answer the cases of a group, with other actors → (number, record); it names the machine."""
+        import ray
+
+        replicas = [ActorReplica(ray, helper, name="another worker") for helper in helpers]
+        for number, record in answer(self.model, group, self.config, replicas):
             yield number, {**record, "worker": self.name}
+
+    def help(self) -> Iterator[None]:
+        """Be a replica until `release` is called."""
+        self._released.wait()
+        self._released.clear()
+        self._calls.end()
+        self._calls = self._own_calls()
+        yield from ()
+
+    def release(self) -> None:
+        """End `help`."""
+        self._released.set()
+
+    def call(self, number: int, method: str, arguments: tuple[Any, ...], progressing: bool) -> Any:
+        """See :class:`ReplicaCalls`."""
+        return self._calls.call(number, method, arguments, progressing)
+
+    def moved(self, number: int) -> tuple[int, int]:
+        """See :class:`ReplicaCalls`."""
+        return self._calls.moved(number)
+
+    def cancel(self, number: int) -> None:
+        """See :class:`ReplicaCalls`."""
+        self._calls.cancel(number)
+
+    def _own_calls(self) -> ReplicaCalls:
+        return ReplicaCalls(replica_in_thread(self.model, self.model.device))

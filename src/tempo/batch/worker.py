@@ -7,9 +7,10 @@ import os
 import threading
 import traceback
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
+from multiprocessing.reduction import recv_handle
 from typing import TYPE_CHECKING, Any
 
 from tempo.errors import UsageError, describe
@@ -17,6 +18,7 @@ from tempo.errors import UsageError, describe
 from .cases import SAMPLING_OPTIONS, Case, VideoGroup
 
 if TYPE_CHECKING:
+    from tempo.distributed.replica import Replica
     from tempo.inference.cache_policy import CacheKind
     from tempo.inference.engine import Tempo
     from tempo.video.sampling_options import DecodeWorkers
@@ -34,11 +36,24 @@ class WorkerConfig:
     decode_workers: DecodeWorkers = "auto"
 
 
+@dataclass(frozen=True)
+class Assignment:
+    """What a worker process is to do next; so many connections follow.
+
+    Attributes:
+        group: to answer, with a helper at the other end of each connection; None: to help whoever is at the
+            other end of the one.
+    """
+
+    group: VideoGroup | None
+    connections: int
+
+
 def main(connection: Connection, config: WorkerConfig, index: int) -> None:
-    """Load the model, then answer the groups that arrive until None arrives.
+    """Load the model, then do what arrives until None arrives.
 
     Sends pairs: ("ready", None) once the model is loaded, or ("load_error", (message, whether it is a usage
-    error)); ("record", (number of the case, its record)); ("done", None) after each group.
+    error)); ("record", (number of the case, its record)); ("done", None) after each assignment.
     """
     threading.Thread(target=_end_with_parent, daemon=True).start()
     if not _debugging():
@@ -50,17 +65,44 @@ def main(connection: Connection, config: WorkerConfig, index: int) -> None:
         connection.send(("load_error", (describe(error), isinstance(error, UsageError))))
         return
     connection.send(("ready", None))
-    while (group := connection.recv()) is not None:
-        for number, record in answer(model, group, config):
-            connection.send(("record", (number, record)))
+    while (task := connection.recv()) is not None:
+        others = [Connection(recv_handle(connection)) for _ in range(task.connections)]
+        if task.group is None:
+            _help(model, others[0])
+        else:
+            from tempo.distributed.process_replica import ConnectedReplica
+
+            helpers = [ConnectedReplica(one, name="another worker") for one in others]
+            for number, record in answer(model, task.group, config, helpers):
+                connection.send(("record", (number, record)))
         connection.send(("done", None))
 
 
-def answer(model: Tempo, group: VideoGroup, config: WorkerConfig) -> Iterator[tuple[int, dict[str, Any]]]:
+def _help(model: Tempo, connection: Connection) -> None:
+    """Watch what whoever is at the other end asks for, until that is gone."""
+    from tempo.distributed.replica import replica_in_thread
+    from tempo.distributed.replica_server import ReplicaServer
+
+    with connection:
+        server = ReplicaServer(connection, replica_in_thread(model, model.device))
+        server.run()
+        server.finish()
+
+
+def answer(
+    model: Tempo, group: VideoGroup, config: WorkerConfig, helpers: Sequence[Replica] = ()
+) -> Iterator[tuple[int, dict[str, Any]]]:
     """Watch the video of a group once, ask its questions, and yield (number, record) of every case.
 
-    An error becomes the record of its case.
+    HELPERS watch ranges of it; they are closed at the end. An error becomes the record of its case.
     """
+    from tempo.distributed.distributed_engine import helped
+
+    with helped(model, helpers) as several:
+        yield from _answer(several, group, config)
+
+
+def _answer(model: Tempo, group: VideoGroup, config: WorkerConfig) -> Iterator[tuple[int, dict[str, Any]]]:
     from tempo.video.video import Video
 
     try:

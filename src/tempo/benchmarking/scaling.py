@@ -9,7 +9,7 @@ the rules by which the next one is chosen, and one that shares a long video amon
 * in order: as the file of cases has them;
 * largest first: the longest video that is left (`tempo.batch.cases.largest_first`);
 * split: largest first, and a video that takes longer than a fair share of all work is cut into ranges that
-  different workers decode and watch.
+  different workers decode and watch (`tempo.batch.splitting`), all at once; one of them answers.
 
 What a video costs is in `Costs`, with where each figure comes from.
 """
@@ -17,7 +17,6 @@ What a video costs is in `Costs`, with where each figure comes from.
 from __future__ import annotations
 
 import argparse
-import heapq
 import math
 import random
 import tempfile
@@ -26,9 +25,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tempo.batch.cases import Case, VideoGroup, largest_first
+from tempo.batch.cases import Case, VideoGroup
 from tempo.batch.pool import run_groups
 from tempo.batch.processes import Processes
+from tempo.batch.splitting import last_end, planned, workers_each
 from tempo.batch.worker import WorkerConfig
 from tempo.synthetic.video_files import FileSpec, make_file
 
@@ -75,26 +75,19 @@ def simulate(
 ) -> Outcome:
     """Answer `questions` questions about videos of `lengths` seconds with so many workers."""
     after = questions * costs.answer
-    jobs = [costs.watching(seconds) + after for seconds in lengths]
+    watching = [costs.watching(seconds) for seconds in lengths]
     if rule != "in order":
-        jobs.sort(reverse=True)
+        watching.sort(reverse=True)
+    counts = [1] * len(watching)
     if rule == "split":
-        jobs = _split(jobs, workers, costs)
-    free = [0.0] * workers
-    for job in jobs:
-        heapq.heapreplace(free, free[0] + job)
-    end = max(free)
-    return Outcome(end, 1 - sum(jobs) / (workers * end))
-
-
-def _split(jobs: Sequence[float], workers: int, costs: Costs) -> list[float]:
-    """Cut what is longer than a worker's fair share into ranges of about that length."""
-    share = max(sum(jobs) / workers, 4 * costs.split)
-    pieces: list[float] = []
-    for job in jobs:
-        ranges = math.ceil(job / share)
-        pieces += [job / ranges + costs.split * (ranges > 1)] * ranges
-    return sorted(pieces, reverse=True)
+        counts = workers_each(watching, workers, range_cost=costs.split)
+    jobs = [
+        seconds / count + costs.split * (count > 1) + after
+        for seconds, count in zip(watching, counts, strict=True)
+    ]
+    end = last_end(jobs, counts, workers)
+    busy = sum(job * count - after * (count - 1) for job, count in zip(jobs, counts, strict=True))
+    return Outcome(end, 1 - busy / (workers * end))
 
 
 def benchmark_like(rng: random.Random) -> list[float]:
@@ -144,7 +137,7 @@ def measured_table(workers: Sequence[int], *, videos: int = 8, seconds: float = 
         for count in workers:
             began = time.perf_counter()
             config = WorkerConfig(None, {}, "none", count)
-            for _ in run_groups(largest_first(groups), Processes(config), count, warn=print):
+            for _ in run_groups(planned(groups, count), Processes(config), count, warn=print):
                 pass
             taken = time.perf_counter() - began
             first = first or taken

@@ -9,6 +9,9 @@ The command appends one line to RESULTS as soon as a case is done: id, video_pat
 the output of `tempo ask --json` or "error". After an interruption, run the same command again: it answers
 only what is missing. The exit status is 1 if any case failed, in this run or an earlier one.
 
+Several workers watch one video each, the largest files first. A file that is larger than a fair share of all
+files is watched by several workers at once.
+
 With --ray the workers are those of a Ray cluster (pip install 'tempo-video[ray]'). Videos and model must be
 visible to its machines under the same paths or addresses.
 
@@ -144,8 +147,9 @@ def _answer(args: argparse.Namespace, cases: Sequence[Case], results: AnyResults
 
     Returns how many workers could not load the model.
     """
-    from tempo.batch.cases import group, largest_first
+    from tempo.batch.cases import group
     from tempo.batch.pool import run_groups
+    from tempo.batch.splitting import planned
     from tempo.console import progress_bar, say
 
     invalid = [case for case in cases if case.error]
@@ -163,7 +167,8 @@ def _answer(args: argparse.Namespace, cases: Sequence[Case], results: AnyResults
         for case in invalid:
             _record_result(case, case.failure(case.error), results)
         if workers > 1:
-            groups = largest_first(groups)
+            # Those of a model on several devices share no video: each has its own replicas.
+            groups = planned(groups, 1 if args.devices else min(workers, pool.room or workers))
         coming = run_groups(groups, pool, workers, warn=lose)
         try:
             for case, record in coming:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import uuid
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -136,3 +137,27 @@ def distribute_on_ray(model: Tempo, address: str, load: Callable[[], Tempo]) -> 
     if not room:
         raise TempoError(shortage(ray, needed))
     return DistributedTempo(model, ReplicaPool([partial(RayReplica, ray, load, needed)] * room))
+
+
+@contextlib.contextmanager
+def helped(model: Tempo, helpers: Sequence[Replica]) -> Iterator[Tempo]:
+    """A model that watches with the help of replicas that others lend it, for the block.
+
+    What a helper that dies had to do is done here. The helpers are closed at the end.
+    """
+    if not helpers:
+        yield model
+        return
+    here = partial(replica_in_thread, model, model.device)
+    several = DistributedTempo(model, ReplicaPool([here, *(_lent(one, here) for one in helpers)]))
+    several.disk = model.disk
+    try:
+        yield several
+    finally:
+        several.close()
+
+
+def _lent(helper: Replica, here: Callable[[], Replica]) -> Callable[[], Replica]:
+    """What starts a replica: at first the helper, and then one of this process."""
+    lent = [helper]
+    return lambda: lent.pop() if lent else here()

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -19,59 +20,35 @@ from tempo.errors import TempoError
 from tempo.exit_status import how_it_ended
 
 from .replica import RemoteReplica, ReplicaDiedError
+from .replica_server import CANCEL
 from .weight_sharing import SharedModel
-from .worker import CANCEL
 
 GRACE = 5.0  # seconds for a process to exit by itself
 _HEARTBEAT = 0.1  # seconds between two calls of `progress` at most
 
 
-class ProcessReplica(RemoteReplica):
-    """See :class:`.replica.Replica`. The process ends with this one, however that ends.
+class ConnectedReplica(RemoteReplica):
+    """See :class:`.replica.Replica`. A :class:`.replica_server.ReplicaServer` is at the other end.
 
     Args:
-        model: what it computes with.
-        threads: how many it computes with.
-
-    Raises:
-        TempoError: the process does not start.
+        connection: to another process; it is closed with this.
+        calls: what waits for a message already, by the number of its call.
     """
 
-    def __init__(self, model: SharedModel, *, name: str, threads: int) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        name: str,
+        calls: Mapping[int, queue.SimpleQueue[tuple[str, Any]]] | None = None,
+    ) -> None:
         self.name = name
-        self._calls: dict[int, queue.SimpleQueue[tuple[str, Any]]] = {}
+        self._connection = connection
+        self._calls: dict[int, queue.SimpleQueue[tuple[str, Any]]] = dict(calls or {})
         self._numbers = itertools.count(1)
         self._guard = threading.Lock()
         self._died: str | None = None
-        ours, theirs = socket.socketpair()
-        with ours, theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "tempo.distributed.worker", str(theirs.fileno()), str(model.file)],
-                pass_fds=[theirs.fileno(), model.file],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=None if os.environ.get("TEMPO_DEBUG", "") not in ("", "0") else subprocess.DEVNULL,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-                start_new_session=True,  # Ctrl-C is this process's, which ends the calls
-            )
-            self._connection = Connection(os.dup(ours.fileno()))
-        started: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
-        self._calls[0] = started
-        with contextlib.suppress(OSError):  # it is gone already, which the reader will see
-            self._connection.send_bytes(pickle.dumps((threads, name, model.pickled)))
         threading.Thread(target=self._read, name=f"tempo-replica-{name}", daemon=True).start()
-        try:
-            kind, content = started.get()
-        except BaseException:
-            self.close()
-            raise
-        del self._calls[0]
-        if kind == "died":
-            raise TempoError(f"the compressor process on {name} did not start ({content}); try fewer devices")
-
-    @property
-    def process_id(self) -> int:
-        return self._process.pid
 
     def forget(self, key: str) -> None:
         with contextlib.suppress(ReplicaDiedError):  # with it, everything is forgotten
@@ -81,11 +58,10 @@ class ProcessReplica(RemoteReplica):
         # Shut down rather than only closed: the reader waits in it.
         with contextlib.suppress(OSError), socket.socket(fileno=os.dup(self._connection.fileno())) as end:
             end.shutdown(socket.SHUT_RDWR)
-        try:
-            self._process.wait(GRACE)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+
+    def how_it_ended(self) -> str:
+        """What became of the other process, which has closed its end."""
+        return "its process is gone"
 
     def _call(self, method: str, *arguments: object, progress: Progress | None = None) -> Any:
         results: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
@@ -138,10 +114,63 @@ class ProcessReplica(RemoteReplica):
                     waiting.put((kind, content))
         except (EOFError, OSError):
             pass
-        died = how_it_ended(self._process.wait())
+        died = self.how_it_ended()
         with self._guard:
             self._died = died
             waiting_calls = list(self._calls.values())
         for one in waiting_calls:
             one.put(("died", died))
         self._connection.close()
+
+
+class ProcessReplica(ConnectedReplica):
+    """See :class:`.replica.Replica`. The process ends with this one, however that ends.
+
+    Args:
+        model: what it computes with.
+        threads: how many it computes with.
+
+    Raises:
+        TempoError: the process does not start.
+    """
+
+    def __init__(self, model: SharedModel, *, name: str, threads: int) -> None:
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tempo.distributed.worker", str(theirs.fileno()), str(model.file)],
+                pass_fds=[theirs.fileno(), model.file],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=None if os.environ.get("TEMPO_DEBUG", "") not in ("", "0") else subprocess.DEVNULL,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+                start_new_session=True,  # Ctrl-C is this process's, which ends the calls
+            )
+            connection = Connection(os.dup(ours.fileno()))
+        started: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
+        super().__init__(connection, name=name, calls={0: started})
+        with contextlib.suppress(OSError):  # it is gone already, which the reader will see
+            connection.send_bytes(pickle.dumps((threads, name, model.pickled)))
+        try:
+            kind, content = started.get()
+        except BaseException:
+            self.close()
+            raise
+        del self._calls[0]
+        if kind == "died":
+            raise TempoError(f"the compressor process on {name} did not start ({content}); try fewer devices")
+
+    @property
+    def process_id(self) -> int:
+        return self._process.pid
+
+    def close(self) -> None:
+        super().close()
+        try:
+            self._process.wait(GRACE)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def how_it_ended(self) -> str:
+        return how_it_ended(self._process.wait())

@@ -15,52 +15,38 @@ from tempo.errors import TempoError, describe
 from tempo.inference.engine import Tempo
 
 from .replica import (
+    CancelledError,
     CompressorReplica,
     RemoteReplica,
     ReplicaDiedError,
+    portable,
     replica_in_thread,
 )
 
 START_WITHIN = 600.0  # seconds for a machine to be free and to load the model
 _BEAT = 0.1  # seconds between two looks at a call
-_MOST_CALLS = 64  # of one actor at once; they take turns
+MOST_CALLS = 64  # of one actor at once; they take turns
 
 
-class RayReplica(RemoteReplica):
-    """See :class:`.replica.Replica`. It is an actor, which ends with this process.
+class ActorReplica(RemoteReplica):
+    """See :class:`.replica.Replica`. An actor that has the methods of :class:`ReplicaCalls`.
 
     Args:
         ray: the package, connected to a cluster.
-        load: loads the model, on the machine that calls it.
-        needed: what Ray is to reserve for it.
-
-    Raises:
-        TempoError: no machine is free for it, or the model cannot be loaded there.
+        actor: ends by itself, or with who started it.
     """
 
-    def __init__(self, ray: Any, load: Callable[[], Tempo], needed: dict[str, float]) -> None:
-        self._ray = ray
+    def __init__(self, ray: Any, actor: Any, *, name: str) -> None:
+        self.name = name
+        self._ray, self._actor = ray, actor
         self._numbers = itertools.count(1)
-        self._actor = ray.remote(_Actor).options(max_concurrency=_MOST_CALLS, **needed).remote(load)
-        self.name = "a machine of the cluster"
-        try:
-            self.name = self._get(self._actor.start.remote(os.getcwd()), timeout=START_WITHIN)
-        except ReplicaDiedError as error:
-            raise TempoError(
-                f"a compressor of the cluster died while it loaded the model ({error}); check the memory of "
-                "its machines"
-            ) from error
-        except BaseException:
-            self.close()
-            raise
 
     def forget(self, key: str) -> None:
         with contextlib.suppress(Exception):  # where it is gone, everything is forgotten
             self._actor.call.remote(0, "forget", (key,), False)
 
     def close(self) -> None:
-        with contextlib.suppress(Exception):  # it is gone already
-            self._ray.kill(self._actor)
+        pass
 
     def _call(self, method: str, *arguments: object, progress: Progress | None = None) -> Any:
         number = next(self._numbers)
@@ -92,19 +78,90 @@ class RayReplica(RemoteReplica):
             raise ReplicaDiedError("killed or crashed, often due to lack of memory") from error
 
 
-class _CancelledError(Exception):
-    """Nobody waits for a call any more."""
+class RayReplica(ActorReplica):
+    """See :class:`.replica.Replica`. It is an actor, which ends with this process.
+
+    Args:
+        ray: the package, connected to a cluster.
+        load: loads the model, on the machine that calls it.
+        needed: what Ray is to reserve for it.
+
+    Raises:
+        TempoError: no machine is free for it, or the model cannot be loaded there.
+    """
+
+    def __init__(self, ray: Any, load: Callable[[], Tempo], needed: dict[str, float]) -> None:
+        actor = ray.remote(_Actor).options(max_concurrency=MOST_CALLS, **needed).remote(load)
+        super().__init__(ray, actor, name="a machine of the cluster")
+        try:
+            self.name = self._get(actor.start.remote(os.getcwd()), timeout=START_WITHIN)
+        except ReplicaDiedError as error:
+            raise TempoError(
+                f"a compressor of the cluster died while it loaded the model ({error}); check the memory of "
+                "its machines"
+            ) from error
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        with contextlib.suppress(Exception):  # it is gone already
+            self._ray.kill(self._actor)
+
+
+class ReplicaCalls:
+    """The calls of a replica in this process, from several threads: what an :class:`ActorReplica` calls."""
+
+    def __init__(self, replica: CompressorReplica) -> None:
+        self._replica = replica
+        self._changed = threading.Condition()
+        self._moved: dict[int, tuple[int, int]] = {}
+        self._running = 0
+        self._cancelled: set[int] = set()
+        self._ended = False
+
+    def call(self, number: int, method: str, arguments: tuple[Any, ...], progressing: bool) -> Any:
+        """Call the replica; `moved` says meanwhile how far it is."""
+
+        def moved(done: int, total: int) -> None:
+            with self._changed:
+                if self._ended or number in self._cancelled:
+                    raise CancelledError
+                self._moved[number] = (done, total)
+
+        with self._changed:
+            self._running += 1
+        try:
+            return portable(getattr(self._replica, method)(*arguments, *([moved] if progressing else [])))
+        finally:
+            with self._changed:
+                self._running -= 1
+                self._moved.pop(number, None)
+                self._cancelled.discard(number)
+                self._changed.notify_all()
+
+    def moved(self, number: int) -> tuple[int, int]:
+        """How far a call is."""
+        with self._changed:
+            return self._moved.get(number, (0, 0))
+
+    def cancel(self, number: int) -> None:
+        """End a call soon."""
+        with self._changed:
+            self._cancelled.add(number)
+
+    def end(self) -> None:
+        """End all calls, and wait for that."""
+        with self._changed:
+            self._ended = True
+            self._changed.wait_for(lambda: not self._running)
 
 
 class _Actor:
-    """What runs in the cluster: a :class:`.replica.CompressorReplica`, called from several threads."""
+    """What runs in the cluster."""
 
     def __init__(self, load: Callable[[], Tempo]) -> None:
         self._load = load
-        self._guard = threading.Lock()
-        self._moved: dict[int, tuple[int, int]] = {}
-        self._cancelled: set[int] = set()
-        self._replica: CompressorReplica | None = None
 
     def start(self, folder: str) -> str:
         """Load the model → the name of the machine. Paths are relative to FOLDER. Raises TempoError."""
@@ -115,32 +172,19 @@ class _Actor:
             model = self._load()
         except Exception as error:
             raise TempoError(f"worker on {host}: {describe(error)}") from None
-        self._replica = replica_in_thread(model, model.device)
-        self._replica.name = f"{host} ({model.device})"
-        return self._replica.name
+        replica = replica_in_thread(model, model.device)
+        replica.name = f"{host} ({model.device})"
+        self._calls = ReplicaCalls(replica)
+        return replica.name
 
     def call(self, number: int, method: str, arguments: tuple[Any, ...], progressing: bool) -> Any:
-        """Call the replica; `moved` says meanwhile how far it is."""
-
-        def moved(done: int, total: int) -> None:
-            with self._guard:
-                if number in self._cancelled:
-                    raise _CancelledError
-                self._moved[number] = (done, total)
-
-        try:
-            return getattr(self._replica, method)(*arguments, *([moved] if progressing else []))
-        finally:
-            with self._guard:
-                self._moved.pop(number, None)
-                self._cancelled.discard(number)
+        """See :class:`ReplicaCalls`."""
+        return self._calls.call(number, method, arguments, progressing)
 
     def moved(self, number: int) -> tuple[int, int]:
-        """How far a call is."""
-        with self._guard:
-            return self._moved.get(number, (0, 0))
+        """See :class:`ReplicaCalls`."""
+        return self._calls.moved(number)
 
     def cancel(self, number: int) -> None:
-        """End a call soon."""
-        with self._guard:
-            self._cancelled.add(number)
+        """See :class:`ReplicaCalls`."""
+        self._calls.cancel(number)

@@ -13,9 +13,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import nn
@@ -39,9 +39,15 @@ from tempo.processing.batching import SegmentRange, SegmentSpan
 from tempo.video.frames import Damage
 from tempo.video.video import Sampling, Video
 
+T = TypeVar("T")
+
 
 class ReplicaDiedError(TempoError):
     """A replica is gone, with everything that it kept."""
+
+
+class CancelledError(Exception):
+    """Nobody waits for a call any more."""
 
 
 class ForgottenError(TempoError):
@@ -324,6 +330,13 @@ class CompressorReplica:
 
 def _seconds(timers: Sequence[PhaseTimer]) -> list[dict[str, float]]:
     return [dict(timer.seconds) for timer in timers]
+
+
+def portable(found: T) -> T:
+    """What a replica returned, for another process, which may have no such device."""
+    if not isinstance(found, RangeMemory):
+        return found
+    return replace(found, memory_kD=[one.cpu() for one in found.memory_kD])
 
 
 def replica_in_thread(model: Tempo, device: torch.device) -> CompressorReplica:

@@ -14,7 +14,7 @@ from tempo.inference.cache_policy import CacheKind
 from tempo.inference.prefix_cache import check_room
 from tempo.processing.batching import SegmentRange
 
-from .replica import Replica, ReplicaDiedError
+from .replica import CancelledError, Replica, ReplicaDiedError
 
 T = TypeVar("T")
 
@@ -23,10 +23,6 @@ Moved = Callable[[int, int], None]
 
 _ENDING = 10.0  # seconds for calls to end that nobody waits for any more
 _BEAT = 0.2  # seconds between two looks at what the replicas have done
-
-
-class _CancelledError(Exception):
-    """Nobody waits for a call any more."""
 
 
 class ReplicaSlot:
@@ -198,7 +194,7 @@ class _SideBySide(Generic[T]):
     def _run(self, number: int, slot: ReplicaSlot, action: Callable[[Replica, Moved], T]) -> T:
         def moved(done: int, total: int) -> None:
             if self._cancelled.is_set():
-                raise _CancelledError
+                raise CancelledError
             if total:
                 self._done[number] = (done, total)
 

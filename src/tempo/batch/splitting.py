@@ -1,0 +1,75 @@
+"""How many workers watch each video of a batch run: one, or several where it would take too long otherwise.
+
+A run ends with its last video. Largest first keeps all workers busy until then, unless one video takes longer
+than a fair share of all of them; that one is cut into ranges of segments that several workers watch at once.
+`python -m tempo.benchmarking.scaling` compares the rules.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from operator import itemgetter
+
+from .cases import VideoGroup, largest_first
+
+# What a further range costs beyond what it holds, as if the file were so much larger: a decoder that begins
+# behind a keyframe, and messages. It is about 15 seconds of 720p.
+RANGE_BYTES = 4 * 2**20
+# Shares that are tried, in fair shares: a coarser cut may let all videos run at once.
+_SHARES = (1, 1.25, 1.5, 1.75, 2, math.inf)
+
+
+def planned(groups: Sequence[VideoGroup], workers: int) -> list[VideoGroup]:
+    """The groups largest first, each with the number of workers that are to watch it.
+
+    The size of a file stands for what it costs. What is no file of this machine is watched by one worker.
+    """
+    ordered = largest_first(groups)
+    counts = workers_each([_bytes(group) for group in ordered], workers, range_cost=RANGE_BYTES)
+    return [replace(group, workers=count) for group, count in zip(ordered, counts, strict=True)]
+
+
+def workers_each(costs: Sequence[float], workers: int, *, range_cost: float) -> list[int]:
+    """How many of the workers are to share each job, of any unit, so that the last one ends soonest.
+
+    Args:
+        costs: of the jobs, in the order in which they begin.
+        range_cost: what each range of a job that is shared costs beyond its part of it.
+    """
+    fair = max(sum(costs) / workers, 4 * range_cost)
+    tried: dict[tuple[int, ...], float] = {}
+    for share in _SHARES:
+        # A job of just one share stays whole, also where the sum was rounded.
+        counts = tuple(max(1, min(workers, math.ceil(cost / (share * fair) - 1e-9))) for cost in costs)
+        if counts not in tried:
+            seconds = [
+                cost / count + range_cost * (count > 1) for cost, count in zip(costs, counts, strict=True)
+            ]
+            tried[counts] = last_end(seconds, counts, workers)
+    return list(min(tried.items(), key=itemgetter(1))[0])
+
+
+def last_end(seconds: Sequence[float], counts: Sequence[int], workers: int) -> float:
+    """When the last job ends, of jobs that begin one after another, each once so many workers are free.
+
+    Args:
+        seconds: that each job takes the workers which share it.
+        counts: how many these are.
+    """
+    free = [0.0] * workers
+    for took, count in zip(seconds, counts, strict=True):
+        begins = [heapq.heappop(free) for _ in range(count)][-1]
+        for _ in range(count):
+            heapq.heappush(free, begins + took)
+    return max(free)
+
+
+def _bytes(group: VideoGroup) -> int:
+    try:
+        return os.path.getsize(group.video_path)
+    except OSError:
+        return 0

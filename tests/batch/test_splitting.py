@@ -1,0 +1,107 @@
+"""A video that several workers watch: which ones are, and the answers of one worker, whoever dies."""
+
+import os
+import signal
+
+import pytest
+
+import clips
+from reference_cases import REFERENCE
+from tempo.batch.cases import Case, VideoGroup
+from tempo.batch.pool import run_groups
+from tempo.batch.processes import Processes
+from tempo.batch.splitting import RANGE_BYTES, last_end, planned, workers_each
+from tempo.batch.worker import WorkerConfig, answer
+
+QUESTIONS = ("What is shown?", "Which number comes last?", "In which colour?")
+TINY = {"dtype": "float32", "device": "cpu"}
+
+
+@pytest.mark.parametrize(
+    ("costs", "workers", "expected"),
+    [
+        ([100], 4, [4]),
+        ([100, 100], 2, [1, 1]),
+        ([0.1] * 3, 3, [1] * 3),
+        ([100, 1, 1, 1], 1, [1] * 4),
+        ([300, 50, 50], 4, [3, 1, 1]),
+        ([3.9], 8, [1]),  # not worth four times what a range costs
+        ([], 4, []),
+    ],
+)
+def test_what_takes_longer_than_a_fair_share_is_shared(costs, workers, expected):
+    assert workers_each(costs, workers, range_cost=1) == expected
+
+
+def test_a_job_of_several_workers_begins_once_they_are_free():
+    assert last_end([5, 3, 2], [1, 1, 2], 2) == 7
+    assert last_end([5, 3, 2], [1, 1, 1], 2) == 5
+
+
+def test_files_are_shared_by_their_size(tmp_path):
+    for name, size in (("large", 40 * RANGE_BYTES), ("small", 10), ("tiny", 5)):
+        with open(tmp_path / name, "wb") as file:
+            file.truncate(size)
+    groups = [VideoGroup(str(tmp_path / name), {}, ()) for name in ("tiny", "large", "small")]
+    groups.append(VideoGroup("https://host/x.mp4", {}, ()))
+    found = {group.video_path.rpartition("/")[2]: group.workers for group in planned(groups, 4)}
+    assert found == {"x.mp4": 1, "large": 4, "small": 1, "tiny": 1}
+
+
+@pytest.fixture(scope="module")
+def group(tmp_path_factory):
+    path = clips.write(tmp_path_factory.mktemp("film") / "film.mp4", count=95, rate=5, options={"g": "5"})
+    settings = {"budget": 60, "max_new_tokens": 4}
+    cases = [
+        Case(number, number, False, str(path), question, settings)
+        for number, question in enumerate(QUESTIONS)
+    ]
+    return VideoGroup(str(path), {}, tuple(cases), workers=2)
+
+
+class Started(Processes):
+    """Remembers its workers, and which of them answer."""
+
+    def __init__(self, config):
+        super().__init__(config)
+        self.workers, self.leaders = [], []
+
+    def start(self, index):
+        worker = super().start(index)
+        self.workers.append(worker)
+        assign = worker.assign
+
+        def remembered(group, helpers=()):
+            if helpers:
+                self.leaders.append(worker)
+            assign(group, helpers)
+
+        worker.assign = remembered
+        return worker
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("victim", ["helper", "leader"])
+def test_the_answers_are_those_of_one_worker(group, tiny, victim):
+    config = WorkerConfig(str(REFERENCE / "tempo-tiny"), TINY, "host", 2)
+    expected = dict(answer(tiny, group, config))
+    pool = Started(config)
+    found = {}
+    for case, record in run_groups([group], pool, 2, warn=print):
+        if not found:
+            assert len(pool.leaders) == 1
+            (leader,) = pool.leaders
+            (helper,) = [one for one in pool.workers if one is not leader]
+            os.kill({"helper": helper, "leader": leader}[victim].process.pid, signal.SIGKILL)
+        found[case.number] = record
+    assert found.keys() == expected.keys()
+    failed = [number for number, record in found.items() if "error" in record]
+    assert len(failed) == (victim == "leader")
+    for number in found.keys() - set(failed):
+        one, other = found[number], expected[number]
+        assert one["token_ids"] == other["token_ids"]
+        assert [s["tokens"] for s in one["segments"]] == [s["tokens"] for s in other["segments"]]
+        assert [s["relevance"] for s in one["segments"]] == pytest.approx(
+            [s["relevance"] for s in other["segments"]], abs=1e-5
+        )
+    assert not any(one.process.is_alive() for one in pool.workers)
