@@ -11,6 +11,16 @@ def clock(seconds: float) -> str:
     return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
 
 
+def clock_span(start: float, end: float) -> str:
+    """START and END as clock times; to tenths of a second where both are within one."""
+    first, last = clock(start), clock(end)
+    if first != last:
+        return f"{first}–{last}"
+    if start == end:
+        return first
+    return "–".join(f"{clock(one)}.{int(one * 10) % 10}" for one in (start, end))
+
+
 def printable(text: str) -> str:
     """Return TEXT with control characters replaced, which could steer a terminal; newlines and tabs stay."""
     return "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)

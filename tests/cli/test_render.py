@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pytest
 
 from tempo.cli.render import HEIGHTS, axis, chart, meter, moments
-from tempo.formatting import clock, printable
+from tempo.formatting import clock, clock_span, printable
 
 
 @dataclass
@@ -90,3 +90,11 @@ def test_meter(share, bar):
 
 def test_control_characters_cannot_reach_the_terminal():
     assert printable("a\x1b[2Jb\nc\u202ed") == "a\ufffd[2Jb\nc\ufffdd"
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "expected"),
+    [(0, 4, "00:00–00:04"), (0, 0.3, "00:00.0–00:00.3"), (3599.5, 3600, "59:59–1:00:00"), (7, 7, "00:07")],
+)
+def test_a_span_within_a_second_has_tenths(start, end, expected):
+    assert clock_span(start, end) == expected

@@ -296,6 +296,13 @@ def test_an_empty_question(question, engine, tmp_path):
         session.ask(question)
 
 
+@pytest.mark.parametrize("question", [3, None, ["What is there?"]])
+def test_a_question_that_is_no_text(question, engine, tmp_path):
+    session = engine.watch(video_of(CASES["single_image"], tmp_path), cache="none")
+    with pytest.raises(UsageError, match="a question is a text, not"):
+        session.ask(question)
+
+
 @pytest.mark.parametrize("cache", ["none", "device"])
 def test_what_does_not_fit_the_context_is_said_before_anything_is_computed(cache, engine, tmp_path):
     session = engine.watch(video_of(CASES["single_image"], tmp_path), cache=cache)

@@ -107,6 +107,12 @@ class Visitor:
         self.page.press("#question", "Enter")
         self.page.locator(".turn").nth(count).locator(".actions").wait_for()
 
+    def opened(self, server: Any) -> Any:
+        """The server's side of the video that the visitor sees."""
+        identity = self.page.get_attribute("#player", "data-video")
+        sessions = server.actions.sessions._sessions.values()
+        return next(one.videos[identity] for one in sessions if identity in one.videos)
+
     @property
     def answers(self) -> list[str]:
         return self.page.locator(".turn .answer > .text").all_inner_texts()

@@ -5,6 +5,7 @@ import re
 import time
 from io import BytesIO
 from itertools import pairwise
+from urllib.parse import quote
 
 import httpx
 import numpy as np
@@ -166,7 +167,8 @@ def test_exports(client, video, film, server):
     shown = session_of(server, client).video(video["id"]).turns[0].answer
     assert Image.open(BytesIO(client.get(f"videos/{video['id']}/export/png").content)).format == "PNG"
     report = client.get(f"videos/{video['id']}/export/html")
-    assert "attachment" in report.headers["content-disposition"]
+    named = f"attachment; filename=\"tempo.html\"; filename*=UTF-8''{quote(film.stem)}.html"
+    assert report.headers["content-disposition"] == named
     assert film.name in report.text
     assert "<b>is</b>" not in report.text
     assert f"{shown.display}</p>" in report.text

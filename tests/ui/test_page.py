@@ -8,8 +8,6 @@ import struct
 import pytest
 from PIL import Image
 
-from tempo.ui.server import STATIC
-
 pytestmark = pytest.mark.slow
 
 # A GIF of 200 pictures of 13,000 × 13,000 pixels in five kilobytes: 100 GB if somebody decoded them.
@@ -35,15 +33,8 @@ def talk(server, visitor, film):
     return talk
 
 
-def opened_by(server, visitor):
-    """The server's side of the video that a visitor sees."""
-    identity = visitor.page.get_attribute("#player", "data-video")
-    sessions = server.actions.sessions._sessions.values()
-    return next(one.videos[identity] for one in sessions if identity in one.videos)
-
-
 def test_upload_ask_and_ask_again(talk, server):
-    turns = opened_by(server, talk).turns
+    turns = talk.opened(server).turns
     assert "48 frames in 6 segments" in talk.page.inner_text(".caption")
     assert talk.answers == [turn.answer.display or "(no answer)" for turn in turns]
     # As it was typed, not as markup.
@@ -55,7 +46,7 @@ def test_upload_ask_and_ask_again(talk, server):
 
 
 def test_the_strip_shows_what_the_answer_rests_on(talk, server):
-    segments = opened_by(server, talk).turns[-1].segments
+    segments = talk.opened(server).turns[-1].segments
     bars = talk.page.locator("#strip .relevance rect")
     assert [float(bar.get_attribute("height")) for bar in bars.all()] == pytest.approx(
         [segment.relevance for segment in segments]
@@ -91,7 +82,7 @@ def test_a_drag_asks_about_a_part_only(server, visit, film):
     page.mouse.up()
     page.wait_for_function("() => document.querySelector('#span-chip').innerText === 'only 00:08–00:12'")
     talk.ask("What is there?")
-    start, end = opened_by(server, talk).turns[0].part
+    start, end = talk.opened(server).turns[0].part
     assert (start, end) == (pytest.approx(8, abs=0.2), pytest.approx(12, abs=0.2))
     assert page.locator(".asked .part").inner_text() == "only 00:08–00:12"
     page.click("#span-chip button")
@@ -100,7 +91,7 @@ def test_a_drag_asks_about_a_part_only(server, visit, film):
 
 def test_times_in_an_answer_and_its_moments_lead_into_the_video(talk, server):
     page = talk.page
-    turn = opened_by(server, talk).turns[-1]
+    turn = talk.opened(server).turns[-1]
     answer = turn.answer
     segments = [dataclasses.replace(one, relevance=0.01) for one in answer.segments]
     segments[3] = dataclasses.replace(segments[3], relevance=0.99)
@@ -136,7 +127,7 @@ def test_a_budget_is_shared_out_while_it_moves_and_answered_when_it_stands(serve
     page = talk.page
     talk.open(film)
     talk.ask("What is there?")
-    opened = opened_by(server, talk)
+    opened = talk.opened(server)
     watched = opened.watched
     slider = page.locator("#budget")
     slider.focus()
@@ -174,7 +165,7 @@ def test_settings_hold_every_number_and_watch_again(server, visit, film):
     page.locator(".caption", has_text="16 frames in 2 segments").wait_for()
     page.locator(".asked", has_text="What else?").wait_for()
     page.locator(".turn .actions").wait_for()
-    opened = opened_by(server, talk)
+    opened = talk.opened(server)
     assert [(turn.question, turn.earlier) for turn in opened.turns] == [("What else?", ())]
     assert opened.turns[0].generation["max_new_tokens"] == 3
     assert opened.turns[0].answer.usage.answer_tokens <= 3
@@ -187,9 +178,14 @@ def test_what_is_saved(talk, film, tmp_path):
         page.click(".menu summary")
         with page.expect_download() as download:
             page.click(f".menu a:has-text('{says}')")
+        assert download.value.suggested_filename == f"{film.stem}.{kind}"
         saved[kind] = tmp_path / f"saved.{kind}"
         download.value.save_as(saved[kind])
+        assert page.locator(".menu[open]").count() == 0
+    for close in (lambda: page.keyboard.press("Escape"), lambda: page.mouse.click(5, 790)):
         page.click(".menu summary")
+        close()
+        assert page.locator(".menu[open]").count() == 0
     assert json.loads(saved["json"].read_text(encoding="utf-8"))["title"] == film.name
     with Image.open(saved["png"]) as image:
         assert image.width > 800
@@ -204,7 +200,7 @@ def test_copies_and_links(server, visit, film):
     talk.ask("What is there?")
     page.click("text=Copy answer with times")
     text = page.evaluate("navigator.clipboard.readText()")
-    assert text.startswith(f"Q: What is there?\nA: {opened_by(server, talk).turns[0].answer.display}")
+    assert text.startswith(f"Q: What is there?\nA: {talk.opened(server).turns[0].answer.display}")
     page.mouse.click(*talk.strip(9, of=SECONDS))
     talk.wait_for_time(9)
     page.click("text=Copy link")
@@ -258,32 +254,30 @@ def test_a_page_that_is_loaded_again_goes_on_where_it_was(server, visit, film, t
     talk.wait_for_time(9)
     assert page.locator("#tabs .tab").all_inner_texts() == ["other.mp4", film.name]
     talk.ask("And then?")
-    assert [turn.question for turn in opened_by(server, talk).turns][-1] == "And then?"
+    assert [turn.question for turn in talk.opened(server).turns][-1] == "And then?"
     page.click("#tabs .tab:has-text('other')")
     assert page.locator(".asked").all_inner_texts() == ["Where is it?"]
     assert talk.complaints == []
 
 
-def test_on_a_phone_the_latest_question_stands_above_its_answer(server, visit, film):
-    talk = visit(server.url, viewport={"width": 390, "height": 844}, reduced_motion="reduce")
+def test_back_leads_to_the_page_before(server, visit, film):
+    talk = visit(server.url)
     page = talk.page
-    talk.open(film)
-
-    def check():
-        page.wait_for_function(
-            """() => {
-              const [log, asked, text] = ["#log", ".turn:last-child .asked", ".turn:last-child .answer .text"]
-                .map(name => document.querySelector(name).getBoundingClientRect());
-              return log.top <= asked.top && text.bottom <= log.bottom && asked.top < log.top + 40;
-            }"""
-        )
-
-    for question in ("What is there?", "Is it red?", "And then?"):
-        talk.ask(question)
-    check()
+    page.click(f".films button:has-text('{film.name}')")
+    talk.wait_until_ready(film.name)
+    page.fill("#question", "half a question")
+    page.go_back()
+    page.locator("#start").wait_for()
+    assert "#" not in page.url
+    page.go_forward()
+    page.locator("#watch").wait_for()
+    assert "#v=library" in page.url
+    assert page.input_value("#question") == "half a question"
     page.reload()
     talk.wait_until_ready(film.name)
-    check()
+    page.go_back()
+    page.locator("#start").wait_for()
+    assert talk.complaints == []
 
 
 def test_a_duplicate_of_a_page_begins_for_itself(server, visit, film):
@@ -385,6 +379,9 @@ def test_cancel_ends_the_work_and_says_so(server, visit):
     page.click(".progress button:has-text('Cancel')")
     page.locator(".failure", has_text="Stopped.").wait_for()
     page.locator("#tabs li.failed").wait_for()
+    assert page.inner_text("#ask-error") == ""
+    page.reload()  # what was stopped does not begin by itself
+    page.locator(".failure", has_text="Stopped.").wait_for()
     page.click(".failure button:has-text('Try again')")
     page.locator(".progress").wait_for()
 
@@ -456,7 +453,3 @@ def test_nothing_comes_from_elsewhere_and_nothing_is_wrong(talk, server):
     assert [
         said for said in talk.complaints if "status of 4" not in said and "status of 503" not in said
     ] == []
-
-
-def test_our_own_files_stay_small():
-    assert sum(path.stat().st_size for path in STATIC.rglob("*") if path.is_file()) <= 300_000

@@ -150,7 +150,7 @@ def _table(found: Sequence[Moment], clips: Sequence[Clip | None]) -> Any:
     from rich.text import Text
 
     from tempo.console import ACCENT, FAINT
-    from tempo.formatting import clock, printable
+    from tempo.formatting import clock_span, printable
 
     from .render import meter
 
@@ -161,7 +161,7 @@ def _table(found: Sequence[Moment], clips: Sequence[Clip | None]) -> Any:
         table.add_column("clip", overflow="fold")
     for moment, clip in zip(found, clips, strict=True):
         row = [
-            Text(f"{clock(moment.start)}–{clock(moment.end)}"),
+            Text(clock_span(moment.start, moment.end)),
             Text(f"{meter(moment.relevance)}  {moment.relevance:.2f}"),
         ]
         if clip is not None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from rich.text import Text
 
 from tempo.console import ACCENT, FAINT
-from tempo.formatting import clock, printable
+from tempo.formatting import clock, clock_span, printable
 from tempo.moments import (
     COUNT,
     Routed,
@@ -68,7 +68,7 @@ def moments(segments: Sequence[Routed], *, count: int = COUNT, floor: float = 0.
         return Text(nothing_stands_out(segments), style=FAINT)
     return Text("\n").join(
         Text.assemble(
-            (f"{clock(moment.start)}–{clock(moment.end)}", ACCENT),
+            (clock_span(moment.start, moment.end), ACCENT),
             f"  {meter(moment.relevance)}  relevance {moment.relevance:.2f}",
             (f"  {moment.tokens:>4} token{'' if moment.tokens == 1 else 's'}", FAINT),
         )

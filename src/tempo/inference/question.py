@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tempo.errors import TempoError
+from tempo.errors import TempoError, UsageError
 from tempo.video.video import Video
 
 from .limits import check_question
@@ -40,9 +40,12 @@ def read_question(
         segments: how many the video has.
 
     Raises:
+        UsageError: the question is no text.
         TempoError: the question is empty, or it does not fit.
         ConversationFullError: it does not fit behind so many turns.
     """
+    if not isinstance(question, str):
+        raise UsageError(f"a question is a text, not {type(question).__name__}")
     if not question.strip():
         raise TempoError("the question is empty; ask something")
     prompts = engine.prompts

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from tempo.errors import TempoError, UsageError
-from tempo.formatting import clock, counted, size
+from tempo.formatting import clock, clock_span, counted, size
 from tempo.markup import film_strip
 from tempo.moments import COUNT, Moment, frame_time, strongest
 from tempo.number_checks import is_whole, shown
@@ -174,7 +174,7 @@ class Answer:
             ("seconds", f"{usage.timings['total']:.2f} = {phases}"),
             ("memory", f"{size(usage.peak_memory_bytes)}, peak of the process"),
             ("model", self.model),
-            *(("lost", f"{clock(span.start)}–{clock(span.end)} · {span.reason}") for span in video.lost),
+            *(("lost", f"{clock_span(span.start, span.end)} · {span.reason}") for span in video.lost),
             *(("remark", remark) for remark in video.remarks),
         ]
 
@@ -230,7 +230,7 @@ class Answer:
     def to_text(self) -> str:
         """Return question, answer and moments with their times, as people paste them into a message."""
         moments = [
-            f"{clock(moment.start)}–{clock(moment.end)}  relevance {moment.relevance:.2f}"
+            f"{clock_span(moment.start, moment.end)}  relevance {moment.relevance:.2f}"
             for moment in (self.moments if self.video.duration else ())
         ]
         blocks = [

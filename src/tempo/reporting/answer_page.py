@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from tempo.formatting import clock, printable
+from tempo.formatting import clock, clock_span, printable
 from tempo.markup import picture_uri
 from tempo.moments import Moment, Routed, nothing_stands_out, strongest
 
@@ -144,7 +144,7 @@ def _moments(moments: Sequence[Moment], pictures: dict[int, Thumbnail]) -> str:
                 f'alt="The video at {clock(picture.time)}">'
             )
         items.append(
-            f"<li><figure>{image}<figcaption><b>{clock(moment.start)}–{clock(moment.end)}</b>"
+            f"<li><figure>{image}<figcaption><b>{clock_span(moment.start, moment.end)}</b>"
             f"relevance {moment.relevance:.2f}, {_tokens(moment.tokens)}</figcaption></figure></li>"
         )
     return f'<ol class="moments">{"".join(items)}</ol>'
@@ -152,7 +152,7 @@ def _moments(moments: Sequence[Moment], pictures: dict[int, Thumbnail]) -> str:
 
 def _segments(segments: Sequence[Routed]) -> str:
     rows = "".join(
-        f"<tr><td>{clock(segment.start)}–{clock(segment.end)}</td><td>{segment.relevance:.2f}</td>"
+        f"<tr><td>{clock_span(segment.start, segment.end)}</td><td>{segment.relevance:.2f}</td>"
         f"<td>{segment.tokens}</td></tr>"
         for segment in segments
     )

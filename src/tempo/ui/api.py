@@ -46,7 +46,7 @@ from . import views
 from .actions import Actions
 from .client_sessions import ClientSession
 from .examples import example
-from .export import export
+from .export import export, saved_as
 from .open_video import OpenVideo
 from .requests import AskRequest, OpenRequest, SamplingRequest, VariantRequest
 
@@ -182,11 +182,9 @@ def _add_files(router: "APIRouter", actions: Actions) -> None:
 
     @router.get(f"{_VIDEO}/export/{{kind}}")
     async def save(key: str, identity: str, kind: str) -> Response:
-        data, media_type = await asyncio.to_thread(export, _found(actions, key, identity), kind)
-        headers = {
-            "content-disposition": f'attachment; filename="tempo.{kind}"',
-            "cache-control": "no-store",
-        }
+        opened = _found(actions, key, identity)
+        data, media_type = await asyncio.to_thread(export, opened, kind)
+        headers = {"content-disposition": saved_as(opened, kind), "cache-control": "no-store"}
         return Response(data, media_type=media_type, headers=headers)
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import PurePath
 from typing import Any
+from urllib.parse import quote
 
 from tempo.errors import TempoError
 from tempo.reporting.plot import to_png
@@ -35,6 +37,12 @@ def export(opened: OpenVideo, kind: str) -> tuple[bytes, str]:
     except TempoError as error:  # where the server keeps its files is nobody's business
         raise TempoError(str(error).replace(str(opened.source.path), opened.source.title)) from error
     return (whole_text(data).encode() if isinstance(data, str) else data), media_type
+
+
+def saved_as(opened: OpenVideo, kind: str) -> str:
+    """The header that names the saved file after its video."""
+    name = quote(f"{PurePath(opened.source.title).stem}.{kind}", safe="", errors="replace")
+    return f"attachment; filename=\"tempo.{kind}\"; filename*=UTF-8''{name}"
 
 
 def _to_json(opened: OpenVideo) -> str:

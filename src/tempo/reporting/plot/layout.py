@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from tempo.formatting import clock, printable
+from tempo.formatting import clock, clock_span, printable
 from tempo.moments import (
     COUNT,
     Routed,
@@ -106,7 +106,7 @@ def _strongest(segments: Sequence[Routed], strong: set[int]) -> str:
 def hint(segment: Routed) -> str:
     """One line about a segment."""
     tokens = "1 token" if segment.tokens == 1 else f"{segment.tokens} tokens"
-    return f"{clock(segment.start)}–{clock(segment.end)} · relevance {segment.relevance:.2f} · {tokens}"
+    return f"{clock_span(segment.start, segment.end)} · relevance {segment.relevance:.2f} · {tokens}"
 
 
 class _Axis:

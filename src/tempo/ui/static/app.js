@@ -53,6 +53,7 @@ function renderTabs() {
     items.push(h("li", {}, h("button", { type: "button", class: "icon", "aria-label": "Open another video", onclick: () => select(null) }, icon("plus"))));
   }
   $("tabs").replaceChildren(...items);
+  items[tabs.indexOf(current)]?.scrollIntoView({ block: "nearest", inline: "nearest" });
 }
 
 function composer() {
@@ -68,7 +69,9 @@ function composer() {
   $("ask").hidden = busy;
   $("ask").disabled = current.stage === "failed";
   $("stop").hidden = !busy;
-  $("ask-error").textContent = current.askError;
+  const waits = current.next && !current.ready && current.stage !== "failed";
+  $("ask-error").textContent = current.askError || (waits ? "This is asked as soon as the video is watched." : "");
+  $("ask-error").classList.toggle("notice", !current.askError);
   const chip = $("span-chip");
   chip.replaceChildren(...(current.span ? [h("button", { type: "button", "aria-label": `Ask about the whole video again, not only ${span(...current.span)}`, onclick: () => setSpan(null) },
     `only ${span(...current.span)}`, icon("close"))] : []));
@@ -82,11 +85,12 @@ function grow() {
 
 // --- tabs -----------------------------------------------------------------------------------------------------------
 
-function select(tab) {
+// Where the browser goes back or on to a tab, the address is there already.
+function select(tab, { visited = true } = {}) {
   if (tab !== current) player.pause();
   current = tab;
   $("question").dataset.tab = "";
-  address();
+  if (visited) address();
   render();
 }
 
@@ -147,7 +151,7 @@ async function ask(text, tab = current) {
   if (!tab || tab.asking || !text.trim()) return;
   if (!tab.ready) { // it is asked once the video is watched
     tab.next = text;
-    tab.askError = "This is asked as soon as the video is watched.";
+    tab.askError = "";
     changed();
     return;
   }
@@ -226,8 +230,14 @@ function parameters(tab) {
 }
 
 function address() {
-  const found = parameters(current).toString();
-  history.replaceState(null, "", found ? `#${found}` : location.pathname);
+  const found = parameters(current).toString(), state = { tab: current?.key ?? null };
+  const before = history.state; // null: the page begins here, or a link was put into its address
+  const way = before === null || before.tab === state.tab ? "replaceState" : "pushState";
+  history[way](state, "", found ? `#${found}` : location.pathname);
+}
+
+function goBack({ state }) {
+  if (state) select(tabs.find((tab) => tab.key === state.tab) ?? null, { visited: false });
 }
 
 function link(tab, turn) {
@@ -261,32 +271,36 @@ const STOPPED = "The page was loaded again before this was answered.";
 
 function remembered(key) {
   const ofTab = (tab) => ({
-    id: tab.video?.id, what: tab.what, title: tab.title, time: tab === current ? player.time() : tab.time, span: tab.span,
-    variant: tab.variant, next: tab.next, draft: tab.asking?.question ?? tab.draft, stopped: Boolean(tab.asking),
+    key: tab.key, id: tab.video?.id, failed: tab.stage === "failed" ? tab.error : "", what: tab.what, title: tab.title, time: tab === current ? player.time() : tab.time, span: tab.span,
+    variant: tab.variant, next: tab.next, draft: tab.asking?.question ?? tab.draft, stopped: Boolean(tab.asking) || (tab.leaving !== "" && tab.leaving === tab.draft),
   });
   return { key, tabs: tabs.map(ofTab), at: tabs.indexOf(current) };
 }
 
+// The server had opened it, and the page was not told yet.
+const isStillOpening = (one, { source }) => !one.id && one.what?.[source.kind] === source.id;
+
 function restore(found, kept) {
   for (const { video, turns } of found) {
-    const mine = kept.tabs.find((one) => one.id === video.id) ?? {};
+    const mine = kept.tabs.find((one) => one.id === video.id || isStillOpening(one, video)) ?? {};
     const tab = new work.Tab(video.title, { [video.source.kind]: video.source.id });
-    const { time = 0, span: part = null, variant = tab.variant, next = "", draft = "" } = mine;
-    Object.assign(tab, { video, turns, time, span: part, variant, next, draft, route: turns.at(-1) ?? null });
+    const { key = tab.key, time = 0, span: part = null, variant = tab.variant, next = "", draft = "" } = mine;
+    Object.assign(tab, { key, video, turns, time, span: part, variant, next, draft, route: turns.at(-1) ?? null });
     if (mine.stopped) tab.askError = STOPPED;
     if (video.watched) tab.stage = "ready";
+    else if (mine.failed) [tab.stage, tab.error] = ["failed", mine.failed]; // whoever stopped it starts it again
     tabs.push(tab);
-    if (!tab.ready) openIn(tab);
+    if (tab.stage === "opening") openIn(tab);
   }
   const last = kept.tabs.length ? null : tabs.at(-1); // where the page had no time to say which it was
-  let active = tabs.find((tab) => tab.video.id === kept.tabs[kept.at]?.id) ?? last ?? null;
-  for (const [at, { id, what, title, next }] of kept.tabs.entries()) { // what was not open yet on the server
-    const [kind, known] = Object.entries(what ?? {})[0] ?? [];
-    if (id || !kind || kind === "upload") continue;
-    const tab = openKnown(kind, known, title, next);
-    if (at === kept.at) active = tab;
+  for (const { id, what, title, key, next, draft, failed } of kept.tabs) { // not open yet on the server
+    if (id || !what || what.upload || tabs.some((tab) => tab.key === key)) continue;
+    const tab = Object.assign(new work.Tab(title, what), { key, next, draft });
+    tabs.push(tab);
+    if (failed) [tab.stage, tab.error] = ["failed", failed];
+    else openIn(tab);
   }
-  select(active);
+  select(tabs.find((tab) => tab.key === kept.tabs[kept.at]?.key) ?? last ?? null);
 }
 
 // --- the keyboard ---------------------------------------------------------------------------------------------------------
@@ -295,6 +309,7 @@ function keys(event) {
   if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
   const typing = event.target.matches("input, textarea, select");
   if (event.key === "Escape") {
+    if (document.querySelector(".menu[open]")) return talk.shut();
     if (current?.asking) current.stop();
     else if (current?.span) setSpan(null);
     else panel.toggle(false);
@@ -330,7 +345,8 @@ function modelDialog(about) {
 }
 
 async function start() {
-  const { hash } = location; // the link that was opened, before the tabs of an earlier page take its place
+  // The link that was opened, before the tabs of an earlier page take its place, or the page's own entry.
+  const { hash } = location, own = history.state !== null;
   const kept = await memory.recall();
   const [about, { key, found }] = await Promise.all([api.about(), api.begin(kept?.key)]);
   memory.claim(key);
@@ -362,10 +378,16 @@ async function start() {
   });
   $("stop").addEventListener("click", () => current?.stop());
   addEventListener("keydown", keys);
-  addEventListener("hashchange", () => follow(location.hash)); // a link, put into the address of this page
+  addEventListener("popstate", goBack);
+  // The browser breaks answers off before it says that the page goes.
+  addEventListener("beforeunload", () => { for (const tab of tabs) tab.leaving = tab.asking?.question ?? ""; });
+  // A link, put into the address of this page; the page's own entries have a state.
+  addEventListener("hashchange", () => history.state || follow(location.hash));
+  addEventListener("pointerdown", (event) => event.target.closest?.(".menu") || talk.shut());
   if (found) restore(found, kept);
   render();
-  if (!follow(hash) && about.opens && !found) openKnown("library", about.opens, about.opens);
+  if (!hash && !about.opens && !history.state) address(); // what the browser goes back to
+  if (!(own && found) && !follow(hash) && about.opens && !found) openKnown("library", about.opens, about.opens);
   keep();
   for (const leaving of ["pagehide", "visibilitychange"]) addEventListener(leaving, keep);
 }

@@ -34,6 +34,9 @@ const PATHS = {
 export const icon = (name) =>
   svg("svg", { viewBox: "0 0 24 24", "aria-hidden": "true", class: "glyph" }, svg("path", { d: PATHS[name] }));
 
+// A line of the server's, in which commands stand between backticks.
+export const marked = (text) => text.split("`").map((part, at) => (at % 2 ? h("code", {}, part) : part));
+
 // Read out to screen readers once.
 export function announce(text) {
   $("live").textContent = text;

@@ -8,7 +8,15 @@ export function clock(seconds) {
   return `${Math.floor(minutes / 60)}:${two(minutes % 60)}:${two(whole % 60)}`;
 }
 
-export const span = (start, end) => `${clock(start)}–${clock(end)}`;
+export function span(start, end) {
+  const [first, last] = [clock(start), clock(end)];
+  if (first !== last) return `${first}–${last}`;
+  if (start === end) return first;
+  return [start, end].map((one) => `${clock(one)}.${Math.floor(one * 10) % 10}`).join("–"); // within a second
+}
+
+// How long something is, to tenths where whole seconds would say nothing.
+export const lasting = (seconds) => (seconds < 1 ? `${seconds.toFixed(1)} s` : clock(seconds));
 
 export const duration = (seconds) => (seconds < 60 ? `${Math.ceil(seconds)} s` : clock(seconds));
 

@@ -59,6 +59,6 @@ function card(turn, isShown) {
   const name = turn.adaptive ? "Adaptive" : "Uniform";
   return h("section", { class: `variant${isShown ? " shown" : ""}`, "aria-label": `${name} allocation` },
     h("h2", {}, name, isShown ? h("small", {}, "shown") : h("button", { type: "button", onclick: () => actions.allocation(turn.adaptive) }, "Show this")),
-    lane, h("p", { class: "text" }, ...(turn.answer.length ? pieces(turn.answer) : [turn.writing ? "…" : "(no answer)"])),
+    lane, h("p", { class: "text", dir: "auto" }, ...(turn.answer.length ? pieces(turn.answer) : [turn.writing ? "…" : "(no answer)"])),
     h("p", { class: "figures" }, turn.writing ? "answering …" : `${plural(turn.figures.visual_tokens, "token")} · ${turn.figures.timings.total.toFixed(2)} s`));
 }

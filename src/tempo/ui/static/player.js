@@ -1,7 +1,7 @@
 // The player: the video where browsers can play it, else the image, else single frames.
 
 import { $, h } from "./dom.js";
-import { clock, plural } from "./format.js";
+import { lasting, plural } from "./format.js";
 import * as api from "./api.js";
 
 let tab = null;
@@ -74,7 +74,7 @@ export function show(next) {
 function caption() {
   const video = tab?.video, line = $("player").querySelector(".caption");
   if (!video || !line) return;
-  const facts = [video.kind === "video" ? clock(video.duration) : "still image", `${video.width}×${video.height}`];
+  const facts = [video.kind === "video" ? lasting(video.duration) : "still image", `${video.width}×${video.height}`];
   if (video.watched) {
     const { frames, seconds, starts } = video.watched;
     facts.push(`${plural(frames, "frame")} in ${plural(starts.length, "segment")}, ${seconds < 0.2 ? "watched before" : `watched in ${seconds.toFixed(1)} s`}`);

@@ -10,6 +10,7 @@ import * as player from "./player.js";
 const TILE_HEIGHT = 54, RELEVANCE = 46, TOKENS = 40; // pixels
 const TICKS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400]; // seconds
 const DRAG = 6; // pixels from which a press is a drag
+const FRAMES = 10; // tiles of a second at most
 const ZOOMS = [1, 2, 4, 8, 16];
 
 let tab = null, onSpan = () => {}, drawn = "";
@@ -119,9 +120,10 @@ function drawTiles() {
   const ratio = Math.min(Math.max(width / height, 0.5), 2.4);
   const fitting = Math.max(1, Math.round(inner.clientWidth / (TILE_HEIGHT * ratio)));
   const starts = tab.video.watched?.starts ?? [];
-  const each = starts.length ? Math.ceil(starts.length / fitting) : 1;
-  const bounds = starts.length ? starts.filter((_, at) => at % each === 0)
-    : Array.from({ length: fitting }, (_, at) => (at * duration) / fitting);
+  const each = Math.max(1, Math.ceil(starts.length / fitting));
+  const count = Math.min(fitting, Math.max(1, Math.floor(duration * FRAMES)));
+  const bounds = starts.length > fitting / 2 ? starts.filter((_, at) => at % each === 0)
+    : Array.from({ length: count }, (_, at) => (at * duration) / count);
   const name = `${id} ${bounds.length} ${duration}`;
   if (name !== drawn) {
     drawn = name;

@@ -5,6 +5,7 @@ import * as api from "./api.js";
 
 export class Tab {
   constructor(title, what) {
+    this.key = Math.random(); // by which the browser's history and a page that is loaded again know it
     this.title = title;
     this.what = what; // {upload}, {library} or {example}: what to open
     this.video = null; // what the server says of it
@@ -18,6 +19,7 @@ export class Tab {
     this.route = null; // the segments that the strip draws
     this.asking = null; // {question, part, answer, status} while an answer is being written
     this.draft = "";
+    this.leaving = ""; // the question that was being answered when the page was left
     this.askError = "";
     this.variant = { budget: null, adaptive: true };
     this.compared = null; // the latest turn under the other allocation

@@ -1,18 +1,24 @@
 // The conversation: questions, answers with their moments, and what can be done with an answer.
 
-import { $, announce, h, icon } from "./dom.js";
+import { $, announce, h, icon, marked } from "./dom.js";
 import { clock, duration, plural, span } from "./format.js";
 import * as api from "./api.js";
 import * as frames from "./frames.js";
 import * as player from "./player.js";
 
+const LONG = 300; // characters of a question
+
 let actions, about;
 const bubbles = new Map(); // from a turn as it is drawn to its element
-let shown = null;
+let shown = null, counted = 0;
+let held = false; // the latest question stays where it is revealed until the visitor scrolls
 
 export function build(given, model) {
   actions = given;
   about = model;
+  const log = $("log");
+  for (const name of ["wheel", "touchmove", "pointerdown", "keydown"]) log.addEventListener(name, () => { held = false; });
+  new ResizeObserver(() => held && reveal(log, { calm: true })).observe(log);
 }
 
 export function show(tab) {
@@ -34,24 +40,27 @@ export function show(tab) {
   }
   for (const turn of bubbles.keys()) if (!tab.turns.includes(turn)) bubbles.delete(turn);
   if (tab.asking) parts.push(ofQuestion(tab));
-  const log = $("log"), before = log.lastElementChild;
-  if (!same(log.children, parts)) log.replaceChildren(...parts.filter(Boolean));
+  const log = $("log"), list = parts.filter(Boolean), count = tab.turns.length + (tab.asking ? 1 : 0);
+  if (fresh || count !== counted) held = count > 0;
+  counted = count;
+  if (!same(log.children, list)) {
+    const top = fresh ? 0 : log.scrollTop; // taking out what is in it loses it
+    log.replaceChildren(...list);
+    log.scrollTop = top;
+    if (held) reveal(log, { calm: fresh });
+  }
   for (const image of log.querySelectorAll("img[data-frame]")) frames.show(image, image.dataset.frame);
-  if (fresh || log.lastElementChild !== before) reveal(log);
 }
 
-const same = (children, parts) => {
-  const list = parts.filter(Boolean);
-  return children.length === list.length && list.every((part, at) => children[at] === part);
-};
+const same = (children, list) => children.length === list.length && list.every((part, at) => children[at] === part);
 
 // The latest question stands at the top of what is seen, if its answer is long.
-function reveal(log) {
+function reveal(log, { calm }) {
   const last = log.lastElementChild;
   if (!last) return;
-  const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  const still = calm || matchMedia("(prefers-reduced-motion: reduce)").matches;
   const below = last.getBoundingClientRect().top - log.getBoundingClientRect().top;
-  log.scrollBy({ top: below - 8, behavior: calm ? "auto" : "smooth" });
+  log.scrollBy({ top: below - 8, behavior: still ? "auto" : "smooth" });
 }
 
 // --- before the first question -----------------------------------------------------------------------------------
@@ -64,7 +73,7 @@ function introduction(tab) {
     if (box) advance(box, tab); // in place: a button that is being pressed must stay
     return intro.element;
   }
-  const warnings = (tab.video?.watched?.warnings ?? []).map((text) => h("p", { class: "note" }, text));
+  const warnings = (tab.video?.watched?.warnings ?? []).map((text) => h("p", { class: "note" }, ...marked(text)));
   const begun = tab.turns.length > 0 || tab.asking;
   const parts = [];
   if (tab.stage === "failed") parts.push(failure(tab));
@@ -108,14 +117,24 @@ function hints(tab) {
 
 // --- questions and answers -----------------------------------------------------------------------------------------
 
-const question = (text, part) => h("p", { class: "asked" }, text,
-  part?.[0] != null ? h("span", { class: "part" }, `only ${span(part[0], part[1])}`) : null);
+// A long one is folded, or its answer would be out of sight.
+function question(text, part) {
+  const words = h("p", { class: "words", dir: "auto" }, text);
+  const more = text.length > LONG ? h("button", { type: "button", class: "more", "aria-expanded": "false", onclick: () => {
+    const open = !words.classList.toggle("folded");
+    more.setAttribute("aria-expanded", String(open));
+    more.textContent = open ? "Show less" : "Show all";
+  } }, "Show all") : null;
+  if (more) words.classList.add("folded");
+  return h("div", { class: "asked" }, words, more,
+    part?.[0] != null ? h("span", { class: "part" }, `only ${span(part[0], part[1])}`) : null);
+}
 
 function ofQuestion(tab) {
   const { question: text, part, answer, status } = tab.asking;
   return h("article", { class: "turn", "aria-label": text }, question(text, part),
     h("div", { class: "answer writing" },
-      h("p", { class: "text" }, ...pieces(answer), h("span", { class: "cursor", "aria-hidden": "true" })),
+      h("p", { class: "text", dir: "auto" }, ...pieces(answer), h("span", { class: "cursor", "aria-hidden": "true" })),
       status ? h("p", { class: "figures" }, status) : null));
 }
 
@@ -126,7 +145,7 @@ export const pieces = (parts) => parts.map(({ text, seconds }) =>
 function ofTurn(tab, turn, latest) {
   return h("article", { class: "turn", "aria-label": turn.question }, question(turn.question, turn.part),
     h("div", { class: `answer${turn.writing ? " writing" : ""}` },
-      h("p", { class: "text" }, ...(turn.answer.length ? pieces(turn.answer) : [turn.writing ? "…" : "(no answer)"])),
+      h("p", { class: "text", dir: "auto" }, ...(turn.answer.length ? pieces(turn.answer) : [turn.writing ? "…" : "(no answer)"])),
       turn.finished ? null : h("p", { class: "figures" }, "Cut off: allow more new tokens, under Settings."),
       turn.moments.length ? moments(tab, turn) : h("p", { class: "figures" }, turn.nothing),
       h("p", { class: "figures" }, `${turn.spent} ${turn.figures.timings.total.toFixed(2)} s.`),
@@ -149,19 +168,24 @@ function moments(tab, turn) {
 }
 
 function buttons(tab, turn) {
-  const save = (kind, says) => h("li", {}, h("a", { href: api.exportOf(tab.video.id, kind), download: "" }, says));
+  const save = (kind, says) => h("li", {}, h("a", { href: api.exportOf(tab.video.id, kind), download: "", onclick: shut }, says));
   const linkable = tab.video.source.kind !== "upload";
   return h("div", { class: "actions" },
     h("button", { type: "button", class: "compare", onclick: () => actions.compare() }, icon("compare"), "Compare adaptive and uniform"),
     h("details", { class: "menu" }, h("summary", {}, icon("save"), "Save"),
-      h("ul", {}, save("html", "Report (HTML)"), save("png", "Chart (PNG)"), save("srt", "Moments (SRT)"),
-        save("json", "Conversation (JSON)"))),
+      h("ul", {}, save("html", "Report (HTML)"), save("png", "Chart (PNG)"),
+        turn.moments.length ? save("srt", "Moments (SRT)") : null, save("json", "Conversation (JSON)"))),
     h("button", { type: "button", onclick: (event) => copy(event.currentTarget, withTimes(turn)) }, icon("copy"), "Copy answer with times"),
     h("button", {
       type: "button", disabled: !linkable,
       title: linkable ? null : "Links lead to examples and library videos, not to uploads",
       onclick: (event) => copy(event.currentTarget, actions.link(tab, turn)),
     }, icon("link"), "Copy link"));
+}
+
+// The menu that is open.
+export function shut() {
+  for (const menu of document.querySelectorAll(".menu[open]")) menu.open = false;
 }
 
 export function withTimes(turn) {
