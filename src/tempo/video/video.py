@@ -176,7 +176,7 @@ class Video:
     def __reduce__(self) -> str | tuple[Any, ...]:
         """For another process: what is behind an address is opened anew there."""
         if self._remote is not None:
-            return Video.open, (self._remote.given,)
+            return _opened_again, (self._remote.given, self.decode_workers)
         return object.__new__, (Video,), self.independent().__dict__
 
     def independent(self) -> Video:
@@ -387,3 +387,9 @@ def _check_positive(name: str, value: float) -> None:
 def _refuse_frame_rate(path: str, frame_rate: float | None) -> None:
     if frame_rate is not None:
         raise UsageError(f"frame_rate is for folders of images, and {path} is none; leave it out")
+
+
+def _opened_again(address: str, decode_workers: DecodeWorkers) -> Video:
+    video = Video.open(address)
+    video.decode_workers = decode_workers
+    return video

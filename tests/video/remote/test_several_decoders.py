@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import threading
 from pathlib import Path
 
@@ -40,3 +41,11 @@ def test_a_connection_that_breaks_is_told_as_with_one(web: Site, long_film: Path
         damages.append(bool(video.damage) or sum(map(len, taken)) == 100)
     assert damages == [True, True]
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("tempo-decode")]
+
+
+def test_another_process_decodes_with_as_many(web: Site, long_film: Path) -> None:
+    video = Video.open(web.serve("/film.mp4", long_film))
+    video.decode_workers = 3
+    sent = pickle.loads(pickle.dumps(video))
+    assert sent.decode_workers == 3
+    assert sent.duration == video.duration
