@@ -114,7 +114,12 @@ def distribute(model: Tempo, devices: Sequence[torch.device]) -> DistributedTemp
             )
         else:
             starts.append(partial(replica_in_thread, model, device))
-    found = DistributedTempo(model, ReplicaPool(starts))
+    try:
+        found = DistributedTempo(model, ReplicaPool(starts))
+    except BaseException:
+        if shared is not None:
+            shared.close()
+        raise
     if shared is not None:
         weakref.finalize(found, shared.close)
     return found
