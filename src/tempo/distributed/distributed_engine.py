@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import uuid
 import weakref
 from collections.abc import Callable, Iterator, Sequence
@@ -37,7 +36,6 @@ class DistributedTempo(Tempo):
     def __init__(self, model: Tempo, pool: ReplicaPool) -> None:
         super().__init__(model.model, model.prompts, name=model.name)
         self.pool = pool
-        self._numbers = itertools.count()
         self._end = weakref.finalize(self, pool.close)
 
     def close(self) -> None:
@@ -64,7 +62,7 @@ class DistributedTempo(Tempo):
 
     def _deal(self, place: CacheKind, request: WatchRequest) -> Works:
         dealt = self.pool.deal(request.segments(self.config.segment_frames))
-        name = f"{uuid.uuid4().hex}-{next(self._numbers)}"
+        name = uuid.uuid4().hex
         works = []
         for slot, part in dealt:
             of_range = request.key and (
