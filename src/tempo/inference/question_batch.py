@@ -83,12 +83,10 @@ def compress_together(
     Raises:
         DamagedEntryError: an entry on disk is not what was written; ask each question alone to know whose.
     """
+    allocations = [question.allocate for question in questions if question.allocate is not None]
+    assert len(allocations) == len(questions), "each question has to be allocated here"
     scored = score_together(engine, questions, step=step)
-    counts = [
-        question.allocate(relevance)
-        for question, relevance in zip(questions, scored.relevance, strict=True)
-        if question.allocate is not None
-    ]
+    counts = [allocate(relevance) for allocate, relevance in zip(allocations, scored.relevance, strict=True)]
     return scored.compress(counts, step=step)
 
 
