@@ -179,19 +179,23 @@ def test_lanes_compute_at_the_same_time_and_watching_never_takes_the_last():
         thread.join(60)
     assert not meet.broken
 
+    begun, answered = threading.Semaphore(0), threading.Event()
+
     def watch():
         for _ in range(10):
             with turn.take_to_watch():
                 watching.append(1)
                 most.append(len(watching))
-                time.sleep(0.005)
+                begun.release()
+                assert answered.wait(60), "there was a lane for the question although three watch"
                 watching.pop()
 
     threads = [threading.Thread(target=watch) for _ in range(3)]
     for thread in threads:
         thread.start()
+    assert begun.acquire(timeout=60)
     with turn.take():
-        pass  # there is a lane although three watch
+        answered.set()
     for thread in threads:
         thread.join(60)
     assert (len(most), max(most)) == (30, 1)

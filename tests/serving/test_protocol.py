@@ -8,8 +8,10 @@ from pathlib import Path
 
 import httpx
 import pytest
+from starlette.responses import JSONResponse
 
 from tempo.serving.listening import bind
+from tempo.serving.request_guard import RequestGuard
 
 from .conftest import KEY
 from .test_clients import ask
@@ -114,3 +116,23 @@ def test_small_pieces_of_a_stream_are_sent_at_once():
         return not undelayed
 
     assert not asyncio.run(delayed()), "each would wait 40 ms for the client's acknowledgement"
+
+
+def test_a_key_is_needed_behind_a_proxy_that_leaves_its_prefix_in_the_path():
+    async def status_of(path, headers=()):
+        async def app(scope, receive, send):
+            await JSONResponse({})(scope, receive, send)
+
+        async def send(message):
+            told.append(message)
+
+        told = []
+        guard = RequestGuard(app, api_key=KEY, longest_body=1, limit_bytes=1)
+        scope = {"type": "http", "method": "GET", "path": path, "root_path": "/tempo", "headers": headers}
+        await guard(scope, None, send)
+        return told[0]["status"]
+
+    assert asyncio.run(status_of("/tempo/v1/models")) == 401
+    assert asyncio.run(status_of("/v1/models")) == 401
+    assert asyncio.run(status_of("/tempo/health")) == 200
+    assert asyncio.run(status_of("/tempo/v1/models", [(b"authorization", f"Bearer {KEY}".encode())])) == 200

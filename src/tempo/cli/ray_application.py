@@ -30,8 +30,9 @@ def build(arguments: Mapping[str, str]) -> Any:
     args = parse(arguments["options"])
     key = os.environ.get("TEMPO_API_KEY") or None
     check_binding("0.0.0.0", api_key=key, open_to_all=args.allow_without_key)
-    config, workers = cluster_of(args, settings_of(args), ray, ends_with_front=False)
-    return application_with_http(config, workers, workers_that_fit(ray, workers.resources)[1])
+    config, workers = cluster_of(args, settings_of(args), ray)
+    needed = workers_that_fit(ray, workers.resources)[1]
+    return application_with_http(config, workers, needed, key_needed=not args.allow_without_key)
 
 
 def parse(options: str) -> argparse.Namespace:

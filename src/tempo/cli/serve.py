@@ -35,7 +35,7 @@ from .options import (
 if TYPE_CHECKING:
     from tempo.serving.answer_service import AnswerService
     from tempo.serving.cluster.deployment import WorkerRange
-    from tempo.serving.cluster.worker import WorkerConfig
+    from tempo.serving.cluster.serve_replica import ReplicaConfig
     from tempo.serving.service import ServiceSettings
 
 _LOG_LEVELS = ("critical", "error", "warning", "info", "debug")
@@ -238,13 +238,12 @@ def _workers(args: argparse.Namespace, settings: ServiceSettings) -> Iterator[An
 
 
 def cluster_of(
-    args: argparse.Namespace, settings: ServiceSettings, ray: Any, *, ends_with_front: bool = True
-) -> tuple[WorkerConfig, WorkerRange]:
+    args: argparse.Namespace, settings: ServiceSettings, ray: Any
+) -> tuple[ReplicaConfig, WorkerRange]:
     """What the options say of the workers on a cluster.
 
     Args:
         ray: the package, connected.
-        ends_with_front: whether the workers end where the HTTP side is gone.
 
     Raises:
         UsageError: less workers at most than at least.
@@ -252,7 +251,7 @@ def cluster_of(
     from tempo.distributed.ray_cluster import WorkerResources, absolute, workers_that_fit
     from tempo.errors import UsageError
     from tempo.serving.cluster.deployment import WorkerRange
-    from tempo.serving.cluster.worker import WorkerConfig
+    from tempo.serving.cluster.serve_replica import ReplicaConfig
 
     from .model_loading import MODEL_OPTIONS
 
@@ -267,6 +266,4 @@ def cluster_of(
     if most < least:
         raise UsageError(f"--max-workers {most} is below --min-workers {least}; raise it")
     model = args.model and absolute(args.model)
-    return WorkerConfig(model, options, settings, ends_with_front=ends_with_front), WorkerRange(
-        least, most, resources
-    )
+    return ReplicaConfig(model, options, settings), WorkerRange(least, most, resources)

@@ -116,8 +116,10 @@ def is_lost(ray: Any, node: str) -> bool:
         try:
             at = (found["NodeManagerAddress"], found["NodeManagerPort"])
             socket.create_connection(at, timeout=LOST_WITHIN).close()
-        except OSError:
+        except ConnectionRefusedError:
             return True
+        except OSError:  # this process may not reach the cluster's machines at all
+            pass
         time.sleep(0.1)
     return False
 

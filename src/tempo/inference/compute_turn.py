@@ -55,6 +55,7 @@ class ComputeTurn:
             yield
         finally:
             self._release()
+            self._share_threads(1)
 
     @contextmanager
     def take_to_watch(self) -> Iterator[None]:
@@ -67,6 +68,7 @@ class ComputeTurn:
             now = time.monotonic()
             self._watching_due = now + QUESTIONS_SHARE * (now - begun)
             self._release(watched=1)
+            self._share_threads(1)
 
     def give_way(self) -> None:
         """Let those who wait take a step; a question calls it between two steps, while it holds a lane."""
@@ -80,8 +82,12 @@ class ComputeTurn:
             queue.append(mine)
             self._let_in()
         mine.wait()
+        self._share_threads(self.lanes)
+
+    def _share_threads(self, lanes: int) -> None:
+        """Let this thread's operators use its part of torch's threads, or all of them."""
         if self.lanes > 1:
-            torch.set_num_threads(max(1, self._threads // self.lanes))
+            torch.set_num_threads(max(1, self._threads // lanes))
 
     def _release(self, *, watched: int = 0) -> None:
         with self._guard:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 _SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 180, 600)
 
 
-class Gauge(NamedTuple):
+class LiveGauge(NamedTuple):
     """A number that is read when Prometheus asks."""
 
     name: str
@@ -42,7 +42,7 @@ class Metrics:
         media_bytes: bytes of videos that came in, by source.
     """
 
-    def __init__(self, gauges: Sequence[Gauge], media_bytes: Callable[[], dict[str, int]]) -> None:
+    def __init__(self, gauges: Sequence[LiveGauge], media_bytes: Callable[[], dict[str, int]]) -> None:
         import prometheus_client
         from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
 

@@ -49,7 +49,8 @@ class RequestGuard:
         await app(scope, receive, named)
 
     def _check_key(self, scope: Message, authorization: str) -> None:
-        if self.api_key is None or scope["method"] == "OPTIONS" or not scope["path"].startswith("/v1"):
+        path = scope["path"].removeprefix(scope.get("root_path", ""))  # some proxies leave theirs in it
+        if self.api_key is None or scope["method"] == "OPTIONS" or not path.startswith("/v1"):
             return
         scheme, _, given = authorization.partition(" ")
         right = hmac.compare_digest(given.strip().encode(), self.api_key.encode())

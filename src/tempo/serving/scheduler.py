@@ -197,13 +197,18 @@ class _Queue:
             self._idle -= 1
             return not self.closing
 
-    def take(self, model: Tempo) -> list[_Task]:
+    def take(self, model: Tempo, *, busy: bool) -> list[_Task]:
         """The oldest tasks, as many as fill some batches of segments; some are left to lanes with nothing to
-        do."""
+        do.
+
+        Args:
+            busy: whether the lane that takes them has other work.
+        """
         taken: list[_Task] = []
         segments, enough = 0, 0
         with self._change:
-            share = -(-len(self._tasks) // (1 + self._idle))
+            lanes = 1 + self._idle
+            share = len(self._tasks) // lanes if busy else -(-len(self._tasks) // lanes)
             while self._tasks and len(taken) < share:
                 task = self._tasks[0]
                 if taken and segments + task.segments > enough:
@@ -246,7 +251,7 @@ class _Lane:
 
     def _work(self) -> None:
         while (self.queue or self.writing) and not self.queue.closing:
-            self._starting = self.queue.take(self.model)
+            self._starting = self.queue.take(self.model, busy=bool(self.writing))
             self._start(self._starting)
             self._starting = []
             self._go_on()

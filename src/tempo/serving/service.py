@@ -24,7 +24,7 @@ from .constraints import Constraints
 from .fetched_files import FetchedFiles, FetchPolicy
 from .media import Media
 from .messages import Asked
-from .prometheus import Gauge, Metrics
+from .prometheus import LiveGauge, Metrics
 from .protocol import ChatRequest, MomentsRequest
 from .request_threads import PendingResponse, RequestThreads
 from .scheduler import QuestionScheduler
@@ -101,14 +101,18 @@ class Service(RequestThreads):
         self.fetched.close()
         super().close()
 
-    def _gauges(self) -> tuple[Gauge, ...]:
+    def _gauges(self) -> tuple[LiveGauge, ...]:
         return (
-            Gauge("tempo_requests_running", "Requests being answered", lambda: self.open_requests),
-            Gauge("tempo_steps_waiting", "Requests waiting for their turn", lambda: self.turn.waiting),
-            Gauge("tempo_questions_waiting", "Questions to be compressed", lambda: self.scheduler.waiting),
-            Gauge("tempo_answers_writing", "Answers written side by side", lambda: self.scheduler.writing),
-            Gauge("tempo_watched_videos", "Watched videos that are kept", lambda: len(self.watched)),
-            Gauge("tempo_watched_bytes", "Memory that they take", lambda: self.watched.bytes),
+            LiveGauge("tempo_requests_running", "Requests being answered", lambda: self.open_requests),
+            LiveGauge("tempo_steps_waiting", "Requests waiting for their turn", lambda: self.turn.waiting),
+            LiveGauge(
+                "tempo_questions_waiting", "Questions to be compressed", lambda: self.scheduler.waiting
+            ),
+            LiveGauge(
+                "tempo_answers_writing", "Answers written side by side", lambda: self.scheduler.writing
+            ),
+            LiveGauge("tempo_watched_videos", "Watched videos that are kept", lambda: len(self.watched)),
+            LiveGauge("tempo_watched_bytes", "Memory that they take", lambda: self.watched.bytes),
         )
 
     def _media_bytes(self) -> dict[str, int]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import hashlib
 import logging
 import time
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -13,7 +15,7 @@ from tempo.errors import describe
 from tempo.inference.model_info import ModelInfo
 from tempo.serving.api_errors import ApiError
 from tempo.serving.messages import Asked
-from tempo.serving.prometheus import Gauge, Metrics
+from tempo.serving.prometheus import LiveGauge, Metrics
 from tempo.serving.protocol import ChatRequest, MomentsRequest
 from tempo.serving.request_threads import PendingResponse, RequestThreads
 from tempo.serving.service import ServiceSettings, addressed
@@ -21,11 +23,13 @@ from tempo.serving.uploads import Upload
 from tempo.serving.watched_videos import Abandoned
 from tempo.storage import hashing
 
-from .worker import ACCEPTED
+from .sent_files import SentFile
+from .serve_replica import ACCEPTED
 
 log = logging.getLogger(__name__)
 
 _ATTEMPTS = 2  # at a request, before it fails because its worker died
+_NAMES = 10_000  # that clients gave to videos, and that are remembered
 _LOOK = 0.2  # seconds between looks whether a client is still there, and between tries to find a worker
 
 
@@ -36,19 +40,23 @@ class ClusterService(RequestThreads):
         handle: of the deployment.
         info: of the model that the workers have.
         settings: `most_waiting` is for all workers together.
+        reader: the name of the actor that reads this process's files for workers.
     """
 
-    def __init__(self, handle: Any, info: ModelInfo, settings: ServiceSettings) -> None:
+    def __init__(self, handle: Any, info: ModelInfo, settings: ServiceSettings, *, reader: str) -> None:
         super().__init__(most_waiting=settings.most_waiting, limit_bytes=settings.limit_bytes)
         self.handle, self.info, self.settings = handle, info, settings
         self.metrics = Metrics(
-            [Gauge("tempo_requests_running", "Requests being answered", lambda: self.open_requests)],
+            [LiveGauge("tempo_requests_running", "Requests being answered", lambda: self.open_requests)],
             lambda: {"uploaded": self.uploads.bytes_received},
         )
+        self._reader = reader
         self._tasks: set[asyncio.Task[None]] = set()
+        self._media_of: OrderedDict[str, tuple[str, ...]] = OrderedDict()  # by the names that clients gave
 
     def answer(self, request: ChatRequest, asked: Asked) -> PendingResponse:
         """Watch if need be, and answer: chunks of the stream, the whole completion last."""
+        asked = self._named(asked)
         upload, key = self._upload(asked.media), asked.uuid
         begun = time.perf_counter()
         first: list[float] = []
@@ -72,6 +80,19 @@ class ClusterService(RequestThreads):
         """Which spans matter for a query, the most relevant first."""
         media = (addressed(request.video),)
         return self._begin("moments", (request,), media, self._upload(media))
+
+    def _named(self, asked: Asked) -> Asked:
+        """With the video that a client named before: the worker that knew the name may be gone."""
+        if asked.uuid is None:
+            return asked
+        if not asked.media:
+            return dataclasses.replace(asked, media=self._media_of.get(asked.uuid, ()))
+        if not any(one.startswith("data:") for one in asked.media):
+            self._media_of[asked.uuid] = asked.media
+            self._media_of.move_to_end(asked.uuid)
+            if len(self._media_of) > _NAMES:
+                self._media_of.popitem(last=False)
+        return asked
 
     def _upload(self, media: tuple[str, ...]) -> Upload | None:
         """The file that a request names. Raises ApiError where there is none."""
@@ -101,7 +122,8 @@ class ClusterService(RequestThreads):
         async def run() -> None:
             try:
                 key = name or await asyncio.to_thread(_key, media, upload)
-                await self._follow(work, method, arguments, {"upload": upload, "key": key}, streamed, note)
+                sent = upload and SentFile(upload, self._reader)
+                await self._follow(work, method, arguments, {"sent": sent, "key": key}, streamed, note)
             except BaseException as error:
                 work.put(error)
             finally:
@@ -127,11 +149,20 @@ class ClusterService(RequestThreads):
             Abandoned: the client is gone, or its time is over.
             ApiError: the request cannot be answered.
         """
-        from ray.exceptions import RayError, RayTaskError
+        from ray.exceptions import (
+            NodeDiedError,
+            ObjectLostError,
+            RayActorError,
+            RayError,
+            RayTaskError,
+            WorkerCrashedError,
+        )
         from ray.serve.exceptions import RayServeException
 
         deaths = 0
         while True:
+            if work.gone.is_set():
+                raise Abandoned
             accepted = written = False
             stream = self.handle.options(stream=True, method_name=method).remote(*arguments, **named)
             try:
@@ -149,7 +180,7 @@ class ClusterService(RequestThreads):
                 raise ApiError(500, describe(error.cause or error)) from error
             except RayServeException as error:
                 raise ApiError(503, "the workers cannot be reached; try again later") from error
-            except RayError as error:
+            except (RayActorError, NodeDiedError, WorkerCrashedError, ObjectLostError) as error:
                 log.warning("a worker died or went away; its requests are sent to another")
                 deaths += accepted
                 if written:
@@ -158,6 +189,8 @@ class ClusterService(RequestThreads):
                 if deaths >= _ATTEMPTS:
                     says = "the workers that began with this request died, often due to lack of memory"
                     raise ApiError(503, f"{says}; send fewer frames, or try again later") from error
+            except RayError as error:
+                raise ApiError(503, f"the cluster cannot pass the request on: {describe(error)}") from error
             await asyncio.sleep(_LOOK)  # Ray needs a moment to see it
 
 
@@ -166,6 +199,7 @@ async def _while_wanted(stream: Any, work: PendingResponse) -> AsyncIterator[Any
     try:
         while True:
             coming = asyncio.ensure_future(anext(stream))
+            coming.add_done_callback(lambda done: done.cancelled() or done.exception())  # if nobody waits
             while not (await asyncio.wait({coming}, timeout=_LOOK))[0]:
                 if work.gone.is_set():
                     raise Abandoned
@@ -184,7 +218,11 @@ def _is_text(result: dict[str, Any]) -> bool:
 def _key(media: tuple[str, ...], upload: Upload | None) -> str:
     """What tells a video from others: the content, or the address where that is elsewhere."""
     if upload is not None:
-        return hashing.of_file(str(upload.path))
+        try:
+            return hashing.of_file(str(upload.path))
+        except OSError:
+            says = f"the file {upload.id!r} was deleted; upload it again"
+            raise ApiError(404, says, param="file_id") from None
     digest = hashlib.sha256()
     for one in media:
         digest.update(one.encode())

@@ -18,13 +18,12 @@ from tempo.serving.service import ServiceSettings
 
 from .cluster_service import ClusterService
 from .sent_files import start_reader
-from .worker import Worker, WorkerConfig
+from .serve_replica import ReplicaConfig, ServeReplica
 
 DEPLOYMENT = "Worker"
 _PATIENCE = 120.0  # seconds without any worker, where others hold the cluster
 _NO_ROOM = "to be scheduled"  # Ray Serve says so of workers that wait for a machine, after half a minute
 _BUSY = 4.0  # requests at once that one worker is to have, by which Ray starts and ends workers
-_FINISH_SECONDS = 30.0  # for what a worker still does when it is told to end
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,13 +39,13 @@ class WorkerRange:
         return dataclasses.replace(settings, most_waiting=settings.most_waiting * self.most)
 
 
-def worker_deployment(config: WorkerConfig, workers: WorkerRange, needed: dict[str, float]) -> Any:
+def worker_deployment(config: ReplicaConfig, workers: WorkerRange, needed: dict[str, float]) -> Any:
     """The workers, bound as Ray Serve takes them. NEEDED: what it is to reserve for each."""
     from ray import serve
     from ray.serve.config import AutoscalingConfig, RequestRouterConfig
 
     deployment = serve.deployment(
-        Worker,
+        ServeReplica,
         name=DEPLOYMENT,
         ray_actor_options=needed,
         max_ongoing_requests=config.settings.most_waiting,
@@ -59,14 +58,14 @@ def worker_deployment(config: WorkerConfig, workers: WorkerRange, needed: dict[s
         request_router_config=RequestRouterConfig(
             request_router_class="tempo.serving.cluster.routing.VideoRouter"
         ),
-        graceful_shutdown_timeout_s=_FINISH_SECONDS,
+        graceful_shutdown_timeout_s=config.settings.timeout,  # Ray ends workers whatever they do
     )
     return deployment.bind(config)
 
 
 @contextlib.contextmanager
 def served_by(
-    ray: Any, config: WorkerConfig, workers: WorkerRange, warn: Callable[[str], None]
+    ray: Any, config: ReplicaConfig, workers: WorkerRange, warn: Callable[[str], None]
 ) -> Iterator[ClusterService]:
     """Deploy the workers for the block, and yield the service that they are behind.
 
@@ -86,14 +85,14 @@ def served_by(
     name = f"tempo-{secrets.token_hex(4)}"
     settings = workers.settings_of_all(config.settings)
     serve.start(proxy_location="Disabled")
-    target = worker_deployment(config, workers, needed)
-    reader = start_reader(ray, name)
+    reader, reader_name = start_reader(ray)
+    target = worker_deployment(dataclasses.replace(config, reader=reader_name), workers, needed)
     try:
         run = serve.RunTarget(target, name=name, route_prefix=None)
         (handle,) = serve.run_many([run], wait_for_applications_running=False)
         _wait(ray, serve, name, workers.least, needed, warn)
         info, shown = _described(handle)
-        service = ClusterService(handle, info, dataclasses.replace(settings, name=shown))
+        service = ClusterService(handle, info, dataclasses.replace(settings, name=shown), reader=reader_name)
         with contextlib.closing(service):
             ray.get(reader.open.remote(service.folder.path))
             yield service
@@ -111,6 +110,8 @@ def _wait(
         time.sleep(0.2)
         found = serve.status().applications.get(name)
         deployment = found and found.deployments.get(DEPLOYMENT)
+        if found and not deployment and found.status == "DEPLOY_FAILED":
+            raise TempoError(f"Ray Serve cannot start the workers: {' '.join(found.message.split())}")
         if not found or not deployment:
             continue
         running, no_room = deployment.replica_states.get("RUNNING", 0), _NO_ROOM in deployment.message
@@ -131,10 +132,11 @@ def _wait(
 def _described(handle: Any) -> tuple[ModelInfo, str]:
     """The model of the workers, and its name. Raises TempoError where they die."""
     from ray.exceptions import RayError
+    from ray.serve.exceptions import RayServeException
 
     try:
         found: tuple[ModelInfo, str] = handle.describe.remote().result()
-    except RayError as error:
+    except (RayError, RayServeException) as error:
         raise TempoError("the worker died as soon as it had started; check its machine's memory") from error
     return found
 

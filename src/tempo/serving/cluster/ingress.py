@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import socket
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from tempo.errors import TempoError
 from tempo.serving.app import make_app
 from tempo.serving.service import ServiceSettings
 
 from .cluster_service import ClusterService
 from .deployment import WorkerRange, worker_deployment
 from .sent_files import start_reader
-from .worker import WorkerConfig
+from .serve_replica import ReplicaConfig
 
 _apps: list[Any] = []  # of this process
 
@@ -21,17 +23,23 @@ _apps: list[Any] = []  # of this process
 class Front:
     """One process, because the files that clients send are on its machine."""
 
-    def __init__(self, settings: ServiceSettings, handle: Any) -> None:
+    def __init__(self, settings: ServiceSettings, handle: Any, key_needed: bool) -> None:
+        """Raises TempoError: this machine has no TEMPO_API_KEY, and nobody said that it may serve without."""
         import ray
-        from ray import serve
 
-        application = serve.get_replica_context().app_name
+        api_key = os.environ.get("TEMPO_API_KEY") or None
+        if key_needed and api_key is None:
+            raise TempoError(
+                f"the machine {socket.gethostname()} has no TEMPO_API_KEY; give it to all of them"
+            )
         with ThreadPoolExecutor(1) as thread:  # in this one Ray's own loop runs
             info, name = thread.submit(lambda: handle.describe.remote().result()).result()
-        self.service = ClusterService(handle, info, dataclasses.replace(settings, name=name))
-        self._reader = start_reader(ray, application)
+        self._reader, reader_name = start_reader(ray)
+        self.service = ClusterService(
+            handle, info, dataclasses.replace(settings, name=name), reader=reader_name
+        )
         self._reader.open.remote(self.service.folder.path)
-        _apps.append(make_app(self.service, api_key=os.environ.get("TEMPO_API_KEY") or None))
+        _apps.append(make_app(self.service, api_key=api_key))
 
     def __del__(self) -> None:
         if hasattr(self, "service"):
@@ -43,8 +51,15 @@ def _app() -> Any:
     return _apps[-1]
 
 
-def application_with_http(config: WorkerConfig, workers: WorkerRange, needed: dict[str, float]) -> Any:
-    """The application of Ray Serve with its HTTP side. NEEDED: what Ray is to reserve for a worker."""
+def application_with_http(
+    config: ReplicaConfig, workers: WorkerRange, needed: dict[str, float], *, key_needed: bool
+) -> Any:
+    """The application of Ray Serve with its HTTP side.
+
+    Args:
+        needed: what Ray is to reserve for a worker.
+        key_needed: whether the HTTP side must not serve where it has no key.
+    """
     from ray import serve
 
     settings = workers.settings_of_all(config.settings)
@@ -55,4 +70,4 @@ def application_with_http(config: WorkerConfig, workers: WorkerRange, needed: di
         ray_actor_options={"num_cpus": 0},
         max_ongoing_requests=2 * settings.most_waiting,  # those that only read or send files too
     )
-    return front.bind(settings, worker_deployment(config, workers, needed))
+    return front.bind(settings, worker_deployment(config, workers, needed), key_needed)

@@ -16,10 +16,9 @@ from tempo.serving.messages import Asked
 from tempo.serving.protocol import ChatRequest, MomentsRequest
 from tempo.serving.request_threads import PendingResponse
 from tempo.serving.service import Service, ServiceSettings
-from tempo.serving.uploads import Upload
 from tempo.serving.watched_videos import Abandoned
 
-from .sent_files import CopiedFiles
+from .sent_files import CopiedFiles, SentFile
 
 ACCEPTED = {"object": "tempo.accepted"}
 """The first result of every request: a worker has begun with it."""
@@ -29,25 +28,25 @@ _PATIENCE = 10.0  # seconds for an answer of the HTTP side
 
 
 @dataclasses.dataclass(frozen=True)
-class WorkerConfig:
+class ReplicaConfig:
     """What all workers share.
 
     Attributes:
         model, model_options: as `tempo.load` takes them; paths are absolute.
         settings: whose `name` is empty where the model's own name is to be used.
-        ends_with_front: whether the deployment is deleted once the HTTP side is gone.
+        reader: the name of the actor with whose end the deployment is deleted; None: it stays.
     """
 
     model: str | None
     model_options: dict[str, Any]
     settings: ServiceSettings
-    ends_with_front: bool
+    reader: str | None = None
 
 
-class Worker:
-    """The class of the deployment."""
+class ServeReplica:
+    """The class of the deployment: a worker."""
 
-    def __init__(self, config: WorkerConfig) -> None:
+    def __init__(self, config: ReplicaConfig) -> None:
         """Raises TempoError: the model cannot be loaded; the text names the machine."""
         import ray
         from ray import serve
@@ -63,34 +62,34 @@ class Worker:
         name = config.settings.name or model.name
         self.service = Service(model, dataclasses.replace(config.settings, name=name))
         self._application = serve.get_replica_context().app_name
-        self._files = CopiedFiles(ray, self._application, self.service.uploads)
+        self._files = CopiedFiles(ray, self.service.uploads)
 
     async def describe(self) -> tuple[ModelInfo, str]:
         """The model, and its name for clients."""
         return self.service.info, self.service.settings.name
 
     async def answer(
-        self, request: ChatRequest, asked: Asked, *, upload: Upload | None, key: str
+        self, request: ChatRequest, asked: Asked, *, sent: SentFile | None, key: str
     ) -> AsyncIterator[Any]:
         """Results as `Service.answer` has them, after `ACCEPTED`; an error is one of them."""
-        async for result in self._results(lambda: self.service.answer(request, asked), upload):
+        async for result in self._results(lambda: self.service.answer(request, asked), sent):
             yield result
 
     async def moments(
-        self, request: MomentsRequest, *, upload: Upload | None, key: str
+        self, request: MomentsRequest, *, sent: SentFile | None, key: str
     ) -> AsyncIterator[Any]:
         """The same of `Service.moments`."""
-        async for result in self._results(lambda: self.service.moments(request), upload):
+        async for result in self._results(lambda: self.service.moments(request), sent):
             yield result
 
     async def _results(
-        self, begin: Callable[[], PendingResponse], upload: Upload | None
+        self, begin: Callable[[], PendingResponse], sent: SentFile | None
     ) -> AsyncIterator[Any]:
         yield ACCEPTED
         work = None
         try:
-            if upload is not None:
-                await self._files.bring(upload)
+            if sent is not None:
+                await self._files.bring(sent)
             work = begin()
             while (result := await work.next()) is not None:
                 if isinstance(result, BaseException):
@@ -109,15 +108,15 @@ class Worker:
     async def check_health(self) -> None:
         """Called by Ray every few seconds: follow what the HTTP side deleted, and its own end."""
         from ray import serve
-        from ray.exceptions import ActorDiedError, RayError
+        from ray.exceptions import RayError
 
+        reader = self.config.reader
         try:
-            await asyncio.wait_for(self._files.forget_deleted(), _PATIENCE)
-        except (ActorDiedError, ValueError):  # ValueError: no actor of that name
-            if self.config.ends_with_front:
-                await asyncio.to_thread(serve.delete, self._application, _blocking=False)
+            gone = await asyncio.wait_for(self._files.forget_deleted(reader), _PATIENCE)
         except (RayError, TimeoutError):  # out of reach for now: no reason to replace this worker
             return
+        if reader in gone:
+            await asyncio.to_thread(serve.delete, self._application, _blocking=False)
 
     def __del__(self) -> None:
         if hasattr(self, "service"):
