@@ -23,7 +23,7 @@ class Doomed:
 
 class _Worker:
     def __init__(self, deaths):
-        self.deaths, self.messages = deaths, [("ready", None)]
+        self.deaths, self.messages = deaths, [("ready", "alike")]
 
     def assign(self, group, helpers=()):
         if group is not None:

@@ -73,7 +73,7 @@ class PartedResults:
         unique = dict.fromkeys(line.strip() for line in lines)
         records = [parsed_record(line) for line in unique if line]
         if None in records:
-            raise TempoError(f"{self.output}: not results of a batch run; choose another --output")
+            raise TempoError(self._not_ours())
         self.records = [record for record in records if record is not None]
 
     def close(self) -> None:
@@ -95,7 +95,7 @@ class PartedResults:
         try:
             table = parquet.read_table(io.BytesIO(whole), columns=["result"])
         except Exception as error:
-            raise TempoError(f"{self.output}: not results of a batch run; choose another --output") from error
+            raise TempoError(self._not_ours()) from error
         return [text.encode() for text in table["result"].to_pylist()]
 
     def _join(self) -> None:
@@ -110,6 +110,10 @@ class PartedResults:
                 self._filesystem.rm(self._parts, recursive=True)
         except Exception as error:
             raise TempoError(object_stores.unusable(self.output, error)) from error
+
+    def _not_ours(self) -> str:
+        shown = object_stores.without_password(self.output)
+        return f"{shown}: not results of a batch run; choose another --output"
 
     def _write(self, path: str, data: bytes) -> None:
         """Write a file whole. Object stores show it only then; elsewhere it gets its name at the end."""

@@ -20,8 +20,8 @@ from tempo.errors import TempoError, UsageError
 
 from .cases import Case, VideoGroup
 
-# ("ready", None): the model is loaded; ("load_error", the error); ("record", (number of the case, its
-# record)); ("done", None): the group is answered.
+# ("ready", its kind): the model is loaded, and only workers of one kind compute the same; ("load_error", the
+# error); ("record", (number of the case, its record)); ("done", None): the group is answered.
 Message = tuple[Literal["ready", "load_error", "record", "done"], Any]
 
 
@@ -66,7 +66,7 @@ class Pool(Protocol):
 
     Attributes:
         attempts: at a case, before it fails because its worker died.
-        alike: whether what one worker cannot load, no other can.
+        alike: whether what the first worker cannot load, no other can.
         missing: what to do where workers die while they load the model.
         room: workers that can share a video now; 0 where nobody knows.
     """
@@ -97,6 +97,7 @@ class _Place:
     index: int
     worker: Worker
     state: Literal["loading", "idle", "busy", "helping", "dismissed"] = "loading"
+    kind: str | None = None
     group: VideoGroup | None = None
     remaining: list[Case] = field(default_factory=list)
     helpers: Sequence[_Place] = ()
@@ -151,6 +152,7 @@ class _Run:
         self.pending = deque(groups)
         self.places: list[_Place] = []
         self.attempts: defaultdict[int, float] = defaultdict(float)  # at cases, that ended in death
+        self.loaded = False  # whether any worker has loaded the model
         self.unloaded = 0.0  # the same of workers that died one after another while they loaded the model
         self.patient = True  # while videos of several workers wait for those that load the model
 
@@ -182,7 +184,8 @@ class _Run:
         elif kind == "load_error":
             self._drop(place, content)
         else:
-            self.unloaded = 0.0
+            if kind == "ready":
+                self.loaded, self.unloaded, place.kind = True, 0.0, content
             place.finish()
 
     def _hand_out(self) -> None:
@@ -193,8 +196,10 @@ class _Run:
             count = min(self.pending[0].workers, len(present))
             if len(idle) < count:
                 return
-            idle[0].assign(self.pending.popleft(), idle[1:count])
-            idle = idle[count:]
+            first = idle[0]
+            helpers = [place for place in idle[1:] if place.kind == first.kind][: count - 1]
+            first.assign(self.pending.popleft(), helpers)
+            idle = [place for place in idle if place.state == "idle"]
         for place in idle:
             place.dismiss()
 
@@ -202,7 +207,7 @@ class _Run:
         """Go on without a worker that cannot load the model. Raises its error where no other can."""
         self.places.remove(place)
         place.worker.end(at_once=True)
-        if self.pool.alike or not self.places:
+        if (self.pool.alike and not self.loaded) or not self.places:
             raise error
         self.warn(str(error))
 

@@ -20,7 +20,7 @@ from tempo.errors import TempoError, UsageError, describe
 
 from .cases import VideoGroup
 from .pool import MACHINE_LOST, Message, WorkerDiedError
-from .worker import WorkerConfig, answer, load
+from .worker import WorkerConfig, answer, kind_of, load
 
 # Seconds without any worker after which the user is told what they wait for: where others hold the cluster,
 # and where it is too small.
@@ -113,9 +113,10 @@ class ActorWorker:
 
         try:
             if not self.loaded:
-                error = self.ray.get(self.coming)
-                self.loaded, self.coming = error is None, None
-                return ("ready", None) if error is None else ("load_error", error)
+                found = self.ray.get(self.coming)
+                failed = isinstance(found, TempoError)
+                self.loaded, self.coming = not failed, None
+                return ("load_error", found) if failed else ("ready", found)
             try:
                 return "record", self.ray.get(next(self.coming))
             except StopIteration:
@@ -162,8 +163,8 @@ class _Actor:
 
         return str(ray.get_runtime_context().get_node_id())
 
-    def load(self) -> TempoError | None:
-        """Load the model → what is wrong, in one line that names the machine."""
+    def load(self) -> TempoError | str:
+        """Load the model → its kind, or what is wrong, in one line that names the machine."""
         import warnings
 
         warnings.simplefilter("ignore")
@@ -173,7 +174,7 @@ class _Actor:
         except Exception as error:
             kind = UsageError if isinstance(error, UsageError) else TempoError
             return kind(f"worker on {self.name}: {describe(error)}")
-        return None
+        return kind_of(self.model)
 
     def answer(self, group: VideoGroup, helpers: Sequence[Any]) -> Iterator[tuple[int, dict[str, Any]]]:
         """Answer the cases of a group, with other actors → (number, record); it names the machine."""

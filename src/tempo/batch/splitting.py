@@ -21,25 +21,41 @@ from .cases import VideoGroup, largest_first
 RANGE_BYTES = 4 * 2**20
 # Shares that are tried, in fair shares: a coarser cut may let all videos run at once.
 _SHARES = (1, 1.25, 1.5, 1.75, 2, math.inf)
+# What an answer costs, which workers that share the video wait for: about 45 seconds of 720p.
+ANSWER_BYTES = 12 * 2**20
 
 
 def planned(groups: Sequence[VideoGroup], workers: int) -> list[VideoGroup]:
     """The groups largest first, each with the number of workers that are to watch it.
 
-    The size of a file stands for what it costs. What is no file of this machine is watched by one worker.
+    The size of a file stands for what it costs. What is no file of this machine is watched by one worker, and
+    counts as much as the mean of those that are.
     """
     ordered = largest_first(groups)
-    counts = workers_each([_bytes(group) for group in ordered], workers, range_cost=RANGE_BYTES)
+    known = [size for group in ordered if (size := _bytes(group)) is not None]
+    mean = sum(known) / len(known) if known else 0.0
+    sizes = [_bytes(group) for group in ordered]
+    counts = workers_each(
+        [mean if size is None else size for size in sizes],
+        workers,
+        range_cost=RANGE_BYTES,
+        after=[len(group.cases) * ANSWER_BYTES for group in ordered],
+    )
+    counts = [1 if size is None else count for size, count in zip(sizes, counts, strict=True)]
     return [replace(group, workers=count) for group, count in zip(ordered, counts, strict=True)]
 
 
-def workers_each(costs: Sequence[float], workers: int, *, range_cost: float) -> list[int]:
-    """How many of the workers are to share each job, of any unit, so that the last one ends soonest.
+def workers_each(
+    costs: Sequence[float], workers: int, *, range_cost: float, after: Sequence[float] | None = None
+) -> list[int]:
+    """How many of the workers are to share each job, so that the last one ends soon. All costs have one unit.
 
     Args:
         costs: of the jobs, in the order in which they begin.
         range_cost: what each range of a job that is shared costs beyond its part of it.
+        after: what each job costs then, while whoever shared it waits.
     """
+    after = [0.0] * len(costs) if after is None else after
     fair = max(sum(costs) / workers, 4 * range_cost)
     tried: dict[tuple[int, ...], float] = {}
     for share in _SHARES:
@@ -47,7 +63,8 @@ def workers_each(costs: Sequence[float], workers: int, *, range_cost: float) -> 
         counts = tuple(max(1, min(workers, math.ceil(cost / (share * fair) - 1e-9))) for cost in costs)
         if counts not in tried:
             seconds = [
-                cost / count + range_cost * (count > 1) for cost, count in zip(costs, counts, strict=True)
+                cost / count + range_cost * (count > 1) + more
+                for cost, count, more in zip(costs, counts, after, strict=True)
             ]
             tried[counts] = last_end(seconds, counts, workers)
     return list(min(tried.items(), key=itemgetter(1))[0])
@@ -68,8 +85,8 @@ def last_end(seconds: Sequence[float], counts: Sequence[int], workers: int) -> f
     return max(free)
 
 
-def _bytes(group: VideoGroup) -> int:
+def _bytes(group: VideoGroup) -> int | None:
     try:
         return os.path.getsize(group.video_path)
     except OSError:
-        return 0
+        return None

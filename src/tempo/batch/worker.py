@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import threading
@@ -13,7 +14,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.reduction import recv_handle
 from typing import TYPE_CHECKING, Any
 
-from tempo.errors import UsageError, describe
+from tempo.errors import NoRoomError, UsageError, describe
 
 from .cases import SAMPLING_OPTIONS, Case, VideoGroup
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from tempo.distributed.replica import Replica
     from tempo.inference.cache_policy import CacheKind
     from tempo.inference.engine import Tempo
+    from tempo.inference.session import Session
     from tempo.video.sampling_options import DecodeWorkers
 
 
@@ -52,8 +54,8 @@ class Assignment:
 def main(connection: Connection, config: WorkerConfig, index: int) -> None:
     """Load the model, then do what arrives until None arrives.
 
-    Sends pairs: ("ready", None) once the model is loaded, or ("load_error", (message, whether it is a usage
-    error)); ("record", (number of the case, its record)); ("done", None) after each assignment.
+    Sends pairs: ("ready", its kind) once the model is loaded, or ("load_error", (message, whether it is a
+    usage error)); ("record", (number of the case, its record)); ("done", None) after each assignment.
     """
     threading.Thread(target=_end_with_parent, daemon=True).start()
     if not _debugging():
@@ -64,7 +66,7 @@ def main(connection: Connection, config: WorkerConfig, index: int) -> None:
         _trace(error)
         connection.send(("load_error", (describe(error), isinstance(error, UsageError))))
         return
-    connection.send(("ready", None))
+    connection.send(("ready", kind_of(model)))
     while (task := connection.recv()) is not None:
         others = [Connection(recv_handle(connection)) for _ in range(task.connections)]
         if task.group is None:
@@ -83,8 +85,8 @@ def _help(model: Tempo, connection: Connection) -> None:
     from tempo.distributed.replica import replica_in_thread
     from tempo.distributed.replica_server import ReplicaServer
 
-    with connection:
-        server = ReplicaServer(connection, replica_in_thread(model, model.device))
+    with connection, contextlib.closing(replica_in_thread(model, model.device)) as replica:
+        server = ReplicaServer(connection, replica)
         server.run()
         server.finish()
 
@@ -98,24 +100,25 @@ def answer(
     """
     from tempo.distributed.distributed_engine import helped
 
-    with helped(model, helpers) as several:
-        yield from _answer(several, group, config)
+    with helped(model, helpers) as together:
+        yield from _answer(together, model, group, config)
 
 
-def _answer(model: Tempo, group: VideoGroup, config: WorkerConfig) -> Iterator[tuple[int, dict[str, Any]]]:
-    from tempo.video.video import Video
-
-    try:
-        video = Video.open(group.video_path)
-        several = len(group.cases) > 1
-        session = model.watch(
-            video,
+def _answer(
+    together: Tempo, alone: Tempo, group: VideoGroup, config: WorkerConfig
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    def watch(model: Tempo) -> Session:
+        return model.watch(
+            group.video_path,
             cache=config.cache,
-            several=several,
+            several=len(group.cases) > 1,
             decode_workers=config.decode_workers,
             progress=None,
             **group.sampling,
         )
+
+    try:
+        session = watch(together)
     except Exception as error:
         _trace(error)
         for case in group.cases:
@@ -123,13 +126,25 @@ def _answer(model: Tempo, group: VideoGroup, config: WorkerConfig) -> Iterator[t
         return
     for index, case in enumerate(group.cases):
         try:
-            found = session.ask(case.query or "", **_options(case))
+            try:
+                found = session.ask(case.query or "", **_options(case))
+            except NoRoomError:
+                if together is alone:
+                    raise
+                # What helpers kept and lost does not fit here beside the rest.
+                together, session = alone, watch(alone)
+                found = session.ask(case.query or "", **_options(case))
             if index == 0:
                 found = found.with_watching(session.timings)
             yield case.number, {**case.header(), **found.to_dict()}
         except Exception as error:
             _trace(error)
             yield case.number, case.failure(describe(error))
+
+
+def kind_of(model: Tempo) -> str:
+    """What has to be equal, so that several workers watch one video as one does."""
+    return f"{model.dtype} on {model.device.type}"
 
 
 def _options(case: Case) -> dict[str, Any]:

@@ -80,7 +80,7 @@ def simulate(
         watching.sort(reverse=True)
     counts = [1] * len(watching)
     if rule == "split":
-        counts = workers_each(watching, workers, range_cost=costs.split)
+        counts = workers_each(watching, workers, range_cost=costs.split, after=[after] * len(watching))
     jobs = [
         seconds / count + costs.split * (count > 1) + after
         for seconds, count in zip(watching, counts, strict=True)

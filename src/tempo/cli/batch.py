@@ -96,6 +96,7 @@ def run(args: argparse.Namespace) -> int:
     from tempo.batch.result_log import Results, completed
     from tempo.console import Output, say
     from tempo.errors import TempoError
+    from tempo.storage.object_stores import without_password
 
     from .answer_report import print_json
     from .model_loading import ANSWER_OPTIONS, WATCH_OPTIONS, warn_about_one_frame
@@ -104,23 +105,23 @@ def run(args: argparse.Namespace) -> int:
     settings = {"model": args.model, **given(args, *WATCH_OPTIONS, *ANSWER_OPTIONS)}
     cases = read_cases(args.cases, settings)
     warn_about_one_frame(args)
-    output = Path(args.output)
+    output, shown = Path(args.output), without_password(args.output)
     if output.exists() and output.samefile(args.cases):
         raise TempoError(f"{output}: this is the file of cases; choose another --output")
     results = PartedResults(args.output) if is_parted(args.output) else Results(output)
     try:
         if args.retry_failed:
             results.remove_failures()
-        found = completed(cases, results.records, args.output)
+        found = completed(cases, results.records, shown)
         before = len(found)
         try:
             lost = _answer(args, [case for case in cases if case.number not in found], results)
         except KeyboardInterrupt:
             results.read()  # the last record may have been written but not counted
-            count = len(completed(cases, results.records, args.output))
+            count = len(completed(cases, results.records, shown))
             say(f"stopped; {count} of {len(cases)} cases are done; run the same command again to resume")
             return 130
-        found = completed(cases, results.records, args.output)
+        found = completed(cases, results.records, shown)
     finally:
         results.close()
     records = [found[case.number] for case in cases]
@@ -133,7 +134,7 @@ def run(args: argparse.Namespace) -> int:
             "failed": failed,
             "done_before": before,
             "seconds": time.monotonic() - began,
-            "output": args.output,
+            "output": shown,
             "warnings": warnings,
         }
         print_json(summary)

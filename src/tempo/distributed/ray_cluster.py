@@ -48,10 +48,13 @@ def connected(address: str, *, serve: bool = False) -> Iterator[Any]:
         serve: Ray Serve is needed too.
 
     Raises:
-        TempoError: as `connect`, or Ray Serve is not installed.
+        TempoError: as `connect`; the address is that of a Ray client, which cannot stream what workers
+            make; or Ray Serve is not installed.
     """
+    if address.startswith("ray://"):
+        raise TempoError(f"{address}: this has to run on a machine of the cluster; name it as host:port")
     if serve:
-        _check_serve(address)
+        _check_serve()
     ray = connect(address)
     try:
         yield ray
@@ -159,10 +162,8 @@ def _imported() -> Any:
     return ray
 
 
-def _check_serve(address: str) -> None:
-    """Raises TempoError where Ray Serve is not installed, or cannot be used through this address."""
-    if address.startswith("ray://"):
-        raise TempoError(f"{address}: a server has to run on a machine of the cluster; name it as host:port")
+def _check_serve() -> None:
+    """Raises TempoError where Ray Serve is not installed."""
     _imported()
     try:
         import ray.serve  # noqa: F401

@@ -151,10 +151,11 @@ class ReplicaCalls:
             self._cancelled.add(number)
 
     def end(self) -> None:
-        """End all calls, and wait for that."""
+        """End all calls, wait for that, and let go of what the replica keeps."""
         with self._changed:
             self._ended = True
             self._changed.wait_for(lambda: not self._running)
+        self._replica.close()
 
 
 class _Actor:

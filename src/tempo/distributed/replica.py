@@ -270,8 +270,10 @@ class CompressorReplica:
             self._scored = {ask: one for ask, one in self._scored.items() if key not in (ask, one.range_key)}
 
     def close(self) -> None:
-        self._sessions.clear()
-        self._scored.clear()
+        with self._guard:  # questions may be forgotten meanwhile
+            self._sessions.clear()
+            self._watching.clear()
+            self._scored.clear()
 
     def _session(self, work: RangeWork) -> Session:
         """The session of a range, watched if need be. Where nothing is kept, every call has its own."""
