@@ -85,7 +85,17 @@ def connect(address: str) -> Any:
         raise TempoError(_unreachable(address, error)) from error
     except RuntimeError as error:
         raise TempoError(_other_version(ray, address, error)) from error
+    _keep_off_stdout()
     return ray
+
+
+def _keep_off_stdout() -> None:
+    """Let Ray print no news of the cluster, such as a lost machine, among the answers; no option does that."""
+    from ray._private.worker import global_worker
+
+    with contextlib.suppress(AttributeError):  # another Ray has other names
+        global_worker.threads_stopped.set()
+        global_worker.gcs_error_subscriber.close()
 
 
 def workers_that_fit(ray: Any, resources: WorkerResources) -> tuple[int, dict[str, float]]:
