@@ -90,7 +90,7 @@ def connect(address: str) -> Any:
 
 
 def _keep_off_stdout() -> None:
-    """Let Ray print no news of the cluster, such as a lost machine, among the answers; no option does that."""
+    """Let Ray print no news of the cluster, such as a lost machine, among the answers. No option does it."""
     from ray._private.worker import global_worker
 
     with contextlib.suppress(AttributeError):  # another Ray has other names
