@@ -119,7 +119,7 @@ def test_small_pieces_of_a_stream_are_sent_at_once():
 
 
 def test_a_key_is_needed_behind_a_proxy_that_leaves_its_prefix_in_the_path():
-    async def status_of(path, headers=()):
+    async def status_of(path, headers=(), root="/tempo"):
         async def app(scope, receive, send):
             await JSONResponse({})(scope, receive, send)
 
@@ -128,11 +128,13 @@ def test_a_key_is_needed_behind_a_proxy_that_leaves_its_prefix_in_the_path():
 
         told = []
         guard = RequestGuard(app, api_key=KEY, longest_body=1, limit_bytes=1)
-        scope = {"type": "http", "method": "GET", "path": path, "root_path": "/tempo", "headers": headers}
+        scope = {"type": "http", "method": "GET", "path": path, "root_path": root, "headers": headers}
         await guard(scope, None, send)
         return told[0]["status"]
 
     assert asyncio.run(status_of("/tempo/v1/models")) == 401
     assert asyncio.run(status_of("/v1/models")) == 401
+    assert asyncio.run(status_of("/v1/models", root="/")) == 401
+    assert asyncio.run(status_of("/tempo/v1/models", root="/tempo/")) == 401
     assert asyncio.run(status_of("/tempo/health")) == 200
     assert asyncio.run(status_of("/tempo/v1/models", [(b"authorization", f"Bearer {KEY}".encode())])) == 200

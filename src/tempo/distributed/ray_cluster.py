@@ -91,9 +91,9 @@ def connect(address: str) -> Any:
 
 def _keep_off_stdout() -> None:
     """Let Ray print no news of the cluster, such as a lost machine, among the answers. No option does it."""
-    from ray._private.worker import global_worker
+    with contextlib.suppress(ImportError, AttributeError):  # another Ray has other names
+        from ray._private.worker import global_worker
 
-    with contextlib.suppress(AttributeError):  # another Ray has other names
         global_worker.threads_stopped.set()
         global_worker.gcs_error_subscriber.close()
 

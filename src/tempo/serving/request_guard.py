@@ -49,8 +49,10 @@ class RequestGuard:
         await app(scope, receive, named)
 
     def _check_key(self, scope: Message, authorization: str) -> None:
-        path = scope["path"].removeprefix(scope.get("root_path", ""))  # some proxies leave theirs in it
-        if self.api_key is None or scope["method"] == "OPTIONS" or not path.startswith("/v1"):
+        path = scope["path"]
+        below = path.removeprefix(scope.get("root_path", "").rstrip("/"))  # some proxies leave theirs in it
+        guarded = path.startswith("/v1") or below.startswith("/v1")
+        if self.api_key is None or scope["method"] == "OPTIONS" or not guarded:
             return
         scheme, _, given = authorization.partition(" ")
         right = hmac.compare_digest(given.strip().encode(), self.api_key.encode())
