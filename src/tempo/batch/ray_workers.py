@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from tempo.distributed.ray_cluster import WorkerResources, absolute, is_lost, shortage, workers_that_fit
-from tempo.distributed.ray_replica import MOST_CALLS, ActorReplica, ReplicaCalls
+from tempo.distributed.ray_replica import MOST_CALLS, ActorReplica, ReplicaActor, ReplicaCalls
 from tempo.distributed.replica import replica_in_thread
 from tempo.errors import TempoError, UsageError, describe
 
@@ -145,7 +145,7 @@ class ActorWorker:
             self.ray.kill(self.actor)
 
 
-class _Actor:
+class _Actor(ReplicaActor):
     """What runs in the cluster: the model, and the questions of one video after another.
 
     While `help` runs, another actor calls it as a replica.
@@ -195,18 +195,6 @@ class _Actor:
     def release(self) -> None:
         """End `help`."""
         self._released.set()
-
-    def call(self, number: int, method: str, arguments: tuple[Any, ...], progressing: bool) -> Any:
-        """See :class:`ReplicaCalls`."""
-        return self._calls.call(number, method, arguments, progressing)
-
-    def moved(self, number: int) -> tuple[int, int]:
-        """See :class:`ReplicaCalls`."""
-        return self._calls.moved(number)
-
-    def cancel(self, number: int) -> None:
-        """See :class:`ReplicaCalls`."""
-        self._calls.cancel(number)
 
     def _own_calls(self) -> ReplicaCalls:
         return ReplicaCalls(replica_in_thread(self.model, self.model.device))

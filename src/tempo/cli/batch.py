@@ -35,9 +35,9 @@ from typing import TYPE_CHECKING, Any
 
 from .options import (
     add_answer_options,
+    add_cluster_workers,
     add_model_options,
     add_watch_options,
-    add_worker_resources,
     given,
     positive_integer,
 )
@@ -74,16 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--retry-failed", action="store_true", help="answer again the cases that failed before"
     )
     parser.add_argument("--json", action="store_true", help="print the summary as one JSON object")
-    cluster = parser.add_argument_group("Ray")
-    cluster.add_argument(
-        "--ray",
-        nargs="?",
-        const="local",
-        metavar="ADDRESS",
-        help="answer on the Ray cluster at host:port, or 'auto' for the one that this machine belongs to "
-        "(default without ADDRESS: start Ray on this machine alone)",
-    )
-    add_worker_resources(cluster)
+    add_cluster_workers(parser)
     add_model_options(parser, several_devices=True)
     add_watch_options(parser)
     add_answer_options(parser)

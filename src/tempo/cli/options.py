@@ -60,8 +60,17 @@ def add_cluster_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_worker_resources(cluster: argparse._ArgumentGroup) -> None:
-    """Declare what a worker of a Ray cluster holds of its machine."""
+def add_cluster_workers(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    """Declare the Ray cluster that answers, and what each worker holds of its machine."""
+    cluster = parser.add_argument_group("Ray")
+    cluster.add_argument(
+        "--ray",
+        nargs="?",
+        const="local",
+        metavar="ADDRESS",
+        help="answer on the Ray cluster at host:port, or 'auto' for the one that this machine belongs to "
+        "(default without ADDRESS: start Ray on this machine alone)",
+    )
     cluster.add_argument(
         "--cpus-per-worker",
         type=positive_number,
@@ -74,6 +83,7 @@ def add_worker_resources(cluster: argparse._ArgumentGroup) -> None:
         metavar="N",
         help="GPUs that it holds; 0.5 lets two share one (default: 1 where the cluster has any)",
     )
+    return cluster
 
 
 def add_watch_options(parser: argparse.ArgumentParser) -> None:

@@ -24,9 +24,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .options import (
+    add_cluster_workers,
     add_decoding_options,
     add_model_options,
-    add_worker_resources,
     given,
     positive_integer,
     positive_number,
@@ -87,15 +87,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _add_cluster(parser: argparse.ArgumentParser) -> None:
     """Declare the workers on a Ray cluster."""
-    cluster = parser.add_argument_group("Ray")
-    cluster.add_argument(
-        "--ray",
-        nargs="?",
-        const="local",
-        metavar="ADDRESS",
-        help="answer on the Ray cluster at host:port, or 'auto' for the one that this machine belongs to "
-        "(default without ADDRESS: start Ray on this machine alone)",
-    )
+    cluster = add_cluster_workers(parser)
     cluster.add_argument(
         "--min-workers", type=positive_integer, metavar="N", help="workers that always run (default: 1)"
     )
@@ -106,7 +98,6 @@ def _add_cluster(parser: argparse.ArgumentParser) -> None:
         help="most workers; Ray starts and ends them with the load (default: as many as the cluster has room "
         "for)",
     )
-    add_worker_resources(cluster)
 
 
 def _add_media(parser: argparse.ArgumentParser) -> None:

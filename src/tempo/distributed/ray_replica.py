@@ -29,7 +29,7 @@ MOST_CALLS = 64  # of one actor at once; they take turns
 
 
 class ActorReplica(RemoteReplica):
-    """See :class:`.replica.Replica`. An actor that has the methods of :class:`ReplicaCalls`.
+    """See :class:`.replica.Replica`. Its actor is a :class:`ReplicaActor`.
 
     Args:
         ray: the package, connected to a cluster.
@@ -110,7 +110,7 @@ class RayReplica(ActorReplica):
 
 
 class ReplicaCalls:
-    """The calls of a replica in this process, from several threads: what an :class:`ActorReplica` calls."""
+    """The calls of a replica in this process, from several threads: what a :class:`ReplicaActor` has."""
 
     def __init__(self, replica: CompressorReplica) -> None:
         self._replica = replica
@@ -158,7 +158,25 @@ class ReplicaCalls:
         self._replica.close()
 
 
-class _Actor:
+class ReplicaActor:
+    """An actor that others call as a replica, by an :class:`ActorReplica`. It sets `_calls`."""
+
+    _calls: ReplicaCalls
+
+    def call(self, number: int, method: str, arguments: tuple[Any, ...], progressing: bool) -> Any:
+        """See :class:`ReplicaCalls`."""
+        return self._calls.call(number, method, arguments, progressing)
+
+    def moved(self, number: int) -> tuple[int, int]:
+        """See :class:`ReplicaCalls`."""
+        return self._calls.moved(number)
+
+    def cancel(self, number: int) -> None:
+        """See :class:`ReplicaCalls`."""
+        self._calls.cancel(number)
+
+
+class _Actor(ReplicaActor):
     """What runs in the cluster."""
 
     def __init__(self, load: Callable[[], Tempo]) -> None:
@@ -177,15 +195,3 @@ class _Actor:
         replica.name = f"{host} ({model.device})"
         self._calls = ReplicaCalls(replica)
         return replica.name
-
-    def call(self, number: int, method: str, arguments: tuple[Any, ...], progressing: bool) -> Any:
-        """See :class:`ReplicaCalls`."""
-        return self._calls.call(number, method, arguments, progressing)
-
-    def moved(self, number: int) -> tuple[int, int]:
-        """See :class:`ReplicaCalls`."""
-        return self._calls.moved(number)
-
-    def cancel(self, number: int) -> None:
-        """See :class:`ReplicaCalls`."""
-        self._calls.cancel(number)
