@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import clips
+from ray_nodes import two_nodes
 from tests.cli.conftest import TINY, environment
 
 pytest.importorskip("ray")
@@ -26,14 +27,8 @@ MODEL = ("--model", TINY, "--dtype", "float32", "--device", "cpu", "--max-new-to
 
 @pytest.fixture(scope="module")
 def cluster():
-    """Ray on two nodes of a core each; a third can join."""
-    from ray.cluster_utils import Cluster
-
-    one = {"num_cpus": 1, "object_store_memory": 100 * 2**20}
-    running = Cluster(initialize_head=True, head_node_args=one | {"include_dashboard": False})
-    running.add_node(**one)
-    yield running
-    running.shutdown()
+    with two_nodes() as running:
+        yield running
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ import json
 import pytest
 
 import tempo
+from ray_nodes import two_nodes
 from reference_cases import REFERENCE
 from tempo.cli.main import main
 from tempo.distributed.ray_cluster import is_lost
@@ -19,16 +20,8 @@ QUESTIONS = ("What is shown?", "Which number comes last, and in which colour?")
 
 @pytest.fixture(scope="module")
 def cluster():
-    """Ray on two nodes of a core each."""
-    import ray
-    from ray.cluster_utils import Cluster
-
-    one = {"num_cpus": 1, "object_store_memory": 100 * 2**20}
-    running = Cluster(initialize_head=True, head_node_args=one | {"include_dashboard": False})
-    running.add_node(**one)
-    yield running
-    ray.shutdown()
-    running.shutdown()
+    with two_nodes() as running:
+        yield running
 
 
 @pytest.fixture(scope="module")

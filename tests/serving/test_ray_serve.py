@@ -11,6 +11,7 @@ import openai
 import pytest
 
 import tempo
+from ray_nodes import two_nodes
 from tempo.cli.main import main
 
 from .conftest import Served
@@ -28,14 +29,8 @@ LONG = {"type": "regex", "pattern": "[0-9]{600}"}  # an answer of seconds
 
 @pytest.fixture(scope="module")
 def cluster():
-    """Ray on two nodes of a core each."""
-    from ray.cluster_utils import Cluster
-
-    one = {"num_cpus": 1, "object_store_memory": 100 * 2**20}
-    running = Cluster(initialize_head=True, head_node_args=one | {"include_dashboard": False})
-    running.add_node(**one)
-    yield running
-    running.shutdown()
+    with two_nodes() as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
