@@ -1,5 +1,6 @@
-"""What the manifests for Kubernetes run is what this command line and this Ray accept."""
+"""What the manifests for Kubernetes run is what this command line, this Ray and KubeRay accept."""
 
+import json
 import shlex
 from pathlib import Path
 
@@ -30,6 +31,15 @@ def test_the_service_deploys_an_application_that_is_accepted():
     assert application.import_path == "tempo.cli.ray_application:build"
     args = parse(application.args["options"])
     assert (args.min_workers, args.max_workers, args.gpus_per_worker) == (1, 8, 1)
+
+
+@pytest.mark.parametrize("name", ["ray-batch.yaml", "ray-serve.yaml"])
+def test_kuberay_knows_every_field(name):
+    jsonschema = pytest.importorskip("jsonschema")
+    resource = manifest(name)
+    assert resource["apiVersion"] == "ray.io/v1"
+    schema = json.loads(Path(__file__).with_name("kuberay.json").read_text(encoding="utf-8"))
+    jsonschema.validate(resource["spec"], schema | {"$ref": f"#/$defs/{resource['kind']}"})
 
 
 @pytest.mark.parametrize("name", ["ray-batch.yaml", "ray-serve.yaml"])
