@@ -3,14 +3,16 @@
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 # Modules beside this one (clips, reference_cases) are imported by name.
 sys.path.insert(0, str(Path(__file__).parent))
 
+import ray_nodes
 from reference_cases import CASES, REFERENCE
 
 # What is started in the background of a shell ignores Ctrl-C, and so would every command that tests stop with
@@ -36,6 +38,26 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             for name, case in CASES.items()
         ]
         metafunc.parametrize("case", params)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The modules with a Ray come last, one after another: its daemons run beside no others."""
+    last = {item.path for item in items if "cluster" in getattr(item, "fixturenames", ())}
+    items.sort(key=lambda item: item.path in last)
+
+
+@pytest.fixture(scope="session")
+def two_nodes() -> Iterator[Any]:
+    """The one Ray of all modules."""
+    with ray_nodes.two_nodes() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def cluster(two_nodes: Any) -> Iterator[Any]:
+    """A Ray of two nodes of a core each. A module leaves them as it found them."""
+    yield two_nodes
+    ray_nodes.tidy(two_nodes)
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import clips
-from ray_nodes import two_nodes
+from ray_nodes import replace_node
 from tests.cli.conftest import TINY, environment
 
 pytest.importorskip("ray")
@@ -23,12 +23,6 @@ pytestmark = [
 ]
 
 MODEL = ("--model", TINY, "--dtype", "float32", "--device", "cpu", "--max-new-tokens", "4")
-
-
-@pytest.fixture(scope="module")
-def cluster():
-    with two_nodes() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +101,7 @@ def test_workers_and_a_node_are_lost_and_no_answer_is(cluster, cases, tmp_path):
 
     assert len(answers(output)) == 18
     assert answers(output) == answers(tmp_path / "plain.jsonl")
-    cluster.add_node(num_cpus=1)
+    replace_node(cluster)
 
 
 def test_the_driver_is_killed_and_the_same_command_resumes(cluster, cases, tmp_path):

@@ -5,7 +5,6 @@ import json
 import pytest
 
 import tempo
-from ray_nodes import two_nodes
 from reference_cases import REFERENCE
 from tempo.cli.main import main
 from tempo.distributed.ray_cluster import is_lost
@@ -16,12 +15,6 @@ pytestmark = pytest.mark.slow
 
 TINY = REFERENCE / "tempo-tiny"
 QUESTIONS = ("What is shown?", "Which number comes last, and in which colour?")
-
-
-@pytest.fixture(scope="module")
-def cluster():
-    with two_nodes() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,6 @@ import openai
 import pytest
 
 import tempo
-from ray_nodes import two_nodes
 from tempo.cli.main import main
 
 from .conftest import Served
@@ -25,12 +24,6 @@ pytestmark = [
 
 QUESTION = "How many objects are there?"
 LONG = {"type": "regex", "pattern": "[0-9]{600}"}  # an answer of seconds
-
-
-@pytest.fixture(scope="module")
-def cluster():
-    with two_nodes() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")
