@@ -8,22 +8,14 @@ from pathlib import Path
 import pytest
 import torch
 
-import clips
 from reference_cases import REFERENCE
 from tempo.benchmarking import gpu
-from tempo.benchmarking.gpu_measures import (
-    StaticDecoder,
-    captured,
-    follow_up_in_place,
-    overlapped,
-    patches_on_device,
-)
+from tempo.benchmarking.gpu_measures import StaticDecoder, captured, follow_up_in_place, overlapped
 from tempo.benchmarking.published_size import TINY, blank_segments, build, build_decoder
 from tempo.benchmarking.reference_check import check_references
 from tempo.networks.kv_cache import KVCache
 from tempo.networks.packed_rows import read_rows
 from tempo.networks.qwen3_vl import run_language
-from tempo.processing.image_processor import Geometry, patches
 
 CPU = torch.device("cpu")
 
@@ -43,6 +35,7 @@ def written(decoder, *, steps, replayed=None):
     for _ in range(2):
         cache = KVCache.allocate(model, 1, 9 + steps, like=story_1LU)
         hidden_11U = run_language(model, story_1LU, torch.arange(9)[None], cache=cache, last_only=True)
+        cache.data[..., 9:, :] = float("nan")  # as memory that was something else may be
         caches.append(cache)
     first = token = int(head(hidden_11U).argmax())
     plain, static = [], []
@@ -78,17 +71,6 @@ def test_a_replayed_graph_writes_the_same_answer():
 
     plain, static = written(on_gpu, steps=20, replayed=replayed)
     assert static == plain
-
-
-@pytest.mark.parametrize("size", [(1280, 720), (160, 96), (720, 1280)])
-def test_frames_resized_on_the_device_differ_by_a_level_or_two(size):
-    frames = torch.stack([torch.from_numpy(clips.picture(index, size)) for index in range(4)])[None]
-    on_host, grid = patches(frames.numpy(), Geometry())
-    on_device, same_grid = patches_on_device(frames, Geometry(), CPU)
-    assert same_grid == grid
-    levels = ((on_host - on_device).abs() * 127.5).round()
-    assert levels.max() <= 2
-    assert (levels > 1).float().mean() < 1e-3
 
 
 def test_overlapped_copies_bring_every_batch_in_order():

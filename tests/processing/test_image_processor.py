@@ -9,10 +9,11 @@ PUBLISHED = Geometry()
 NANO = Geometry(resize="direct", patch_size=8, min_pixels=48 * 48, max_pixels=5632)
 
 
-def test_reference_patches(case):
+@pytest.mark.parametrize("given", [np.asarray, torch.from_numpy], ids=["array", "tensor"])
+def test_reference_patches(case, given):
     made, grids = [], []
     for frames in case.segments():
-        pixels, grid = patches(frames[None], PUBLISHED, kind=case.kind)
+        pixels, grid = patches(given(frames[None]), PUBLISHED, kind=case.kind)
         made.append(pixels[0])
         grids.append(list(grid))
     pixels = torch.cat(made)

@@ -12,14 +12,12 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from tempo.networks.attention import grouped_sdpa, rotate
 from tempo.networks.compressor import Compressor, PrefillState
 from tempo.networks.kv_cache import KVCache
 from tempo.networks.language_model import LanguageModel
-from tempo.processing.image_processor import Geometry, Grid, patches
 
 _WARM_UPS = 3
 
@@ -36,6 +34,8 @@ class StaticDecoder:
     def __init__(self, decoder: LanguageModel, head: nn.Module, cache: KVCache, token: int) -> None:
         self._decoder: Any = decoder
         self._head, self._data = head, cache.data
+        # A step attends to all of it, and masks what is not written yet; but 0 times NaN is NaN.
+        cache.data[..., cache.length :, :].zero_()
         device = cache.data.device
         self._column_L = torch.arange(cache.data.shape[4], device=device)
         self.position_1 = torch.tensor([cache.length], device=device)
@@ -91,35 +91,6 @@ def captured(action: Callable[[], object]) -> Callable[[], object]:
         return found
 
     return replay
-
-
-def patches_on_device(
-    frames_STHWC: torch.Tensor, geometry: Geometry, device: torch.device
-) -> tuple[torch.Tensor, Grid]:
-    """What :func:`tempo.processing.image_processor.patches` makes of full frames, resized on the device.
-
-    No core resizes, and uint8 crosses. PIL's fixed-point rounding is met up to a level or two.
-
-    Args:
-        frames_STHWC: uint8, on the host.
-    """
-    segments, count, height, width, _ = frames_STHWC.shape
-    frames_ICHW = frames_STHWC.to(device, non_blocking=True).reshape(-1, height, width, 3).permute(0, 3, 1, 2)
-    frames_ICHW = frames_ICHW.float()
-    *stages, (new_width, new_height) = geometry.stages(width, height)
-    for stage_width, stage_height in stages:  # PIL rounds behind each direction
-        frames_ICHW = _resized(frames_ICHW, frames_ICHW.shape[2], stage_width)
-        frames_ICHW = _resized(frames_ICHW, stage_height, stage_width)
-    frames_ICHW = _resized(frames_ICHW, new_height, new_width)
-    resized_STHWC = frames_ICHW.permute(0, 2, 3, 1).reshape(segments, count, new_height, new_width, 3)
-    return patches(resized_STHWC, Geometry(**geometry.to_dict() | {"resize": "direct"}))
-
-
-def _resized(frames_ICHW: torch.Tensor, height: int, width: int) -> torch.Tensor:
-    if frames_ICHW.shape[2:] == (height, width):
-        return frames_ICHW
-    found_ICHW = F.interpolate(frames_ICHW, (height, width), mode="bicubic", antialias=True)
-    return found_ICHW.clamp_(0, 255).round_()
 
 
 def overlapped(batches: Iterable[torch.Tensor], device: torch.device) -> Iterator[torch.Tensor]:

@@ -19,7 +19,7 @@ from tempo.networks.packed_rows import read_rows
 from tempo.networks.qwen3_vl import run_language, vision_features
 from tempo.processing.image_processor import Geometry, patches
 
-from .gpu_measures import StaticDecoder, captured, follow_up_in_place, overlapped, patches_on_device
+from .gpu_measures import StaticDecoder, captured, follow_up_in_place, overlapped
 from .gpu_timing import REPEATS, Limits, Timing, time_action
 from .published_size import (
     GRID,
@@ -119,7 +119,7 @@ class Phases:
         yield self._time(
             "pixels",
             "sent as uint8, resized on the device",
-            lambda: patches_on_device(frames_STHWC, geometry, work.device)[0].to(work.dtype),
+            lambda: patches(frames_STHWC.to(work.device, non_blocking=True), geometry)[0].to(work.dtype),
             None,
         )
 

@@ -25,6 +25,8 @@ from PIL import Image
 
 from tempo.errors import TempoError
 
+from . import integer_resize
+
 Kind = Literal["video", "image"]
 Grid = tuple[int, int, int]
 """Frame pairs, rows and columns of patches of a segment."""
@@ -103,7 +105,7 @@ def patches(
 
     Args:
         frames_STHWC: uint8 RGB, S segments of T frames each. An odd T is made even by repeating the last
-            frame. A tensor, whose device the patches are made on, only where `geometry` resizes directly.
+            frame. The patches of a tensor are made on its device.
 
     Returns:
         float32 patches [S, P, C·frames_per_patch·patch²], in the order in which the vision tower merges them,
@@ -118,9 +120,9 @@ def patches(
         )
         frames_ICHW = torch.as_tensor(frames_IHWC).permute(0, 3, 1, 2)
     elif kind == "image":
-        frames_ICHW = _resize_image(np.asarray(frames_IHWC), geometry)
+        frames_ICHW = _resize_image(torch.as_tensor(frames_IHWC), geometry)
     else:
-        frames_ICHW = _resize_video(np.asarray(frames_IHWC), geometry)
+        frames_ICHW = _resize_video(frames_IHWC, geometry)
     height, width = frames_ICHW.shape[2:]
     pixels_STCHW = frames_ICHW.reshape(segments, count, 3, height, width).float()
     pixels_STCHW = (pixels_STCHW / 255 - geometry.mean) / geometry.std
@@ -141,16 +143,19 @@ def _cut(pixels_STCHW: torch.Tensor, geometry: Geometry) -> tuple[torch.Tensor, 
     return blocks.reshape(segments, t * h * w, channels * time * patch * patch), (t, h, w)
 
 
-def _resize_video(frames_IHWC: np.ndarray, geometry: Geometry) -> torch.Tensor:
+def _resize_video(frames_IHWC: np.ndarray | torch.Tensor, geometry: Geometry) -> torch.Tensor:
     """The published three stages → uint8-valued [I, C, H, W]. Each stage rounds, so none can be left out."""
     height, width = frames_IHWC.shape[1:3]
     first, second, (new_width, new_height) = geometry.stages(width, height)
-    if second != (width, height):
+    if isinstance(frames_IHWC, torch.Tensor):
+        for size in (first, second):
+            frames_IHWC = integer_resize.resize(frames_IHWC, *size)
+    elif second != (width, height):
         with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as threads:  # PIL resizes without the GIL
             frames_IHWC = np.stack(
                 list(threads.map(partial(_resize_frame, sizes=(first, second)), frames_IHWC))
             )
-    frames_ICHW = torch.from_numpy(frames_IHWC).permute(0, 3, 1, 2)
+    frames_ICHW = torch.as_tensor(frames_IHWC).permute(0, 3, 1, 2)
     if (new_width, new_height) != second:
         frames_ICHW = F.interpolate(
             frames_ICHW.float(), (new_height, new_width), mode="bicubic", antialias=True, align_corners=False
@@ -167,16 +172,17 @@ def _resize_frame(frame_HWC: np.ndarray, sizes: Sequence[tuple[int, int]]) -> np
     return np.asarray(picture)
 
 
-def _resize_image(frames_IHWC: np.ndarray, geometry: Geometry) -> torch.Tensor:
-    """A still image is resized once, by the integer kernel, which rounds differently from the float one."""
-    frames_ICHW = torch.from_numpy(frames_IHWC).permute(0, 3, 1, 2)
+def _resize_image(frames_IHWC: torch.Tensor, geometry: Geometry) -> torch.Tensor:
+    """A still image is resized once, by torch's integer kernel, which rounds unlike the float one."""
+    frames_ICHW = frames_IHWC.cpu().permute(0, 3, 1, 2)  # that kernel is the processor's alone
     height, width = frames_IHWC.shape[1:3]
     new_width, new_height = geometry.size_for(width, height, kind="image")
     if (new_width, new_height) == (width, height):
-        return frames_ICHW
-    return F.interpolate(
+        return frames_IHWC.permute(0, 3, 1, 2)
+    resized_ICHW = F.interpolate(
         frames_ICHW, (new_height, new_width), mode="bicubic", antialias=True, align_corners=False
     )
+    return resized_ICHW.to(frames_IHWC.device)
 
 
 def _capped_size(width: int, height: int) -> tuple[int, int]:
