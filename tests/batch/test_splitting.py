@@ -2,16 +2,21 @@
 
 import os
 import signal
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 import clips
+import tempo
 from reference_cases import REFERENCE
 from tempo.batch.cases import Case, VideoGroup
 from tempo.batch.pool import run_groups
 from tempo.batch.processes import Processes
 from tempo.batch.splitting import RANGE_BYTES, last_end, planned, workers_each
 from tempo.batch.worker import WorkerConfig, answer
+from tempo.distributed.process_replica import ProcessReplica
+from tempo.distributed.weight_sharing import SharedModel
 
 QUESTIONS = ("What is shown?", "Which number comes last?", "In which colour?")
 TINY = {"dtype": "float32", "device": "cpu"}
@@ -93,6 +98,40 @@ class Started(Processes):
         return worker
 
 
+def check_same(one, other):
+    assert one["token_ids"] == other["token_ids"]
+    assert [s["tokens"] for s in one["segments"]] == [s["tokens"] for s in other["segments"]]
+    assert [s["relevance"] for s in one["segments"]] == pytest.approx(
+        [s["relevance"] for s in other["segments"]], abs=1e-5
+    )
+
+
+@pytest.fixture
+def elsewhere(group, monkeypatch):
+    """A helper in another folder than this process, which is in that of the video."""
+    shared = SharedModel(tempo.load(REFERENCE / "tempo-tiny", **TINY))
+    helper = ProcessReplica(shared, name="worker 2", threads=1)
+    monkeypatch.chdir(Path(group.video_path).parent)
+    yield helper
+    helper.close()
+    shared.close()
+
+
+@pytest.mark.slow
+def test_what_a_helper_cannot_read_is_watched_by_the_leader_and_said_with_its_name(group, tiny, elsewhere):
+    config = WorkerConfig(str(REFERENCE / "tempo-tiny"), TINY, "host", 2)
+    seen_from_here = replace(group, video_path=Path(group.video_path).name)
+    expected = dict(answer(tiny, group, config))
+    found = dict(answer(tiny, seen_from_here, config, [elsewhere]))
+    assert found.keys() == expected.keys()
+    for number, record in found.items():
+        check_same(record, expected[number])
+        assert "helpers" not in record
+        (warning,) = record["warnings"]
+        assert warning.startswith("worker 2 cannot help with film.mp4, and its part is watched by another")
+        assert "No such file" in warning
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("victim", ["helper", "leader"])
 def test_the_answers_are_those_of_one_worker(group, tiny, victim):
@@ -105,16 +144,13 @@ def test_the_answers_are_those_of_one_worker(group, tiny, victim):
             assert len(pool.leaders) == 1
             (leader,) = pool.leaders
             (helper,) = [one for one in pool.workers if one is not leader]
+            assert record["helpers"] == [helper.name]  # not only replaced by the other
             os.kill({"helper": helper, "leader": leader}[victim].process.pid, signal.SIGKILL)
         found[case.number] = record
     assert found.keys() == expected.keys()
     failed = [number for number, record in found.items() if "error" in record]
     assert len(failed) == (victim == "leader")
     for number in found.keys() - set(failed):
-        one, other = found[number], expected[number]
-        assert one["token_ids"] == other["token_ids"]
-        assert [s["tokens"] for s in one["segments"]] == [s["tokens"] for s in other["segments"]]
-        assert [s["relevance"] for s in one["segments"]] == pytest.approx(
-            [s["relevance"] for s in other["segments"]], abs=1e-5
-        )
+        check_same(found[number], expected[number])
+    assert [number for number in found if "helpers" in found[number]] == [next(iter(found))]
     assert not any(one.process.is_alive() for one in pool.workers)

@@ -40,9 +40,14 @@ class Processes:
 
 
 class WorkerProcess:
-    """A worker process and the connection to it."""
+    """A worker process and the connection to it.
+
+    Attributes:
+        name: for messages.
+    """
 
     def __init__(self, config: WorkerConfig, index: int) -> None:
+        self.name = f"worker {index + 1}"
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
         self.process = context.Process(target=worker.main, args=(theirs, config, index), daemon=True)
@@ -52,10 +57,10 @@ class WorkerProcess:
 
     def assign(self, group: VideoGroup | None, helpers: Sequence[WorkerProcess] = ()) -> None:
         pipes = [multiprocessing.Pipe() for _ in helpers]
-        task = None if group is None else Assignment(group, len(pipes))
+        task = None if group is None else Assignment(group, tuple(helper.name for helper in helpers))
         self._send(task, [ours for ours, _ in pipes])
         for helper, (ours, theirs) in zip(helpers, pipes, strict=True):
-            helper._send(Assignment(None, 1), [theirs])
+            helper._send(Assignment(None, (self.name,)), [theirs])
             # The processes have the only ends, so each sees when the other one is gone.
             ours.close()
             theirs.close()

@@ -65,11 +65,11 @@ class RayActors:
 
     def ready(self, workers: Sequence[ActorWorker], patience: float | None = None) -> list[ActorWorker]:
         waited_for = {worker.coming: worker for worker in workers if worker.coming is not None}
-        if not self._told and not any(worker.loaded for worker in workers):
+        if not self._told and not any(worker.name for worker in workers):
             patience = PATIENCE if self.room else CERTAINTY
         found, _ = self.ray.wait(list(waited_for), timeout=patience, fetch_local=False)
         if not found:
-            if not self._told and not any(worker.loaded for worker in workers):
+            if not self._told and not any(worker.name for worker in workers):
                 self._told = True
                 self.warn(f"{shortage(self.ray, self.needed)}; waiting for room")
             return []
@@ -82,14 +82,14 @@ class ActorWorker:
 
     Attributes:
         coming: the reference; None where the actor has nothing to do.
-        loaded: whether it has the model.
+        name: of its machine, once it has the model; until then "".
     """
 
     def __init__(self, ray: Any, actor: Any) -> None:
         self.ray, self.actor = ray, actor
         self._node = actor.node.remote()
         self.coming: Any = actor.load.remote()
-        self.loaded = False
+        self.name = ""
 
     def assign(self, group: VideoGroup | None, helpers: Sequence[ActorWorker] = ()) -> None:
         if group is None:  # its cores and GPU are for whoever takes the place of one that dies
@@ -99,7 +99,7 @@ class ActorWorker:
         # Paths are relative to the folder of the command, which is not the actor's.
         group = replace(group, video_path=absolute(group.video_path))
         self.coming = self.actor.answer.options(num_returns="streaming").remote(
-            group, [helper.actor for helper in helpers]
+            group, [(helper.actor, helper.name) for helper in helpers]
         )
         for helper in helpers:
             helper.coming = helper.actor.help.options(num_returns="streaming").remote()
@@ -112,11 +112,12 @@ class ActorWorker:
         from ray.exceptions import RayActorError, RayError, RayTaskError
 
         try:
-            if not self.loaded:
-                found = self.ray.get(self.coming)
-                failed = isinstance(found, TempoError)
-                self.loaded, self.coming = not failed, None
-                return ("load_error", found) if failed else ("ready", found)
+            if not self.name:
+                found, self.coming = self.ray.get(self.coming), None
+                if isinstance(found, TempoError):
+                    return "load_error", found
+                self.name, kind = found
+                return "ready", kind
             try:
                 return "record", self.ray.get(next(self.coming))
             except StopIteration:
@@ -163,8 +164,8 @@ class _Actor(ReplicaActor):
 
         return str(ray.get_runtime_context().get_node_id())
 
-    def load(self) -> TempoError | str:
-        """Load the model → its kind, or what is wrong, in one line that names the machine."""
+    def load(self) -> TempoError | tuple[str, str]:
+        """Load the model → the worker's name and kind, or what is wrong in one line that names it."""
         import warnings
 
         warnings.simplefilter("ignore")
@@ -174,13 +175,15 @@ class _Actor(ReplicaActor):
         except Exception as error:
             kind = UsageError if isinstance(error, UsageError) else TempoError
             return kind(f"worker on {self.name}: {describe(error)}")
-        return kind_of(self.model)
+        return self.name, kind_of(self.model)
 
-    def answer(self, group: VideoGroup, helpers: Sequence[Any]) -> Iterator[tuple[int, dict[str, Any]]]:
-        """Answer the cases of a group, with other actors → (number, record); it names the machine."""
+    def answer(
+        self, group: VideoGroup, helpers: Sequence[tuple[Any, str]]
+    ) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Answer the cases of a group with the help of actors, each with its name → (number, record)."""
         import ray
 
-        replicas = [ActorReplica(ray, helper, name="another worker") for helper in helpers]
+        replicas = [ActorReplica(ray, actor, name=name) for actor, name in helpers]
         for number, record in answer(self.model, group, self.config, replicas):
             yield number, {**record, "worker": self.name}
 

@@ -19,6 +19,7 @@ from tempo.errors import NoRoomError, UsageError, describe
 from .cases import SAMPLING_OPTIONS, Case, VideoGroup
 
 if TYPE_CHECKING:
+    from tempo.distributed.lent_replica import LentReplica
     from tempo.distributed.replica import Replica
     from tempo.inference.cache_policy import CacheKind
     from tempo.inference.engine import Tempo
@@ -40,15 +41,15 @@ class WorkerConfig:
 
 @dataclass(frozen=True)
 class Assignment:
-    """What a worker process is to do next; so many connections follow.
+    """What a worker process is to do next. A connection follows for each name.
 
     Attributes:
-        group: to answer, with a helper at the other end of each connection; None: to help whoever is at the
-            other end of the one.
+        group: to answer; None: to help another worker.
+        others: the names of the helpers, or of the one that is to be helped.
     """
 
     group: VideoGroup | None
-    connections: int
+    others: tuple[str, ...] = ()
 
 
 def main(connection: Connection, config: WorkerConfig, index: int) -> None:
@@ -68,13 +69,13 @@ def main(connection: Connection, config: WorkerConfig, index: int) -> None:
         return
     connection.send(("ready", kind_of(model)))
     while (task := connection.recv()) is not None:
-        others = [Connection(recv_handle(connection)) for _ in range(task.connections)]
+        others = [(Connection(recv_handle(connection)), name) for name in task.others]
         if task.group is None:
-            _help(model, others[0])
+            _help(model, others[0][0])
         else:
             from tempo.distributed.process_replica import ConnectedReplica
 
-            helpers = [ConnectedReplica(one, name="another worker") for one in others]
+            helpers = [ConnectedReplica(one, name=name) for one, name in others]
             for number, record in answer(model, task.group, config, helpers):
                 connection.send(("record", (number, record)))
         connection.send(("done", None))
@@ -100,12 +101,24 @@ def answer(
     """
     from tempo.distributed.distributed_engine import helped
 
-    with helped(model, helpers) as together:
-        yield from _answer(together, model, group, config)
+    with helped(model, helpers) as (together, lent):
+        yield from _answer(together, model, lent, group, config)
+
+
+def _with_helpers(record: dict[str, Any], video_path: str, lent: Sequence[LentReplica]) -> dict[str, Any]:
+    """A record that names the workers which helped, and says in `warnings` what others could not do."""
+    if helpers := [one.name for one in lent if one.helps]:
+        record = {**record, "helpers": helpers}
+    failures = [
+        f"{one.name} cannot help with {video_path}, and its part is watched by another worker: {one.failure}"
+        for one in lent
+        if one.failure is not None
+    ]
+    return {**record, "warnings": [*record["warnings"], *failures]} if failures else record
 
 
 def _answer(
-    together: Tempo, alone: Tempo, group: VideoGroup, config: WorkerConfig
+    together: Tempo, alone: Tempo, lent: Sequence[LentReplica], group: VideoGroup, config: WorkerConfig
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     def watch(model: Tempo) -> Session:
         return model.watch(
@@ -132,11 +145,12 @@ def _answer(
                 if together is alone:
                     raise
                 # What helpers kept and lost does not fit here beside the rest.
-                together, session = alone, watch(alone)
+                together, lent, session = alone, (), watch(alone)
                 found = session.ask(case.query or "", **_options(case))
             if index == 0:
                 found = found.with_watching(session.timings)
-            yield case.number, {**case.header(), **found.to_dict()}
+            record = {**case.header(), **found.to_dict()}
+            yield case.number, _with_helpers(record, group.video_path, lent)
         except Exception as error:
             _trace(error)
             yield case.number, case.failure(describe(error))

@@ -165,7 +165,7 @@ def _answer(args: argparse.Namespace, cases: Sequence[Case], results: AnyResults
         try:
             for case, record in coming:
                 _record_result(case, record, results)
-                for warning in record.get("warnings", ()):  # about the model, so the same for every case
+                for warning in record.get("warnings", ()):  # about the model or the video, not the case
                     if warning not in warned:
                         warned.add(warning)
                         say(warning)

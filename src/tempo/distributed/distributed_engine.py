@@ -18,6 +18,7 @@ from tempo.inference.session import Session
 from tempo.inference.watch_request import WatchRequest
 
 from .distributed_session import DistributedSession, Works
+from .lent_replica import LentReplica
 from .process_replica import ProcessReplica
 from .ray_cluster import WorkerResources, connect, shortage, workers_that_fit
 from .ray_replica import RayReplica
@@ -143,24 +144,26 @@ def distribute_on_ray(model: Tempo, address: str, load: Callable[[], Tempo]) -> 
 
 
 @contextlib.contextmanager
-def helped(model: Tempo, helpers: Sequence[Replica]) -> Iterator[Tempo]:
+def helped(model: Tempo, helpers: Sequence[Replica]) -> Iterator[tuple[Tempo, Sequence[LentReplica]]]:
     """A model that watches with the help of replicas that others lend it, for the block.
 
-    What a helper that dies had to do is done here. The helpers are closed at the end.
+    What a helper cannot do is done here. The helpers are closed at the end.
+
+    Yields:
+        The model, and the replicas that are lent to it.
     """
     if not helpers:
-        yield model
+        yield model, ()
         return
     here = partial(replica_in_thread, model, model.device)
-    several = DistributedTempo(model, ReplicaPool([here, *(_lent(one, here) for one in helpers)]))
+    lent = [LentReplica(one, here) for one in helpers]
+    several = DistributedTempo(model, ReplicaPool([here, *(partial(_itself, one) for one in lent)]))
     several.disk = model.disk
     try:
-        yield several
+        yield several, lent
     finally:
         several.close()
 
 
-def _lent(helper: Replica, here: Callable[[], Replica]) -> Callable[[], Replica]:
-    """What starts a replica: at first the helper, and then one of this process."""
-    lent = [helper]
-    return lambda: lent.pop() if lent else here()
+def _itself(replica: LentReplica) -> Replica:
+    return replica

@@ -98,7 +98,8 @@ class ConnectedReplica(RemoteReplica):
                 progress(*content)
 
     def _send(self, call: int, method: str, arguments: tuple[object, ...]) -> None:
-        message = pickle.dumps((call, method, arguments), protocol=pickle.HIGHEST_PROTOCOL)
+        pickled = pickle.dumps(arguments, protocol=pickle.HIGHEST_PROTOCOL)
+        message = pickle.dumps((call, method, pickled), protocol=pickle.HIGHEST_PROTOCOL)
         try:
             with self._guard:
                 self._connection.send_bytes(message)

@@ -1,7 +1,8 @@
 """Lets another process call a replica over a connection.
 
-Messages are pickled triples: (call, method, arguments), each run in a thread of its own, and (call, CANCEL,
-()). What goes back is (call, "moved", (done, total)), (call, "result", value) or (call, "error", exception).
+Messages are pickled triples: (call, method, its pickled arguments), each run in a thread of its own. The
+method CANCEL ends a call. What goes back is (call, "moved", (done, total)), (call, "result", value) or
+(call, "error", exception).
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ import contextlib
 import pickle
 import threading
 from multiprocessing.connection import Connection
-from typing import Any
 
 from .replica import CancelledError, CompressorReplica, portable
 
@@ -31,11 +31,11 @@ class ReplicaServer:
         """Serve until the other end of the connection is gone."""
         with contextlib.suppress(EOFError, OSError):
             while True:
-                call, method, arguments = pickle.loads(self._connection.recv_bytes())
+                call, method, pickled = pickle.loads(self._connection.recv_bytes())
                 if method == CANCEL:
                     self._cancelled.add(call)
                     continue
-                thread = threading.Thread(target=self._run, args=(call, method, arguments), daemon=True)
+                thread = threading.Thread(target=self._run, args=(call, method, pickled), daemon=True)
                 self._threads = {number: one for number, one in self._threads.items() if one.is_alive()}
                 self._threads[call] = thread
                 thread.start()
@@ -46,7 +46,7 @@ class ReplicaServer:
         for thread in self._threads.values():
             thread.join()
 
-    def _run(self, call: int, method: str, arguments: tuple[Any, ...]) -> None:
+    def _run(self, call: int, method: str, pickled: bytes) -> None:
         def moved(done: int, total: int) -> None:
             if self._left or call in self._cancelled:
                 raise CancelledError
@@ -54,6 +54,7 @@ class ReplicaServer:
 
         needs_progress = method in ("watch", "score", "compress")
         try:
+            arguments = pickle.loads(pickled)  # a video behind an address is opened with that
             value = getattr(self._replica, method)(*arguments, *([moved] if needs_progress else []))
             self.send(call, "result", portable(value))
         except Exception as error:
