@@ -118,6 +118,13 @@ def set_display_matrix(path: Path, a: int, b: int, c: int, d: int) -> Path:
     return path
 
 
+def pad(path: Path, size: int) -> None:
+    """Append an empty box to an MP4 file: so many bytes, of which the disk stores none."""
+    with open(path, "ab") as file:
+        file.write(size.to_bytes(4, "big") + b"free")
+        file.truncate(file.tell() + size - 8)
+
+
 def shown_at(presented: Sequence[float], moments: Sequence[float]) -> list[int]:
     """For every moment the index of the last frame presented by then, the first one if there is none."""
     return [

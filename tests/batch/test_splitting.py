@@ -10,7 +10,8 @@ import pytest
 import clips
 import tempo
 from reference_cases import REFERENCE
-from tempo.batch.cases import Case, VideoGroup
+from tempo.batch.cases import Case
+from tempo.batch.cases import group as grouped
 from tempo.batch.pool import run_groups
 from tempo.batch.processes import Processes
 from tempo.batch.splitting import RANGE_BYTES, last_end, planned, workers_each
@@ -60,21 +61,23 @@ def test_files_are_shared_by_their_size(tmp_path):
     for name, size in (("large", 40 * RANGE_BYTES), ("small", 10), ("tiny", 5)):
         with open(tmp_path / name, "wb") as file:
             file.truncate(size)
-    groups = [VideoGroup(str(tmp_path / name), {}, ()) for name in ("tiny", "large", "small")]
-    groups.append(VideoGroup("https://host/x.mp4", {}, ()))
-    found = {group.video_path.rpartition("/")[2]: group.workers for group in planned(groups, 4)}
+    paths = [*(str(tmp_path / name) for name in ("tiny", "large", "small")), "https://host/x.mp4"]
+    groups = [replace(one, cases=()) for one in grouped(Case(0, 0, False, path, "?") for path in paths)]
+    found = {one.video_path.rpartition("/")[2]: one.workers for one in planned(groups, 4)}
     assert found == {"x.mp4": 1, "large": 3, "small": 1, "tiny": 1}  # the address counts as the mean
 
 
 @pytest.fixture(scope="module")
 def group(tmp_path_factory):
     path = clips.write(tmp_path_factory.mktemp("film") / "film.mp4", count=95, rate=5, options={"g": "5"})
+    clips.pad(path, 64 * 2**20)  # the size of a file stands for its length
     settings = {"budget": 60, "max_new_tokens": 4}
     cases = [
         Case(number, number, False, str(path), question, settings)
         for number, question in enumerate(QUESTIONS)
     ]
-    return VideoGroup(str(path), {}, tuple(cases), workers=2)
+    (found,) = grouped(cases)
+    return found
 
 
 class Started(Processes):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tempo.batch.cases import VideoGroup, largest_first
+from tempo.batch.cases import Case, group, largest_first
 from tempo.benchmarking.scaling import RULES, Costs, simulate
 
 COSTS = Costs()
@@ -40,6 +40,7 @@ def test_files_are_handed_out_by_their_size(tmp_path):
     for name, size in (("small.mp4", 10), ("large.mp4", 1000), ("middle.mp4", 100)):
         (tmp_path / name).write_bytes(bytes(size))
     names = ["small.mp4", "https://host/x.mp4", "large.mp4", "middle.mp4"]
-    groups = [VideoGroup(name if "//" in name else str(tmp_path / name), {}, ()) for name in names]
-    found = [group.video_path.rpartition("/")[2] for group in largest_first(groups)]
+    paths = [name if "//" in name else str(tmp_path / name) for name in names]
+    groups = group(Case(number, number, False, path, "?") for number, path in enumerate(paths))
+    found = [one.video_path.rpartition("/")[2] for one in largest_first(groups)]
     assert found == ["x.mp4", "large.mp4", "middle.mp4", "small.mp4"]

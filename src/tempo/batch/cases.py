@@ -73,13 +73,17 @@ class VideoGroup:
     """Cases that share a video and its sampling, in the order of the file.
 
     Attributes:
-        workers: how many watch the video, each a range of its segments.
+        size: bytes of the file; None: it is no file of this machine, and nobody knows.
+        workers: how many are to watch the video, each a range of its segments.
+        alone: whether only one may, because a worker died of it.
     """
 
     video_path: str
     sampling: dict[str, Any]
     cases: tuple[Case, ...]
+    size: int | None = None
     workers: int = 1
+    alone: bool = False
 
 
 def content_of(record: Mapping[str, Any]) -> str:
@@ -123,8 +127,9 @@ def group(cases: Iterable[Case]) -> list[VideoGroup]:
         key = json.dumps([path, _sampling(case)], sort_keys=True)
         found.setdefault(key, []).append(case)
     return [
-        VideoGroup(members[0].video_path or "", _sampling(members[0]), tuple(members))
+        VideoGroup(given, _sampling(members[0]), tuple(members), size=_size(given))
         for members in found.values()
+        if (given := members[0].video_path) is not None
     ]
 
 
@@ -134,12 +139,16 @@ def largest_first(groups: Sequence[VideoGroup]) -> list[VideoGroup]:
     What is no file of this machine keeps its place before them: nobody knows how large it is."""
 
     def size(group: VideoGroup) -> float:
-        try:
-            return os.path.getsize(group.video_path)
-        except OSError:
-            return math.inf
+        return math.inf if group.size is None else group.size
 
     return sorted(groups, key=size, reverse=True)
+
+
+def _size(path: str) -> int | None:
+    try:
+        return os.path.getsize(path)
+    except OSError:
+        return None
 
 
 def _sampling(case: Case) -> dict[str, Any]:

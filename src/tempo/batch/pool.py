@@ -4,14 +4,15 @@ A worker is a process of this machine (:mod:`tempo.batch.processes`) or of a Ray
 (:mod:`tempo.batch.ray_workers`). One that dies (out of memory, of a file that crashes the decoder, or with
 its machine) costs its current case at most.
 
-A video of several workers waits until so many are idle. One of them answers its cases, and the others help:
-they watch ranges of it, until the last case is answered. What a helper that dies had to do, the first one
-does.
+A video of several workers waits until so many are idle; until then, those that are take other videos. One of
+its workers answers its cases, and the others help: they watch ranges of it, until the last case is answered.
+What a helper that dies had to do, the first one does.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
+import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
@@ -19,6 +20,7 @@ from typing import Any, Literal, Protocol
 from tempo.errors import TempoError, UsageError
 
 from .cases import Case, VideoGroup
+from .splitting import planned
 
 # ("ready", its kind): the model is loaded, and only workers of one kind compute the same; ("load_error", the
 # error); ("record", (number of the case, its record)); ("done", None): the group is answered.
@@ -68,13 +70,13 @@ class Pool(Protocol):
         attempts: at a case, before it fails because its worker died.
         alike: whether what the first worker cannot load, no other can.
         missing: what to do where workers die while they load the model.
-        room: workers that can share a video now; 0 where nobody knows.
+        shares: whether several workers can share a video.
     """
 
     attempts: int
     alike: bool
     missing: str
-    room: int
+    shares: bool
 
     def start(self, index: int) -> Worker:
         """Start the worker of a place; it loads the model."""
@@ -86,7 +88,7 @@ class Pool(Protocol):
         """
 
 
-# Seconds that a video of several workers waits for workers that are still loading the model.
+# Seconds for which idle workers, if there is nothing else to do, wait for others that still load the model.
 PATIENCE = 60.0
 
 
@@ -149,27 +151,46 @@ class _Run:
 
     def __init__(self, groups: Sequence[VideoGroup], pool: Pool, warn: Callable[[str], None]) -> None:
         self.pool, self.warn = pool, warn
-        self.pending = deque(groups)
+        self.pending = list(groups)
+        self.planned_for = 0  # workers, so many of which are to share each pending video
         self.places: list[_Place] = []
         self.attempts: defaultdict[int, float] = defaultdict(float)  # at cases, that ended in death
         self.loaded = False  # whether any worker has loaded the model
         self.unloaded = 0.0  # the same of workers that died one after another while they loaded the model
         self.patient = True  # while videos of several workers wait for those that load the model
+        self.idle_since: float | None = None  # while any worker is
 
     def run(self, workers: int) -> Iterator[tuple[Case, dict[str, Any]]]:
         try:
+            self._plan(workers)
             for index in range(min(workers, sum(group.workers for group in self.pending))):
                 self.places.append(_Place(index, self.pool.start(index)))
             while self.pending or any(place.group is not None for place in self.places):
-                waits = self.pending and {"idle", "loading"} <= {place.state for place in self.places}
-                ready = self.pool.ready([place.worker for place in self.places], PATIENCE if waits else None)
-                self.patient = self.patient and not (waits and not ready)
-                for place in [place for place in self.places if place.worker in ready]:
+                for place in self._ready():
                     yield from self._handle(place)
                 self._hand_out()
         finally:
             for place in self.places:
                 place.worker.end(at_once=place.state != "dismissed")
+
+    def _plan(self, workers: int) -> None:
+        """Decide how many workers are to watch each pending video, where there are so many."""
+        if workers > 1 or self.planned_for > 1:
+            self.pending = planned(self.pending, workers if self.pool.shares else 1)
+        self.planned_for = workers
+
+    def _ready(self) -> list[_Place]:
+        """Wait for a message → the places whose workers have one."""
+        states = {place.state for place in self.places}
+        patience = None
+        if self.patient and self.pending and {"idle", "loading"} <= states:
+            self.idle_since = self.idle_since or time.monotonic()
+            patience = max(0.0, self.idle_since + PATIENCE - time.monotonic())
+        else:
+            self.idle_since = None
+        ready = self.pool.ready([place.worker for place in self.places], patience)
+        self.patient = self.patient and not (patience == 0.0 and not ready)
+        return [place for place in self.places if place.worker in ready]
 
     def _handle(self, place: _Place) -> Iterator[tuple[Case, dict[str, Any]]]:
         """Act on a message of the worker of PLACE."""
@@ -190,18 +211,31 @@ class _Run:
 
     def _hand_out(self) -> None:
         """Assign what is pending to idle workers, and dismiss those that nothing is left for."""
+        expected = {"idle", "busy", "helping"} | ({"loading"} if self.patient else set())
+        count = max(1, sum(place.state in expected for place in self.places))
+        if count != self.planned_for:
+            self._plan(count)
         idle = [place for place in self.places if place.state == "idle"]
-        while idle and self.pending:
-            present = [place for place in self.places if self.patient or place.state != "loading"]
-            count = min(self.pending[0].workers, len(present))
-            if len(idle) < count:
-                return
+        while idle and (group := self._next(len(idle))) is not None:
+            self.pending.remove(group)
             first = idle[0]
-            helpers = [place for place in idle[1:] if place.kind == first.kind][: count - 1]
-            first.assign(self.pending.popleft(), helpers)
+            helpers = [place for place in idle[1:] if place.kind == first.kind][: group.workers - 1]
+            first.assign(group, helpers)
             idle = [place for place in idle if place.state == "idle"]
-        for place in idle:
-            place.dismiss()
+        if not self.pending:
+            for place in idle:
+                place.dismiss()
+
+    def _next(self, idle: int) -> VideoGroup | None:
+        """The first pending video that so many idle workers are to begin.
+
+        These are as many as it wants, or most of them where those that are missing are busy with others.
+        """
+        coming = self.patient and any(place.state == "loading" for place in self.places)
+        for group in self.pending:
+            if idle >= (group.workers if coming else group.workers // 2 + 1):
+                return group
+        return None
 
     def _drop(self, place: _Place, error: TempoError) -> None:
         """Go on without a worker that cannot load the model. Raises its error where no other can."""
@@ -232,7 +266,7 @@ class _Run:
                 yield case, case.failure(f"the worker process died at this case ({death})")
         if place.group is not None and left:
             # One worker alone, lest a video that kills its workers kills many.
-            self.pending.appendleft(replace(place.group, cases=tuple(left), workers=1))
+            self.pending.insert(0, replace(place.group, cases=tuple(left), workers=1, alone=True))
         place.finish()
         if self.pending:
             self.places.append(_Place(place.index, self.pool.start(place.index)))

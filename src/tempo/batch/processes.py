@@ -29,7 +29,8 @@ class Processes:
 
     def __init__(self, config: WorkerConfig) -> None:
         self.config = config
-        self.room = 1 if sys.platform == "win32" else config.workers  # connections cannot be passed on there
+        # On Windows connections cannot be passed on.
+        self.shares = sys.platform != "win32" and config.shares_videos
 
     def start(self, index: int) -> WorkerProcess:
         return WorkerProcess(self.config, index)

@@ -55,6 +55,7 @@ class RayActors:
             model=absolute(config.model) if config.model else None,
             model_options=config.model_options | ({"base": absolute(base)} if base else {}),
         )
+        self.shares = config.shares_videos
         self.room, self.needed = workers_that_fit(ray, resources)
         self._actor = ray.remote(_Actor)
         self._told = False

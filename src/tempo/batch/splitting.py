@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import heapq
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 from operator import itemgetter
@@ -32,17 +31,18 @@ def planned(groups: Sequence[VideoGroup], workers: int) -> list[VideoGroup]:
     counts as much as the mean of those that are.
     """
     ordered = largest_first(groups)
-    known = [size for group in ordered if (size := _bytes(group)) is not None]
+    known = [group.size for group in ordered if group.size is not None]
     mean = sum(known) / len(known) if known else 0.0
-    sizes = [_bytes(group) for group in ordered]
     counts = workers_each(
-        [mean if size is None else size for size in sizes],
+        [mean if group.size is None else group.size for group in ordered],
         workers,
         range_cost=RANGE_BYTES,
         after=[len(group.cases) * ANSWER_BYTES for group in ordered],
     )
-    counts = [1 if size is None else count for size, count in zip(sizes, counts, strict=True)]
-    return [replace(group, workers=count) for group, count in zip(ordered, counts, strict=True)]
+    return [
+        replace(group, workers=1 if group.size is None or group.alone else count)
+        for group, count in zip(ordered, counts, strict=True)
+    ]
 
 
 def workers_each(
@@ -83,10 +83,3 @@ def last_end(seconds: Sequence[float], counts: Sequence[int], workers: int) -> f
         for _ in range(count):
             heapq.heappush(free, begins + took)
     return max(free)
-
-
-def _bytes(group: VideoGroup) -> int | None:
-    try:
-        return os.path.getsize(group.video_path)
-    except OSError:
-        return None

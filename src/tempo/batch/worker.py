@@ -38,6 +38,11 @@ class WorkerConfig:
     workers: int
     decode_workers: DecodeWorkers = "auto"
 
+    @property
+    def shares_videos(self) -> bool:
+        """Whether workers may share a video: not where each has several devices of its own for that."""
+        return "devices" not in self.model_options
+
 
 @dataclass(frozen=True)
 class Assignment:

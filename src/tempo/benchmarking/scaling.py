@@ -25,10 +25,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tempo.batch.cases import Case, VideoGroup
+from tempo.batch.cases import Case, group
 from tempo.batch.pool import run_groups
 from tempo.batch.processes import Processes
-from tempo.batch.splitting import last_end, planned, workers_each
+from tempo.batch.splitting import last_end, workers_each
 from tempo.batch.worker import WorkerConfig
 from tempo.synthetic.video_files import FileSpec, make_file
 
@@ -126,18 +126,18 @@ def measured_table(workers: Sequence[int], *, videos: int = 8, seconds: float = 
     """Seconds of a batch run of synthetic videos with so many processes of this machine, as Markdown."""
     lines = ["| workers | seconds | speed-up |", "|---|---|---|"]
     with tempfile.TemporaryDirectory() as folder:
-        groups = []
+        cases = []
         for number in range(videos):
             path = Path(folder) / f"{number}.mp4"
             spec = FileSpec(seconds=seconds, height=240, fps=10)
             make_file(path, spec, seed=f"scaling/{number}", questions=0)
-            case = Case(number, number, False, str(path), "What is on screen?")
-            groups.append(VideoGroup(str(path), {}, (case,)))
+            cases.append(Case(number, number, False, str(path), "What is on screen?"))
+        groups = group(cases)
         first = 0.0
         for count in workers:
             began = time.perf_counter()
             config = WorkerConfig(None, {}, "none", count)
-            for _ in run_groups(planned(groups, count), Processes(config), count, warn=print):
+            for _ in run_groups(groups, Processes(config), count, warn=print):
                 pass
             taken = time.perf_counter() - began
             first = first or taken

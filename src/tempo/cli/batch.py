@@ -141,7 +141,6 @@ def _answer(args: argparse.Namespace, cases: Sequence[Case], results: AnyResults
     """
     from tempo.batch.cases import group
     from tempo.batch.pool import run_groups
-    from tempo.batch.splitting import planned
     from tempo.console import progress_bar, say
 
     invalid = [case for case in cases if case.error]
@@ -158,9 +157,6 @@ def _answer(args: argparse.Namespace, cases: Sequence[Case], results: AnyResults
         progress(done, len(cases))
         for case in invalid:
             _record_result(case, case.failure(case.error), results)
-        if workers > 1:
-            # Those of a model on several devices share no video: each has its own replicas.
-            groups = planned(groups, 1 if args.devices else min(workers, pool.room or workers))
         coming = run_groups(groups, pool, workers, warn=lose)
         try:
             for case, record in coming:
