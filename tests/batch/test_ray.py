@@ -8,13 +8,21 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import clips
 from ray_nodes import replace_node
+from tempo.batch.cases import Case, group
+from tempo.batch.pool import run_groups
+from tempo.batch.ray_workers import RayActors
+from tempo.batch.worker import WorkerConfig, answer
+from tempo.distributed.ray_cluster import WorkerResources, connected
 from tests.cli.conftest import TINY, environment
+
+from .test_splitting import Remembering
 
 pytest.importorskip("ray")
 pytestmark = [
@@ -155,34 +163,82 @@ def test_a_video_that_kills_its_worker_twice_fails_alone(cluster, cases, tmp_pat
     assert len(records(output)) == 19
 
 
-def test_two_workers_share_a_long_video_and_one_of_them_is_lost(cluster, cases, tmp_path):
-    """Whether it is the one that answers or the one that helps, each question is answered as without Ray."""
-    long = tmp_path / "long.mp4"
-    clips.write(long, count=200, rate=5, size=(128, 96))
-    padding = 64 * 2**20  # an empty box: the size of a file stands for its length
-    with open(long, "ab") as file:
-        file.write(padding.to_bytes(4, "big") + b"free")
-        file.truncate(file.tell() + padding - 8)
-    alone = tmp_path / "cases.jsonl"
-    alone.write_text("\n".join(json.dumps({"video_path": str(long), "query": f"who {i}?"}) for i in range(5)))
-    plain = start(alone, tmp_path / "plain.jsonl", tmp_path)
-    _, said = plain.communicate(timeout=300)
-    assert (plain.returncode, said) == (0, "")
+class RememberingActors(Remembering, RayActors):
+    pass
 
-    output = tmp_path / "results.jsonl"
-    process = start(alone, output, tmp_path, "--ray", cluster.address, "--workers", "2", "--cache", "host")
-    wait_for(lambda: len(records(output)) >= 1, process)
-    both = actors()
-    assert len(both) == 2
-    os.kill(both[0], signal.SIGKILL)
-    _, said = process.communicate(timeout=300)
-    assert (process.returncode, said) == (0, "")
-    found, expected = (
-        {one["query"]: (one["token_ids"], [s["tokens"] for s in one["segments"]]) for one in records(path)}
-        for path in (output, tmp_path / "plain.jsonl")
-    )
-    assert len(records(output)) == 5
-    assert found == expected
+
+@pytest.fixture
+def pool(cluster):
+    """The actors of a run in this process, at which a test can look while the run goes on."""
+    config = WorkerConfig(str(TINY), {"dtype": "float32", "device": "cpu"}, "host", 1, 1)
+    with connected(cluster.address) as ray:
+        yield RememberingActors(ray, config, WorkerResources(), pytest.fail)
+
+
+def about(path, count):
+    """The cases of a video."""
+    settings = {"budget": 60, "max_new_tokens": 4}
+    return [Case(number, number, False, str(path), f"who {number}?", settings) for number in range(count)]
+
+
+def check_answers(found, cases, tiny):
+    expected = {}
+    for one in group(cases):
+        expected |= dict(answer(tiny, one, WorkerConfig(None, {}, "host", 1)))
+    assert found.keys() == expected.keys()
+    for number, record in found.items():
+        assert "error" not in record
+        assert record["token_ids"] == expected[number]["token_ids"]
+        tokens = [[s["tokens"] for s in one["segments"]] for one in (record, expected[number])]
+        assert tokens[0] == tokens[1]
+
+
+def test_the_helper_and_then_the_leader_of_a_shared_video_are_lost(pool, tiny, tmp_path):
+    path = clips.write(tmp_path / "long.mp4", count=200, rate=5, size=(128, 96))
+    clips.pad(path, 64 * 2**20)
+    cases, found = about(path, 12), {}
+    for case, record in run_groups(group(cases), pool, 2, warn=pytest.fail):
+        found[case.number] = record
+        (leader,) = pool.leaders
+        (helper,) = [one for one in pool.workers[:2] if one is not leader]
+        if len(found) == 1:
+            assert record["helpers"] == [helper.name]  # not only replaced by the leader
+            pool.ray.kill(helper.actor)
+        elif len(pool.workers) == 2 and "helpers" not in record:  # the leader goes on alone
+            pool.ray.kill(leader.actor)
+    assert len(pool.workers) == 3
+    check_answers(found, cases, tiny)
+
+
+def test_a_node_is_lost_while_the_other_worker_has_nothing_to_do(cluster, pool, tiny, tmp_path):
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    class Holder:
+        def ready(self):
+            pass
+
+    replace_node(cluster)
+    on_the_head = NodeAffinitySchedulingStrategy(cluster.head_node.node_id, soft=False)
+    holder = pool.ray.remote(Holder).options(num_cpus=1, scheduling_strategy=on_the_head).remote()
+    pool.ray.get(holder.ready.remote())  # so the workers are on the two nodes that can be removed
+
+    long = clips.write(tmp_path / "long.mp4", count=60, rate=5, size=(128, 96))
+    short = clips.write(tmp_path / "short.mp4", count=30, rate=5, size=(128, 96))
+    cases = about(long, 60)
+    cases.append(replace(cases[0], number=60, video_path=str(short)))
+    found, lost = {}, None
+    for case, record in run_groups(group(cases), pool, 2, warn=pytest.fail):
+        found[case.number] = record
+        idle = [one for one in pool.workers if one.coming is None]
+        if lost is None and idle and len(found) < len(cases):
+            (busy,) = [one for one in pool.workers if one.coming is not None]
+            lost = pool.ray.get(busy._node)
+            assert lost != pool.ray.get(idle[0]._node)
+            (node,) = [one for one in cluster.worker_nodes if one.node_id == lost]
+            cluster.remove_node(node, allow_graceful=False)
+    assert lost is not None
+    assert len(pool.workers) == 3
+    check_answers(found, cases, tiny)
 
 
 def _open_files(pid):

@@ -1,7 +1,11 @@
 """A video that several workers watch: which ones are, and the answers of one worker, whoever dies."""
 
+import json
 import os
 import signal
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,8 +20,10 @@ from tempo.batch.pool import run_groups
 from tempo.batch.processes import Processes
 from tempo.batch.splitting import RANGE_BYTES, last_end, planned, workers_each
 from tempo.batch.worker import WorkerConfig, answer
+from tempo.cli.main import main
 from tempo.distributed.process_replica import ProcessReplica
 from tempo.distributed.weight_sharing import SharedModel
+from tests.cli.conftest import environment
 
 QUESTIONS = ("What is shown?", "Which number comes last?", "In which colour?")
 TINY = {"dtype": "float32", "device": "cpu"}
@@ -80,11 +86,11 @@ def group(tmp_path_factory):
     return found
 
 
-class Started(Processes):
-    """Remembers its workers, and which of them answer."""
+class Remembering:
+    """Beside a pool: remembers its workers, and which of them answer with helpers."""
 
-    def __init__(self, config):
-        super().__init__(config)
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
         self.workers, self.leaders = [], []
 
     def start(self, index):
@@ -99,6 +105,10 @@ class Started(Processes):
 
         worker.assign = remembered
         return worker
+
+
+class RememberingProcesses(Remembering, Processes):
+    pass
 
 
 def check_same(one, other):
@@ -136,11 +146,45 @@ def test_what_a_helper_cannot_read_is_watched_by_the_leader_and_said_with_its_na
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="workers share no video there")
+def test_a_run_that_is_killed_while_workers_share_a_video_resumes(group, tiny, tmp_path):
+    path, output = tmp_path / "cases.jsonl", tmp_path / "results.jsonl"
+    lines = [{"video_path": group.video_path, "query": f"{number}: {QUESTIONS[0]}"} for number in range(30)]
+    path.write_text("\n".join(map(json.dumps, lines)))
+    model = ("--model", REFERENCE / "tempo-tiny", "--dtype", "float32", "--device", "cpu")
+    options = ("--output", output, "--cache", "host", "--max-new-tokens", 4)
+    arguments = list(map(str, ["batch", path, *model, *options]))
+
+    def records():
+        return [json.loads(line) for line in output.read_text().splitlines()] if output.exists() else []
+
+    command = [sys.executable, "-m", "tempo", *arguments, "--workers", "2"]
+    process = subprocess.Popen(command, env=environment(tmp_path), stderr=subprocess.PIPE)
+    while not records():
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.005)
+    process.kill()
+    process.communicate()  # its workers hold the other end, so this waits for them as well
+    before = records()
+    assert before[0]["helpers"]
+    assert len(before) < len(lines)
+    assert main(arguments) == 0
+    found = records()
+    assert found[: len(before)] == before
+    assert [one["query"] for one in found] == [one["query"] for one in lines]
+    session = tiny.watch(group.video_path, cache="none")
+    for one in (found[0], found[len(before)]):
+        expected = session.ask(one["query"], max_new_tokens=4)
+        assert one["token_ids"] == expected.token_ids
+        assert [s["tokens"] for s in one["segments"]] == [s.tokens for s in expected.segments]
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("victim", ["helper", "leader"])
 def test_the_answers_are_those_of_one_worker(group, tiny, victim):
     config = WorkerConfig(str(REFERENCE / "tempo-tiny"), TINY, "host", 2)
     expected = dict(answer(tiny, group, config))
-    pool = Started(config)
+    pool = RememberingProcesses(config)
     found = {}
     for case, record in run_groups([group], pool, 2, warn=print):
         if not found:
