@@ -168,8 +168,9 @@ def _quieten_libraries() -> None:
 def _share_cores() -> None:
     """Let torch's threads sleep while they wait for one another, before torch is imported.
 
-    By default they spin, which gains a little on an idle machine; where another program wants a core too, a thread
-    spins through the time slice that the one it waits for needs, and questions take twice to many times as long.
+    By default they spin, which gains a little on an idle machine. Where another program wants a core too,
+    a thread spins through the time slice that the one it waits for needs, and a question takes two to many
+    times as long.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
