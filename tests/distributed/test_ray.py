@@ -7,7 +7,7 @@ import pytest
 import tempo
 from reference_cases import REFERENCE
 from tempo.cli.main import main
-from tempo.distributed.ray_cluster import is_lost
+from tempo.distributed.ray_cluster import grows, is_lost
 from tempo.errors import TempoError, UsageError
 
 pytest.importorskip("ray")
@@ -52,6 +52,7 @@ def test_a_machine_is_lost_and_its_range_is_watched_again(cluster, spread, engin
 def test_a_lost_machine_is_told_from_one_that_is_there(cluster, spread):
     import ray
 
+    assert not grows(ray)
     node = cluster.add_node(num_cpus=0)
     assert not is_lost(ray, node.node_id)
     cluster.remove_node(node, allow_graceful=False)

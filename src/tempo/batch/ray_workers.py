@@ -13,7 +13,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from tempo.distributed.ray_cluster import WorkerResources, absolute, is_lost, shortage, workers_that_fit
+from tempo.distributed.ray_cluster import (
+    GROWING,
+    WorkerResources,
+    absolute,
+    grows,
+    is_lost,
+    shortage,
+    workers_that_fit,
+)
 from tempo.distributed.ray_replica import MOST_CALLS, ActorReplica, ReplicaActor, ReplicaCalls
 from tempo.distributed.replica import replica_in_thread
 from tempo.errors import TempoError, UsageError, describe
@@ -72,7 +80,8 @@ class RayActors:
         if not found:
             if not self._told and not any(worker.name for worker in workers):
                 self._told = True
-                self.warn(f"{shortage(self.ray, self.needed)}; waiting for room")
+                waits = GROWING if grows(self.ray) else "waiting for room"
+                self.warn(f"{shortage(self.ray, self.needed)}; {waits}")
             return []
         more, _ = self.ray.wait(list(waited_for), num_returns=len(waited_for), timeout=0, fetch_local=False)
         return [waited_for[one] for one in more]

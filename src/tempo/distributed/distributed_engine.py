@@ -11,7 +11,7 @@ from functools import partial
 
 import torch
 
-from tempo.errors import TempoError
+from tempo.console import say
 from tempo.inference.cache_policy import CacheKind
 from tempo.inference.engine import Tempo
 from tempo.inference.session import Session
@@ -20,7 +20,7 @@ from tempo.inference.watch_request import WatchRequest
 from .distributed_session import DistributedSession, Works
 from .lent_replica import LentReplica
 from .process_replica import ProcessReplica
-from .ray_cluster import WorkerResources, connect, shortage, workers_that_fit
+from .ray_cluster import WorkerResources, connect, wait_for_machine, workers_that_fit
 from .ray_replica import RayReplica
 from .replica import RangeWork, Replica, compressor_of, replica_in_thread
 from .replica_pool import ReplicaPool
@@ -131,15 +131,17 @@ def distribute_on_ray(model: Tempo, address: str, load: Callable[[], Tempo]) -> 
         model: here.
         address: see :func:`.ray_cluster.connect`.
         load: loads the same model, for the machines to call. There are as many replicas as the cluster has
-            room for, each with a GPU where there are any.
+            room for, each with a GPU where there are any; where it has none and an autoscaler, as many as
+            its first machine has.
 
     Raises:
-        TempoError: there is no Ray, it has no room, or a replica cannot be started.
+        TempoError: there is no Ray, it has no room and does not grow, or a replica cannot be started.
     """
     ray = connect(address)
     room, needed = workers_that_fit(ray, WorkerResources())
     if not room:
-        raise TempoError(shortage(ray, needed))
+        wait_for_machine(ray, needed, say)
+        room = max(1, workers_that_fit(ray, WorkerResources())[0])
     return DistributedTempo(model, ReplicaPool([partial(RayReplica, ray, load, needed)] * room))
 
 

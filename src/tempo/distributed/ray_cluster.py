@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import os
 import re
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from tempo.errors import TempoError
 from tempo.video.remote import scheme_of
 
+log = logging.getLogger(__name__)
+
 LOCAL = "local"  # instead of an address: a Ray of this machine, for as long as the command runs
 OLDEST = (2, 50)
 ANSWER_WITHIN = 10.0  # seconds; Ray itself tries for minutes
+GROWING = "waiting for the cluster to grow"
+_AUTOSCALER_STATUS = "__autoscaling_status"  # Ray's key of what the older of its autoscalers reports
 LOST_WITHIN = 2.0  # seconds from the end of a worker to that of its machine
 # No reports to Ray's makers, no change of what a worker without GPUs sees, few tries.
 QUIET = {
@@ -145,6 +150,51 @@ def fits_somewhere(ray: Any, needed: dict[str, float]) -> bool:
         for node in ray.nodes()
         if node["Alive"]
     )
+
+
+def grows(ray: Any) -> bool:
+    """Whether an autoscaler may add machines to the cluster.
+
+    Every cluster has an autoscaler's reports, also where it only looks on. Then each machine is of a type of
+    its own, with the machine's id as its name.
+    """
+    try:
+        from ray.autoscaler.v2.sdk import get_cluster_status
+        from ray.autoscaler.v2.utils import is_autoscaler_v2
+
+        if is_autoscaler_v2():
+            found = get_cluster_status(ray.get_runtime_context().gcs_address)
+            types = {one.node_id: one.ray_node_type_name for one in found.active_nodes + found.idle_nodes}
+        else:
+            from ray.experimental.internal_kv import _internal_kv_get
+
+            report = json.loads(_internal_kv_get(_AUTOSCALER_STATUS) or "{}").get("autoscaler_report") or {}
+            types = report.get("node_type_mapping") or {}
+    except Exception as error:  # nothing of it is promised
+        log.debug("no autoscaler can be seen: %r", error)
+        return False
+    return any(name != f"node_{node}" for node, name in types.items())
+
+
+def wait_for_machine(ray: Any, needed: dict[str, float], say: Callable[[str], None]) -> None:
+    """Return once the cluster has room for a worker, where an autoscaler may add the machine.
+
+    Args:
+        say: is told what is waited for.
+
+    Raises:
+        TempoError: no machine has room, and none will come.
+    """
+    if not grows(ray):
+        raise TempoError(shortage(ray, needed))
+    say(f"{shortage(ray, needed)}; {GROWING}")
+    group = ray.util.placement_group(
+        [{"CPU": needed["num_cpus"]} | ({"GPU": gpus} if (gpus := needed["num_gpus"]) else {})]
+    )
+    try:
+        ray.get(group.ready())
+    finally:
+        ray.util.remove_placement_group(group)
 
 
 def shortage(ray: Any, needed: dict[str, float]) -> str:

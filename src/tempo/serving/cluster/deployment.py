@@ -5,13 +5,21 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
+import math
 import re
 import secrets
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from tempo.distributed.ray_cluster import WorkerResources, fits_somewhere, shortage, workers_that_fit
+from tempo.distributed.ray_cluster import (
+    GROWING,
+    WorkerResources,
+    fits_somewhere,
+    grows,
+    shortage,
+    workers_that_fit,
+)
 from tempo.errors import TempoError
 from tempo.inference.model_info import ModelInfo
 from tempo.serving.service import ServiceSettings
@@ -79,7 +87,7 @@ def served_by(
     from ray import serve
 
     _, needed = workers_that_fit(ray, workers.resources)
-    if not fits_somewhere(ray, needed):
+    if not fits_somewhere(ray, needed) and not grows(ray):
         raise TempoError(f"{shortage(ray, needed)}; lower --cpus-per-worker and --gpus-per-worker")
     logging.getLogger("ray.serve").setLevel(logging.CRITICAL)
     name = f"tempo-{secrets.token_hex(4)}"
@@ -105,7 +113,9 @@ def _wait(
     ray: Any, serve: Any, name: str, least: int, needed: dict[str, float], warn: Callable[[str], None]
 ) -> None:
     """Return once LEAST workers run, or as many as fit now. Raises TempoError where none can start."""
-    begun, told = time.monotonic(), False
+    begun, patience = time.monotonic(), math.inf if grows(ray) else _PATIENCE
+    if told := not fits_somewhere(ray, needed):
+        warn(f"{shortage(ray, needed)}; {GROWING}")
     while True:
         time.sleep(0.2)
         found = serve.status().applications.get(name)
@@ -122,8 +132,8 @@ def _wait(
         if found.status == "DEPLOY_FAILED":
             raise TempoError(f"Ray Serve cannot start the workers: {' '.join(found.message.split())}")
         if no_room:
-            if time.monotonic() - begun > _PATIENCE:
-                raise TempoError(f"{shortage(ray, needed)}; others held them for {_PATIENCE:g} s")
+            if time.monotonic() - begun > patience:
+                raise TempoError(f"{shortage(ray, needed)}; others held them for {patience:g} s")
             if not told:
                 told = True
                 warn(f"{shortage(ray, needed)}; waiting for room")
