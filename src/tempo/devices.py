@@ -68,6 +68,19 @@ def pick_devices(
     return [torch.device("cuda", torch.cuda.current_device()) if one == _CUDA else one for one in chosen]
 
 
+def name_on_machine(device: torch.device) -> str:
+    """What a device is called on its machine, whichever process asks.
+
+    Ray shows each worker the GPUs that it holds as cuda:0 and so on, by CUDA_VISIBLE_DEVICES.
+    """
+    if device.type != "cuda":
+        return str(device)
+    shown = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
+    index = device.index or 0
+    name = shown[index].strip() if index < len(shown) else ""
+    return f"cuda:{name or index}"
+
+
 def prepare_process(device: torch.device) -> None:
     """Make torch work in a process that was forked from one that may have computed.
 

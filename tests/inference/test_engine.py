@@ -8,7 +8,7 @@ from safetensors import safe_open
 import clips
 import tempo
 from reference_cases import CASES, video_of
-from tempo.devices import pick_device, pick_devices, pick_dtype
+from tempo.devices import name_on_machine, pick_device, pick_devices, pick_dtype
 from tempo.errors import TempoError, UsageError
 from tempo.inference.engine import EMBEDDED
 from tempo.loader import find
@@ -113,3 +113,22 @@ def test_the_embedded_model_is_small_enough_to_come_along():
     for file in files:
         with safe_open(file, "pt") as weights:
             assert {weights.get_slice(name).get_dtype() for name in weights.keys()} == {"BF16"}  # noqa: SIM118
+
+
+@pytest.mark.parametrize(
+    ("visible", "device", "name"),
+    [
+        ("2,5", "cuda", "cuda:2"),
+        ("2,5", "cuda:1", "cuda:5"),
+        ("GPU-1d2f", "cuda:0", "cuda:GPU-1d2f"),
+        (None, "cuda:1", "cuda:1"),
+        ("3", "cpu", "cpu"),
+    ],
+)
+def test_a_gpu_has_one_name_whatever_a_process_sees_of_its_machine(monkeypatch, visible, device, name):
+    """Replicas of one machine would add up what they keep on two GPUs as if it were one otherwise."""
+    if visible is None:
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    else:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert name_on_machine(torch.device(device)) == name

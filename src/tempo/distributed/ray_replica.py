@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tempo.console import Progress
+from tempo.devices import name_on_machine
 from tempo.errors import TempoError, describe
 from tempo.inference.engine import Tempo
 
@@ -192,6 +193,6 @@ class _Actor(ReplicaActor):
         except Exception as error:
             raise TempoError(f"worker on {host}: {describe(error)}") from None
         replica = replica_in_thread(model, model.device)
-        replica.name = f"{host} ({model.device})"
+        replica.name = f"{host} ({name_on_machine(model.device)})"
         self._calls = ReplicaCalls(replica)
         return replica.name

@@ -21,7 +21,7 @@ import torch
 from torch import nn
 
 from tempo.console import Progress
-from tempo.devices import available_bytes
+from tempo.devices import available_bytes, name_on_machine
 from tempo.errors import TempoError
 from tempo.inference.cache_entry import entries_within
 from tempo.inference.cache_policy import CacheKind
@@ -215,7 +215,7 @@ class CompressorReplica:
 
     def room(self, place: CacheKind) -> tuple[str, int]:
         device = self._engine.device if place == "device" else torch.device("cpu")
-        return f"{socket.gethostname()}:{device}", available_bytes(device)
+        return f"{socket.gethostname()}:{name_on_machine(device)}", available_bytes(device)
 
     def watch(self, work: RangeWork, progress: Progress) -> RangeReport:
         with self._reporting(progress):
