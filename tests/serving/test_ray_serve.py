@@ -54,16 +54,24 @@ def wait_for(condition, seconds=120):
 
 def workers():
     """The processes of workers in the cluster."""
+    return actors(rb"ray::ServeReplica:tempo")
+
+
+def actors(name):
+    """The processes of actors whose names begin so."""
     found = []
     for entry in Path("/proc").iterdir():
         try:
-            if entry.name.isdigit() and re.match(
-                rb"ray::ServeReplica:tempo", (entry / "cmdline").read_bytes()
-            ):
+            if entry.name.isdigit() and re.match(name, (entry / "cmdline").read_bytes()):
                 found.append(int(entry.name))
         except OSError:
             continue
     return found
+
+
+def controllers():
+    """The process of Ray Serve's own actor."""
+    return actors(rb"ray::ServeController")
 
 
 def computed(pid):
@@ -177,7 +185,26 @@ def test_what_runs_is_finished_when_the_server_is_told_to_end(cluster_served, cl
     assert text[-1].choices[0].finish_reason == "length"
     assert len("".join(one.choices[0].delta.content for one in text[:-1])) >= 300
     assert cluster_served.close() == 0
+    wait_for(lambda: not workers() and not controllers())
+
+
+def test_the_workers_of_a_server_that_is_killed_end_too(cluster):
+    server = Served("--ray", cluster.address)
+    server.process.kill()
+    wait_for(lambda: not workers() and not controllers())
+
+
+def test_a_ray_serve_that_was_there_before_stays(cluster, capsys):
+    import ray
+    from ray import serve
+
+    ray.init(address=cluster.address, log_to_driver=False)
+    serve.start(proxy_location="Disabled")
+    before = controllers()
+    assert main(["serve", "--ray", cluster.address, "--model", "/nowhere"]) == 1
+    assert re.match("tempo: worker on .*: /nowhere", capsys.readouterr().err)
     wait_for(lambda: not workers())
+    assert controllers() == before != []
 
 
 def test_no_ray_there_is_one_line(capsys):

@@ -26,6 +26,7 @@ from tempo.serving.service import ServiceSettings
 
 from .cluster_service import ClusterService
 from .sent_files import start_reader
+from .serve_instance import leave_serve, start_serve
 from .serve_replica import ReplicaConfig, ServeReplica
 
 DEPLOYMENT = "Worker"
@@ -92,10 +93,10 @@ def served_by(
     logging.getLogger("ray.serve").setLevel(logging.CRITICAL)
     name = f"tempo-{secrets.token_hex(4)}"
     settings = workers.settings_of_all(config.settings)
-    serve.start(proxy_location="Disabled")
-    reader, reader_name = start_reader(ray)
-    target = worker_deployment(dataclasses.replace(config, reader=reader_name), workers, needed)
+    start_serve(ray)
     try:
+        reader, reader_name = start_reader(ray)
+        target = worker_deployment(dataclasses.replace(config, reader=reader_name), workers, needed)
         run = serve.RunTarget(target, name=name, route_prefix=None)
         (handle,) = serve.run_many([run], wait_for_applications_running=False)
         _wait(ray, serve, name, workers.least, needed, warn)
@@ -106,7 +107,7 @@ def served_by(
             yield service
     finally:
         with contextlib.suppress(Exception):  # the cluster may be gone
-            serve.delete(name)
+            leave_serve(ray, name)
 
 
 def _wait(

@@ -19,6 +19,7 @@ from tempo.serving.service import Service, ServiceSettings
 from tempo.serving.watched_videos import Abandoned
 
 from .sent_files import CopiedFiles, SentFile
+from .serve_instance import leave_serve
 
 ACCEPTED = {"object": "tempo.accepted"}
 """The first result of every request: a worker has begun with it."""
@@ -107,7 +108,7 @@ class ServeReplica:
 
     async def check_health(self) -> None:
         """Called by Ray every few seconds: follow what the HTTP side deleted, and its own end."""
-        from ray import serve
+        import ray
         from ray.exceptions import RayError
 
         reader = self.config.reader
@@ -116,7 +117,7 @@ class ServeReplica:
         except (RayError, TimeoutError):  # out of reach for now: no reason to replace this worker
             return
         if reader in gone:
-            await asyncio.to_thread(serve.delete, self._application, _blocking=False)
+            await asyncio.to_thread(leave_serve, ray, self._application, wait=False)
 
     def __del__(self) -> None:
         if hasattr(self, "service"):
