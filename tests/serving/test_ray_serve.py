@@ -1,5 +1,6 @@
 """`tempo serve --ray` on a real cluster of two nodes: the answers of one machine, whatever dies."""
 
+import base64
 import os
 import re
 import signal
@@ -120,6 +121,8 @@ def test_a_file_is_sent_on_to_the_worker_and_forgotten_with_it(client, folder, a
     call = {"model": "nano", "messages": [{"role": "user", "content": parts}]}
     answer = client.chat.completions.create(**call)
     assert answer.choices[0].message.content == alone.watch(folder / "1.mp4").ask(QUESTION).text
+    within = f"data:video/mp4;base64,{base64.b64encode((folder / '1.mp4').read_bytes()).decode()}"
+    assert ask(client, within, QUESTION).choices[0].message.content == answer.choices[0].message.content
     chunks = list(client.chat.completions.create(**call, stream=True, stream_options={"include_usage": True}))
     assert "".join(one.choices[0].delta.content or "" for one in chunks if one.choices) == (
         answer.choices[0].message.content

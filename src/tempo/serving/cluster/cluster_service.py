@@ -72,8 +72,9 @@ class ClusterService(RequestThreads):
                     usage["prompt_tokens"], details["video_tokens"], usage["completion_tokens"], known=known
                 )
 
+        bare = request.model_copy(update={"messages": []})  # they are in `asked`, and may hold a whole video
         return self._begin(
-            "answer", (request, asked), asked.media, upload, name=key, streamed=request.stream, note=note
+            "answer", (bare, asked), asked.media, upload, name=key, streamed=request.stream, note=note
         )
 
     def moments(self, request: MomentsRequest) -> PendingResponse:

@@ -72,7 +72,10 @@ class ServeReplica:
     async def answer(
         self, request: ChatRequest, asked: Asked, *, sent: SentFile | None, key: str
     ) -> AsyncIterator[Any]:
-        """Results as `Service.answer` has them, after `ACCEPTED`; an error is one of them."""
+        """Results as `Service.answer` has them, after `ACCEPTED`; an error is one of them.
+
+        The request comes without its messages.
+        """
         async for result in self._results(lambda: self.service.answer(request, asked), sent):
             yield result
 
