@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import uuid
 import weakref
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
@@ -34,8 +35,6 @@ from .replica_pool import Moved, ReplicaPool, ReplicaSlot
 Works = list[tuple[ReplicaSlot, RangeWork]]
 Found = TypeVar("Found", RangeReport, RangeScores)
 RangeAction = Callable[[Replica, RangeWork, Moved], Found]
-
-_asks = itertools.count()
 
 
 class DistributedSession(Session):
@@ -92,7 +91,7 @@ class DistributedSession(Session):
         turn: Turn = nullcontext,
     ) -> GatheredScores:
         """See :meth:`Session.score`; the replicas take turns by themselves."""
-        ask = f"ask-{next(_asks)}"
+        ask = uuid.uuid4().hex
 
         def score(replica: Replica, work: RangeWork, moved: Moved) -> RangeScores:
             return replica.score(work, ask, questions, keep, moved)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
 import socket
 import threading
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -40,28 +40,27 @@ class ActorReplica(RemoteReplica):
     def __init__(self, ray: Any, actor: Any, *, name: str) -> None:
         self.name = name
         self._ray, self._actor = ray, actor
-        self._numbers = itertools.count(1)
 
     def forget(self, key: str) -> None:
         with contextlib.suppress(Exception):  # where it is gone, everything is forgotten
-            self._actor.call.remote(0, "forget", (key,), False)
+            self._actor.call.remote("", "forget", (key,), False)
 
     def close(self) -> None:
         pass
 
     def _call(self, method: str, *arguments: object, progress: Progress | None = None) -> Any:
-        number = next(self._numbers)
-        result = self._actor.call.remote(number, method, arguments, progress is not None)
+        name = uuid.uuid4().hex  # a late `cancel` means no call of whoever the actor helps next
+        result = self._actor.call.remote(name, method, arguments, progress is not None)
         try:
             while not self._ray.wait([result], timeout=_BEAT)[0]:
                 if progress is not None:
-                    progress(*self._get(self._actor.moved.remote(number)))
+                    progress(*self._get(self._actor.moved.remote(name)))
             return self._get(result)
         except ReplicaDiedError:
             raise
         except BaseException:
             with contextlib.suppress(Exception):
-                self._actor.cancel.remote(number)
+                self._actor.cancel.remote(name)
             raise
 
     def _get(self, reference: Any, *, timeout: float | None = None) -> Any:
@@ -116,19 +115,19 @@ class ReplicaCalls:
     def __init__(self, replica: CompressorReplica) -> None:
         self._replica = replica
         self._changed = threading.Condition()
-        self._moved: dict[int, tuple[int, int]] = {}
+        self._moved: dict[str, tuple[int, int]] = {}
         self._running = 0
-        self._cancelled: set[int] = set()
+        self._cancelled: set[str] = set()
         self._ended = False
 
-    def call(self, number: int, method: str, arguments: tuple[Any, ...], progressing: bool) -> Any:
+    def call(self, name: str, method: str, arguments: tuple[Any, ...], progressing: bool) -> Any:
         """Call the replica; `moved` says meanwhile how far it is."""
 
         def moved(done: int, total: int) -> None:
             with self._changed:
-                if self._ended or number in self._cancelled:
+                if self._ended or name in self._cancelled:
                     raise CancelledError
-                self._moved[number] = (done, total)
+                self._moved[name] = (done, total)
 
         with self._changed:
             self._running += 1
@@ -137,19 +136,19 @@ class ReplicaCalls:
         finally:
             with self._changed:
                 self._running -= 1
-                self._moved.pop(number, None)
-                self._cancelled.discard(number)
+                self._moved.pop(name, None)
+                self._cancelled.discard(name)
                 self._changed.notify_all()
 
-    def moved(self, number: int) -> tuple[int, int]:
+    def moved(self, name: str) -> tuple[int, int]:
         """How far a call is."""
         with self._changed:
-            return self._moved.get(number, (0, 0))
+            return self._moved.get(name, (0, 0))
 
-    def cancel(self, number: int) -> None:
+    def cancel(self, name: str) -> None:
         """End a call soon."""
         with self._changed:
-            self._cancelled.add(number)
+            self._cancelled.add(name)
 
     def end(self) -> None:
         """End all calls, wait for that, and let go of what the replica keeps."""
@@ -164,17 +163,17 @@ class ReplicaActor:
 
     _calls: ReplicaCalls
 
-    def call(self, number: int, method: str, arguments: tuple[Any, ...], progressing: bool) -> Any:
+    def call(self, name: str, method: str, arguments: tuple[Any, ...], progressing: bool) -> Any:
         """See :class:`ReplicaCalls`."""
-        return self._calls.call(number, method, arguments, progressing)
+        return self._calls.call(name, method, arguments, progressing)
 
-    def moved(self, number: int) -> tuple[int, int]:
+    def moved(self, name: str) -> tuple[int, int]:
         """See :class:`ReplicaCalls`."""
-        return self._calls.moved(number)
+        return self._calls.moved(name)
 
-    def cancel(self, number: int) -> None:
+    def cancel(self, name: str) -> None:
         """See :class:`ReplicaCalls`."""
-        self._calls.cancel(number)
+        self._calls.cancel(name)
 
 
 class _Actor(ReplicaActor):

@@ -1,4 +1,4 @@
-"""What the HTTP side asks: a model of this process (:mod:`.service`) or of a cluster (:mod:`.cluster`)."""
+"""What the API server asks: a model of this process (:mod:`.service`) or of a cluster (:mod:`.cluster`)."""
 
 from __future__ import annotations
 

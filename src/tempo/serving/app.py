@@ -1,4 +1,4 @@
-"""The HTTP side: routes, keys, limits and errors. Everything that computes is in an `AnswerService`.
+"""The API server: routes, keys, limits and errors. Everything that computes is in an `AnswerService`.
 
 FastAPI is imported where the routes are declared, and reads their annotations then and there.
 """

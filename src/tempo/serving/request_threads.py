@@ -94,7 +94,8 @@ class RequestThreads:
     def abandon(self) -> None:
         """End what runs: whoever waits for it hears that the server shuts down."""
         self.closing = True
-        for work in list(self._pending):
+        abandoned, self._pending = self._pending, set()
+        for work in abandoned:
             work.put(ApiError(503, "the server is shutting down; try again later"))
             work.put(None)
             work.gone.set()

@@ -1,4 +1,4 @@
-"""The HTTP side's view of the workers: requests go out, results come back, and what dies is tried again."""
+"""The API server's view of the workers: requests go out, results come back, and what dies is tried again."""
 
 from __future__ import annotations
 
@@ -197,6 +197,8 @@ class ClusterService(RequestThreads):
 
 async def _while_wanted(stream: Any, work: PendingResponse) -> AsyncIterator[Any]:
     """What comes from a worker. Raises Abandoned once nobody waits for it; the worker is told."""
+    from ray.exceptions import TaskCancelledError
+
     try:
         while True:
             coming = asyncio.ensure_future(anext(stream))
@@ -205,9 +207,14 @@ async def _while_wanted(stream: Any, work: PendingResponse) -> AsyncIterator[Any
                 if work.gone.is_set():
                     raise Abandoned
             try:
-                yield coming.result()
+                result = coming.result()
             except StopAsyncIteration:
                 return
+            except (asyncio.CancelledError, TaskCancelledError) as error:
+                # Behind its own proxies Ray cancels what a request has begun once its client is gone.
+                log.info("a client left before its answer was complete")
+                raise Abandoned from error
+            yield result
     finally:
         stream.cancel()
 

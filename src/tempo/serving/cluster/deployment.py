@@ -44,7 +44,7 @@ class WorkerRange:
     resources: WorkerResources
 
     def settings_of_all(self, settings: ServiceSettings) -> ServiceSettings:
-        """Those of the HTTP side, from those of each worker."""
+        """Those of the API server, from those of each worker."""
         return dataclasses.replace(settings, most_waiting=settings.most_waiting * self.most)
 
 

@@ -1,4 +1,4 @@
-"""The HTTP side as a deployment too, where no `tempo serve` runs but Ray Serve's own proxies do."""
+"""The API server as a deployment too, where no `tempo serve` runs but Ray Serve's own proxies do."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .serve_replica import ReplicaConfig
 _apps: list[Any] = []  # of this process
 
 
-class Front:
+class ApiServer:
     """One process, because the files that clients send are on its machine."""
 
     def __init__(self, settings: ServiceSettings, handle: Any, key_needed: bool) -> None:
@@ -47,27 +47,27 @@ class Front:
 
 
 def _app() -> Any:
-    """The application of this process. Ray calls it after the constructor of `Front`."""
+    """The application of this process. Ray calls it after the constructor of `ApiServer`."""
     return _apps[-1]
 
 
 def application_with_http(
     config: ReplicaConfig, workers: WorkerRange, needed: dict[str, float], *, key_needed: bool
 ) -> Any:
-    """The application of Ray Serve with its HTTP side.
+    """The application of Ray Serve with its API server.
 
     Args:
         needed: what Ray is to reserve for a worker.
-        key_needed: whether the HTTP side must not serve where it has no key.
+        key_needed: whether the API server must not serve where it has no key.
     """
     from ray import serve
 
     settings = workers.settings_of_all(config.settings)
-    front = serve.deployment(
-        serve.ingress(_app)(Front),
-        name="Front",
+    api_server = serve.deployment(
+        serve.ingress(_app)(ApiServer),
+        name="ApiServer",
         num_replicas=1,
         ray_actor_options={"num_cpus": 0},
         max_ongoing_requests=2 * settings.most_waiting,  # those that only read or send files too
     )
-    return front.bind(settings, worker_deployment(config, workers, needed), key_needed)
+    return api_server.bind(settings, worker_deployment(config, workers, needed), key_needed)

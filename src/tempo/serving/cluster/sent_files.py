@@ -1,4 +1,4 @@
-"""Files that clients sent to the HTTP side, on their way to workers on other machines."""
+"""Files that clients sent to the API server, on their way to workers on other machines."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class SentFile:
 
 
 class FileReader:
-    """An actor on the machine of the HTTP side: reads the files of its folder.
+    """An actor on the machine of the API server: reads the files of its folder.
 
     It is there before the workers, and before the folder: they are wanted for as long as they find it.
     """
@@ -70,7 +70,7 @@ def start_reader(ray: Any) -> tuple[Any, str]:
 
 
 class CopiedFiles:
-    """A worker's copies of the files that clients sent to the HTTP side.
+    """A worker's copies of the files that clients sent to the API server.
 
     Args:
         uploads: of the worker; the copies have the identities of the originals there.

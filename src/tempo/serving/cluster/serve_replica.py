@@ -1,4 +1,4 @@
-"""A worker: the model and the service of one machine's server, called by the HTTP side through Ray."""
+"""A worker: the model and the service of one machine's server, called by the API server through Ray."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ACCEPTED = {"object": "tempo.accepted"}
 """The first result of every request: a worker has begun with it."""
 
 
-_PATIENCE = 10.0  # seconds for an answer of the HTTP side
+_PATIENCE = 10.0  # seconds for an answer of the API server
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,7 +110,7 @@ class ServeReplica:
                 work.gone.set()
 
     async def check_health(self) -> None:
-        """Called by Ray every few seconds: follow what the HTTP side deleted, and its own end."""
+        """Called by Ray every few seconds: follow what the API server deleted, and its own end."""
         import ray
         from ray.exceptions import RayError
 
