@@ -22,6 +22,7 @@ from tempo.batch.splitting import RANGE_BYTES, last_end, planned, workers_each
 from tempo.batch.worker import WorkerConfig, answer
 from tempo.cli.main import main
 from tempo.distributed.process_replica import ProcessReplica
+from tempo.distributed.replica import replica_in_thread
 from tempo.distributed.weight_sharing import SharedModel
 from tests.cli.conftest import environment
 
@@ -143,6 +144,22 @@ def test_what_a_helper_cannot_read_is_watched_by_the_leader_and_said_with_its_na
         (warning,) = record["warnings"]
         assert warning.startswith("worker 2 cannot help with film.mp4, and its part is watched by another")
         assert "No such file" in warning
+
+
+@pytest.mark.parametrize("place", [0.2, 0.7])
+def test_a_damaged_video_is_no_fault_of_the_helper(tiny, tmp_path, place):
+    path = clips.write(tmp_path / "film.mkv", count=150, rate=5, options={"g": "10"})
+    data = bytearray(path.read_bytes())
+    at = int(len(data) * place)
+    data[at : at + len(data) // 10] = bytes(len(data) // 10)
+    path.write_bytes(data)
+    (film,) = grouped([Case(1, 1, False, str(path), QUESTIONS[0], {"budget": 60, "max_new_tokens": 2})])
+    config = WorkerConfig(None, TINY, "host", 2)
+    expected = dict(answer(tiny, film, config))
+    found = dict(answer(tiny, film, config, [replica_in_thread(tiny, tiny.device)]))
+    check_same(found[1], expected[1])
+    assert found[1]["helpers"] == ["cpu"]
+    assert found[1]["warnings"] == expected[1]["warnings"]
 
 
 @pytest.mark.slow
