@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import clips
-from reference_cases import video_of
+from reference_cases import WatchedCases
 from tempo import Tempo, Video
 from tempo.distributed.distributed_engine import DistributedTempo
 from tempo.distributed.replica import replica_in_thread
@@ -49,10 +49,15 @@ def damage(file):
     file.write_bytes(content)
 
 
+@pytest.fixture(scope="module")
+def watched(three_threads, tmp_path_factory):
+    return WatchedCases(three_threads, tmp_path_factory.mktemp("watched"))
+
+
 @pytest.mark.parametrize("cache", CACHES)
-def test_recorded_answers(case, cache, three, tmp_path):
+def test_recorded_answers(case, cache, watched):
     """What the published code computed."""
-    answer = three.watch(video_of(case, tmp_path), cache=cache).ask(case.query, **case.options)
+    answer = watched.session(case, cache).ask(case.query, **case.options)
     recorded = case.tensors
     assert answer.token_ids == recorded["generated_ids"].tolist()
     tokens = [segment.tokens for segment in answer.segments]
