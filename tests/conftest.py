@@ -14,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import ray_nodes
 from reference_cases import CASES, REFERENCE
+from warm_processes import WarmServer
 
 # What is started in the background of a shell ignores Ctrl-C, and so would every command that tests stop with
 # it.
@@ -58,6 +59,14 @@ def cluster(two_nodes: Any) -> Iterator[Any]:
     """A Ray of two nodes of a core each. A module leaves them as it found them."""
     yield two_nodes
     ray_nodes.tidy(two_nodes)
+
+
+@pytest.fixture(scope="session")
+def warm() -> Iterator[WarmServer]:
+    """Starts processes of their own without waiting for their imports."""
+    server = WarmServer()
+    yield server
+    server.close()
 
 
 @pytest.fixture(scope="session")

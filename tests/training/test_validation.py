@@ -2,10 +2,7 @@
 
 import json
 import math
-import os
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,8 +25,6 @@ from tempo.training.distributed import DistributedContext
 from tempo.training.run_setup import load_data
 from tempo.training.trainer import Trainer, resume, train
 from tempo.training.validation import BestCheckpoint, validate
-
-TINY = Path(__file__).parents[1] / "reference" / "tempo-tiny"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -63,10 +58,10 @@ def validations(out):
 
 
 @pytest.fixture(scope="module")
-def validated(data, tmp_path_factory):
+def validated(small, data, tmp_path_factory):
     out = tmp_path_factory.mktemp("validated") / "run"
     kept = CheckpointConfig(every_steps=1, keep=9)
-    mine = recipe(TINY, data, out, tensorboard=True, validation=held_out(data), checkpoints=kept)
+    mine = recipe(small, data, out, tensorboard=True, validation=held_out(data), checkpoints=kept)
     return mine, out, train(mine)
 
 
@@ -82,8 +77,8 @@ def test_it_is_in_the_log_and_in_tensorboard(validated):
     assert kept == {step: pytest.approx(one["loss"], rel=1e-5) for step, one in found.items()}
 
 
-def test_training_is_what_it_would_be_without_it(validated, data, tmp_path):
-    train(recipe(TINY, data, tmp_path / "run"))
+def test_training_is_what_it_would_be_without_it(small, validated, data, tmp_path):
+    train(recipe(small, data, tmp_path / "run"))
     assert losses(validated[1]) == losses(tmp_path / "run")
 
 
@@ -109,11 +104,11 @@ def test_the_loss_is_that_of_the_written_model(validated, data, tmp_path):
     assert figures["loss"] == pytest.approx(result.best.value, rel=0.02)
 
 
-def test_the_best_checkpoint_is_the_model_and_a_run_ends_early(data, tmp_path):
+def test_the_best_checkpoint_is_the_model_and_a_run_ends_early(small, data, tmp_path):
     """At such a rate the loss rises after a step or two."""
     out = tmp_path / "run"
     rates = dict.fromkeys(("memory", "projector", "compressor", "decoder"), 0.3)
-    mine = recipe(TINY, data, out, save_dtype="float32", validation=held_out(data, patience=2))
+    mine = recipe(small, data, out, save_dtype="float32", validation=held_out(data, patience=2))
     mine = replace(
         mine,
         learning_rates=replace(mine.learning_rates, vision=None, **rates),
@@ -132,11 +127,11 @@ def test_the_best_checkpoint_is_the_model_and_a_run_ends_early(data, tmp_path):
     assert resume(out).steps == result.steps, "a run that ended early stays ended"
 
 
-def test_where_nothing_learnt_is_better_the_model_is_the_one_at_the_start(data, tmp_path):
+def test_where_nothing_learnt_is_better_the_model_is_the_one_at_the_start(small, data, tmp_path):
     """Which takes no checkpoint: it would be the largest, before anything is learnt."""
     out = tmp_path / "run"
     rates = dict.fromkeys(("memory", "projector", "compressor", "decoder"), 30.0)
-    mine = recipe(TINY, data, out, save_dtype="float32", validation=held_out(data))
+    mine = recipe(small, data, out, save_dtype="float32", validation=held_out(data))
     mine = replace(
         mine,
         learning_rates=replace(mine.learning_rates, vision=None, **rates),
@@ -147,7 +142,7 @@ def test_where_nothing_learnt_is_better_the_model_is_the_one_at_the_start(data, 
     assert not (out / "checkpoints" / "best.pt").exists()
     written, began = (
         tempo.load(folder, device="cpu", dtype="float32").model.state_dict()
-        for folder in (result.model, TINY)
+        for folder in (result.model, small)
     )
     assert all(torch.equal(written[name], tensor) for name, tensor in began.items())
 
@@ -165,18 +160,11 @@ def test_a_resumed_run_has_the_same_validations_and_the_same_best(validated, tmp
 
 @pytest.mark.slow
 @pytest.mark.parametrize("parallel", ["ddp", "fsdp"])
-def test_two_processes_measure_what_one_does(validated, tmp_path, parallel):
+def test_two_processes_measure_what_one_does(validated, two_processes, tmp_path, parallel):
     mine, whole, _ = validated
     out = tmp_path / "run"
     write_recipe(replace(mine, out=str(out), tensorboard=False, parallel=parallel), tmp_path / "recipe.yaml")
-    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "tempo"]
-    done = subprocess.run(
-        [sys.executable, *launch, "train", str(tmp_path / "recipe.yaml")],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = two_processes("-m", "tempo", "train", tmp_path / "recipe.yaml")
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("best validation") == 1
     ours, theirs = validations(out), validations(whole)
@@ -212,18 +200,18 @@ def test_of_some_figures_more_is_better():
         BestCheckpoint("exactness").improves(1, {"loss": 1.0, "exact": 0.5})
 
 
-def test_held_out_data_that_is_missing_is_named(data, tmp_path):
-    mine = recipe(TINY, data, tmp_path / "run", validation=held_out(tmp_path / "none.jsonl"))
+def test_held_out_data_that_is_missing_is_named(small, data, tmp_path):
+    mine = recipe(small, data, tmp_path / "run", validation=held_out(tmp_path / "none.jsonl"))
     with pytest.raises(TempoError, match=r"none\.jsonl: no such file"):
         train(mine)
 
 
-def test_muon_resumes_to_the_same_bits(data, tmp_path):
+def test_muon_resumes_to_the_same_bits(small, data, tmp_path):
     muon = OptimizerConfig(matrices="muon")
     kept = CheckpointConfig(every_steps=1, keep=9)
     out = tmp_path / "run"
     steps = ScheduleConfig(steps=3, warmup_steps=1)
-    train(recipe(TINY, data, out, optimizer=muon, checkpoints=kept, schedule=steps))
+    train(recipe(small, data, out, optimizer=muon, checkpoints=kept, schedule=steps))
     before = losses(out)
     assert before[-1] < before[0]
     (out / "checkpoints" / "step-00000003.pt").unlink()
