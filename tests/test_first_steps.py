@@ -36,15 +36,13 @@ def run(*command, cwd):
     )
 
 
-def test_most_questions_are_answered_right_from_the_command_line(film):
+def test_most_questions_are_answered_right_from_the_command_line(film, warm):
     questions = json.loads(film.with_suffix(".json").read_text(encoding="utf-8"))["questions"]
     asked = [q for q in questions if q["kind"] in ("colour", "shape", "direction", "exists")][:4]
     right = 0
     for question in asked:
-        done = run(
-            *(sys.executable, "-m", "tempo", "ask", film, question["text"], "--json", "--cache", "none"),
-            cwd=film.parent,
-        )
+        command = ("-m", "tempo", "ask", film, question["text"], "--json", "--cache", "none")
+        done = warm.run(*command, cwd=film.parent)
         assert done.returncode == 0, done.stderr
         found = json.loads(done.stdout)
         assert found["model"] == "tempo-nano"

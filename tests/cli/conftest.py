@@ -2,13 +2,13 @@
 
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 import clips
+from warm_processes import WarmServer
 
 REFERENCE = Path(__file__).parents[1] / "reference"
 TINY = REFERENCE / "tempo-tiny"
@@ -25,18 +25,11 @@ def environment(home: Path, **more: str) -> dict[str, str]:
 
 
 @pytest.fixture
-def tempo(tmp_path: Path) -> Run:
+def tempo(warm: WarmServer, tmp_path: Path) -> Run:
     """Call `tempo` with some arguments; the process's output comes back as text."""
 
     def run(*arguments: object, timeout: float = 500, **more: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "tempo", *map(str, arguments)],
-            env=environment(tmp_path, **more),
-            capture_output=True,
-            encoding="utf-8",
-            timeout=timeout,
-            check=False,
-        )
+        return warm.run("-m", "tempo", *arguments, env=environment(tmp_path, **more), timeout=timeout)
 
     return run
 

@@ -25,15 +25,10 @@ TINY_MODEL = ("--model", TINY, "--dtype", "float32", "--max-new-tokens", "4")
 
 
 @pytest.fixture(scope="module")
-def answered(clip, tmp_path_factory):
+def answered(clip, warm, tmp_path_factory):
     """One question with --json, asked once for all the tests that look at it."""
-    done = subprocess.run(
-        [sys.executable, "-m", "tempo", "ask", str(clip), QUESTION, *map(str, TINY_MODEL), "--json"],
-        env=environment(tmp_path_factory.mktemp("home")),
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-    )
+    home = environment(tmp_path_factory.mktemp("home"))
+    done = warm.run("-m", "tempo", "ask", clip, QUESTION, *TINY_MODEL, "--json", env=home)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     assert done.stdout.count("\n") == 1

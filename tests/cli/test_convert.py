@@ -1,8 +1,5 @@
 """`tempo convert` writes folders that load, and loses nothing on the way there and back."""
 
-import subprocess
-import sys
-
 from safetensors import safe_open
 
 from .conftest import TINY
@@ -42,14 +39,14 @@ def test_bad_sources(fails, tmp_path):
     assert "--layout" in fails("convert", TINY, tmp_path / "new", "--layout", "mine", status=2)
 
 
-def test_a_full_disk_leaves_nothing(tmp_path):
+def test_a_full_disk_leaves_nothing(warm, tmp_path):
     script = f"""
 import resource, sys
 resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
 from tempo.cli.main import main
 sys.exit(main(["convert", {str(TINY)!r}, {str(tmp_path / "own")!r}]))
 """
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    done = warm.run("-c", script)
     assert done.returncode == 1, done.stderr
     assert done.stderr.splitlines()[-1].startswith(f"tempo: {tmp_path / 'own'}: could not be written (")
     assert list(tmp_path.iterdir()) == []

@@ -17,21 +17,15 @@ TEXT = (ROOT / "docs" / "fine-tuning.md").read_text(encoding="utf-8")
 STEPS = re.findall(r"```(python)\n(.*?)```|^\$ (tempo [^\n]*)$", TEXT, re.DOTALL | re.MULTILINE)
 
 
-def call(folder, line):
-    done = subprocess.run(
-        [sys.executable, "-m", *shlex.split(line)],
-        cwd=folder,
-        env={**os.environ, "TEMPO_CACHE": str(folder / "cache")},
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-    )
+def call(warm, folder, line):
+    cache = {"TEMPO_CACHE": str(folder / "cache")}
+    done = warm.run("-m", *shlex.split(line), cwd=folder, env=os.environ | cache)
     assert done.returncode == 0, (line, done.stderr)
     return done.stdout
 
 
 @pytest.mark.slow
-def test_the_tutorial_works(tmp_path):
+def test_the_tutorial_works(warm, tmp_path):
     (tmp_path / "recipes").symlink_to(ROOT / "recipes")
     said = {}
     for kind, script, line in STEPS:
@@ -43,7 +37,7 @@ def test_the_tutorial_works(tmp_path):
             assert [len(text.splitlines()) for text in records.values()] == [20, 4]
             assert "0-005" not in records["mine"]
         else:
-            said[line] = call(tmp_path, line)
+            said[line] = call(warm, tmp_path, line)
     checked = next(text for line, text in said.items() if "--check" in line)
     assert "mine: 20" in checked
     assert "one device" in checked

@@ -3,8 +3,6 @@
 import dataclasses
 import json
 import os
-import subprocess
-import sys
 
 import pytest
 from safetensors.torch import load_file, save_file
@@ -101,33 +99,28 @@ def test_float16_that_overflows_says_what_to_use(tmp_path, clip):
         session.ask(GOOD, max_new_tokens=1)
 
 
-def run(tmp_path, *arguments):
+@pytest.fixture
+def run(warm, tmp_path):
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("TEMPO_", "HF_"))}
     own = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path), "TEMPO_CACHE": str(tmp_path / "cache")}
-    return subprocess.run(
-        [sys.executable, "-m", "tempo", *map(str, arguments)],
-        env=kept | own | {"OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-    )
+    return lambda *arguments: warm.run("-m", "tempo", *arguments, env=kept | own)
 
 
 @pytest.mark.parametrize("verb", [["ask", "--json"], ["moments"], ["moments", "--json"]])
-def test_commands_end_with_one_line(partly, clip, tmp_path, verb):
+def test_commands_end_with_one_line(partly, clip, run, verb):
     name, *options = verb
-    done = run(tmp_path, name, clip, BAD, "--model", partly, "--dtype", "float32", *options)
+    done = run(name, clip, BAD, "--model", partly, "--dtype", "float32", *options)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("tempo: the model computed NaN or infinity")
     assert done.stderr.count("\n") == 1
 
 
-def test_a_batch_goes_on_and_writes_all_others(partly, clip, tmp_path):
+def test_a_batch_goes_on_and_writes_all_others(partly, clip, run, tmp_path):
     cases, output = tmp_path / "cases.jsonl", tmp_path / "results.jsonl"
     asked = [GOOD, BAD, "And now?"]
     cases.write_text("".join(json.dumps({"video_path": str(clip), "query": query}) + "\n" for query in asked))
     options = ("--model", partly, "--dtype", "float32", "--max-new-tokens", "2", "--output", output)
-    done = run(tmp_path, "batch", cases, *options)
+    done = run("batch", cases, *options)
     assert done.returncode == 1, done.stderr
     records = [json.loads(line) for line in output.read_text().splitlines()]
     assert [record["query"] for record in records] == asked
