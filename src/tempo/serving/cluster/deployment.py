@@ -62,7 +62,8 @@ def worker_deployment(config: ReplicaConfig, workers: WorkerRange, needed: dict[
             min_replicas=workers.least,
             max_replicas=workers.most,
             initial_replicas=workers.least,
-            target_ongoing_requests=_BUSY,
+            # With those that wait; a worker that takes fewer would never have so many.
+            target_ongoing_requests=min(_BUSY, config.settings.most_waiting),
         ),
         request_router_config=RequestRouterConfig(
             request_router_class="tempo.serving.cluster.routing.VideoRouter"
