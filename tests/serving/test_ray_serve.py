@@ -106,6 +106,35 @@ def test_what_cannot_start_is_one_line(cluster, capsys, options, says):
     assert said.count("\n") == 1
 
 
+def test_the_workers_of_a_server_that_is_killed_end_too(cluster):
+    server = Served("--ray", cluster.address)
+    assert workers()
+    server.process.kill()
+    wait_for(lambda: not workers() and not controllers())
+
+
+@pytest.fixture
+def serve_of_others(cluster):
+    """Ray Serve as somebody else has started it."""
+    import ray
+    from ray import serve
+
+    ray.init(address=cluster.address, log_to_driver=False)
+    serve.start(proxy_location="Disabled")
+    yield
+    ray.init(address=cluster.address, log_to_driver=False, ignore_reinit_error=True)
+    serve.shutdown()
+    ray.shutdown()
+
+
+def test_a_ray_serve_that_was_there_before_stays(cluster, serve_of_others, capsys):
+    before = controllers()
+    assert main(["serve", "--ray", cluster.address, "--model", "/nowhere"]) == 1
+    assert re.match("tempo: worker on .*: /nowhere", capsys.readouterr().err)
+    wait_for(lambda: not workers())
+    assert controllers() == before != []
+
+
 def test_the_worker_that_keeps_a_video_answers_as_one_machine_does(client, folder, alone):
     session = alone.watch(folder / "0.mp4")
     for number, question in enumerate((QUESTION, "What colour is the largest object?", QUESTION)):
@@ -189,25 +218,6 @@ def test_what_runs_is_finished_when_the_server_is_told_to_end(cluster_served, cl
     assert len("".join(one.choices[0].delta.content for one in text[:-1])) >= 300
     assert cluster_served.close() == 0
     wait_for(lambda: not workers() and not controllers())
-
-
-def test_the_workers_of_a_server_that_is_killed_end_too(cluster):
-    server = Served("--ray", cluster.address)
-    server.process.kill()
-    wait_for(lambda: not workers() and not controllers())
-
-
-def test_a_ray_serve_that_was_there_before_stays(cluster, capsys):
-    import ray
-    from ray import serve
-
-    ray.init(address=cluster.address, log_to_driver=False)
-    serve.start(proxy_location="Disabled")
-    before = controllers()
-    assert main(["serve", "--ray", cluster.address, "--model", "/nowhere"]) == 1
-    assert re.match("tempo: worker on .*: /nowhere", capsys.readouterr().err)
-    wait_for(lambda: not workers())
-    assert controllers() == before != []
 
 
 def test_no_ray_there_is_one_line(capsys):
