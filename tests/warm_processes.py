@@ -122,7 +122,8 @@ class WarmServer:
 def _serve(connection: socket.socket) -> None:
     """Fork for each request and return in the new process, which has its streams; end with the requests."""
     statuses: dict[int, int] = {}
-    reader, writer = os.pipe2(os.O_NONBLOCK)
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
     signal.set_wakeup_fd(writer)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     while True:

@@ -8,23 +8,46 @@ from tempo.inference.generation import DecodeOptions, generate
 from tempo.processing.image_processor import patches
 
 
-@torch.inference_mode()
-@pytest.mark.parametrize("classes", ["plain", "transformers"])
-def test_reference_memory_storyline_and_answer(case, classes, tiny, tiny_of_transformers):
-    model = tiny.model if classes == "plain" else tiny_of_transformers
-    prompts, t = tiny.prompts, case.tensors
+@pytest.fixture(scope="module")
+def compressed(tiny, tiny_of_transformers):
+    """Compress a case's segments → their relevance, memory tokens and timestamps.
+
+    Runs that differ in their budget alone share them.
+    """
+    found = {}
+
+    def compress(case, classes):
+        key = (case.values["frames"], case.kind, case.fps, case.query, classes)
+        if key not in found:
+            model = tiny.model if classes == "plain" else tiny_of_transformers
+            found[key] = _compress(model.compressor, case, tiny.prompts, tiny.geometry)
+        return found[key]
+
+    return compress
+
+
+def _compress(compressor, case, prompts, geometry):
     question = torch.tensor([[prompts.question(case.query)]])
     relevance, memory, stamps = [], [], []
     for index, frames in enumerate(case.segments()):
-        pixels_SPC, grid = patches(frames[None], tiny.geometry, kind=case.kind)
+        pixels_SPC, grid = patches(frames[None], geometry, kind=case.kind)
         times = [(8 * index + 2 * pair + 0.5) / case.fps for pair in range(grid[0])]
         prompt = prompts.segment(times, tokens=grid[1] * grid[2] // 4, kind=case.kind)
-        relevance_SN, memory_SNMD = model.compressor(
+        relevance_SN, memory_SNMD = compressor(
             pixels_SPC, grid, torch.tensor([prompt.ids]), prompt.spans, question
         )
         relevance.append(relevance_SN[:, 0])
         memory.append(memory_SNMD[:, 0])
         stamps.append(prompts.timestamp((8 * index + 4) / case.fps) if case.kind == "video" else [])
+    return relevance, memory, stamps
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("classes", ["plain", "transformers"])
+def test_reference_memory_storyline_and_answer(case, classes, compressed, tiny, tiny_of_transformers):
+    model = tiny.model if classes == "plain" else tiny_of_transformers
+    prompts, t = tiny.prompts, case.tensors
+    relevance, memory, stamps = compressed(case, classes)
     torch.testing.assert_close(torch.cat(memory), t["memory_tokens"], atol=1e-4, rtol=0)
     if "relevance" in t:
         torch.testing.assert_close(torch.cat(relevance), t["relevance"], atol=1e-5, rtol=0)
