@@ -13,7 +13,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 import ray_nodes
-from reference_cases import CASES, REFERENCE
+from reference_cases import CASES, CASES_BY_VIDEO, REFERENCE
 from warm_processes import WarmServer
 
 # What is started in the background of a shell ignores Ctrl-C, and so would every command that tests stop with
@@ -31,7 +31,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A test that takes `case` runs on every one; those of three minutes are slow unless marked cheap."""
+    """A test that takes `case` runs on every one; those of three minutes are slow unless marked cheap.
+
+    One that takes `same_video` runs once for each video, with all cases about it: it need not watch twice.
+    """
     if "case" in metafunc.fixturenames:
         cheap = any(metafunc.definition.iter_markers("cheap"))
         params = [
@@ -39,6 +42,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             for name, case in CASES.items()
         ]
         metafunc.parametrize("case", params)
+    if "same_video" in metafunc.fixturenames:
+        params = [
+            pytest.param(cases, id=name, marks=pytest.mark.slow if "three" in name else [])
+            for name, cases in CASES_BY_VIDEO.items()
+        ]
+        metafunc.parametrize("same_video", params)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

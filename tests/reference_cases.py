@@ -13,8 +13,6 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from tempo import Session, Tempo
-from tempo.inference.prefix_cache import DiskCache
 from tempo.video.video import Video
 
 REFERENCE = Path(__file__).parent / "reference"
@@ -70,6 +68,12 @@ CASES = {
     for values in json.loads((REFERENCE / "cases.json").read_text(encoding="utf-8"))
 }
 
+# By the video that they are about: these differ in the question or the budget alone.
+CASES_BY_VIDEO = {
+    frames: [case for case in CASES.values() if case.values["frames"] == frames]
+    for frames in dict.fromkeys(case.values["frames"] for case in CASES.values())
+}
+
 
 def video_of(case: Case, tmp_path: Path) -> Video:
     """The case's frames as something to watch; a picture is written to a file."""
@@ -77,23 +81,3 @@ def video_of(case: Case, tmp_path: Path) -> Video:
         Image.fromarray(case.frames[0]).save(tmp_path / "picture.png")
         return Video.open(tmp_path / "picture.png")
     return Video.from_frames(case.frames, fps=case.fps)
-
-
-class WatchedCases:
-    """Watch each video once for each cache: cases that differ in the question alone ask the same session.
-
-    Args:
-        model: watches.
-        folder: for what it keeps on disk.
-    """
-
-    def __init__(self, model: Tempo, folder: Path) -> None:
-        self._model, self._folder = model, folder
-        self._sessions: dict[tuple[Any, ...], Session] = {}
-
-    def session(self, case: Case, cache: str) -> Session:
-        key = (case.values["frames"], case.kind, case.fps, cache)
-        if key not in self._sessions:
-            self._model.disk = DiskCache(self._folder / "kept")
-            self._sessions[key] = self._model.watch(video_of(case, self._folder), cache=cache)
-        return self._sessions[key]

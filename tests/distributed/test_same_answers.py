@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import clips
-from reference_cases import WatchedCases
+from reference_cases import video_of
 from tempo import Tempo, Video
 from tempo.distributed.distributed_engine import DistributedTempo
 from tempo.distributed.replica import replica_in_thread
@@ -49,23 +49,20 @@ def damage(file):
     file.write_bytes(content)
 
 
-@pytest.fixture(scope="module")
-def watched(three_threads, tmp_path_factory):
-    return WatchedCases(three_threads, tmp_path_factory.mktemp("watched"))
-
-
 @pytest.mark.parametrize("cache", CACHES)
-def test_recorded_answers(case, cache, watched):
+def test_recorded_answers(same_video, cache, three, tmp_path):
     """What the published code computed."""
-    answer = watched.session(case, cache).ask(case.query, **case.options)
-    recorded = case.tensors
-    assert answer.token_ids == recorded["generated_ids"].tolist()
-    tokens = [segment.tokens for segment in answer.segments]
-    if "allocation" in recorded:
-        assert tokens == recorded["allocation"].tolist()
-    if "relevance" in recorded:
-        relevance = torch.tensor([segment.relevance for segment in answer.segments])
-        torch.testing.assert_close(relevance, recorded["relevance"], atol=1e-5, rtol=0)
+    session = three.watch(video_of(same_video[0], tmp_path), cache=cache)
+    for case in same_video:
+        answer = session.ask(case.query, **case.options)
+        recorded = case.tensors
+        assert answer.token_ids == recorded["generated_ids"].tolist()
+        tokens = [segment.tokens for segment in answer.segments]
+        if "allocation" in recorded:
+            assert tokens == recorded["allocation"].tolist()
+        if "relevance" in recorded:
+            relevance = torch.tensor([segment.relevance for segment in answer.segments])
+            torch.testing.assert_close(relevance, recorded["relevance"], atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("cache", CACHES)

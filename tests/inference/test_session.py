@@ -9,7 +9,7 @@ import torch
 
 import tempo
 from privileges import read_only
-from reference_cases import CASES, WatchedCases, video_of
+from reference_cases import CASES, video_of
 from tempo.errors import TempoError, UsageError
 from tempo.inference import prefix_cache as cache_module
 from tempo.inference.prefix_cache import DiskCache
@@ -34,14 +34,11 @@ def check(answer, case, *, atol=1e-5):
         assert stamps == case.values["timestamps"]
 
 
-@pytest.fixture(scope="module")
-def watched(tiny, tmp_path_factory):
-    return WatchedCases(tiny, tmp_path_factory.mktemp("watched"))
-
-
 @pytest.mark.parametrize("cache", KEEPING)
-def test_reference_answers(case, cache, watched):
-    check(watched.session(case, cache).ask(case.query, **case.options), case)
+def test_reference_answers(same_video, cache, engine, tmp_path):
+    session = engine.watch(video_of(same_video[0], tmp_path), cache=cache)
+    for case in same_video:
+        check(session.ask(case.query, **case.options), case)
 
 
 @pytest.mark.gpu
