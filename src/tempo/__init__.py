@@ -3,6 +3,8 @@
 The public names are looked up when they are first used: importing tempo does not import torch.
 """
 
+import os
+import sys
 import warnings
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -38,6 +40,13 @@ __all__ = [
     "__version__",
     "load",
 ]
+
+
+# Torch's threads wait for one another many times in an answer. They spin meanwhile, unless told otherwise before
+# torch is imported, and where another program wants a core too, that takes the time slice of the thread which is
+# waited for: a question takes two to sixty times as long.
+if "torch" not in sys.modules:
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def __getattr__(name: str) -> Any:

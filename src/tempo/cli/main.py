@@ -109,7 +109,6 @@ def _run(arguments: list[str]) -> int:
         return _overview(arguments)
     verb, *rest = arguments
     _quieten_libraries()
-    _share_cores()
     _replace_bad_characters()
     args = parser_of(verb).parse_args(rest)
     return _module(verb).run(args) or 0
@@ -163,16 +162,6 @@ def _quieten_libraries() -> None:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     if not sys.stderr.isatty():
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-
-
-def _share_cores() -> None:
-    """Let torch's threads sleep while they wait for one another, before torch is imported.
-
-    By default they spin, which gains a little on an idle machine. Where another program wants a core too,
-    a thread spins through the time slice that the one it waits for needs, and a question takes two to many
-    times as long.
-    """
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def _reopen_closed_streams() -> None:
