@@ -84,7 +84,7 @@ docs: docs-env
 	NO_MKDOCS_2_WARNING=1 $(SITE)/bin/mkdocs build --strict
 
 # Two halves side by side, then what compares times. Threads that wait must not spin, or the halves stall one another.
-FIRST_HALF := $(addprefix tests/,benchmarking checkpoints docs evaluation fuzz inference modeling networks reporting research synthetic training)
+FIRST_HALF := $(addprefix tests/,benchmarking checkpoints docs evaluation fuzz inference media modeling networks reporting research synthetic training)
 
 # Where the environment forbids compiled files, every process of the tests would compile what it imports.
 test: $(VENV)/.dev
