@@ -44,7 +44,7 @@ __all__ = [
 
 # Torch's threads wait for one another many times in an answer. They spin meanwhile, unless told otherwise
 # before torch is imported, and where another program wants a core too, that takes the time slice of the
-# thread which is waited for: a question takes two to sixty times as long.
+# thread which is waited for: a question takes twice as long, or much longer.
 if "torch" not in sys.modules:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 

@@ -43,6 +43,16 @@ def test_kuberay_knows_every_field(name):
 
 
 @pytest.mark.parametrize("name", ["ray-batch.yaml", "ray-serve.yaml"])
+def test_kubernetes_knows_every_field_of_the_pods(name):
+    validator = pytest.importorskip("kubernetes_validate", reason="large, and no part of the environment")
+    spec = manifest(name)["spec"]
+    cluster = spec.get("rayClusterSpec") or spec["rayClusterConfig"]
+    for pods in (cluster["headGroupSpec"], *cluster["workerGroupSpecs"]):
+        resource = {"apiVersion": "v1", "kind": "PodTemplate", "metadata": {"name": "x"}}
+        validator.validate(resource | {"template": pods["template"]}, "1.33", strict=True)
+
+
+@pytest.mark.parametrize("name", ["ray-batch.yaml", "ray-serve.yaml"])
 def test_a_worker_fits_a_machine_and_the_machines_are_as_many(name):
     spec = manifest(name)["spec"]
     cluster = spec.get("rayClusterSpec") or spec["rayClusterConfig"]
