@@ -270,9 +270,10 @@ def test_a_long_story_is_asked_more(prompts: PackedPrompts) -> None:
 
     def most(segments: int) -> int:
         batches = StoryBatches(context(seed=1, steps=4), segments=(segments,), questions=6)
-        rows = [group for n in range(4) for group in batches[n].story.packed.layout.groups]
-        long = [group for group in rows if 8 * segments < group.prefix_RP.shape[1] < 20 * segments]
-        return max(int(group.row_N.bincount().max()) for group in long)
+        groups = [group for n in range(4) for group in batches[n].story.packed.layout.groups]
+        long = [group for group in groups if 8 * segments < len(group.earlier_PP) < 20 * segments]
+        rows = [torch.cat([behind.row_N for behind in group.branches]) for group in long]
+        return max(int(row_N.bincount().max()) for row_N in rows)
 
     assert most(8) <= 7  # one of them asks for a description
     assert most(64) == 18

@@ -37,7 +37,9 @@ def model() -> Qwen3VLForConditionalGeneration:
     return Qwen3VLForConditionalGeneration(base_config(build_tokenizer(30))).eval()
 
 
-def test_packing_changes_nothing(prompts: PackedPrompts, model: Qwen3VLForConditionalGeneration) -> None:
+def test_packing_changes_neither_states_nor_gradients(
+    prompts: PackedPrompts, model: Qwen3VLForConditionalGeneration
+) -> None:
     rng = random.Random(0)
     frames = torch.randint(0, 256, (2, 8, 48, 96, 3), dtype=torch.uint8).numpy()
     geometry = Geometry.from_dict({"patch_size": 8, **GEOMETRY})
@@ -53,23 +55,35 @@ def test_packing_changes_nothing(prompts: PackedPrompts, model: Qwen3VLForCondit
         row.branches.append(prompts.answering("Describe the segment.", "small red star left."))
         rows.append(row)
     packed = pack(rows, prompts, (3, 6))
-    with torch.no_grad():
-        visual, deep = vision_features(model.model.visual, pixels, grid)
-        states = read_packed(model.model, packed, visual, deep)
-        at = 0
-        for index, row in enumerate(rows):
-            at += len(row.prefix)
-            for branch in row.branches:
-                ids = torch.tensor([row.prefix + branch.ids])
-                alone = model.model(
-                    input_ids=ids,
-                    mm_token_type_ids=(ids == prompts.video_id).int() * 2,
-                    pixel_values_videos=pixels[index],
-                    video_grid_thw=torch.tensor([grid]),
-                ).last_hidden_state[0, len(row.prefix) :]
-                here = states[at : at + len(branch.ids)]
-                assert torch.allclose(here, alone, atol=1e-4), (index, (here - alone).abs().max())
-                at += len(branch.ids)
+
+    def gradients(states_TD: torch.Tensor, upstream_TD: torch.Tensor) -> dict[str, torch.Tensor]:
+        model.zero_grad()
+        (states_TD * upstream_TD).sum().backward()
+        return {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+
+    states = read_packed(model.model, packed, *vision_features(model.model.visual, pixels, grid))
+    apart, places, at = [], [], 0
+    for index, row in enumerate(rows):
+        at += len(row.prefix)
+        for branch in row.branches:
+            ids = torch.tensor([row.prefix + branch.ids])
+            alone = model.model(
+                input_ids=ids,
+                mm_token_type_ids=(ids == prompts.video_id).int() * 2,
+                pixel_values_videos=pixels[index],
+                video_grid_thw=torch.tensor([grid]),
+            )
+            apart.append(alone.last_hidden_state[0, len(row.prefix) :])
+            places.append(torch.arange(at, at + len(branch.ids)))
+            at += len(branch.ids)
+    packed_TD, apart_TD = states[torch.cat(places)], torch.cat(apart)
+    assert torch.allclose(packed_TD, apart_TD, atol=1e-4), (packed_TD - apart_TD).abs().max()
+    upstream_TD = torch.randn(packed_TD.shape)
+    found, wanted = gradients(packed_TD, upstream_TD), gradients(apart_TD, upstream_TD)
+    assert found.keys() == wanted.keys()
+    for name, gradient in wanted.items():
+        far = (found[name] - gradient).abs().max()
+        assert far <= 1e-3 * gradient.abs().max(), (name, far, gradient.abs().max())
 
 
 def test_only_answers_are_learnt(prompts: PackedPrompts) -> None:
