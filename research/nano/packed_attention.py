@@ -103,7 +103,7 @@ def _earlier(tokens_NS: Tensor) -> Tensor:
 
 
 # torch adds up the gradient of an indexed tensor element by element, on one core. Here a token stands in one
-# place and padding learns nothing, so gradients are only moved; those of a row are added up as a whole.
+# place and padding learns nothing, so gradients are only moved; a matrix product adds up those of a row.
 
 
 class _ToPlaces(torch.autograd.Function):
@@ -144,8 +144,8 @@ class _OfRows(torch.autograd.Function):
 
     @staticmethod
     def backward(context: Any, gradient_NGPE: Tensor) -> tuple[Tensor, None]:
-        gradient_RGPE = gradient_NGPE.new_zeros(context.rows, *gradient_NGPE.shape[1:])
-        return gradient_RGPE.index_add_(0, context.row_N, gradient_NGPE), None
+        belongs_RN = F.one_hot(context.row_N, context.rows).T.to(gradient_NGPE.dtype)
+        return (belongs_RN @ gradient_NGPE.flatten(1)).unflatten(1, gradient_NGPE.shape[1:]), None
 
 
 def _weighed(

@@ -32,7 +32,9 @@ FEW = {
     "base-joint": ["batch=2", "extra=2"],
     "vision": ["extra=2"],
     "compressor": ["rows=2"],
+    "compressor-2": ["rows=2"],
     "decoder": ["tokens=400", "segments=[1, 2]"],
+    "decoder-2": ["tokens=400", "segments=[1, 2]"],
     "alignment": ["rows=8", "segments=[1, 2]"],
 }
 TRAINED = {
@@ -41,7 +43,9 @@ TRAINED = {
     "base-joint": {"vision", "compressor"},
     "vision": {"vision"},
     "compressor": {"memory", "projector", "compressor"},
+    "compressor-2": {"memory", "projector", "compressor"},
     "decoder": {"decoder"},
+    "decoder-2": {"decoder"},
     "alignment": {"projector", "decoder"},
     "stage-0": {"memory", "projector"},
     "stage-1": {"memory", "projector", "compressor"},
