@@ -158,9 +158,10 @@ def _weighed(
     """
     if query_NHSE.is_cuda:
         mask = seen if seen.ndim == 2 else seen[:, None]
-        return F.scaled_dot_product_attention(
-            query_NHSE, key_NGKE, value_NGKE, mask, scale=scaling, enable_gqa=True
-        )
+        # Repeated: of torch's fused kernels none takes a mask and heads that share keys.
+        shared = query_NHSE.shape[1] // key_NGKE.shape[1]
+        key, value = (x.repeat_interleave(shared, 1) for x in (key_NGKE, value_NGKE))
+        return F.scaled_dot_product_attention(query_NHSE, key, value, mask, scale=scaling)
     mask = torch.zeros(seen.shape, dtype=query_NHSE.dtype).masked_fill_(~seen, -torch.inf)
     rows, groups, width = len(key_NGKE), key_NGKE.shape[1], key_NGKE.shape[3]
     query_NGQE = (query_NHSE * scaling).reshape(rows, groups, -1, width)  # the heads that share keys in turn

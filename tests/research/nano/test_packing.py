@@ -41,13 +41,14 @@ def test_packing_changes_neither_states_nor_gradients(
     prompts: PackedPrompts, model: Qwen3VLForConditionalGeneration
 ) -> None:
     rng = random.Random(0)
-    frames = torch.randint(0, 256, (2, 8, 48, 96, 3), dtype=torch.uint8).numpy()
+    frames = torch.randint(0, 256, (3, 8, 48, 96, 3), dtype=torch.uint8).numpy()
     geometry = Geometry.from_dict({"patch_size": 8, **GEOMETRY})
     pixels, grid = patches(frames, geometry)
     rows = []
-    for number in range(2):  # of lengths so unlike that they attend apart
+    # Two rows attend together, one of them padded, and the first is so short that it attends apart.
+    for number, repeated in enumerate((0, 30, 34)):
         row = prompts.segment(0.2 + 9.5 * number + np.arange(8) / 2, 18)
-        row.prefix += prompts.plain("Look closely. " * 30 * number)
+        row.prefix += prompts.plain("Look closely. " * repeated)
         for question in ("Is there a red star?", "What colour is the small ring that moves left?")[
             : number + 1
         ]:
@@ -55,6 +56,7 @@ def test_packing_changes_neither_states_nor_gradients(
         row.branches.append(prompts.answering("Describe the segment.", "small red star left."))
         rows.append(row)
     packed = pack(rows, prompts, (3, 6))
+    assert [group.rows for group in packed.layout.groups] == [1, 2]
 
     def gradients(states_TD: torch.Tensor, upstream_TD: torch.Tensor) -> dict[str, torch.Tensor]:
         model.zero_grad()
