@@ -10,6 +10,7 @@ from torch import nn
 from tempo.modeling import TempoQwenForCausalLM
 
 from .config import GROUPS, LearningRates, OptimizerConfig
+from .muon import Muon
 from .objective import Objective, group_of
 
 MUON_REST = 1 / 3  # of a group's learning rate, for what AdamW updates beside Muon
@@ -66,7 +67,7 @@ class Optimizers:
             betas: Any = config.betas
             self.optimizers.append(torch.optim.AdamW(by_adamw, betas=betas, fused=True))
         if by_muon:
-            self.optimizers.append(torch.optim.Muon(by_muon, adjust_lr_fn="match_rms_adamw"))
+            self.optimizers.append(Muon(by_muon))
         self._rates = [[group["lr"] for group in one.param_groups] for one in self.optimizers]
 
     @property
