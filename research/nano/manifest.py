@@ -94,12 +94,25 @@ class Manifest:
             if found != wanted:
                 raise TempoError(f"{path}: its hash is {found}, and the manifest begins from {wanted}")
 
+    def needs(self, step: Step) -> set[str]:
+        """The names of the earlier steps that a step begins from."""
+        named = set(_NAMED.findall(step.text))
+        return {one.name for one in self.steps[: self.steps.index(step)]} & named
+
+    def until(self, name: str) -> tuple[Step, ...]:
+        """A step and all that it needs, in order."""
+        wanted = {name}
+        for step in reversed(self.steps):
+            if step.name in wanted:
+                wanted |= self.needs(step)
+        return tuple(step for step in self.steps if step.name in wanted)
+
     def hashes(self, overrides: Sequence[str], by_step: Mapping[str, Sequence[str]]) -> dict[str, str]:
         """For each step the hash of what goes into it: its recipe and overrides, the steps that it begins
         from, and all inputs. Not the code of the trainer and of the data."""
         found: dict[str, str] = {}
         for step in self.steps:
-            earlier = [found[name] for name in sorted(set(_NAMED.findall(step.text))) if name in found]
+            earlier = [found[name] for name in sorted(self.needs(step))]
             parts = [step.text, [*overrides, *step.set, *by_step.get(step.name, ())], earlier, self.inputs]
             found[step.name] = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
         return found
