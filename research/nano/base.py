@@ -6,9 +6,13 @@ While it is trained it is the compressor of a Tempo model, so that one trainer d
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import AutoTokenizer, Qwen3VLForConditionalGeneration
+
+from tempo.checkpoints.checkpoint import base_rows
+from tempo.modeling.saving import save_model
 
 from .config import base_config, build_tokenizer
 from .weights import load_trained
@@ -23,10 +27,16 @@ def initialize(out: Path, *, seed: int, samples: int = 1500) -> None:
 
 
 def extract(out: Path, *, model: str) -> None:
-    """Write the compressor of the Tempo model in `model` as a model of its own."""
-    trained = load_trained(model).compressor.vlm
-    base = Qwen3VLForConditionalGeneration(trained.config)
-    base.model.load_state_dict(trained.state_dict())
+    """Take the base out of the Tempo model in `model`, and let that model's decoder begin as the base's
+    language model. The two are written into the folders base and model of `out`."""
+    trained: Any = load_trained(model)
+    vlm = trained.compressor.vlm
+    base = Qwen3VLForConditionalGeneration(vlm.config)
+    base.model.load_state_dict(vlm.state_dict())
     base.tie_weights()
-    base.save_pretrained(out)
-    AutoTokenizer.from_pretrained(model).save_pretrained(out)
+    base.save_pretrained(out / "base")
+    AutoTokenizer.from_pretrained(model).save_pretrained(out / "base")
+    trained.model.load_state_dict(vlm.language_model.state_dict())
+    with torch.no_grad():
+        trained.compressor.relevance_rows.copy_(base_rows(out / "base"))
+    save_model(trained, out / "model", tokenizer=out / "base")

@@ -27,3 +27,11 @@ def load_trained(folder: str | Path, device: str | torch.device = "cpu") -> Temp
 def save_weights(model: TempoQwenForCausalLM, folder: Path, tokenizer: str | Path) -> None:
     """Write `model` in bfloat16, in one folder."""
     save_model(deepcopy(model).to("cpu", torch.bfloat16), folder, tokenizer=tokenizer)
+
+
+def join(out: Path, *, compressor: str, decoder: str) -> None:
+    """Write the compressor, memory tokens and projector of one model and the decoder of another into the
+    folder model of `out`. Both began from the same words, so what the one writes the other reads."""
+    model = load_trained(compressor)
+    model.model.load_state_dict(load_trained(decoder).model.state_dict())
+    save_model(model, out / "model", tokenizer=compressor)

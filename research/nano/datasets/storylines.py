@@ -58,6 +58,7 @@ NAMING_PROMPTS = (
 )
 TOKENS = 5000  # a batch, about
 DRILLS = 0.05  # of the rows
+DRILLED = 0.75  # of the rows while letters are drilled
 # Another share of the rows: short stories with nothing but options, about what letters are learnt for last.
 LETTERS_FIRST = 0.1
 # And another: stories whose things are alike, mostly about what comes after. Which of many places an answer
@@ -226,6 +227,7 @@ class StoryBatches(PackedBatches):
         questions: behind a storyline; behind a long one thrice as many.
         wide: the share of the scripts that is of the wide world.
         naming: for so many steps, in a wide world, names alone.
+        drilling: for so many steps behind them drills, mostly: letters are not learnt among other questions.
         alone: the one kind of question that is asked, of `ALONE_SEGMENTS`; "": all.
         tokens: about so many a batch.
         curriculum: whether easy ones come first; held-out data are as hard as the last ones.
@@ -239,6 +241,7 @@ class StoryBatches(PackedBatches):
         questions: int = QUESTIONS,
         wide: float = 0.0,
         naming: int = 0,
+        drilling: int = 0,
         alone: str = "",
         tokens: int = TOKENS,
         curriculum: bool = True,
@@ -249,7 +252,8 @@ class StoryBatches(PackedBatches):
             raise UsageError("the curriculum needs schedule.steps")
         super().__init__(context)
         self.wide, self.segments, self.questions = wide, tuple(segments), questions
-        self.naming, self.alone, self.tokens, self.curriculum = naming, alone, tokens, curriculum
+        self.naming, self.drilling, self.alone = naming, drilling, alone
+        self.tokens, self.curriculum = tokens, curriculum
 
     def __getitem__(self, step: int) -> StoryBatch:
         rng = random.Random(f"reading/{self.seed}/{step}")
@@ -260,6 +264,8 @@ class StoryBatches(PackedBatches):
             make = partial(self._of_one_kind, kind=self.alone)
         elif self.curriculum and self.wide and step < self.naming:
             make = self._names
+        elif self.curriculum and step < self.naming + self.drilling:
+            make = self._mostly_drills
         else:
             make = partial(self._mixed, segments=segments, choice=0.1 + 0.4 * progress)
         rows, tables, groups, size = [], [], [], 0
@@ -286,6 +292,9 @@ class StoryBatches(PackedBatches):
         wide = 1.0 if self.wide else 0.0
         segments = rng.choice((1, 1, 2, 4))
         return story(rng, self.prompts, segments=segments, questions=4, choice=0.0, alone="naming", wide=wide)
+
+    def _mostly_drills(self, rng: random.Random) -> Told | None:
+        return (self._drills if rng.random() < DRILLED else self._names)(rng)
 
     def _of_one_kind(self, rng: random.Random, *, kind: str) -> Told | None:
         segments = rng.choice(ALONE_SEGMENTS[kind])

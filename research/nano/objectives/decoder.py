@@ -15,7 +15,6 @@ from research.nano.datasets.clips import StoryRows
 from research.nano.datasets.storylines import StoryBatch
 from research.nano.packing import IGNORE
 from research.nano.targets import Codebook
-from research.nano.weights import load_trained
 from tempo.modeling import TempoQwenForCausalLM
 from tempo.processing.prompts import Prompts
 
@@ -51,18 +50,12 @@ def read(model: TempoQwenForCausalLM, story: StoryRows, memory_ND: Tensor) -> tu
 
 
 class DecoderObjective(PackedObjective):
-    """Cross entropy of answers behind storylines.
+    """Cross entropy of answers behind storylines. The codebook points to the words that the decoder begins
+    with."""
 
-    Args:
-        codebook: the folder of the model whose words the codebook points to, for a decoder that has learnt to
-            read it already and whose own words have moved since. None: the model that is trained.
-    """
-
-    def __init__(self, model: TempoQwenForCausalLM, prompts: Prompts, *, codebook: str | None = None) -> None:
+    def __init__(self, model: TempoQwenForCausalLM, prompts: Prompts) -> None:
         super().__init__(model, prompts)
-        words = model if codebook is None else load_trained(codebook)
-        weight = words.model.embed_tokens.weight.detach().float().clone()
-        self.codebook = Codebook(weight.to(model.device), self.prompts.plain)
+        self.codebook = Codebook(model.model.embed_tokens.weight.detach().float().clone(), self.prompts.plain)
 
     def loss_of(self, batch: StoryBatch) -> tuple[Tensor, dict[str, float]]:
         memory_ND = self.codebook.embed(batch.weights_NV)

@@ -12,7 +12,8 @@ from torch.nn import functional as F
 from research.nano.datasets.segments import SegmentBatch
 from research.nano.packing import IGNORE, Packed, PackedPrompts, read_packed
 
-from .vision import VisionObjective
+from .packed_objective import PackedObjective
+from .vision import see
 
 # How much a routing answer, one token, counts beside a token of a description.
 ROUTING_WEIGHT = 3.0
@@ -35,18 +36,12 @@ def answer_losses(
     }
 
 
-class LanguageObjective(VisionObjective):
-    """Cross entropy of what is said about segments, and of patch labels where a batch has segments without
-    words."""
+class LanguageObjective(PackedObjective):
+    """Cross entropy of what is said about segments."""
 
     def loss_of(self, batch: SegmentBatch) -> tuple[Tensor, dict[str, float]]:
-        visual_SVD, deepstack = self.see(batch)
+        visual_SVD, deepstack = see(self.model, batch)
         assert batch.packed is not None
-        vlm, rows = self.model.compressor.vlm, batch.packed.rows
-        states = read_packed(vlm, batch.packed, visual_SVD[:rows], [one[:rows] for one in deepstack])
-        output_rows = vlm.language_model.embed_tokens.weight
-        loss, figures = answer_losses(states, output_rows, batch.packed, self.prompts)
-        if len(visual_SVD) > rows:
-            labels, right = self.label_loss(visual_SVD, deepstack, batch.patch_labels)
-            loss, figures = loss + labels, figures | right
-        return loss, figures
+        vlm = self.model.compressor.vlm
+        states = read_packed(vlm, batch.packed, visual_SVD, deepstack)
+        return answer_losses(states, vlm.language_model.embed_tokens.weight, batch.packed, self.prompts)

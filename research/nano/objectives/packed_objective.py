@@ -5,15 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import fields, is_dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
 from research.nano.packing import PackedPrompts
-from tempo.errors import TempoError
 from tempo.modeling import TempoQwenForCausalLM
 from tempo.processing.prompts import Prompts
 from tempo.training.objective import Objective, ObjectiveOutput
@@ -41,21 +38,6 @@ class PackedObjective(Objective):
                     total, count = metrics.get(name, (0.0, 0.0))
                     metrics[name] = total + figure, count + 1
         return ObjectiveOutput({"loss": torch.stack(losses).sum()}, metrics, {})
-
-    def load_own_state(self, path: str | Path) -> None:
-        """Take over what the objective of another run had beside the model.
-
-        Raises:
-            TempoError: it is not there, or is of another objective.
-        """
-        state = self.state_dict()
-        try:
-            own = load_file(path)
-        except Exception as error:
-            raise TempoError(f"{path}: not readable ({str(error).splitlines()[0]})") from error
-        if own.keys() != self.own_state().keys():
-            raise TempoError(f"{path}: of another objective")
-        self.load_state_dict(state | own)
 
 
 def moved(item: Any, device: torch.device) -> Any:

@@ -8,13 +8,12 @@ import numpy as np
 import pytest
 import torch
 from nano_context import context, nano_prompts
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 import tempo
 from research.nano.datasets.segment_targets import SegmentTargetBatches
 from research.nano.manifest import HERE, Manifest
 from research.nano.objectives.compressor import CompressorObjective, write, written
-from research.nano.objectives.vision import VisionObjective
 from research.nano.pipeline import run_pipeline
 from research.nano.weights import load_trained
 from tempo.errors import TempoError
@@ -27,25 +26,17 @@ QUICK = [
     *("tensorboard=false", "checkpoints.keep=1"),
 ]
 FEW = {
-    "base-vision": ["extra=2"],
-    "base-language": ["batch=2"],
-    "base-joint": ["batch=2", "extra=2"],
     "vision": ["extra=2"],
+    "language": ["batch=2"],
     "compressor": ["rows=2"],
-    "compressor-2": ["rows=2"],
     "decoder": ["tokens=400", "segments=[1, 2]"],
-    "decoder-2": ["tokens=400", "segments=[1, 2]"],
     "alignment": ["rows=8", "segments=[1, 2]"],
 }
 TRAINED = {
-    "base-vision": {"vision"},
-    "base-language": {"vision", "compressor"},
-    "base-joint": {"vision", "compressor"},
     "vision": {"vision"},
+    "language": {"compressor"},
     "compressor": {"memory", "projector", "compressor"},
-    "compressor-2": {"memory", "projector", "compressor"},
     "decoder": {"decoder"},
-    "decoder-2": {"decoder"},
     "alignment": {"projector", "decoder"},
     "stage-0": {"memory", "projector"},
     "stage-1": {"memory", "projector", "compressor"},
@@ -89,12 +80,20 @@ def test_from_nothing_to_a_model_folder(tmp_path: Path) -> None:
         inner = {key.removeprefix("model.") for key in kept["trained"] if key.startswith("model.")}
         assert {group_of(key) for key in inner} == groups, name
 
-    # The base is what became the compressor; its words became those of the decoder.
-    base = load_file(tmp_path / "base" / "model.safetensors")
-    joint = load_file(tmp_path / "base-joint" / "model" / "model.safetensors")
+    # The base is what became the compressor, its words are the decoder's, and each went on alone.
+    base = load_file(tmp_path / "base" / "base" / "model.safetensors")
+    begun = load_file(tmp_path / "base" / "model" / "model.safetensors")
     for key, tensor in base.items():
         if key != "lm_head.weight":
-            assert torch.equal(tensor, joint[f"compressor.vlm.{key.removeprefix('model.')}"])
+            assert torch.equal(tensor, begun[f"compressor.vlm.{key.removeprefix('model.')}"])
+        if key.startswith("model.language_model."):
+            assert torch.equal(tensor, begun[f"model.{key.removeprefix('model.language_model.')}"])
+    joined, one, other = (
+        load_file(tmp_path / name / "model" / "model.safetensors")
+        for name in ("joined", "compressor", "decoder")
+    )
+    for key, tensor in joined.items():
+        assert torch.equal(tensor, (other if key.startswith("model.") else one)[key]), key
 
     shipped = tempo.load(tmp_path / "export" / "nano", device="cpu")
     configs = [
@@ -128,7 +127,7 @@ def test_from_nothing_to_a_model_folder(tmp_path: Path) -> None:
     with pytest.raises(TempoError, match=r"decoder: was made of something else"):
         run_pipeline(manifest, tmp_path, QUICK, by_step=by_step | {"decoder": quick("decoder")[1:]})
     hopeful = replace(manifest, steps=(*steps[:1], replace(steps[1], reach={"shape": 1.1}), *steps[2:]))
-    with pytest.raises(TempoError, match=r"base-vision: shape on held-out data is 0\.\d+, and the next"):
+    with pytest.raises(TempoError, match=r"vision: shape on held-out data is 0\.\d+, and the next"):
         run_pipeline(hopeful, tmp_path, QUICK, by_step=by_step)
     changed_input = replace(manifest, inputs={str(tmp_path / "base"): "0"})
     with pytest.raises(TempoError, match=r"its hash is .*begins from 0"):
@@ -157,16 +156,3 @@ def test_a_router_that_learns_alone_holds_what_is_written() -> None:
     assert moved["told"] == pytest.approx(0.01 * before.shape[1], rel=0.05)
     assert after["told"] > 0.1
     assert not any("_before" in name for name in alone.state_dict())
-
-
-def test_a_tower_goes_on_seeing_with_its_heads(tmp_path: Path) -> None:
-    """New heads would first send what they do not know yet through a tower that does."""
-    model, prompts = load_trained(EMBEDDED), nano_prompts()
-    first = VisionObjective(model, prompts)
-    path = tmp_path / "objective.safetensors"
-    save_file({name: tensor.contiguous() for name, tensor in first.own_state().items()}, path)
-    second = VisionObjective(model, prompts, heads=str(path))
-    assert all(torch.equal(second.own_state()[name], tensor) for name, tensor in first.own_state().items())
-    assert all(second.group_of(name) == "vision" for name in first.own_state())
-    with pytest.raises(TempoError, match="not readable"):
-        VisionObjective(model, prompts, heads=str(tmp_path / "none"))

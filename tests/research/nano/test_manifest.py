@@ -31,12 +31,25 @@ def test_a_changed_step_changes_those_that_begin_from_it() -> None:
     before = manifest.hashes([], {})
     after = manifest.hashes([], {"compressor": ["schedule.steps=7"]})
     changed = {name for name in before if before[name] != after[name]}
-    pretrained = {"compressor", "compressor-2", "decoder", "decoder-2"}
-    later = {"alignment", "stage-0", "stage-1", "stage-2", "stage-3", "average", "export"}
-    assert changed == pretrained | later
+    later = {"joined", "alignment", "stage-0", "stage-1", "stage-2", "stage-3", "average", "export"}
+    assert changed == {"compressor"} | later
     assert manifest.hashes(["seed=5"], {}).keys() == before.keys()
     assert not set(manifest.hashes(["seed=5"], {}).values()) & set(before.values())
     assert replace(manifest, inputs={"a": "1"}).hashes([], {})["base-start"] != before["base-start"]
+
+
+def test_what_a_step_needs() -> None:
+    manifest = Manifest.read(HERE / "pipeline.yaml")
+    of = {step.name: step for step in manifest.steps}
+    assert manifest.needs(of["base-start"]) == set()
+    assert manifest.needs(of["vocabulary"]) == {"base", "vision"}
+    assert manifest.needs(of["joined"]) == {"compressor", "decoder"}
+    assert manifest.needs(of["average"]) == {"alignment", "stage-3"}
+    before = ["base-start", "vision", "language", "base", "vocabulary"]
+    assert [step.name for step in manifest.until("decoder")] == [*before, "decoder"]
+    for path in MANIFESTS:  # nothing is made for nothing
+        whole = Manifest.read(path)
+        assert whole.until(whole.steps[-1].name) == whole.steps
 
 
 def test_what_must_be_reached() -> None:
