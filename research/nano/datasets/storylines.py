@@ -58,6 +58,7 @@ NAMING_PROMPTS = (
 )
 TOKENS = 5000  # a batch, about
 DRILLS = 0.05  # of the rows
+CURRICULUM = 0.3  # of the steps behind names and drills, until everything is as hard as it gets
 DRILLED = 0.75  # of the rows while letters are drilled
 # Another share of the rows: short stories with nothing but options, about what letters are learnt for last.
 LETTERS_FIRST = 0.1
@@ -257,7 +258,7 @@ class StoryBatches(PackedBatches):
 
     def __getitem__(self, step: int) -> StoryBatch:
         rng = random.Random(f"reading/{self.seed}/{step}")
-        progress = min(1.0, step / (0.3 * (self.steps or 1))) if self.curriculum else 1.0
+        progress = self._progress(step) if self.curriculum else 1.0
         segments = rng.choice(self.segments[: 1 + round((len(self.segments) - 1) * progress)])
         make: Callable[[random.Random], Told | None]
         if self.alone:
@@ -267,7 +268,7 @@ class StoryBatches(PackedBatches):
         elif self.curriculum and step < self.naming + self.drilling:
             make = self._mostly_drills
         else:
-            make = partial(self._mixed, segments=segments, choice=0.1 + 0.4 * progress)
+            make = partial(self._mixed, segments=segments, progress=progress)
         rows, tables, groups, size = [], [], [], 0
         while size < self.tokens:
             found = make(rng)
@@ -278,14 +279,22 @@ class StoryBatches(PackedBatches):
                 size += len(found[0].prefix) + sum(len(b.ids) for b in found[0].branches)
         return StoryBatch(story_rows(rows, groups, self.prompts), doubtful(rng, torch.cat(tables)))
 
-    def _mixed(self, rng: random.Random, *, segments: int, choice: float) -> Told | None:
+    def _progress(self, step: int) -> float:
+        """How far the curriculum has come: from 0, behind names and drills, to 1, when all is as hard as it
+        gets."""
+        first = self.naming + self.drilling
+        return min(1.0, max(0.0, (step - first) / (CURRICULUM * max(1, (self.steps or 1) - first))))
+
+    def _mixed(self, rng: random.Random, *, segments: int, progress: float) -> Told | None:
         of_one_kind = partial(self._of_one_kind, kind=rng.choice(tuple(ALONE_SEGMENTS)))
         makers = (self._names, self._drills, self._letters, self._alike, of_one_kind)
-        shares = (NAMING, DRILLS, LETTERS_FIRST, ALIKE, ALONE)
+        # What is hard is learnt by those who know what the tokens say.
+        shares = (NAMING, DRILLS, LETTERS_FIRST, ALIKE * progress, ALONE * progress)
         make = rng.choices((*makers, None), (*shares, 1 - sum(shares)))[0]
         if make is not None:
             return make(rng)
         questions = self.questions * (3 if segments >= LONG else 1)
+        choice = 0.1 + 0.4 * progress
         return story(rng, self.prompts, segments=segments, questions=questions, choice=choice, wide=self.wide)
 
     def _names(self, rng: random.Random) -> Told | None:

@@ -256,6 +256,26 @@ def test_names_come_first_where_the_world_is_wide(prompts: PackedPrompts) -> Non
     assert kinds(0.0, 0) - first
 
 
+def test_names_then_letters_then_short_stories_come_first() -> None:
+    """Behind names and drills begins what is easiest, however long they took."""
+    batches = StoryBatches(context(seed=4, steps=100), wide=0.5, naming=20, drilling=20, tokens=2000)
+
+    def kinds_at(step: int) -> list[str]:
+        return batches[step].story.kinds
+
+    named = {"naming", "describe"}
+    assert set(kinds_at(19)) <= named
+    drilled = [kind for step in (20, 30, 39) for kind in kinds_at(step)]
+    assert set(drilled) - named == {"drill letter", "letters"}
+    assert sum(kind not in named for kind in drilled) > len(drilled) / 2
+    longest = {
+        step: max(batches[step + n].story.packed.positions_3T.max() for n in range(4)) for step in (40, 90)
+    }
+    assert longest[90] > 2 * longest[40]
+    open_questions = [kind for step in range(40, 44) for kind in kinds_at(step)]
+    assert {"colour", "direction"} <= set(open_questions)
+
+
 @pytest.mark.parametrize("kind", list(ALONE_SEGMENTS))
 def test_one_kind_is_asked_alone(prompts: PackedPrompts, kind: str) -> None:
     batches = StoryBatches(context(seed=3, steps=2), segments=(1, 2), questions=3, wide=0.5, alone=kind)
