@@ -58,7 +58,6 @@ class Packed:
     positions_3T: Tensor
     video_T: Tensor  # bool: where visual tokens go
     memory_T: Tensor  # which memory token stands there, counted from 0 within its branch; -1 where none does
-    rows: int
     layout: Layout
 
     def read(self, language: Any, embeds_TD: Tensor, **more: Any) -> Tensor:
@@ -146,7 +145,6 @@ def pack(rows: list[Row], prompts: PackedPrompts, grid: tuple[int, int] = (1, 1)
         torch.cat(positions, 1),
         ids_T == prompts.video_id,
         torch.tensor(memory),
-        len(rows),
         layout,
     )
 

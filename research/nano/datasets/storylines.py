@@ -253,7 +253,7 @@ class StoryBatches(PackedBatches):
             raise UsageError("the curriculum needs schedule.steps")
         super().__init__(context)
         self.wide, self.segments, self.questions = wide, tuple(segments), questions
-        self.naming, self.drilling, self.alone = naming, drilling, alone
+        self.naming, self.drilling, self.alone = naming if wide else 0, drilling, alone
         self.tokens, self.curriculum = tokens, curriculum
 
     def __getitem__(self, step: int) -> StoryBatch:
@@ -263,7 +263,7 @@ class StoryBatches(PackedBatches):
         make: Callable[[random.Random], Told | None]
         if self.alone:
             make = partial(self._of_one_kind, kind=self.alone)
-        elif self.curriculum and self.wide and step < self.naming:
+        elif self.curriculum and step < self.naming:
             make = self._names
         elif self.curriculum and step < self.naming + self.drilling:
             make = self._mostly_drills
