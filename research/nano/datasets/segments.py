@@ -1,4 +1,4 @@
-"""Segments of the generated world with everything the base model is taught about them, made on the fly."""
+"""Segments of the generated world with what the base model is taught to say about them, made on the fly."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from research.nano.config import DESCRIBE_PROMPT, FRAME_SIZES
 from research.nano.packing import Packed, pack
-from research.nano.patch_labels import ASPECTS, PATCH_SIZE, label_patches
+from research.nano.patch_labels import PATCH_SIZE
 from tempo.synthetic.captions import caption, seen_action
 from tempo.synthetic.expressions import SyntheticQuestion
 from tempo.synthetic.follow_ups import random_follow_ups
@@ -52,9 +52,7 @@ WHOLE_SHARE = 0.25
 @dataclass(frozen=True)
 class SegmentBatch:
     frames: Tensor  # uint8 [B, 8, H, W, 3]
-    packed: Packed | None  # of the first segments; None where nothing but patch labels is learnt
-    # int64 [B·T·V, A]: what covers each visual token (patch_labels.ASPECTS); 0 for nothing
-    patch_labels: Tensor
+    packed: Packed
 
 
 def sampling_of(rng: random.Random) -> tuple[float, float]:
@@ -204,11 +202,10 @@ def scene_somewhere(rng: random.Random, aspect: float, wide: float) -> tuple[Scr
 
 
 class SegmentBatches(PackedBatches):
-    """Segments with everything that the base model is taught about them.
+    """Segments with a description, `routings` routing questions and `questions` direct ones each.
 
     Args:
-        batch: segments with text: a description, `routings` routing questions and `questions` direct ones.
-        extra: segments without.
+        batch: the number of segments.
         wide: the share of them that is of the wide world.
     """
 
@@ -217,35 +214,23 @@ class SegmentBatches(PackedBatches):
         context: SourceContext,
         *,
         batch: int,
-        extra: int = 0,
         routings: int = 4,
         questions: int = 2,
         wide: float = 0.0,
     ) -> None:
         super().__init__(context)
         self.wide = wide
-        self.batch, self.extra, self.routings, self.questions = batch, extra, routings, questions
+        self.batch, self.routings, self.questions = batch, routings, questions
 
     def __getitem__(self, step: int) -> SegmentBatch:
         rng = random.Random(f"{self.seed}/{step}")
         aspect = rng.choices(tuple(FRAME_SIZES), (0.6, 0.2, 0.2))[0]
         size = FRAME_SIZES[aspect]
         tokens = (size[0] // PATCH_SIZE) * (size[1] // PATCH_SIZE)
-        frames, rows, labels = [], [], []
-        glimpses, seen = [], []
-        for _ in range(self.extra):
-            # The tower looks at one pair of frames at a time: four of four films teach it more than four of
-            # one.
-            for _ in range(4):
-                script, times = scene_somewhere(rng, aspect, self.wide)
-                first = rng.randrange(7)
-                pair = times[first : first + 2]
-                glimpses.append(render(script, pair, size))
-                seen.append(label_patches(script, pair, size))
+        frames, rows = [], []
         for _ in range(self.batch):
             script, times = scene_somewhere(rng, aspect, self.wide)
             frames.append(render(script, times, size))
-            labels.append(label_patches(script, times, size))
             row = self.prompts.segment(times, tokens)
             row.branches.append(self.prompts.answering(DESCRIBE_PROMPT, caption(script, times)))
             for question, truth in routing_questions(rng, script, times, self.routings):
@@ -253,8 +238,5 @@ class SegmentBatches(PackedBatches):
             for question in direct_questions(rng, script, times, self.questions):
                 row.branches.append(self.prompts.answering(question.text, question.answer))
             rows.append(row)
-        packed = pack(rows, self.prompts, (size[1] // PATCH_SIZE, size[0] // PATCH_SIZE)) if rows else None
-        frames += [np.concatenate(glimpses[n : n + 4]) for n in range(0, len(glimpses), 4)]
-        labels += [np.concatenate(seen[n : n + 4]) for n in range(0, len(seen), 4)]
-        told = torch.from_numpy(np.stack(labels)).view(-1, len(ASPECTS))
-        return SegmentBatch(torch.from_numpy(np.stack(frames)), packed, told)
+        packed = pack(rows, self.prompts, (size[1] // PATCH_SIZE, size[0] // PATCH_SIZE))
+        return SegmentBatch(torch.from_numpy(np.stack(frames)), packed)

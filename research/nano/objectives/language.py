@@ -40,8 +40,7 @@ class LanguageObjective(PackedObjective):
     """Cross entropy of what is said about segments."""
 
     def loss_of(self, batch: SegmentBatch) -> tuple[Tensor, dict[str, float]]:
-        visual_SVD, deepstack = see(self.model, batch)
-        assert batch.packed is not None
+        visual_SVD, deepstack = see(self.model, batch.frames)
         vlm = self.model.compressor.vlm
         states = read_packed(vlm, batch.packed, visual_SVD, deepstack)
         return answer_losses(states, vlm.language_model.embed_tokens.weight, batch.packed, self.prompts)

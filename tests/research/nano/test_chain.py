@@ -26,7 +26,7 @@ QUICK = [
     *("tensorboard=false", "checkpoints.keep=1"),
 ]
 FEW = {
-    "vision": ["extra=2"],
+    "vision": ["segments=2"],
     "language": ["batch=2"],
     "compressor": ["rows=2"],
     "decoder": ["tokens=400", "segments=[1, 2]"],
