@@ -117,6 +117,14 @@ def name_told(row: np.ndarray) -> str:
     return f"{colour} {SIGN} {name}" if sort == SIGN else f"{colour} {SHAPES[row[_COLUMNS['shape']] - 1]}"
 
 
+def told(row: np.ndarray) -> str:
+    """What the thing of a memory token's facts is called and does, with "!" behind it if it is asked
+    about."""
+    doing = (("", *ACTIONS)[row[_COLUMNS["action"]]], ("", *CHANGES)[row[_COLUMNS["change"]]])
+    asked = "!" if row[_COLUMNS["match"]] or row[_COLUMNS["further"]] else ""
+    return " ".join(word for word in (name_told(row), *doing) if word) + asked
+
+
 def _visible(script: Script, times: np.ndarray) -> list[tuple[int, float, Scene, Thing, str]]:
     """Scene number, first time, scene, thing and action of all that is seen at `times`; scenes in order, each
     from left to right."""

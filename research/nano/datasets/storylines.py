@@ -28,6 +28,7 @@ from research.nano.targets import (
     Codebook,
     auxiliary_targets,
     name_told,
+    told,
 )
 from tempo.errors import UsageError
 from tempo.synthetic.captions import caption
@@ -56,10 +57,12 @@ NAMING_PROMPTS = (
     "What can you see at {} seconds?",
     "At {} seconds: what is it?",
 )
+READING_PROMPT = "Read everything."
+READ_SEGMENTS = (2, 3, 4, 6, 8, 12, 16)
 TOKENS = 5000  # a batch, about
 DRILLS = 0.05  # of the rows
-CURRICULUM = 0.3  # of the steps behind names and drills, until everything is as hard as it gets
-DRILLED = 0.75  # of the rows while letters are drilled
+CURRICULUM = 0.3  # of the steps behind names and basics, until everything is as hard as it gets
+BASICS = (0.15, 0.45, 0.4)  # of the rows, while nothing else is learnt: names, stories read out, drills
 # Another share of the rows: short stories with nothing but options, about what letters are learnt for last.
 LETTERS_FIRST = 0.1
 # And another: stories whose things are alike, mostly about what comes after. Which of many places an answer
@@ -83,6 +86,9 @@ ALIKE_WEIGHTS = (0.5, 1, 0.3, 0.3, 0.2, 3, 4, 8)  # of KINDS
 # do. Where the world is wide nothing else comes first: names are not learnt one by one but all at once, when
 # the directions that they share are found, and among other questions that took longer than there was time.
 NAMING = 0.08
+# And another: stories that are read out, segment by segment. Eight times as many words are learnt of a batch
+# as of one with questions alone, and each of them hangs on one token.
+READING = 0.1
 HARD_LETTERS = (0.3, 3, 0.3, 0.2, 0.3, 1.5, 2, 2)  # of KINDS
 SEGMENTS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 48, 96, 128)
 QUESTIONS = 6  # behind a storyline; behind a long one thrice as many
@@ -128,6 +134,13 @@ def _named(rng: random.Random, tables: list[np.ndarray], stamps: list[str], coun
         text = rng.choice(NAMING_PROMPTS).format(stamp)
         found.append(Asked("naming", text, name, (True,) * len(stamps)))
     return found
+
+
+def _read(tables: list[Tensor], stamps: list[str]) -> Asked:
+    """The whole storyline in words, a segment after the other: what the first token of each tells, and
+    whether it was asked about."""
+    text = "; ".join(f"{stamp} {told(table[0].numpy())}" for table, stamp in zip(tables, stamps, strict=True))
+    return Asked("reading", READING_PROMPT, text, (True,) * len(stamps))
 
 
 def _of_one_kind(
@@ -191,10 +204,11 @@ def story(
     alone: str = "",
     wide: float = 0.0,
     alike: float = 0.0,
+    reading: bool = False,
 ) -> Told | None:
     """One storyline with questions about one thing, the facts of its memory tokens, and the questions.
 
-    `alone`: nothing but "naming" or this kind is asked."""
+    `alone`: nothing but "naming" or this kind is asked. `reading`: all of it is read out beside that."""
     aspect = rng.choice(tuple(FRAME_SIZES))
     script, times, window = timeline(rng, segments=segments, aspect=aspect, wide=wide, alike=alike)
     stamps = [f"{float(t[0]) + window / 2:.1f}" for t in times]
@@ -215,20 +229,23 @@ def story(
     ]
     if whole:
         group.append(Asked("describe", DESCRIBE_PROMPT, caption(script, np.concatenate(times)), everywhere))
+    if reading:
+        group.append(_read(tables, stamps))
     return story_row(prompts, stamps, counts, group), torch.cat(tables), group
 
 
 class StoryBatches(PackedBatches):
     """Storylines with questions behind them, about as many tokens in each batch.
 
-    Short stories and open questions come first: what the tokens say is learnt before where to look for it.
+    Names come first, then what every token says, and letters; then questions, about short stories before long
+    ones: what the tokens say is learnt before where to look for it.
 
     Args:
         segments: the lengths of stories; the first ones come first.
         questions: behind a storyline; behind a long one thrice as many.
         wide: the share of the scripts that is of the wide world.
         naming: for so many steps, in a wide world, names alone.
-        drilling: for so many steps behind them drills, mostly: letters are not learnt among other questions.
+        basics: for so many steps behind them names, stories that are read out, and drills, in turn.
         alone: the one kind of question that is asked, of `ALONE_SEGMENTS`; "": all.
         tokens: about so many a batch.
         curriculum: whether easy ones come first; held-out data are as hard as the last ones.
@@ -242,7 +259,7 @@ class StoryBatches(PackedBatches):
         questions: int = QUESTIONS,
         wide: float = 0.0,
         naming: int = 0,
-        drilling: int = 0,
+        basics: int = 0,
         alone: str = "",
         tokens: int = TOKENS,
         curriculum: bool = True,
@@ -253,7 +270,7 @@ class StoryBatches(PackedBatches):
             raise UsageError("the curriculum needs schedule.steps")
         super().__init__(context)
         self.wide, self.segments, self.questions = wide, tuple(segments), questions
-        self.naming, self.drilling, self.alone = naming if wide else 0, drilling, alone
+        self.naming, self.basics, self.alone = naming if wide else 0, basics, alone
         self.tokens, self.curriculum = tokens, curriculum
 
     def __getitem__(self, step: int) -> StoryBatch:
@@ -265,8 +282,8 @@ class StoryBatches(PackedBatches):
             make = partial(self._of_one_kind, kind=self.alone)
         elif self.curriculum and step < self.naming:
             make = self._names
-        elif self.curriculum and step < self.naming + self.drilling:
-            make = self._mostly_drills
+        elif self.curriculum and step < self.naming + self.basics:
+            make = self._basics
         else:
             make = partial(self._mixed, segments=segments, progress=progress)
         rows, tables, groups, size = [], [], [], 0
@@ -280,16 +297,16 @@ class StoryBatches(PackedBatches):
         return StoryBatch(story_rows(rows, groups, self.prompts), doubtful(rng, torch.cat(tables)))
 
     def _progress(self, step: int) -> float:
-        """How far the curriculum has come: from 0, behind names and drills, to 1, when all is as hard as it
+        """How far the curriculum has come: from 0, behind names and basics, to 1, when all is as hard as it
         gets."""
-        first = self.naming + self.drilling
+        first = self.naming + self.basics
         return min(1.0, max(0.0, (step - first) / (CURRICULUM * max(1, (self.steps or 1) - first))))
 
     def _mixed(self, rng: random.Random, *, segments: int, progress: float) -> Told | None:
         of_one_kind = partial(self._of_one_kind, kind=rng.choice(tuple(ALONE_SEGMENTS)))
-        makers = (self._names, self._drills, self._letters, self._alike, of_one_kind)
+        makers = (self._names, self._reading, self._drills, self._letters, self._alike, of_one_kind)
         # What is hard is learnt by those who know what the tokens say.
-        shares = (NAMING, DRILLS, LETTERS_FIRST, ALIKE * progress, ALONE * progress)
+        shares = (NAMING, READING, DRILLS, LETTERS_FIRST, ALIKE * progress, ALONE * progress)
         make = rng.choices((*makers, None), (*shares, 1 - sum(shares)))[0]
         if make is not None:
             return make(rng)
@@ -302,8 +319,14 @@ class StoryBatches(PackedBatches):
         segments = rng.choice((1, 1, 2, 4))
         return story(rng, self.prompts, segments=segments, questions=4, choice=0.0, alone="naming", wide=wide)
 
-    def _mostly_drills(self, rng: random.Random) -> Told | None:
-        return (self._drills if rng.random() < DRILLED else self._names)(rng)
+    def _reading(self, rng: random.Random) -> Told | None:
+        segments = rng.choice(READ_SEGMENTS)
+        return story(
+            rng, self.prompts, segments=segments, questions=2, choice=0.0, wide=self.wide, reading=True
+        )
+
+    def _basics(self, rng: random.Random) -> Told | None:
+        return rng.choices((self._names, self._reading, self._drills), BASICS)[0](rng)
 
     def _of_one_kind(self, rng: random.Random, *, kind: str) -> Told | None:
         segments = rng.choice(ALONE_SEGMENTS[kind])

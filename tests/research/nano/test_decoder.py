@@ -1,6 +1,7 @@
 """What the decoder is taught on, against the way it answers; and facts against scripts written by hand."""
 
 import random
+import re
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from research.nano.datasets.storylines import (
     StoryBatches,
     doubtful,
     drills,
+    story,
 )
 from research.nano.objectives.decoder import read
 from research.nano.objectives.packed_objective import moved
@@ -256,24 +258,46 @@ def test_names_come_first_where_the_world_is_wide(prompts: PackedPrompts) -> Non
     assert kinds(0.0, 0) - first
 
 
-def test_names_then_letters_then_short_stories_come_first() -> None:
-    """Behind names and drills begins what is easiest, however long they took."""
-    batches = StoryBatches(context(seed=4, steps=100), wide=0.5, naming=20, drilling=20, tokens=2000)
+def test_names_then_basics_then_short_stories_come_first() -> None:
+    """Behind names and basics begins what is easiest, however long they took."""
+    batches = StoryBatches(context(seed=4, steps=100), wide=0.5, naming=20, basics=20, tokens=2000)
 
     def kinds_at(step: int) -> list[str]:
         return batches[step].story.kinds
 
     named = {"naming", "describe"}
     assert set(kinds_at(19)) <= named
-    drilled = [kind for step in (20, 30, 39) for kind in kinds_at(step)]
-    assert set(drilled) - named == {"drill letter", "letters"}
-    assert sum(kind not in named for kind in drilled) > len(drilled) / 2
-    longest = {
-        step: max(batches[step + n].story.packed.positions_3T.max() for n in range(4)) for step in (40, 90)
+    basics = [kind for step in (20, 30, 39) for kind in kinds_at(step)]
+    assert {"drill letter", "letters", "reading"} <= set(basics)
+    # A story that is read out is asked two questions.
+    others = [kind for kind in basics if kind not in named | {"drill letter", "letters", "reading"}]
+    assert len(others) <= 2 * basics.count("reading")
+    lengths = {
+        step: sum(batches[step + n].story.packed.positions_3T.max() for n in range(8)) for step in (40, 90)
     }
-    assert longest[90] > 2 * longest[40]
+    assert lengths[90] > 1.5 * lengths[40]
     open_questions = [kind for step in range(40, 44) for kind in kinds_at(step)]
     assert {"colour", "direction"} <= set(open_questions)
+
+
+def test_a_story_is_read_out_as_it_stands(prompts: PackedPrompts) -> None:
+    """A part for each segment, in order, and those marked that show what the questions name."""
+    tokenizer = AutoTokenizer.from_pretrained(EMBEDDED)
+    rng = random.Random(5)
+    marked = 0
+    for segments in (2, 3, 6, 12) * 4:
+        found = story(rng, prompts, segments=segments, questions=2, choice=0.0, wide=0.5, reading=True)
+        if found is None:
+            continue
+        row, _, asked = found
+        *others, reading = asked
+        parts = reading.answer.split("; ")
+        storyline = tokenizer.decode([i for i in row.prefix if i != prompts.video_id])
+        assert [part.split(" ")[0] for part in parts] == re.findall(r"<([\d.]+) seconds>", storyline)
+        if others[0].expressions:
+            assert [part.endswith("!") for part in parts] == list(others[0].shown)
+            marked += sum(others[0].shown)
+    assert marked > 10
 
 
 @pytest.mark.parametrize("kind", list(ALONE_SEGMENTS))
