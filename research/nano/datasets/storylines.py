@@ -86,7 +86,7 @@ ALIKE_WEIGHTS = (0.5, 1, 0.3, 0.3, 0.2, 3, 4, 8)  # of KINDS
 # do. Where the world is wide nothing else comes first: names are not learnt one by one but all at once, when
 # the directions that they share are found, and among other questions that took longer than there was time.
 NAMING = 0.08
-# And another: stories that are read out, segment by segment. Eight times as many words are learnt of a batch
+# And another: stories that are read out, segment by segment. Seven times as many words are learnt of a batch
 # as of one with questions alone, and each of them hangs on one token.
 READING = 0.1
 HARD_LETTERS = (0.3, 3, 0.3, 0.2, 0.3, 1.5, 2, 2)  # of KINDS
