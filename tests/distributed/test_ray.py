@@ -7,7 +7,7 @@ import pytest
 import tempo
 from reference_cases import REFERENCE
 from tempo.cli.main import main
-from tempo.distributed.ray_cluster import grows, is_lost
+from tempo.distributed.ray_cluster import connect, grows, is_lost, wait_for_room
 from tempo.errors import TempoError, UsageError
 
 pytest.importorskip("ray")
@@ -76,6 +76,21 @@ def test_the_command_line_asks_the_cluster(spread, engine, film, capsys):
         found["token_ids"]
         == engine.watch(film, cache="none").ask(QUESTIONS[0], budget=60, max_new_tokens=8).token_ids
     )
+
+
+def test_a_cluster_that_others_hold_is_waited_for(cluster, capsys):
+    ray = connect(cluster.address)
+
+    others = ray.util.placement_group([{"CPU": 1.0}] * 2)
+    ray.get(others.ready())
+    needed = {"num_cpus": 1.0, "num_gpus": 0.0}
+    with pytest.raises(TempoError, match=r"others held them for 0\.1 s"):
+        wait_for_room(ray, needed, print, patience=0.1)
+    with pytest.raises(TempoError, match="each needs 64 cores"):
+        wait_for_room(ray, needed | {"num_cpus": 64.0}, print)
+    capsys.readouterr()
+    wait_for_room(ray, needed, lambda line: (print(line), ray.util.remove_placement_group(others)))
+    assert "waiting for room" in capsys.readouterr().out
 
 
 def test_no_ray_and_devices_beside_it_are_one_line():

@@ -15,6 +15,7 @@ from typing import Any
 
 from tempo.distributed.ray_cluster import (
     GROWING,
+    WAITING,
     WorkerResources,
     absolute,
     grows,
@@ -80,7 +81,7 @@ class RayActors:
         if not found:
             if not self._told and not any(worker.name for worker in workers):
                 self._told = True
-                waits = GROWING if grows(self.ray) else "waiting for room"
+                waits = GROWING if grows(self.ray) else WAITING
                 self.warn(f"{shortage(self.ray, self.needed)}; {waits}")
             return []
         more, _ = self.ray.wait(list(waited_for), num_returns=len(waited_for), timeout=0, fetch_local=False)

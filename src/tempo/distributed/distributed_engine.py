@@ -20,7 +20,7 @@ from tempo.inference.watch_request import WatchRequest
 from .distributed_session import DistributedSession, Works
 from .lent_replica import LentReplica
 from .process_replica import ProcessReplica
-from .ray_cluster import WorkerResources, connect, wait_for_machine, workers_that_fit
+from .ray_cluster import WorkerResources, connect, wait_for_room, workers_that_fit
 from .ray_replica import RayReplica
 from .replica import RangeWork, Replica, compressor_of, replica_in_thread
 from .replica_pool import ReplicaPool
@@ -135,12 +135,12 @@ def distribute_on_ray(model: Tempo, address: str, load: Callable[[], Tempo]) -> 
             its first machine has.
 
     Raises:
-        TempoError: there is no Ray, it has no room and does not grow, or a replica cannot be started.
+        TempoError: there is no Ray, it has no room and gets none, or a replica cannot be started.
     """
     ray = connect(address)
     room, needed = workers_that_fit(ray, WorkerResources())
     if not room:
-        wait_for_machine(ray, needed, say)
+        wait_for_room(ray, needed, say)
         room = max(1, workers_that_fit(ray, WorkerResources())[0])
     return DistributedTempo(model, ReplicaPool([partial(RayReplica, ray, load, needed)] * room))
 

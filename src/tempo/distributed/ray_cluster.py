@@ -21,7 +21,10 @@ log = logging.getLogger(__name__)
 LOCAL = "local"  # instead of an address: a Ray of this machine, for as long as the command runs
 OLDEST = (2, 50)
 ANSWER_WITHIN = 10.0  # seconds; Ray itself tries for minutes
+ROOM_WITHIN = 120.0  # seconds that others may hold all of a cluster that does not grow
 GROWING = "waiting for the cluster to grow"
+WAITING = "waiting for room"
+_LEAVING = 2.0  # seconds from the end of a worker until its cores are free again
 _AUTOSCALER_STATUS = "__autoscaling_status"  # Ray's key of what the older of its autoscalers reports
 LOST_WITHIN = 2.0  # seconds from the end of a worker to that of its machine
 # No reports to Ray's makers, no change of what a worker without GPUs sees, few tries.
@@ -176,23 +179,35 @@ def grows(ray: Any) -> bool:
     return any(name != f"node_{node}" for node, name in types.items())
 
 
-def wait_for_machine(ray: Any, needed: dict[str, float], say: Callable[[str], None]) -> None:
-    """Return once the cluster has room for a worker, where an autoscaler may add the machine.
+def wait_for_room(
+    ray: Any,
+    needed: dict[str, float],
+    say: Callable[[str], None],
+    *,
+    patience: float = ROOM_WITHIN,
+) -> None:
+    """Return once the cluster has room for a worker: others leave, or an autoscaler adds a machine.
 
     Args:
         say: is told what is waited for.
+        patience: seconds for others to leave; an autoscaler may take any time.
 
     Raises:
         TempoError: no machine has room, and none will come.
     """
-    if not grows(ray):
+    growing = grows(ray)
+    if not growing and not fits_somewhere(ray, needed):
         raise TempoError(shortage(ray, needed))
-    say(f"{shortage(ray, needed)}; {GROWING}")
     group = ray.util.placement_group(
         [{"CPU": needed["num_cpus"]} | ({"GPU": gpus} if (gpus := needed["num_gpus"]) else {})]
     )
     try:
-        ray.get(group.ready())
+        ready = [group.ready()]
+        if not growing and ray.wait(ready, timeout=_LEAVING)[0]:
+            return
+        say(f"{shortage(ray, needed)}; {GROWING if growing else WAITING}")
+        if not ray.wait(ready, timeout=None if growing else patience)[0]:
+            raise TempoError(f"{shortage(ray, needed)}; others held them for {patience:g} s")
     finally:
         ray.util.remove_placement_group(group)
 

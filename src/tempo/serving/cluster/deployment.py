@@ -14,6 +14,8 @@ from typing import Any
 
 from tempo.distributed.ray_cluster import (
     GROWING,
+    ROOM_WITHIN,
+    WAITING,
     WorkerResources,
     fits_somewhere,
     grows,
@@ -30,7 +32,6 @@ from .serve_instance import leave_serve, start_serve
 from .serve_replica import ReplicaConfig, ServeReplica
 
 DEPLOYMENT = "Worker"
-_PATIENCE = 120.0  # seconds without any worker, where others hold the cluster
 _NO_ROOM = "to be scheduled"  # Ray Serve says so of workers that wait for a machine, after half a minute
 _BUSY = 4.0  # requests at once that one worker is to have, by which Ray starts and ends workers
 
@@ -115,7 +116,7 @@ def _wait(
     ray: Any, serve: Any, name: str, least: int, needed: dict[str, float], warn: Callable[[str], None]
 ) -> None:
     """Return once LEAST workers run, or as many as fit now. Raises TempoError where none can start."""
-    begun, patience = time.monotonic(), math.inf if grows(ray) else _PATIENCE
+    begun, patience = time.monotonic(), math.inf if grows(ray) else ROOM_WITHIN
     if told := not fits_somewhere(ray, needed):
         warn(f"{shortage(ray, needed)}; {GROWING}")
     while True:
@@ -138,7 +139,7 @@ def _wait(
                 raise TempoError(f"{shortage(ray, needed)}; others held them for {patience:g} s")
             if not told:
                 told = True
-                warn(f"{shortage(ray, needed)}; waiting for room")
+                warn(f"{shortage(ray, needed)}; {WAITING}")
 
 
 def _described(handle: Any) -> tuple[ModelInfo, str]:
