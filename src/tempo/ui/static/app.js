@@ -72,9 +72,17 @@ function composer() {
   const waits = current.next && !current.ready && current.stage !== "failed";
   $("ask-error").textContent = current.askError || (waits ? "This is asked as soon as the video is watched." : "");
   $("ask-error").classList.toggle("notice", !current.askError);
-  const chip = $("span-chip");
-  chip.replaceChildren(...(current.span ? [h("button", { type: "button", "aria-label": `Ask about the whole video again, not only ${span(...current.span)}`, onclick: () => setSpan(null) },
-    `only ${span(...current.span)}`, icon("close"))] : []));
+  spanChip();
+}
+
+// A button that was replaced between press and release would not be clicked.
+let drawnSpan = "";
+function spanChip() {
+  const part = current.span ? span(...current.span) : "";
+  if (part === drawnSpan) return;
+  drawnSpan = part;
+  $("span-chip").replaceChildren(...(part ? [h("button", { type: "button", "aria-label": `Ask about the whole video again, not only ${part}`, onclick: () => setSpan(null) },
+    `only ${part}`, icon("close"))] : []));
 }
 
 function grow() {
