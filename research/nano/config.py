@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -42,6 +43,23 @@ _SPLIT = (
 # gives.
 FRAME_SIZES: dict[float, tuple[int, int]] = {16 / 9: (96, 48), 4 / 3: (80, 64), 9 / 16: (48, 96)}
 GEOMETRY = {"resize": "direct", "min_pixels": 48 * 48, "max_pixels": 5632}
+LANGUAGE_MODEL: dict[str, Any] = {
+    "vocab_size": VOCABULARY,
+    "hidden_size": 256,
+    "intermediate_size": 576,
+    "num_hidden_layers": 6,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 64,
+    "max_position_embeddings": 8192,
+    "rope_parameters": {
+        "rope_type": "default",
+        "rope_theta": 100000.0,
+        "mrope_section": [12, 10, 10],
+        "mrope_interleaved": True,
+    },
+    "tie_word_embeddings": True,
+}
 MEMORY_TOKENS = 16
 RELEVANCE_FLOOR = 0.5  # what measure_floor chose
 _TIMES = np.arange(8) / 2
@@ -104,23 +122,7 @@ def base_config(tokenizer: PreTrainedTokenizerFast) -> Qwen3VLConfig:
     parameters."""
     ids = tokenizer.convert_tokens_to_ids
     return Qwen3VLConfig(
-        text_config={
-            "vocab_size": VOCABULARY,
-            "hidden_size": 256,
-            "intermediate_size": 576,
-            "num_hidden_layers": 6,
-            "num_attention_heads": 4,
-            "num_key_value_heads": 2,
-            "head_dim": 64,
-            "max_position_embeddings": 8192,
-            "rope_parameters": {
-                "rope_type": "default",
-                "rope_theta": 100000.0,
-                "mrope_section": [12, 10, 10],
-                "mrope_interleaved": True,
-            },
-            "tie_word_embeddings": True,
-        },
+        text_config=LANGUAGE_MODEL,
         vision_config={
             "depth": 4,
             "hidden_size": 192,
