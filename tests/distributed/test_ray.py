@@ -80,7 +80,6 @@ def test_the_command_line_asks_the_cluster(spread, engine, film, capsys):
 
 def test_a_cluster_that_others_hold_is_waited_for(cluster, capsys):
     ray = connect(cluster.address)
-
     others = ray.util.placement_group([{"CPU": 1.0}] * 2)
     ray.get(others.ready())
     needed = {"num_cpus": 1.0, "num_gpus": 0.0}

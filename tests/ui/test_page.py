@@ -85,7 +85,12 @@ def test_a_drag_asks_about_a_part_only(server, visit, film):
     start, end = talk.opened(server).turns[0].part
     assert (start, end) == (pytest.approx(8, abs=0.2), pytest.approx(12, abs=0.2))
     assert page.locator(".asked .part").inner_text() == "only 00:08–00:12"
-    page.click("#span-chip button")
+    page.hover("#span-chip button")
+    page.mouse.down()
+    page.fill("#question", "What else is there?")  # what is drawn meanwhile must not take the click away
+    page.evaluate("document.querySelector('#composer').requestSubmit()")
+    page.locator(".asked").nth(1).wait_for()
+    page.mouse.up()
     page.locator("#span-chip button").wait_for(state="detached")
 
 
